@@ -1,0 +1,55 @@
+# The two commands of the README: `make demo` and `make test`. Everything goes into .venv and demo/.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# `make demo PHOTOS=./photos QUERY=me.jpg` searches your own photos.
+PHOTOS ?=
+QUERY ?=
+
+.PHONY: demo test check lint types slow clean
+
+demo: $(VENV)/installed
+ifeq ($(strip $(PHOTOS)),)
+	@echo "Making a sample library in demo/photos: nine people, one photo each, cropped, turned and resized."
+	@$(BIN)/python tests/sample_library.py demo > /dev/null
+	$(BIN)/facesearch index demo/photos --index indexes/demo --model embedded
+	$(BIN)/facesearch query demo/query.jpg --index indexes/demo --sheet demo/hits.png
+	@echo "The hits are drawn in demo/hits.png. All photos of a person come from one photo: this shows that it works,"
+	@echo "not how well. Try your own: make demo PHOTOS=./photos QUERY=me.jpg"
+else
+	$(if $(strip $(QUERY)),,$(error give a photo of the person to look for: make demo PHOTOS=$(PHOTOS) QUERY=me.jpg))
+	@mkdir -p demo
+	$(BIN)/facesearch index "$(PHOTOS)"
+	$(BIN)/facesearch query "$(QUERY)" --top-k 20 --sheet demo/hits.png
+	@echo "The hits are drawn in demo/hits.png."
+endif
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+check: lint types test
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+# The proofs that take minutes.
+slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m slow
+
+$(VENV)/installed: pyproject.toml packaging/clean_graphs.py packaging/hatch_build.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo indexes/demo

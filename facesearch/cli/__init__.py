@@ -1,0 +1,74 @@
+"""The command line: parse, call one function, render. What goes wrong leaves as one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from facesearch.cli import index, query, scan, status
+from facesearch.errors import FacesearchError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Find a person in a folder of photos, on your own machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+index.register(app)
+query.register(app)
+scan.register(app)
+status.register(app)
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+_BUG = 70
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+) -> None:
+    if version:
+        from facesearch import __version__
+
+        typer.echo(f"facesearch {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. The exit codes are listed in `facesearch.errors`."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except FacesearchError as error:
+        return _complain(str(error), error.exit_code)
+    except typer.TyperException as error:  # a wrong option, argument or command
+        return _complain(f"{error.format_message()} (see facesearch --help)", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", _INTERRUPTED)
+    except BrokenPipeError:  # whoever read us, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except MemoryError:
+        return _complain("out of memory; close other programs or lower --threads", 3)
+    except Exception as error:
+        if os.environ.get("FACESEARCH_DEBUG"):
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _complain(f"unexpected failure ({what}); this is a bug: FACESEARCH_DEBUG=1 shows where", _BUG)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    from facesearch.cli.console import say
+
+    say(message)
+    return code

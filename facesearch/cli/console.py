@@ -1,0 +1,122 @@
+"""What a command says: data to stdout, byte for byte; messages and progress to stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+__all__ = ["RunProgress", "StopSignal", "say", "write"]
+
+_LINE_SECONDS = 30.0
+
+
+def write(pieces: Iterable[str]) -> None:
+    """Text to stdout; file names keep their bytes, whatever the terminal's encoding."""
+    for piece in pieces:
+        sys.stdout.buffer.write(piece.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
+def say(message: str) -> None:
+    """One line to stderr; control characters in file names are made visible, so that it stays one line."""
+    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in message)
+    data = f"facesearch: {shown}\n".encode("utf-8", "surrogateescape")
+    try:
+        os.write(sys.stderr.fileno(), data)
+    except (OSError, ValueError):
+        pass  # nobody is listening
+
+
+class StopSignal:
+    """Notes Ctrl-C and SIGTERM, so that a run can finish what it has in hand; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        return self.number is not None
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the signal's number, as a shell counts."""
+        return 128 + (self.number or 0)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """While this lasts, signals are noted."""
+        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number
+        say("stopping: finishing the photos in hand; what is done is kept (again to stop at once)")
+
+
+class RunProgress:
+    """How far an indexing run is: a bar on a terminal, a line every half minute in a log, nothing when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._task: Any = None
+        self._started = self._said = time.monotonic()
+
+    def __enter__(self) -> RunProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, faces: int, failed: int) -> None:
+        """See `facesearch.indexing.Progress`."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._show(done, total, faces, failed)
+        elif time.monotonic() - self._said >= _LINE_SECONDS:
+            self._said = time.monotonic()
+            rate = done / max(self._said - self._started, 1e-9)
+            left = (total - done) / rate if rate else 0.0
+            pace = f"{rate:.1f} photos/s, {_time(left)} left"
+            say(f"{done:,} of {total:,} photos, {faces:,} faces, {failed:,} failed, {pace}")
+
+    def _show(self, done: int, total: int, faces: int, failed: int) -> None:
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn(
+                    "photos  {task.fields[faces]:,} faces  {task.fields[failed]:,} failed  {task.fields[rate]:.1f}/s"
+                ),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=total, faces=0, failed=0, rate=0.0)
+            self._bar.start()
+        rate = done / max(time.monotonic() - self._started, 1e-9)
+        self._bar.update(self._task, completed=done, faces=faces, failed=failed, rate=rate)
+
+
+def _time(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds_left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds_left:02}" if hours else f"{minutes}:{seconds_left:02}"

@@ -1,0 +1,77 @@
+"""`facesearch status`."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from facesearch.cli.console import say, write
+from facesearch.cli.options import Device, IndexPath, Threads
+from facesearch.errors import UsageError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="status")(status)
+
+
+def status(
+    index_path: IndexPath = None,
+    failed: Annotated[bool, typer.Option("--failed", help="List the photos that could not be read, and why.")] = False,
+    layout: Annotated[str, typer.Option("--format", "-f", help="table or json.")] = "table",
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Where the index is, its model, what is in it, its size and its last run."""
+    if layout not in ("table", "json"):
+        raise UsageError(f"--format {layout}: choose table or json")
+    from facesearch.faces.runtime import choose_runtime
+    from facesearch.render.text import render_status
+    from facesearch.store.store import Store, default_index_path
+
+    folder = index_path or default_index_path()
+    with Store.open(folder) as store:
+        if failed:
+            write(f"{os.fsdecode(path)}\t{error}\n" for path, error in store.catalog.failed_photos())
+            return
+        counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
+        roots = [os.fsdecode(root.path) for root in store.catalog.roots()]
+        facts: dict[str, Any] = {
+            "index": str(folder),
+            "model": store.model.name,
+            "runtime": str(choose_runtime(device, threads)),
+            "threshold": store.model.threshold,
+            "roots": roots,
+            "photos": counts.photos,
+            "faces": counts.faces,
+            "no_face": counts.no_face,
+            "failed": counts.failed,
+            "hidden": counts.missing,
+            "catalog_bytes": size.catalog,
+            "vectors_bytes": size.vectors,
+            "last_run": last,
+        }
+    if layout == "json":
+        write([json.dumps(facts, indent=2, ensure_ascii=True) + "\n"])
+        return
+    facts["roots"] = ", ".join(roots)
+    facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
+    facts["last_run"] = _told(facts.pop("last_run"))
+    write([render_status(facts)])
+    if counts.failed:
+        say(f"{counts.failed} photos could not be read; --failed lists them")
+
+
+def _told(last: dict[str, Any] | None) -> str:
+    if last is None:
+        return "never finished"
+    when = datetime.fromtimestamp(last["finished"]).isoformat(sep=" ", timespec="seconds")
+    read = last["new"] + last["changed"] + last["moved"]
+    stopped = ", stopped early" if last["stopped"] else ""
+    return f"{when}, {read:,} photos read in {last['seconds']:,.1f} s{stopped}"

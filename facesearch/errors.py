@@ -1,0 +1,118 @@
+"""Everything that can go wrong, as one tree; each leaf knows the exit code that a shell sees.
+
+FacesearchError                 exit
+├── UsageError                   2    the question itself makes no sense
+├── InputError                   3    something that was given cannot be used
+│   ├── PhotoError                    a photo cannot be read or decoded
+│   ├── NoFaceError                   a query photo shows no face
+│   ├── ModelError                    a model is missing, broken or not known
+│   └── DeviceError                   a device or runtime was asked for that is not there
+├── StoreError                   3    the index cannot be used
+│   ├── IndexNotFoundError            there is none
+│   ├── IndexVersionError             a newer facesearch made it
+│   ├── IndexDamagedError             its catalog is not a catalog
+│   ├── ModelMismatchError            another model made it
+│   └── StorageError                  the disk is full, read-only or fails
+├── LockedError                  4    another run is writing
+├── IncompleteError              5    done, but not all of it
+└── StoppedError               130    Ctrl-C (143: SIGTERM)
+
+Every message is one line: what is wrong, with the value, and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DeviceError",
+    "FacesearchError",
+    "IncompleteError",
+    "IndexDamagedError",
+    "IndexNotFoundError",
+    "IndexVersionError",
+    "InputError",
+    "LockedError",
+    "ModelError",
+    "ModelMismatchError",
+    "NoFaceError",
+    "PhotoError",
+    "StoppedError",
+    "StorageError",
+    "StoreError",
+    "UsageError",
+]
+
+
+class FacesearchError(Exception):
+    """The root of the tree: `except FacesearchError` catches all that facesearch raises on purpose."""
+
+    exit_code = 3
+
+
+class UsageError(FacesearchError):
+    """The question itself makes no sense, whatever the files are."""
+
+    exit_code = 2
+
+
+class InputError(FacesearchError):
+    """Something that was given cannot be used."""
+
+
+class PhotoError(InputError):
+    """A photo cannot be read or decoded."""
+
+
+class NoFaceError(InputError):
+    """A query photo shows no face."""
+
+
+class ModelError(InputError):
+    """A model is missing, broken or not known."""
+
+
+class DeviceError(InputError):
+    """A device or runtime was asked for that is not there."""
+
+
+class StoreError(FacesearchError):
+    """The index cannot be used."""
+
+
+class IndexNotFoundError(StoreError):
+    """There is no index where one was looked for."""
+
+
+class IndexVersionError(StoreError):
+    """The index was made by a newer facesearch."""
+
+
+class IndexDamagedError(StoreError):
+    """The catalog is not a catalog."""
+
+
+class ModelMismatchError(StoreError):
+    """The index was made with another model."""
+
+
+class StorageError(StoreError):
+    """The disk is full, read-only or fails."""
+
+
+class LockedError(FacesearchError):
+    """Another run is writing to the index."""
+
+    exit_code = 4
+
+
+class IncompleteError(FacesearchError):
+    """The run is done, but not all of it could be."""
+
+    exit_code = 5
+
+
+class StoppedError(FacesearchError):
+    """The run was stopped by a signal; what it had finished is kept."""
+
+    def __init__(self, message: str, *, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,119 @@
+"""Photos to faces, the same for every model: how closely a photo is looked at, turned pictures, crops, embeddings.
+
+A photo is looked at with its longer side at 1280 pixels. Three things ask for another look:
+
+* small faces: where one is under 24 pixels there may be smaller ones, and the photo is looked at with 2560 pixels;
+* no sure face: the photo may have been stored on its side, and is looked at turned by 90, 180 and 270 degrees;
+* no face at all, in a query: the face may fill the frame, and the photo is looked at with a wide border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facesearch.faces.align import CROP_SIDE, crop_face, similarity_to_template
+from facesearch.faces.geometry import looks_upright, scaled, shifted, turned_back, with_border, without_duplicates
+from facesearch.types import Detection, Face
+
+if TYPE_CHECKING:
+    from facesearch.faces.model import FaceModel
+    from facesearch.photos.decode import Photo
+    from facesearch.types import Pixels
+
+__all__ = ["aligned_crops", "detect_faces", "find_faces"]
+
+_SIDE = 1280
+_CLOSE_SIDE = 2560
+_SMALL_FACE = 24
+_MAX_OVERLAP = 0.3
+
+
+def detect_faces(
+    model: FaceModel, photos: Sequence[Photo], *, rotations: bool = True, border: bool = False
+) -> list[list[Detection]]:
+    """The faces in each photo, best score first, in pixels of the upright photo.
+
+    `rotations` tries the other three turns where no face is sure; `border` tries a wide border where none is found.
+    Raises `PhotoError` when a photo cannot be decoded.
+    """
+    pictures = [photo.pixels(_SIDE) for photo in photos]
+    found = [
+        _enlarged(photo, picture, detections)
+        for photo, picture, detections in zip(photos, pictures, model.detect(pictures), strict=True)
+    ]
+    for index, photo in enumerate(photos):
+        if _wants_closer_look(model, photo, found[index]):
+            closer = photo.pixels(_CLOSE_SIDE)
+            found[index] = _merged(found[index], _enlarged(photo, closer, model.detect([closer])[0]))
+        if rotations and not _any_sure(model, found[index]):
+            turned = _detect_turned(model, pictures[index])
+            found[index] = _merged(found[index], _enlarged(photo, pictures[index], turned))
+        if border and not found[index]:
+            framed = _detect_with_border(model, pictures[index])
+            found[index] = _merged(found[index], _enlarged(photo, pictures[index], framed))
+    return found
+
+
+def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
+    """uint8[n, 112, 112, 3]: each face aligned, from a decode that has at least a pixel for each pixel of the crop.
+
+    Where the photo itself has fewer, the whole photo is what there is. Raises `PhotoError`.
+    """
+    crops = np.empty((len(detections), CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)
+    longer = max(photo.size)
+    for row, detection in enumerate(detections):
+        transform = similarity_to_template(detection.landmarks)
+        image = photo.image(longer * min(1.0, abs(transform[0])))
+        crops[row] = crop_face(image, max(image.size) / longer, transform)
+    return crops
+
+
+def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, border: bool = False) -> list[Face]:
+    """`detect_faces`, `aligned_crops` and the model's `embed` for one photo."""
+    (detections,) = detect_faces(model, [photo], rotations=rotations, border=border)
+    embeddings = model.embed(aligned_crops(photo, detections))
+    return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
+
+
+def _any_sure(model: FaceModel, detections: Sequence[Detection]) -> bool:
+    return any(detection.score >= model.sure_score and looks_upright(detection) for detection in detections)
+
+
+def _wants_closer_look(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> bool:
+    longer = max(photo.size)
+    if longer <= _SIDE or (model.max_side is not None and model.max_side <= _SIDE):
+        return False
+    return any(detection.box.shorter * _SIDE / longer < _SMALL_FACE for detection in detections)
+
+
+def _detect_turned(model: FaceModel, picture: Pixels) -> list[Detection]:
+    """Faces that are sure when the picture is turned.
+
+    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful: so only sure
+    ones count here, and of those that overlap the surest.
+    """
+    height, width = picture.shape[:2]
+    turned = [np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)]
+    return [
+        turned_back(detection, turns, width, height)
+        for turns, detections in enumerate(model.detect(turned), start=1)
+        for detection in detections
+        if detection.score >= model.sure_score and looks_upright(detection)
+    ]
+
+
+def _detect_with_border(model: FaceModel, picture: Pixels) -> list[Detection]:
+    framed, left, top = with_border(picture)
+    return [shifted(detection, -left, -top) for detection in model.detect([framed])[0]]
+
+
+def _enlarged(photo: Photo, picture: Pixels, detections: Sequence[Detection]) -> list[Detection]:
+    factor = max(photo.size) / max(picture.shape[:2])
+    return [scaled(detection, factor) for detection in detections] if factor != 1 else list(detections)
+
+
+def _merged(first: Sequence[Detection], second: Sequence[Detection]) -> list[Detection]:
+    return without_duplicates([*first, *second], _MAX_OVERLAP)

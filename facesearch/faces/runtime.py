@@ -1,0 +1,208 @@
+"""Inference sessions: the only importer of onnxruntime and openvino, the only maker of sessions.
+
+What is handed out is ONNX Runtime's own session, or an adapter around OpenVINO with the part of its interface that
+facesearch and insightface's classes use. Which of the two, and on what device, is decided in `choose_runtime`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from facesearch.errors import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["DEVICES", "Runtime", "Session", "available_cores", "choose_runtime", "open_session"]
+
+DEVICES = ("auto", "cpu", "cuda", "coreml", "openvino")
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "coreml": "CoreMLExecutionProvider"}
+_INSTALL = {
+    "cuda": "pip uninstall onnxruntime, then pip install onnxruntime-gpu (both together hide each other)",
+    "coreml": "it comes with the onnxruntime wheel for macOS",
+}
+
+
+class TensorInfo(Protocol):
+    """One input or output of a graph; a shape holds numbers, or names where a size is open."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> list[int | str]: ...
+    @property
+    def type(self) -> str: ...
+
+
+class Session(Protocol):
+    """The part of `onnxruntime.InferenceSession` that facesearch and insightface's model classes use."""
+
+    def get_inputs(self) -> Sequence[TensorInfo]:
+        """What the graph takes."""
+        ...
+
+    def get_outputs(self) -> Sequence[TensorInfo]:
+        """What the graph gives, in its own order."""
+        ...
+
+    def get_providers(self) -> Sequence[str]:
+        """What it runs on, in ONNX Runtime's terms."""
+        ...
+
+    def set_providers(self, providers: Sequence[str]) -> None:
+        """Run on another device."""
+        ...
+
+    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[Any]]) -> list[Any]:
+        """The named outputs (all of them for None) for inputs by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What runs the models. `precision` is the arithmetic inside: f32, or bf16 where the processor has AMX."""
+
+    name: str
+    device: str
+    threads: int
+    precision: str = "f32"
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        return f"{self.name} on {self.device}, {self.precision}, {threads}"
+
+
+def available_cores() -> int:
+    """Processors this process may run on, which in a container or under taskset are fewer than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def choose_runtime(device: str = "auto", threads: int = 0) -> Runtime:
+    """Decide what runs the models; `threads` 0 means one for each available core.
+
+    `auto` takes OpenVINO where it is installed and the processor has AMX, which makes it four times as fast as ONNX
+    Runtime, and ONNX Runtime on the processor otherwise. Raises `DeviceError` for a device that is not there: it is
+    never replaced by another in silence.
+    """
+    threads = threads if threads > 0 else available_cores()
+    if device not in DEVICES:
+        raise DeviceError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
+    if device == "openvino" and find_spec("openvino") is None:
+        raise DeviceError("device openvino is not installed; pip install 'facesearch[openvino]', or use --device cpu")
+    if device == "openvino" or (device == "auto" and _has_amx() and find_spec("openvino") is not None):
+        return Runtime("OpenVINO", "cpu", threads, "bf16" if _has_amx() else "f32")
+    device = "cpu" if device == "auto" else device
+    if _PROVIDERS[device] not in _onnxruntime().get_available_providers():
+        raise DeviceError(f"device {device} is not available here; {_INSTALL[device]}, or use --device cpu")
+    return Runtime("ONNX Runtime", device, threads)
+
+
+def open_session(model: Path, runtime: Runtime) -> Session:
+    """Load a graph. Raises `ModelError` when the file is missing or no model, `DeviceError` when the device fails."""
+    if not model.is_file():
+        raise ModelError(f"{model}: no such model file; check the path or install the model again")
+    try:
+        if runtime.name == "OpenVINO":
+            return _OpenVinoSession(model, runtime)
+        return _onnxruntime_session(model, runtime)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{model}: not a model that {runtime.name} can load ({reason})") from error
+
+
+@cache
+def _has_amx() -> bool:
+    """Whether the processor multiplies matrices in hardware (Intel's AMX with bf16)."""
+    try:
+        return b" amx_bf16" in Path("/proc/cpuinfo").read_bytes()
+    except OSError:
+        return False
+
+
+@cache
+def _onnxruntime() -> Any:
+    # From 1.31 on, making a session writes a device id under the user's cache folder and queues an event to be sent.
+    # It is read while the library loads; disable_telemetry_events() would come too late.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
+    library = _onnxruntime()
+    options = library.SessionOptions()
+    options.intra_op_num_threads = runtime.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    provider = _PROVIDERS[runtime.device]
+    try:
+        session: Session = library.InferenceSession(str(model), options, providers=[provider])
+    except Exception as error:  # its exceptions share no base class but this one
+        raise RuntimeError(str(error)) from error
+    if provider not in session.get_providers():
+        raise DeviceError(f"device {runtime.device} was not accepted by ONNX Runtime; {_INSTALL[runtime.device]}")
+    return session
+
+
+class _OpenVinoTensor(NamedTuple):
+    name: str
+    shape: list[int | str]
+    type: str
+
+
+class _OpenVinoSession:
+    """OpenVINO behind ONNX Runtime's session interface; safe to use from several threads."""
+
+    def __init__(self, model: Path, runtime: Runtime) -> None:
+        import openvino
+
+        graph = openvino.Core().read_model(str(model))
+        config = {
+            "INFERENCE_NUM_THREADS": runtime.threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": runtime.precision,
+        }
+        self._compiled = openvino.compile_model(graph, "CPU", config)
+        self._inputs = [_openvino_tensor(port) for port in self._compiled.inputs]
+        self._outputs = [_openvino_tensor(port) for port in self._compiled.outputs]
+        # The order of outputs is not that of the graph, so every look-up goes by name.
+        self._ports = {name: port for port in self._compiled.outputs for name in port.get_names()}
+        self._requests = threading.local()
+
+    def get_inputs(self) -> Sequence[TensorInfo]:
+        return self._inputs
+
+    def get_outputs(self) -> Sequence[TensorInfo]:
+        return self._outputs
+
+    def get_providers(self) -> Sequence[str]:
+        return ["OpenVINOExecutionProvider"]
+
+    def set_providers(self, providers: Sequence[str]) -> None:
+        """Insightface asks for the processor when told to use no GPU; OpenVINO is there already."""
+
+    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[Any]]) -> list[Any]:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._compiled.create_infer_request()
+        results = request.infer(dict(input_feed))
+        names = output_names or [output.name for output in self._outputs]
+        return [results[self._ports[name]].copy() for name in names]
+
+
+def _openvino_tensor(port: Any) -> _OpenVinoTensor:
+    shape: list[int | str] = [
+        f"dim{axis}" if dim.is_dynamic else dim.get_length() for axis, dim in enumerate(port.get_partial_shape())
+    ]
+    return _OpenVinoTensor(port.get_any_name(), shape, "tensor(float)")

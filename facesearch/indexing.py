@@ -1,0 +1,455 @@
+"""Build and refresh an index: scan, compare with the catalog, read what is new, keep it.
+
+Planning looks at names, sizes and times only. What must be read then goes through two stages on worker threads, with
+the catalog's own thread between them: read and hash; decide whether the content is known; decode, detect and embed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from facesearch.errors import InputError, PhotoError, UsageError
+from facesearch.faces.finding import find_faces
+from facesearch.faces.model import FaceModel
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.scan import scan
+from facesearch.store.catalog import KnownPhoto, Root, Status
+from facesearch.store.store import Store
+from facesearch.types import Face, PhotoFacts, PhotoFile
+
+__all__ = ["Options", "Progress", "Report", "refresh"]
+
+COMMIT_SECONDS = 5.0
+"""What a crash can cost at most."""
+
+_CLOCK_SLACK_NS = 2_000_000_000
+_HOUR_NS = 3_600_000_000_000
+_ZONES = 14
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How photos are read. `workers` photos are worked on at once."""
+
+    rotations: bool = True
+    retry_failed: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    workers: int = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
+
+    `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
+    the run was asked to end early.
+    """
+
+    photos: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    missing: int = 0
+    removed: int = 0
+    no_face: int = 0
+    failed: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    offline: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def read(self) -> int:
+        """Photos whose files were read."""
+        return self.new + self.changed + self.moved
+
+    @property
+    def complete(self) -> bool:
+        """Whether every root could be looked at and the run came to its end."""
+        return not (self.offline or self.unreadable or self.stopped)
+
+
+class Progress(Protocol):
+    """Is told how far a run is."""
+
+    def __call__(self, done: int, total: int, faces: int, failed: int) -> None:
+        """`done` of `total` photos to read are read; `faces` were found in them and `failed` could not be read."""
+        ...
+
+
+def _silent(done: int, total: int, faces: int, failed: int) -> None:
+    pass
+
+
+def refresh(
+    store: Store,
+    model: FaceModel,
+    paths: Sequence[Path] = (),
+    *,
+    options: Options = Options(),
+    progress: Progress = _silent,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Bring the index up to date with `paths`, or with every known root when none are given.
+
+    A path inside a known root refreshes that part of it; another becomes a root. Work is committed every few seconds;
+    when `should_stop` says so the photos in hand are finished and kept. Raises `InputError` when a path is not there,
+    `UsageError` when there is nothing to do, and what the store raises.
+    """
+    started = time.monotonic()
+    report = Report()
+    store.catalog.begin()
+    scopes = _scopes(store, paths)
+    store.commit(vectors_changed=False)
+    plan = _make_plan(store, scopes, options, report)
+    _Run(store, model, options, progress, should_stop, report).work_off(plan)
+    counts = store.catalog.counts()
+    report.photos, report.faces = counts.photos, counts.faces
+    report.seconds = round(time.monotonic() - started, 3)
+    store.finish()
+    return report
+
+
+class _Scope(NamedTuple):
+    """A root, or one folder or file of it."""
+
+    root: Root
+    within: bytes
+
+
+class _Task(NamedTuple):
+    """A file to be read; `known` is what the catalog has at its path."""
+
+    root: Root
+    file: PhotoFile
+    known: KnownPhoto | None
+
+    @property
+    def path(self) -> bytes:
+        return os.path.join(self.root.path, self.file.path) if self.file.path else self.root.path
+
+
+class _Plan(NamedTuple):
+    tasks: list[_Task]
+    gone: list[int]
+    back: list[int]
+
+
+class _Content(NamedTuple):
+    """A file's bytes and their SHA-256, or why it could not be read (None: it is gone)."""
+
+    task: _Task
+    data: bytes
+    hash: bytes | None
+    error: str | None = None
+
+
+class _Outcome(NamedTuple):
+    """What came of a photo: its faces, or why it failed."""
+
+    content: _Content
+    faces: list[Face]
+    facts: PhotoFacts | None
+    error: str | None
+
+
+def _scopes(store: Store, paths: Sequence[Path]) -> list[_Scope]:
+    """What to look at. Paths that are not roots yet become roots, outer ones before inner ones."""
+    if not paths:
+        roots = store.catalog.roots()
+        if not roots:
+            raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
+        return [_Scope(root, b"") for root in roots]
+    wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
+    for path in wanted:
+        if not os.path.exists(path) and _scope_in(store.catalog.roots(), path) is None:
+            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
+    scopes: list[_Scope] = []
+    for path in wanted:
+        scope = _scope_in(store.catalog.roots(), path)
+        if scope is None:
+            scope = _Scope(store.catalog.add_root(path), b"")
+        if not any(other.root == scope.root and not other.within for other in scopes):
+            scopes.append(scope)
+    return scopes
+
+
+def _scope_in(roots: Iterable[Root], path: bytes) -> _Scope | None:
+    for root in roots:
+        if path == root.path:
+            return _Scope(root, b"")
+        if path.startswith(os.path.join(root.path, b"")):
+            return _Scope(root, os.path.relpath(path, root.path))
+    return None
+
+
+def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report: Report) -> _Plan:
+    """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
+    plan = _Plan([], [], [])
+    for root, within in scopes:
+        if _is_offline(root):
+            # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
+            report.offline.append(os.fsdecode(root.path))
+            report.unchanged += sum(not known.missing for known in store.catalog.photos(root.id, within))
+            continue
+        blind: list[bytes] = []
+
+        def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
+            blind.append(folder)
+            report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
+
+        files = scan(root.path, within, unreadable=unreadable)
+        for file, known in _side_by_side(files, _known(store, root, within)):
+            if file is None:
+                assert known is not None
+                if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
+                    report.unchanged += not known.missing
+                elif not known.missing:
+                    plan.gone.append(known.id)
+            elif (
+                known is None
+                or not _looks_unchanged(file, known.file)
+                or (known.status == "failed" and options.retry_failed)
+            ):
+                plan.tasks.append(_Task(root, file, known))
+            else:
+                report.unchanged += 1
+                if known.missing:
+                    plan.back.append(known.id)
+    return plan
+
+
+def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:
+    """The photos of a scope, which may also be a single file of a root."""
+    single = store.catalog.photo_at(root.id, within) if within else None
+    if single is not None:
+        yield single
+    else:
+        yield from store.catalog.photos(root.id, within)
+
+
+def _is_offline(root: Root) -> bool:
+    """Whether a root is not there, or is a folder with nothing in it."""
+    try:
+        with os.scandir(root.path) as entries:
+            return next(entries, None) is None
+    except NotADirectoryError:
+        return False
+    except OSError:
+        return True
+
+
+def _side_by_side(
+    files: Iterable[PhotoFile], known: Iterable[KnownPhoto]
+) -> Iterator[tuple[PhotoFile | None, KnownPhoto | None]]:
+    """Pairs by path, of two sequences in the order of their paths; where one lacks a path its half is None."""
+    rest = iter(known)
+    old = next(rest, None)
+    for file in files:
+        while old is not None and old.file.path < file.path:
+            yield None, old
+            old = next(rest, None)
+        if old is not None and old.file.path == file.path:
+            yield file, old
+            old = next(rest, None)
+        else:
+            yield file, None
+    while old is not None:
+        yield None, old
+        old = next(rest, None)
+
+
+def _looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
+    """Same size, and the same time but for what file systems do to it.
+
+    FAT keeps times to two seconds and in local time, and some network shares do the like: so up to two seconds, or
+    whole hours up to the width of the world's time zones, are no change.
+    """
+    if now.size != then.size:
+        return False
+    apart = abs(now.mtime_ns - then.mtime_ns)
+    hours = (apart + _CLOCK_SLACK_NS) // _HOUR_NS
+    return hours <= _ZONES and abs(apart - hours * _HOUR_NS) <= _CLOCK_SLACK_NS
+
+
+class _Run:
+    """One pass over the tasks of a plan. Its methods run on the thread that owns the store, but for the two stages."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: FaceModel,
+        options: Options,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+        report: Report,
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._options = options
+        self._progress = progress
+        self._should_stop = should_stop
+        self._report = report
+        self._offline = {root.id for root in store.catalog.roots() if _is_offline(root)}
+        self._twins: list[_Content] = []
+        self._in_hand: set[bytes] = set()
+        self._moved_ids: set[int] = set()
+        self._new_faces = 0
+        self._done = 0
+        self._dirty = False
+        self._committed_at = time.monotonic()
+
+    def work_off(self, plan: _Plan) -> None:
+        self._total = len(plan.tasks)
+        self._store.catalog.begin()
+        self._store.catalog.show_photos(plan.back)
+        with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
+            depth = self._options.workers * 2
+            contents = _ahead(pool, _read, self._until_stopped(plan.tasks), depth)
+            for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
+                self._keep(outcome)
+        for content in self._twins:
+            if not self._adopt(content):  # its twin failed
+                self._keep(self._look(content))
+        if not self._report.stopped:
+            gone = [photo for photo in plan.gone if photo not in self._moved_ids]
+            self._store.catalog.hide_photos(gone, int(time.time()))
+            self._report.missing = len(gone)
+        self._commit()
+
+    def _until_stopped(self, tasks: Iterable[_Task]) -> Iterator[_Task]:
+        for task in tasks:
+            if self._should_stop():
+                self._report.stopped = True
+                return
+            yield task
+
+    def _unknown(self, contents: Iterable[_Content]) -> Iterator[_Content]:
+        """Let through what must be looked at; what the catalog knows by its content, or cannot be read, ends here."""
+        for content in contents:
+            if content.hash is None:
+                if content.error is not None:
+                    self._fail(content, content.error)
+                self._step()
+            elif content.hash in self._in_hand:
+                self._twins.append(content)
+            elif not self._adopt(content):
+                self._in_hand.add(content.hash)
+                yield content
+
+    def _adopt(self, content: _Content) -> bool:
+        """Take the faces from a photo of the same content: itself, one that was moved here, or a twin."""
+        catalog, task = self._store.catalog, content.task
+        assert content.hash is not None
+        same = catalog.photos_with_hash(content.hash)
+        if not same:
+            return False
+        known = task.known
+        itself = next((photo for photo, _ in same if known is not None and photo.id == known.id), None)
+        moved = next((photo for photo, path in same if known is None and self._is_gone(photo, path)), None)
+        if itself or moved:
+            photo = itself or moved
+            assert photo is not None
+            catalog.touch_photo(photo.id, task.root.id, task.file)
+            if itself:
+                self._report.unchanged += 1
+            else:
+                self._moved_ids.add(photo.id)
+                self._report.moved += 1
+        else:
+            catalog.copy_photo(same[0][0].id, task.root.id, task.file)
+            self._dirty = True
+            self._count(task)
+        self._step()
+        return True
+
+    def _is_gone(self, photo: KnownPhoto, path: bytes) -> bool:
+        """Whether a known photo is no longer at its place; on a disk that is not mounted it may well be."""
+        if photo.root not in self._offline:
+            return photo.missing or not os.path.lexists(path)
+        return False
+
+    def _look(self, content: _Content) -> _Outcome:
+        """On a worker thread: decode, detect, embed."""
+        try:
+            photo = Photo(content.data, max_pixels=self._options.max_pixels)
+            faces = find_faces(self._model, photo, rotations=self._options.rotations)
+        except PhotoError as error:
+            return _Outcome(content, [], None, str(error))
+        return _Outcome(content, faces, photo.facts, None)
+
+    def _keep(self, outcome: _Outcome) -> None:
+        content, faces, facts, error = outcome
+        if content.hash is not None:
+            self._in_hand.discard(content.hash)
+        if error is not None:
+            self._fail(content, error)
+        else:
+            task = content.task
+            status: Status = "faces" if faces else "no_face"
+            photo = self._store.catalog.put_photo(task.root.id, task.file, content.hash, status, facts=facts)
+            self._store.catalog.replace_faces(photo, faces)
+            self._dirty = self._dirty or bool(faces) or task.known is not None
+            self._new_faces += len(faces)
+            self._report.no_face += not faces
+            self._count(task)
+        self._step()
+
+    def _fail(self, content: _Content, error: str) -> None:
+        """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
+        self._store.catalog.put_photo(content.task.root.id, content.task.file, content.hash, "failed", error=error)
+        self._report.failed += 1
+        self._count(content.task)
+
+    def _count(self, task: _Task) -> None:
+        if task.known is None:
+            self._report.new += 1
+        else:
+            self._report.changed += 1
+
+    def _step(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total, self._new_faces, self._report.failed)
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self._commit()
+            self._store.catalog.begin()
+
+    def _commit(self) -> None:
+        self._store.commit(vectors_changed=self._dirty)
+        self._dirty = False
+        self._committed_at = time.monotonic()
+
+
+def _read(task: _Task) -> _Content:
+    """On a worker thread: the file's bytes, read once, and their hash."""
+    try:
+        data = Path(os.fsdecode(task.path)).read_bytes()
+    except FileNotFoundError:
+        return _Content(task, b"", None)
+    except OSError as error:
+        return _Content(task, b"", None, f"cannot be read: {error.strerror}")
+    return _Content(task, data, hashlib.sha256(data).digest())
+
+
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[_In], _Out], items: Iterable[_In], depth: int) -> Iterator[_Out]:
+    """Results in order, with up to `depth` items being worked on ahead of the one that is asked for."""
+    under_way: deque[Future[_Out]] = deque()
+    for item in items:
+        under_way.append(pool.submit(work, item))
+        if len(under_way) >= depth:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()

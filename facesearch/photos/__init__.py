@@ -1,0 +1,1 @@
+"""Files to pixels: which files are photos, and what they show."""

@@ -1,0 +1,104 @@
+"""Folders to photo files: walks a root in a fixed order, skips what holds no photos of its own, survives the rest."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+
+from facesearch.photos.decode import SUFFIXES
+from facesearch.types import PhotoFile
+
+__all__ = ["SKIPPED_FOLDERS", "scan"]
+
+SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])
+"""Folders that hold thumbnails or rubbish; folders whose names begin with a dot are skipped too."""
+
+_SEPARATOR = os.fsencode(os.sep)
+
+
+def scan(root: bytes, within: bytes = b"", *, unreadable: Callable[[bytes, str], None]) -> Iterator[PhotoFile]:
+    """Every photo file under `root` (a folder or a single file), or under its folder `within`.
+
+    The order is that of the paths, relative to the root, as bytes. Photos are told by the endings of their names.
+    Links are followed, but not to a folder inside the root, which is reached without them, nor around in circles.
+    What cannot be read is reported to `unreadable` with its relative path and the reason, and left out.
+    """
+    start = os.path.join(root, within) if within else root
+    try:
+        found = os.stat(start)
+    except OSError as error:
+        unreadable(within, _reason(error))
+        return
+    if stat.S_ISDIR(found.st_mode):
+        yield from _walk(start, within, os.path.realpath(root), {(found.st_dev, found.st_ino)}, unreadable)
+    elif stat.S_ISREG(found.st_mode):
+        yield PhotoFile(within, found.st_size, found.st_mtime_ns)
+
+
+def _walk(
+    folder: bytes,
+    relative: bytes,
+    real_root: bytes,
+    above: set[tuple[int, int]],
+    unreadable: Callable[[bytes, str], None],
+) -> Iterator[PhotoFile]:
+    """`above` are the folders from the root down to this one, by device and inode: one met again is a circle."""
+    try:
+        with os.scandir(folder) as entries:
+            # A folder sorts as its name with the separator, so that whole paths come in the order of their bytes.
+            children = sorted(
+                (entry.name + _SEPARATOR if _is_folder(entry) else entry.name, entry) for entry in entries
+            )
+    except OSError as error:
+        unreadable(relative, _reason(error))
+        return
+    for key, entry in children:
+        path = os.path.join(relative, entry.name) if relative else entry.name
+        if not key.endswith(_SEPARATOR):
+            if _is_photo(entry.name):
+                yield from _photo_file(path, entry)
+        elif not _is_skipped(entry, real_root):
+            try:
+                found = os.stat(entry.path)
+            except OSError as error:
+                unreadable(path, _reason(error))
+                continue
+            identity = (found.st_dev, found.st_ino)
+            if identity not in above:
+                yield from _walk(entry.path, path, real_root, above | {identity}, unreadable)
+
+
+def _photo_file(path: bytes, entry: os.DirEntry[bytes]) -> Iterator[PhotoFile]:
+    """One file, or none: it may be gone since it was listed, be a link that leads nowhere, or a socket."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return
+    if stat.S_ISREG(found.st_mode):
+        yield PhotoFile(path, found.st_size, found.st_mtime_ns)
+
+
+def _is_skipped(entry: os.DirEntry[bytes], real_root: bytes) -> bool:
+    if entry.name.startswith(b".") or entry.name in SKIPPED_FOLDERS:
+        return True
+    return entry.is_symlink() and _is_within(os.path.realpath(entry.path), real_root)
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_photo(name: bytes) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(b".")
+
+
+def _is_within(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,1 @@
+"""Answers to what a person or a program reads: text, JSON, CSV, paths, contact sheets."""

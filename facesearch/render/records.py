@@ -1,0 +1,68 @@
+"""The JSON contract: answers and reports as plain values. New keys may be added; none changes its meaning."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import asdict
+from typing import Any
+
+from facesearch.indexing import Report
+from facesearch.searching import Answer, Hit, Probe
+
+__all__ = ["answers_record", "hit_record", "report_record"]
+
+
+def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
+    """One hit. `above_threshold` is null where no threshold applies; keys that do not apply are left out."""
+    detection = hit.face.detection
+    box = detection.box
+    record: dict[str, Any] = {
+        **_path_keys("query", os.fsencode(probe.path)),
+        "query_face": probe.number,
+        "rank": hit.rank,
+        **_path_keys("path", hit.face.path),
+        "similarity": round(hit.similarity, 6),
+        "distance": round(hit.distance, 6),
+        "above_threshold": None if threshold is None else hit.similarity >= threshold,
+        "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
+        "face_px": round(box.shorter, 1),
+        "det_score": round(detection.score, 4),
+        "photo_id": hit.face.photo_id,
+        "face_id": hit.face.face_id,
+    }
+    if hit.face.taken_at:
+        record["taken_at"] = hit.face.taken_at
+    if hit.offline:
+        record["offline"] = True
+    return record
+
+
+def answers_record(answers: list[Answer], threshold: float | None, index: dict[str, Any]) -> dict[str, Any]:
+    """All answers of one run as one object; `index` tells its `path`, `model`, `faces` and `photos`."""
+    return {
+        "queries": [
+            {
+                **_path_keys("path", os.fsencode(answer.probe.path)),
+                "face": answer.probe.number,
+                "faces": answer.probe.of,
+                "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
+            }
+            for answer in answers
+        ],
+        "threshold": threshold,
+        "index": index,
+    }
+
+
+def report_record(report: Report, index: str) -> dict[str, Any]:
+    """What an indexing run did."""
+    return {**asdict(report), "index": index}
+
+
+def _path_keys(key: str, path: bytes) -> dict[str, str]:
+    """A path as text; where it is not UTF-8 also its bytes, because the text is then only a likeness."""
+    try:
+        return {key: path.decode()}
+    except UnicodeDecodeError:
+        return {key: path.decode(errors="replace"), f"{key}_b64": base64.b64encode(path).decode()}

@@ -1,0 +1,585 @@
+"""The catalog: all SQL lives here; typed rows come out.
+
+One catalog is one SQLite file in write-ahead mode, or `:memory:`. Nothing is committed until `commit`; a failure is
+one of `facesearch.errors`, with the file's path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid as uuids
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import quote_from_bytes
+
+from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
+from facesearch.store.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["Catalog", "Counts", "FaceRow", "KnownPhoto", "Root", "Status"]
+
+Status = Literal["faces", "no_face", "failed"]
+
+_ID_CHUNK = 500
+_VECTOR_CHUNK = 50_000
+_SAME_PLACE = 0.5
+
+
+class Root(NamedTuple):
+    """A folder, or a single file, that was given to `facesearch index`; `path` is absolute, in the system's bytes."""
+
+    id: int
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPhoto:
+    """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file."""
+
+    id: int
+    root: int
+    file: PhotoFile
+    status: Status
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceRow:
+    """A face that can be a hit: `path` is absolute, in the system's bytes."""
+
+    vector_id: int
+    face_id: int
+    photo_id: int
+    root_id: int
+    path: bytes
+    detection: Detection
+    taken_at: str | None
+
+
+class Counts(NamedTuple):
+    """What is in an index; photos that have gone from sight are `missing` and not among the others."""
+
+    photos: int
+    faces: int
+    no_face: int
+    failed: int
+    missing: int
+
+
+class Catalog:
+    """One SQLite database of roots, photos, faces and vectors. Use from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        """Take over an open connection; `create`, `open` and `memory` are the ways to get one."""
+        self._connection = connection
+        self._name = name
+
+    @classmethod
+    def memory(cls, model: ModelInfo) -> Catalog:
+        """A catalog that is gone when it is closed."""
+        catalog = cls(sqlite3.connect(":memory:", isolation_level=None), ":memory:")
+        catalog._prepare()
+        catalog._initialise(model)
+        return catalog
+
+    @classmethod
+    def create(cls, path: Path, model: ModelInfo) -> None:
+        """Make a new catalog file that only its owner can read, for embeddings of `model`. Raises `StorageError`.
+
+        It is made under another name and renamed: a catalog is there whole or not at all.
+        """
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+        try:
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            catalog = cls._connected(unfinished, "rw")
+            try:
+                mode = catalog._value("PRAGMA journal_mode = WAL")
+                if mode != "wal":
+                    raise StorageError(
+                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares); "
+                        "choose a folder on a local disk with --index; the photos may stay where they are"
+                    )
+                catalog._initialise(model)
+            finally:
+                catalog.close()
+            unfinished.replace(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
+            ) from error
+        finally:
+            for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
+                leftover.unlink(missing_ok=True)
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool = False) -> Catalog:
+        """An existing catalog. Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`."""
+        catalog = cls._connected(path, "rw" if write else "ro")
+        try:
+            catalog._check_version(write=write)
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
+
+    def close(self) -> None:
+        """Drop what was not committed, and let go of the file."""
+        self._connection.close()
+
+    # Transactions
+
+    def begin(self, *, write: bool = True) -> None:
+        """Start a transaction, unless one is open: a lasting view for a reader, the right to write for a writer.
+
+        The right to write is asked for at once: a transaction that starts by reading and then writes fails when
+        another has written in between, however long it is willing to wait.
+        """
+        if not self._connection.in_transaction:
+            self._run("BEGIN IMMEDIATE" if write else "BEGIN")
+            if not write:
+                self._value("SELECT value FROM meta WHERE key = 'generation'")  # the view begins at the first read
+
+    def commit(self, *, vectors_changed: bool = True) -> None:
+        """Make everything since `begin` durable, as a new generation where vectors came or went."""
+        if self._connection.in_transaction:
+            if vectors_changed:
+                self._run("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            self._run("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget everything since `begin`."""
+        if self._connection.in_transaction:
+            self._run("ROLLBACK")
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database, so that it does not keep its size."""
+        self._rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._rows("PRAGMA busy_timeout = 30000")
+
+    # What the index is
+
+    @property
+    def uuid(self) -> bytes:
+        """16 bytes that no other index has."""
+        return bytes(self._value("SELECT value FROM meta WHERE key = 'uuid'"))
+
+    @property
+    def generation(self) -> int:
+        """Raised by every commit that changes vectors."""
+        return int(self._value("SELECT value FROM meta WHERE key = 'generation'"))
+
+    @property
+    def dead_since(self) -> int:
+        """The dead vectors of every generation after this one are still listed."""
+        return int(self._value("SELECT value FROM meta WHERE key = 'dead_since'"))
+
+    def model(self) -> ModelInfo:
+        """The model whose embeddings are here."""
+        ((name, source, dim, digests, pipeline, threshold, licence),) = self._rows(
+            "SELECT name, source, dim, digests, pipeline, threshold, licence FROM models ORDER BY id LIMIT 1"
+        )
+        return ModelInfo(name, dim, json.loads(digests), pipeline, threshold, licence, source)
+
+    def last_run(self) -> dict[str, Any] | None:
+        """The report of the last indexing run, with `finished` in seconds since 1970."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'last_run'")
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def set_last_run(self, report: dict[str, Any]) -> None:
+        """Keep the report of an indexing run."""
+        self._run("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_run', ?)", json.dumps(report))
+
+    def counts(self) -> Counts:
+        """How much is here."""
+        ((photos, no_face, failed, missing),) = self._rows(
+            """
+            SELECT coalesce(sum(missing_since IS NULL), 0),
+                coalesce(sum(missing_since IS NULL AND status = 'no_face'), 0),
+                coalesce(sum(missing_since IS NULL AND status = 'failed'), 0),
+                coalesce(sum(missing_since IS NOT NULL), 0)
+            FROM photos
+            """
+        )
+        faces = self._value("SELECT count(*) FROM faces JOIN photos ON photos.id = photo WHERE missing_since IS NULL")
+        return Counts(photos, faces, no_face, failed, missing)
+
+    # Roots
+
+    def roots(self) -> list[Root]:
+        """All roots, in the order in which they came."""
+        return [Root(row_id, path) for row_id, path in self._rows("SELECT id, path FROM roots ORDER BY id")]
+
+    def add_root(self, path: bytes) -> Root:
+        """A new root. Roots inside it are folded into it: their photos keep everything and change their root."""
+        row_id = self._insert("INSERT INTO roots (uuid, path) VALUES (?, ?)", str(uuids.uuid4()), path)
+        for inner in self.roots():
+            if inner.id != row_id and _is_inside(inner.path, path):
+                prefix = os.path.relpath(inner.path, path)
+                self._run(
+                    "UPDATE photos SET root = ?1,"
+                    " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
+                    row_id, prefix, os.fsencode(os.sep), inner.id,
+                )  # fmt: skip
+                self._run("DELETE FROM roots WHERE id = ?", inner.id)
+        return Root(row_id, path)
+
+    # Photos
+
+    def photos(self, root: int, folder: bytes = b"") -> Iterator[KnownPhoto]:
+        """The photos of a root, or of one folder of it, in the order of their paths as bytes."""
+        condition = ""
+        bounds: tuple[bytes, ...] = ()
+        if folder:
+            # Everything that begins with the folder's name and a separator; LIKE finds nothing in blobs.
+            condition = " AND path > ? AND path < ?"
+            bounds = (folder + os.fsencode(os.sep), folder + bytes([ord(os.sep) + 1]))
+        with self._errors():
+            cursor = self._connection.execute(
+                f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ?{condition} ORDER BY path", (root, *bounds)
+            )
+            for row in cursor:
+                yield _known_photo(row)
+
+    def photo_at(self, root: int, path: bytes) -> KnownPhoto | None:
+        """The photo at a path relative to a root."""
+        rows = self._rows(f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ? AND path = ?", root, path)
+        return _known_photo(rows[0]) if rows else None
+
+    def photos_with_hash(self, content: bytes) -> list[tuple[KnownPhoto, bytes]]:
+        """Photos of this very content that were read without failing, with their absolute paths."""
+        rows = self._rows(
+            f"SELECT {_PHOTO_COLUMNS}, (SELECT path FROM roots WHERE id = root) FROM photos"
+            " WHERE hash = ? AND status != 'failed' ORDER BY id",
+            content,
+        )
+        return [(_known_photo(row[:7]), _absolute(row[7], row[2])) for row in rows]
+
+    def failed_photos(self) -> Iterator[tuple[bytes, str]]:
+        """Absolute path and reason of every photo that could not be read, in the order of their paths."""
+        for root, path, error in self._rows(
+            "SELECT roots.path, photos.path, error FROM photos JOIN roots ON roots.id = root"
+            " WHERE status = 'failed' AND missing_since IS NULL ORDER BY roots.path, photos.path"
+        ):
+            yield _absolute(root, path), error
+
+    def put_photo(
+        self,
+        root: int,
+        file: PhotoFile,
+        content: bytes | None,
+        status: Status,
+        *,
+        facts: PhotoFacts | None = None,
+        error: str | None = None,
+    ) -> int:
+        """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
+        seen = facts or PhotoFacts(0, 0)
+        latitude, longitude = seen.position or (None, None)
+        size = (facts.width, facts.height) if facts else (None, None)
+        values = (*size, seen.taken_at, latitude, longitude, status, error)
+        (row,) = self._rows(
+            """
+            INSERT INTO photos
+                (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, status, error)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (root, path) DO UPDATE SET
+                size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,
+                width = excluded.width, height = excluded.height, taken_at = excluded.taken_at,
+                latitude = excluded.latitude, longitude = excluded.longitude,
+                status = excluded.status, error = excluded.error, missing_since = NULL
+            RETURNING id
+            """,
+            root, file.path, file.size, file.mtime_ns, content, *values,
+        )  # fmt: skip
+        return int(row[0])
+
+    def touch_photo(self, photo: int, root: int, file: PhotoFile) -> None:
+        """The same content, now with this path, size and time: nothing else about the photo changes."""
+        self._run(
+            "UPDATE photos SET root = ?, path = ?, size = ?, mtime_ns = ?, missing_since = NULL WHERE id = ?",
+            root, file.path, file.size, file.mtime_ns, photo,
+        )  # fmt: skip
+
+    def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:
+        """Another file of the same content: it gets its twin's faces and vectors under ids of its own."""
+        self._run("DELETE FROM photos WHERE root = ? AND path = ?", root, file.path)
+        photo = self._insert(
+            """
+            INSERT INTO photos (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, status)
+            SELECT ?, ?, ?, ?, hash, width, height, taken_at, latitude, longitude, status FROM photos WHERE id = ?
+            """,
+            root, file.path, file.size, file.mtime_ns, twin,
+        )  # fmt: skip
+        for (face,) in self._rows("SELECT id FROM faces WHERE photo = ? ORDER BY id", twin):
+            copy = self._insert(
+                'INSERT INTO faces (photo, x, y, width, height, landmarks, score)'
+                ' SELECT ?, x, y, width, height, landmarks, score FROM faces WHERE id = ?',
+                photo, face,
+            )  # fmt: skip
+            self._run(
+                "INSERT INTO vectors (face, model, vector) SELECT ?, model, vector FROM vectors WHERE face = ?",
+                copy, face,
+            )  # fmt: skip
+        return photo
+
+    def hide_photos(self, photos: Iterable[int], when: int) -> None:
+        """Photos that are out of sight since `when` (seconds since 1970): kept, but no longer found."""
+        self._many(
+            "UPDATE photos SET missing_since = ? WHERE id = ? AND missing_since IS NULL", ((when, p) for p in photos)
+        )
+
+    def show_photos(self, photos: Iterable[int]) -> None:
+        """Photos that are back."""
+        self._many("UPDATE photos SET missing_since = NULL WHERE id = ?", ((photo,) for photo in photos))
+
+    # Faces and vectors
+
+    def replace_faces(self, photo: int, faces: Sequence[Face]) -> None:
+        """The faces of a photo are these now. One at the place of an earlier one takes over its id."""
+        earlier = {
+            row_id: Box(x, y, width, height)
+            for row_id, x, y, width, height in self._rows(
+                "SELECT id, x, y, width, height FROM faces WHERE photo = ?", photo
+            )
+        }
+        for face in faces:
+            box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
+            values = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
+            same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id]), default=None)
+            if same is not None and box.overlap(earlier[same]) >= _SAME_PLACE:
+                del earlier[same]
+                self._run(
+                    'UPDATE faces SET x = ?, y = ?, width = ?, height = ?, landmarks = ?, score = ? WHERE id = ?',
+                    *values, same,
+                )  # fmt: skip
+                self._run("DELETE FROM vectors WHERE face = ?", same)
+                face_id = same
+            else:
+                face_id = self._insert(
+                    'INSERT INTO faces (photo, x, y, width, height, landmarks, score) VALUES (?, ?, ?, ?, ?, ?, ?)',
+                    photo, *values,
+                )  # fmt: skip
+            self._run(
+                "INSERT INTO vectors (face, model, vector) VALUES (?, (SELECT min(id) FROM models), ?)",
+                face_id, face.embedding.astype("<f4").tobytes(),
+            )  # fmt: skip
+        self._many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+
+    def last_vector_id(self) -> int:
+        """The highest vector id ever given, 0 before the first."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
+        return int(rows[0][0]) if rows else 0
+
+    def count_changed_vectors(self, vector_id: int) -> int:
+        """How many vectors have come after `vector_id`, and how many are listed as dead."""
+        return int(
+            self._value(
+                "SELECT (SELECT count(*) FROM vectors WHERE id > ?) + (SELECT count(*) FROM dead_vectors)", vector_id
+            )
+        )
+
+    def vectors_after(self, vector_id: int, dim: int) -> Iterator[tuple[IdArray, FloatArray]]:
+        """Vectors with ids above `vector_id`, ascending, in pieces: int64[n] and float32[n, dim]."""
+        import numpy as np
+
+        while True:
+            rows = self._rows(
+                "SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT ?", vector_id, _VECTOR_CHUNK
+            )
+            if not rows:
+                return
+            ids = np.array([row[0] for row in rows], dtype=np.int64)
+            data = b"".join(row[1] for row in rows)
+            if len(data) != len(rows) * dim * 4:
+                raise IndexDamagedError(
+                    f"{self._name}: a face vector has the wrong length; restore a backup or index anew"
+                )
+            yield ids, np.frombuffer(data, dtype="<f4").reshape(-1, dim).astype(np.float32)
+            vector_id = int(ids[-1])
+
+    def vectors(self, ids: Sequence[int], dim: int) -> FloatArray:
+        """float32[n, dim] for the given vector ids, in their order; ids that are not there give zeros."""
+        import numpy as np
+
+        found = np.zeros((len(ids), dim), dtype=np.float32)
+        place = {vector_id: row for row, vector_id in enumerate(ids)}
+        for part in _chunks(list(place)):
+            for vector_id, blob in self._rows(f"SELECT id, vector FROM vectors WHERE id IN ({_marks(part)})", *part):
+                found[place[vector_id]] = np.frombuffer(blob, dtype="<f4")
+        return found
+
+    def dead_vectors(self) -> IdArray:
+        """Ids that a snapshot of the vectors taken since generation `dead_since` may hold and that are gone."""
+        import numpy as np
+
+        return np.array([row[0] for row in self._rows("SELECT id FROM dead_vectors")], dtype=np.int64)
+
+    def forget_dead_vectors(self, generation: int) -> None:
+        """A snapshot of this generation has been written: what died before it is not in it."""
+        self._run("DELETE FROM dead_vectors")
+        self._run("UPDATE meta SET value = ? WHERE key = 'dead_since'", generation)
+
+    def face_rows(self, vector_ids: Sequence[int]) -> dict[int, FaceRow]:
+        """The faces behind vectors, by vector id; those of photos that are out of sight are left out."""
+        import numpy as np
+
+        found: dict[int, FaceRow] = {}
+        for part in _chunks(vector_ids):
+            for row in self._rows(
+                f"""
+                SELECT vectors.id, faces.id, photos.id, roots.id, roots.path, photos.path,
+                    x, y, faces.width, faces.height, landmarks, score, taken_at
+                FROM vectors
+                JOIN faces ON faces.id = vectors.face
+                JOIN photos ON photos.id = faces.photo
+                JOIN roots ON roots.id = photos.root
+                WHERE vectors.id IN ({_marks(part)}) AND missing_since IS NULL
+                """,
+                *part,
+            ):
+                vector_id, face_id, photo_id, root_id, root, path, *box, landmarks, score, taken_at = row
+                points = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
+                found[vector_id] = FaceRow(
+                    vector_id, face_id, photo_id, root_id, _absolute(root, path),
+                    Detection(Box(*box), points, score), taken_at,
+                )  # fmt: skip
+        return found
+
+    # SQLite
+
+    @classmethod
+    def _connected(cls, path: Path, mode: str) -> Catalog:
+        uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}"
+        if mode == "ro" and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+            # Even to read, write-ahead mode wants to make files beside the database. Where it cannot, nobody else can
+            # write either, and the file may be taken as it is.
+            uri += "&immutable=1"
+        try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                f"{path}: cannot be opened ({error}); check that it is there and its permissions"
+            ) from error
+        catalog = cls(connection, str(path))
+        try:
+            catalog._prepare()
+        except BaseException:
+            connection.close()
+            raise
+        return catalog
+
+    def _prepare(self) -> None:
+        self._rows("PRAGMA foreign_keys = ON")
+        self._rows("PRAGMA synchronous = FULL")
+        self._rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
+
+    def _check_version(self, *, write: bool) -> None:
+        if self._value("PRAGMA application_id") != APPLICATION_ID:
+            raise IndexDamagedError(f"{self._name}: not a facesearch catalog; choose another index with --index")
+        version = int(self._value("PRAGMA user_version"))
+        if version > len(MIGRATIONS):
+            raise IndexVersionError(
+                f"{self._name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
+                "upgrade facesearch"
+            )
+        if version < len(MIGRATIONS):
+            if not write:
+                raise IndexVersionError(
+                    f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
+                    "run `facesearch index` once to bring it up to date"
+                )
+            self._migrate(version)
+
+    def _migrate(self, version: int) -> None:
+        with self._errors():
+            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                self._connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+
+    def _initialise(self, model: ModelInfo) -> None:
+        self._migrate(0)
+        self.begin()
+        self._many(
+            "INSERT INTO meta (key, value) VALUES (?, ?)",
+            [("uuid", uuids.uuid4().bytes), ("generation", 0), ("dead_since", 0)],
+        )
+        self._run(
+            "INSERT INTO models (name, source, dim, digests, pipeline, threshold, licence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
+            model.licence,
+        )  # fmt: skip
+        self._run("COMMIT")
+        self._rows(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(sql, values).fetchall()
+
+    def _value(self, sql: str, *values: object) -> Any:
+        return self._rows(sql, *values)[0][0]
+
+    def _run(self, sql: str, *values: object) -> None:
+        self._rows(sql, *values)
+
+    def _insert(self, sql: str, *values: object) -> int:
+        with self._errors():
+            return int(self._connection.execute(sql, values).lastrowid or 0)
+
+    def _many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._errors():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """SQLite's errors as ours, by its primary result code."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise IndexDamagedError(
+                    f"{self._name}: the catalog is damaged ({error}); restore a backup, or move it away and index anew"
+                ) from error
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise LockedError(f"{self._name}: another process is writing; try again when it is done") from error
+            if code == sqlite3.SQLITE_FULL:
+                raise StorageError(
+                    f"{self._name}: the disk is full; make room and run again, what was finished is kept"
+                ) from error
+            raise StorageError(
+                f"{self._name}: the database failed ({error}); check the disk and its permissions"
+            ) from error
+
+
+_PHOTO_COLUMNS = "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL"
+
+
+def _known_photo(row: Sequence[Any]) -> KnownPhoto:
+    row_id, root, path, size, mtime_ns, status, missing = row
+    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, bool(missing))
+
+
+def _absolute(root: bytes, path: bytes) -> bytes:
+    return os.path.join(root, path) if path else root
+
+
+def _is_inside(path: bytes, folder: bytes) -> bool:
+    return path.startswith(folder if folder.endswith(os.fsencode(os.sep)) else folder + os.fsencode(os.sep))
+
+
+def _chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(values), _ID_CHUNK):
+        yield values[start : start + _ID_CHUNK]
+
+
+def _marks(values: Sequence[int]) -> str:
+    return ",".join("?" * len(values))

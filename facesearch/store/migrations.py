@@ -1,0 +1,82 @@
+"""The catalog's schema, step by step. A step, once released, is never changed: a new one is appended."""
+
+from __future__ import annotations
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID = 0x66736368
+"""Written into the header of every catalog ("fsch"), so that another program's database is not taken for one."""
+
+MIGRATIONS: tuple[str, ...] = (
+    # 1: roots, photos, faces, vectors.
+    # Paths are the file system's bytes: TEXT cannot hold names that are not UTF-8. A face outlives its vector: when
+    # a photo is edited, a face found again at the same place keeps its id and gets a new vector with a new id.
+    """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE models (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        source TEXT,
+        dim INTEGER NOT NULL,
+        digests TEXT NOT NULL,
+        pipeline INTEGER NOT NULL,
+        threshold REAL NOT NULL,
+        licence TEXT NOT NULL
+    );
+
+    CREATE TABLE roots (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uuid TEXT NOT NULL UNIQUE,
+        path BLOB NOT NULL UNIQUE
+    );
+
+    CREATE TABLE photos (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        root INTEGER NOT NULL REFERENCES roots ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        hash BLOB,
+        width INTEGER,
+        height INTEGER,
+        taken_at TEXT,
+        latitude REAL,
+        longitude REAL,
+        status TEXT NOT NULL CHECK (status IN ('faces', 'no_face', 'failed')),
+        error TEXT,
+        missing_since INTEGER,
+        UNIQUE (root, path)
+    );
+    CREATE INDEX photos_by_hash ON photos (hash);
+
+    CREATE TABLE faces (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        photo INTEGER NOT NULL REFERENCES photos ON DELETE CASCADE,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        landmarks BLOB NOT NULL,
+        score REAL NOT NULL
+    );
+    CREATE INDEX faces_by_photo ON faces (photo);
+
+    CREATE TABLE vectors (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        face INTEGER NOT NULL REFERENCES faces ON DELETE CASCADE,
+        model INTEGER NOT NULL REFERENCES models,
+        vector BLOB NOT NULL
+    );
+    CREATE INDEX vectors_by_face ON vectors (face);
+
+    -- Vectors deleted since the last snapshot of the vector index: the snapshot may still hold them.
+    CREATE TABLE dead_vectors (id INTEGER PRIMARY KEY);
+    CREATE TRIGGER vector_dies AFTER DELETE ON vectors BEGIN
+        INSERT OR IGNORE INTO dead_vectors (id) VALUES (old.id);
+    END;
+    """,
+)

@@ -1,0 +1,293 @@
+"""An index: a folder with a catalog and the vector index derived from it, opened, checked, kept in step.
+
+The catalog is the truth. The vector file is brought up to date when it is opened, and made anew when it is missing,
+damaged or another index's; it is written again only when what came since has grown to a tenth of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError
+from facesearch.store.catalog import Catalog
+from facesearch.store.lock import WriterLock
+from facesearch.store.vectors import FaissIndex, Stamp, read_stamp
+from facesearch.types import ModelInfo
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["CATALOG_FILE", "VECTORS_FILE", "Store", "StoreSize", "default_index_path"]
+
+CATALOG_FILE = "catalog.sqlite"
+VECTORS_FILE = "faces.faiss"
+_LOCK_FILE = "writer.lock"
+
+_TAIL_SHARE = 10
+_TAIL_IN_A_RUN = 10_000
+_TAIL_AT_REST = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSize:
+    """Bytes on disk."""
+
+    catalog: int
+    vectors: int
+
+
+def default_index_path() -> Path:
+    """$FACESEARCH_INDEX, else `./indexes/default` where `./indexes` is, else a folder among the user's data."""
+    named = os.environ.get("FACESEARCH_INDEX")
+    if named:
+        return Path(named).expanduser()
+    if Path("indexes").is_dir():
+        return Path("indexes/default")
+    from platformdirs import user_data_path
+
+    return user_data_path("facesearch", appauthor=False) / "default"
+
+
+class Store:
+    """One index. Readers see what was committed when they began; there is one writer at a time.
+
+    `path` is the index's folder, None for one in memory. Use as a context manager, from one thread.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        catalog: Catalog,
+        lock: WriterLock | None,
+        notify: Callable[[str], None],
+    ) -> None:
+        """Put together by `open`, `create` and `memory`."""
+        self.path = path
+        self.catalog = catalog
+        self.model = catalog.model()
+        self._lock = lock
+        self._notify = notify
+        self._vectors: FaissIndex | None = None
+
+    @classmethod
+    def memory(cls, model: ModelInfo) -> Self:
+        """An index that is gone when it is closed, and writes nothing anywhere."""
+        return cls(None, Catalog.memory(model), None, lambda _message: None)
+
+    @classmethod
+    def create(cls, path: Path, model: ModelInfo, *, notify: Callable[[str], None] = lambda _message: None) -> Self:
+        """A new, empty index for embeddings of `model`, opened for writing; its folder is for its owner alone.
+
+        Raises `StorageError`, `LockedError`.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
+            ) from error
+        lock = WriterLock(path / _LOCK_FILE)
+        try:
+            if not (path / CATALOG_FILE).exists():
+                Catalog.create(path / CATALOG_FILE, model)
+            return cls._opened(path, lock, notify)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool = False, notify: Callable[[str], None] = lambda _message: None) -> Self:
+        """An index that exists. `notify` is told, in one line, when the vectors had to be made anew.
+
+        Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
+        """
+        if not cls.exists(path):
+            raise IndexNotFoundError(
+                f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
+            )
+        lock = WriterLock(path / _LOCK_FILE) if write else None
+        try:
+            return cls._opened(path, lock, notify)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    @classmethod
+    def _opened(cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None]) -> Self:
+        catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
+        try:
+            store = cls(path, catalog, lock, notify)
+            if lock is not None:
+                # Before anything is added: a vector file from another past of this index (the catalog was restored
+                # from a backup) is told by its generation, which would be overtaken by new commits.
+                store._loaded_vectors()
+                catalog.rollback()
+        except BaseException:
+            catalog.close()
+            raise
+        return store
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether there is an index in this folder."""
+        return (path / CATALOG_FILE).is_file()
+
+    def close(self) -> None:
+        """Let go of the files; what was not committed is dropped."""
+        self.catalog.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def require_model(self, model: ModelInfo) -> None:
+        """Raises `ModelMismatchError`, naming both, when embeddings of `model` cannot be compared with those here."""
+        if model.identity != self.model.identity:
+            raise ModelMismatchError(
+                f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
+                "leave --model away to use it, or choose another folder with --index"
+            )
+
+    def size(self) -> StoreSize:
+        """Bytes on disk; zeros for an index in memory."""
+        if self.path is None:
+            return StoreSize(0, 0)
+        catalog = sum(_size(self.path / f"{CATALOG_FILE}{suffix}") for suffix in ("", "-wal"))
+        return StoreSize(catalog, _size(self.path / VECTORS_FILE))
+
+    def __len__(self) -> int:
+        """Vectors that a search looks at."""
+        return len(self._loaded_vectors())
+
+    def search(self, queries: FloatArray, k: int, allowed: IdArray | None = None) -> tuple[FloatArray, IdArray]:
+        """Scores and vector ids of the nearest faces; see `VectorIndex.search`."""
+        vectors = self._loaded_vectors()
+        scores, ids = vectors.search(queries, k, allowed)
+        return (scores, ids) if vectors.verified else self._scored_again(queries, ids)
+
+    def commit(self, *, vectors_changed: bool) -> None:
+        """Make durable what was done since `catalog.begin`, and the vector file follow when it has fallen behind."""
+        self.catalog.commit(vectors_changed=vectors_changed)
+        if not vectors_changed:
+            return
+        self._vectors = None
+        if self._file is not None:
+            self._keep_up(self._file, _TAIL_IN_A_RUN)
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        """Remember what the last indexing run did, for `facesearch status`."""
+        self.catalog.begin()
+        self.catalog.set_last_run(report)
+        self.catalog.commit(vectors_changed=False)
+
+    def finish(self) -> None:
+        """The end of a run: bring the vector file up to date where that is cheap, fold the log into the catalog."""
+        if self._lock is not None and self._file is not None:
+            self._keep_up(self._file, _TAIL_AT_REST)
+            self.catalog.checkpoint()
+
+    @property
+    def _file(self) -> Path | None:
+        return None if self.path is None else self.path / VECTORS_FILE
+
+    def _keep_up(self, file: Path, tail: int) -> None:
+        """Write the vector file anew when it lacks, or has too much, by more than `tail` vectors and a tenth of it.
+
+        So a few new faces in a large index cost little, and the cost of writing stays in proportion while it grows.
+        """
+        stamp = read_stamp(file, self.catalog.uuid)
+        last_id = stamp.last_id if stamp else 0
+        behind = self.catalog.count_changed_vectors(last_id)
+        if behind > max(tail, last_id // _TAIL_SHARE):
+            self._rebuilt().save()
+            self.catalog.begin()
+            self.catalog.forget_dead_vectors(self.catalog.generation)
+            self.catalog.commit(vectors_changed=False)
+
+    def _loaded_vectors(self) -> FaissIndex:
+        if self._vectors is None:
+            self._vectors = self._rebuilt() if self._file is None else self._read_vectors(self._file)
+        return self._vectors
+
+    def _read_vectors(self, file: Path) -> FaissIndex:
+        """The vector file as the catalog now has it; begins the transaction that keeps the two in step.
+
+        The file is opened before the transaction begins: so it is never newer than what the transaction sees, and
+        whatever it lacks is in the catalog.
+        """
+        for _attempt in range(2):  # a writer may have put a new file in its place since: then it fits the second time
+            self.catalog.rollback()
+            vectors = FaissIndex.open(file, self.model.dim, self.catalog.uuid)
+            self.catalog.begin(write=False)
+            stamp = None if vectors is None else vectors.stamp
+            if (
+                vectors is not None
+                and stamp is not None
+                and self.catalog.dead_since <= stamp.generation <= self.catalog.generation
+            ):
+                for ids, added in self.catalog.vectors_after(stamp.last_id, self.model.dim):
+                    vectors.add(ids, added)
+                vectors.remove(self.catalog.dead_vectors())
+                return vectors
+        if self.catalog.last_vector_id():
+            self._notify(
+                f"{file} is {'damaged or out of date' if file.exists() else 'missing'}: made anew from the catalog"
+            )
+        vectors = self._rebuilt()
+        self._save_if_possible(vectors)
+        return vectors
+
+    def _rebuilt(self) -> FaissIndex:
+        """The vectors as the catalog has them, none taken from a file."""
+        stamp = Stamp(self.catalog.uuid, self.catalog.generation, self.catalog.last_vector_id())
+        vectors = FaissIndex(self.model.dim, self._file, stamp)
+        for ids, added in self.catalog.vectors_after(0, self.model.dim):
+            vectors.add(ids, added)
+        return vectors
+
+    def _save_if_possible(self, vectors: FaissIndex) -> None:
+        """So that the next reader need not make them again; a read-only or busy index is left as it is."""
+        assert self.path is not None
+        try:
+            if self._lock is not None:
+                vectors.save()
+            else:
+                with WriterLock(self.path / _LOCK_FILE):
+                    vectors.save()
+        except (LockedError, StorageError):
+            pass
+
+    def _scored_again(self, queries: FloatArray, ids: IdArray) -> tuple[FloatArray, IdArray]:
+        """Scores from the catalog's own vectors: a file too large to be verified may have changed on the disk."""
+        import numpy as np
+
+        scores = np.full(ids.shape, -np.inf, dtype=np.float32)
+        for row, query in enumerate(queries):
+            found = ids[row] >= 0
+            vectors = self.catalog.vectors(ids[row][found].tolist(), self.model.dim)
+            exact = (vectors.astype(np.float64) * query).sum(axis=1).astype(np.float32)
+            order = np.lexsort((ids[row][found], -exact))
+            scores[row, : len(order)], ids[row, : len(order)] = exact[order], ids[row][found][order]
+        return scores, ids
+
+
+def _described(model: ModelInfo) -> str:
+    digest = " ".join(value[:8] for value in sorted(model.digests.values()))
+    return f"{model.name} ({model.dim} numbers, weights {digest}, pipeline {model.pipeline})"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

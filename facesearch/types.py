@@ -1,0 +1,120 @@
+"""The frozen records that every part passes around. Nothing here computes more than they need to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+    Pixels = NDArray[np.uint8]
+    IdArray = NDArray[np.int64]
+
+__all__ = [
+    "Box",
+    "Detection",
+    "Face",
+    "ModelInfo",
+    "PhotoFacts",
+    "PhotoFile",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle in pixels of the upright photo; (0, 0) is the top left corner of the first pixel."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def shorter(self) -> float:
+        """The shorter side in pixels: the size that `--min-face` and `face_px` speak of."""
+        return min(self.width, self.height)
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union, in [0, 1]."""
+        width = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
+        height = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One face as a detector sees it.
+
+    `landmarks` is float32[5, 2]: eye, eye, nose, mouth corner, mouth corner as x, y in pixels of the upright photo,
+    the eye and the corner on the picture's left (of an upright face) first. `score` lies in [0, 1].
+    """
+
+    box: Box
+    landmarks: FloatArray
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detection with its embedding, float32[dim] of unit length."""
+
+    detection: Detection
+    embedding: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What makes the embeddings of an index comparable: two indexes match when `identity` does.
+
+    `digests` maps the source weight files to their SHA-256. `pipeline` is raised when detection, alignment or cropping
+    changes what an embedding is. `source` is the folder of a pack, None for the embedded model. `threshold` is the
+    default cosine similarity from which a hit counts.
+    """
+
+    name: str
+    dim: int
+    digests: Mapping[str, str]
+    pipeline: int
+    threshold: float
+    licence: str
+    source: str | None = None
+
+    @property
+    def identity(self) -> tuple[tuple[str, ...], int, int]:
+        """Equal for two models whose embeddings can be compared; the name may differ."""
+        return tuple(sorted(self.digests.values())), self.dim, self.pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFile:
+    """A file that a scan has found: `path` is relative to its root, as the bytes the file system uses."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFacts:
+    """What a photo's header says: its upright size in pixels, and when and where it was taken, where known.
+
+    `taken_at` is local time as `YYYY-MM-DDTHH:MM:SS`, followed by its offset (`+02:00`) where the camera wrote one.
+    `position` is latitude and longitude in degrees, north and east positive.
+    """
+
+    width: int
+    height: int
+    taken_at: str | None = None
+    position: tuple[float, float] | None = None
