@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["CROP_SIDE", "TEMPLATE", "Similarity", "crop_face", "similarity_to_template"]
+__all__ = ["CROP_SIDE", "TEMPLATE", "Similarity", "centred", "crop_face", "similarity_to_template"]
 
 CROP_SIDE = 112
 """Pixels along each side of an aligned crop."""
@@ -42,8 +42,14 @@ def similarity_to_template(landmarks: FloatArray) -> Similarity:
     return a, complex(target.mean() - a * source.mean())
 
 
-def crop_face(image: Image, image_scale: float, transform: Similarity) -> Pixels:
-    """The aligned face, uint8[112, 112, 3] RGB; what lies outside the photo is black.
+def centred(transform: Similarity, zoom: float, side: int) -> Similarity:
+    """The same view of a face, `zoom` times the size, in the middle of a square of `side` pixels."""
+    margin = (side - CROP_SIDE * zoom) / 2
+    return transform[0] * zoom, transform[1] * zoom + complex(margin, margin)
+
+
+def crop_face(image: Image, image_scale: float, transform: Similarity, side: int = CROP_SIDE) -> Pixels:
+    """The face as `transform` places it, uint8[side, side, 3] RGB; what lies outside the photo is black.
 
     `image` is the upright photo, or a smaller decode of it with `image_scale` pixels a photo pixel; `transform` maps
     photo pixels to crop pixels. A face larger than the crop is shrunk with a filter as wide as the shrinking asks for
@@ -58,7 +64,6 @@ def crop_face(image: Image, image_scale: float, transform: Similarity) -> Pixels
     to_image = image_scale / a  # continuous crop -> continuous image: z -> to_image * z + offset
     offset = ((-half - b) / a + half) * image_scale
     if shrink < 1:
-        side = CROP_SIDE
         corners = [to_image * corner + offset for corner in (0, side, side * 1j, side + side * 1j)]
         margin = 3 / shrink
         left = max(0.0, min(corner.real for corner in corners) - margin)
@@ -66,7 +71,7 @@ def crop_face(image: Image, image_scale: float, transform: Similarity) -> Pixels
         right = min(float(image.width), max(corner.real for corner in corners) + margin)
         bottom = min(float(image.height), max(corner.imag for corner in corners) + margin)
         if right - left < 1 or bottom - top < 1:
-            return np.zeros((CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)
+            return np.zeros((side, side, 3), dtype=np.uint8)
         size = (max(1, round((right - left) * shrink)), max(1, round((bottom - top) * shrink)))
         scale_x, scale_y = size[0] / (right - left), size[1] / (bottom - top)
         image = image.resize(size, Resampling.BILINEAR, box=(left, top, right, bottom))
@@ -81,5 +86,5 @@ def crop_face(image: Image, image_scale: float, transform: Similarity) -> Pixels
         to_image.real * scale_y,
         (offset.imag - top) * scale_y,
     )
-    crop = image.transform((CROP_SIDE, CROP_SIDE), Transform.AFFINE, matrix, Resampling.BICUBIC, fillcolor=(0, 0, 0))
+    crop = image.transform((side, side), Transform.AFFINE, matrix, Resampling.BICUBIC, fillcolor=(0, 0, 0))
     return np.asarray(crop)

@@ -5,23 +5,28 @@ A photo is looked at with its longer side at 1280 pixels. Three things ask for a
 * small faces: where one is under 24 pixels there may be smaller ones, and the photo is looked at with 2560 pixels;
 * no sure face: the photo may have been stored on its side, and is looked at turned by 90, 180 and 270 degrees;
 * no face at all, in a query: the face may fill the frame, and the photo is looked at with a wide border.
+
+Then each face is looked at again by itself, upright and at one size, to place its landmarks. An embedding is only as
+good as its alignment, and a detector's landmarks are coarse: they were placed in passing, on a grid of 8 to 32 pixels,
+at whatever size and tilt the face had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.faces.align import CROP_SIDE, crop_face, similarity_to_template
+from facesearch.faces.align import CROP_SIDE, Similarity, centred, crop_face, similarity_to_template
 from facesearch.faces.geometry import looks_upright, scaled, shifted, turned_back, with_border, without_duplicates
 from facesearch.types import Detection, Face
 
 if TYPE_CHECKING:
     from facesearch.faces.model import FaceModel
     from facesearch.photos.decode import Photo
-    from facesearch.types import Pixels
+    from facesearch.types import FloatArray, Pixels
 
 __all__ = ["aligned_crops", "detect_faces", "find_faces"]
 
@@ -29,6 +34,12 @@ _SIDE = 1280
 _CLOSE_SIDE = 2560
 _SMALL_FACE = 24
 _MAX_OVERLAP = 0.3
+
+_LOOK_SIDE = 160
+_LOOK_ZOOMS = (0.7, 0.9)
+_LOOK_OFF_CENTRE = 0.2
+_LOOK_AGAIN = 2.5
+_MIRRORED = [1, 0, 2, 4, 3]
 
 
 def detect_faces(
@@ -54,6 +65,8 @@ def detect_faces(
         if border and not found[index]:
             framed = _detect_with_border(model, pictures[index])
             found[index] = _merged(found[index], _enlarged(photo, pictures[index], framed))
+        if model.max_side is None:
+            found[index] = _with_better_landmarks(model, photo, found[index])
     return found
 
 
@@ -63,12 +76,15 @@ def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
     Where the photo itself has fewer, the whole photo is what there is. Raises `PhotoError`.
     """
     crops = np.empty((len(detections), CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)
-    longer = max(photo.size)
     for row, detection in enumerate(detections):
-        transform = similarity_to_template(detection.landmarks)
-        image = photo.image(longer * min(1.0, abs(transform[0])))
-        crops[row] = crop_face(image, max(image.size) / longer, transform)
+        crops[row] = _view(photo, similarity_to_template(detection.landmarks), CROP_SIDE)
     return crops
+
+
+def _view(photo: Photo, transform: Similarity, side: int) -> Pixels:
+    longer = max(photo.size)
+    image = photo.image(longer * min(1.0, abs(transform[0])))
+    return crop_face(image, max(image.size) / longer, transform, side)
 
 
 def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, border: bool = False) -> list[Face]:
@@ -108,6 +124,62 @@ def _detect_turned(model: FaceModel, picture: Pixels) -> list[Detection]:
 def _detect_with_border(model: FaceModel, picture: Pixels) -> list[Detection]:
     framed, left, top = with_border(picture)
     return [shifted(detection, -left, -top) for detection in model.detect([framed])[0]]
+
+
+def _with_better_landmarks(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> list[Detection]:
+    """Landmarks from four looks at each face: upright, at two sizes, as it is and mirrored; their mean counts.
+
+    Where they moved far the face was not upright yet, and is looked at once more. Measured on 22 faces in group
+    photos, each asked for with five portraits of its person: found 90 times of 110, and 72 times without this.
+    """
+    refined = list(detections)
+    pending = list(range(len(refined)))
+    for _attempt in range(2):
+        transforms = [similarity_to_template(refined[index].landmarks) for index in pending]
+        placed = _placed_landmarks(model, photo, transforms)
+        again = []
+        for index, transform, landmarks in zip(pending, transforms, placed, strict=True):
+            if landmarks is not None:
+                moved = float(np.abs(landmarks - refined[index].landmarks).mean()) * abs(transform[0])
+                refined[index] = replace(refined[index], landmarks=landmarks)
+                if moved > _LOOK_AGAIN:
+                    again.append(index)
+        pending = again
+    return refined
+
+
+def _placed_landmarks(model: FaceModel, photo: Photo, transforms: Sequence[Similarity]) -> list[FloatArray | None]:
+    """The mean landmarks for each view of a face, in pixels of the photo; None where no look found the face."""
+    views = [centred(transform, zoom, _LOOK_SIDE) for transform in transforms for zoom in _LOOK_ZOOMS]
+    looks = [_view(photo, view, _LOOK_SIDE) for view in views]
+    looks += [np.ascontiguousarray(look[:, ::-1]) for look in looks]
+    seen = [_central_landmarks(detections) for detections in model.detect(looks)]
+    for row in range(len(views), len(looks)):
+        mirrored = seen[row]
+        if mirrored is not None:
+            seen[row] = (mirrored * [-1, 1] + [_LOOK_SIDE - 1, 0])[_MIRRORED]
+    placed: list[FloatArray | None] = []
+    for face in range(len(transforms)):
+        rows = [face * len(_LOOK_ZOOMS) + zoom for zoom in range(len(_LOOK_ZOOMS))]
+        points = [
+            (landmarks[:, 0] + 1j * landmarks[:, 1] - views[row][1]) / views[row][0]
+            for row in rows
+            for landmarks in (seen[row], seen[len(views) + row])
+            if landmarks is not None
+        ]
+        mean = np.mean(points, axis=0) if points else None
+        placed.append(None if mean is None else np.stack([mean.real, mean.imag], axis=1).astype(np.float32))
+    return placed
+
+
+def _central_landmarks(detections: Sequence[Detection]) -> FloatArray | None:
+    """Those of the surest face in the middle of a look: at its edges there may be neighbours."""
+    middle, reach = _LOOK_SIDE / 2, _LOOK_SIDE * _LOOK_OFF_CENTRE
+    for detection in detections:
+        box = detection.box
+        if abs(box.left + box.width / 2 - middle) < reach and abs(box.top + box.height / 2 - middle) < reach:
+            return detection.landmarks
+    return None
 
 
 def _enlarged(photo: Photo, picture: Pixels, detections: Sequence[Detection]) -> list[Detection]:

@@ -46,7 +46,7 @@ class FaceModel(Protocol):
 
     @property
     def max_side(self) -> int | None:
-        """The longer side, in pixels, above which the detector shrinks a picture; None: it takes any size."""
+        """The longer side in pixels to which the detector brings every picture; None: it takes pictures as they are."""
         ...
 
     @property
