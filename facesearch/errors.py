@@ -13,11 +13,10 @@ FacesearchError                 exit
 │   ├── IndexDamagedError             its catalog is not a catalog
 │   ├── ModelMismatchError            another model made it
 │   └── StorageError                  the disk is full, read-only or fails
-├── LockedError                  4    another run is writing
-├── IncompleteError              5    done, but not all of it
-└── StoppedError               130    Ctrl-C (143: SIGTERM)
+└── LockedError                  4    another run is writing
 
-Every message is one line: what is wrong, with the value, and what to do next.
+Every message is one line: what is wrong, with the value, and what to do next. The other exit codes are no errors: 0
+done, 1 nothing reached the threshold, 5 done but not all of it, 130 and 143 stopped by Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from __future__ import annotations
 __all__ = [
     "DeviceError",
     "FacesearchError",
-    "IncompleteError",
     "IndexDamagedError",
     "IndexNotFoundError",
     "IndexVersionError",
@@ -35,7 +33,6 @@ __all__ = [
     "ModelMismatchError",
     "NoFaceError",
     "PhotoError",
-    "StoppedError",
     "StorageError",
     "StoreError",
     "UsageError",
@@ -102,17 +99,3 @@ class LockedError(FacesearchError):
     """Another run is writing to the index."""
 
     exit_code = 4
-
-
-class IncompleteError(FacesearchError):
-    """The run is done, but not all of it could be."""
-
-    exit_code = 5
-
-
-class StoppedError(FacesearchError):
-    """The run was stopped by a signal; what it had finished is kept."""
-
-    def __init__(self, message: str, *, exit_code: int = 130) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code

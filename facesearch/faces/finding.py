@@ -60,8 +60,8 @@ def detect_faces(
             closer = photo.pixels(_CLOSE_SIDE)
             found[index] = _merged(found[index], _enlarged(photo, closer, model.detect([closer])[0]))
         if rotations and not _any_sure(model, found[index]):
-            turned = _detect_turned(model, pictures[index])
-            found[index] = _merged(found[index], _enlarged(photo, pictures[index], turned))
+            turned = _enlarged(photo, pictures[index], _detect_turned(model, pictures[index]))
+            found[index] = max(found[index], turned, key=_best_score)
         if border and not found[index]:
             framed = _detect_with_border(model, pictures[index])
             found[index] = _merged(found[index], _enlarged(photo, pictures[index], framed))
@@ -94,6 +94,10 @@ def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, border
     return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
 
 
+def _best_score(detections: Sequence[Detection]) -> float:
+    return max((detection.score for detection in detections), default=0.0)
+
+
 def _any_sure(model: FaceModel, detections: Sequence[Detection]) -> bool:
     return any(detection.score >= model.sure_score and looks_upright(detection) for detection in detections)
 
@@ -106,19 +110,17 @@ def _wants_closer_look(model: FaceModel, photo: Photo, detections: Sequence[Dete
 
 
 def _detect_turned(model: FaceModel, picture: Pixels) -> list[Detection]:
-    """Faces that are sure when the picture is turned.
+    """What is found at the turn where a face is surest, in the unturned picture; nothing when no turn has a sure face.
 
-    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful: so only sure
-    ones count here, and of those that overlap the surest.
+    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful: so one turn is
+    right, and what was found at the others is not faces.
     """
     height, width = picture.shape[:2]
-    turned = [np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)]
-    return [
-        turned_back(detection, turns, width, height)
-        for turns, detections in enumerate(model.detect(turned), start=1)
-        for detection in detections
-        if detection.score >= model.sure_score and looks_upright(detection)
-    ]
+    found = model.detect([np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)])
+    turns, best = max(enumerate(found, start=1), key=lambda pair: _best_score(pair[1]))
+    if not _any_sure(model, best):
+        return []
+    return [turned_back(detection, turns, width, height) for detection in best]
 
 
 def _detect_with_border(model: FaceModel, picture: Pixels) -> list[Detection]:

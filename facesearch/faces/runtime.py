@@ -20,7 +20,7 @@ from facesearch.errors import DeviceError, ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DEVICES", "Runtime", "Session", "available_cores", "choose_runtime", "open_session"]
+__all__ = ["DEVICES", "Runtime", "Session", "TensorInfo", "available_cores", "choose_runtime", "open_session"]
 
 DEVICES = ("auto", "cpu", "cuda", "coreml", "openvino")
 
@@ -35,11 +35,19 @@ class TensorInfo(Protocol):
     """One input or output of a graph; a shape holds numbers, or names where a size is open."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """By which it is fed or asked for."""
+        ...
+
     @property
-    def shape(self) -> list[int | str]: ...
+    def shape(self) -> list[int | str]:
+        """Its sizes, axis by axis."""
+        ...
+
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Of its elements, as ONNX Runtime writes it: `tensor(float)`."""
+        ...
 
 
 class Session(Protocol):

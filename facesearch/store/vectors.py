@@ -195,7 +195,7 @@ class FaissIndex:
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(self.path)
-            sync_folder(self.path.parent)
+            _sync_folder(self.path.parent)
         except OSError as error:
             raise StorageError(
                 f"{self.path}: cannot be written ({error.strerror}); it is rebuilt from the catalog when there is room"
@@ -345,7 +345,7 @@ def _checksum(data: bytes) -> bytes:
     return checksum.digest()
 
 
-def sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Flush a folder: a rename in it survives a power cut once that is done."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,0 +1,96 @@
+"""What the tests share: real photos, the real model, the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sample_library import build
+
+from facesearch.faces.model import FaceModel, open_model
+from facesearch.faces.runtime import choose_runtime
+from facesearch.types import Box, Detection, Face, ModelInfo
+
+CHECKOUT = Path(__file__).parents[1]
+REAL_PHOTOS = Path(os.environ.get("FACESEARCH_TEST_PHOTOS", CHECKOUT.parent / "shared" / "data"))
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def real_photos() -> Path:
+    """Labelled photos of real people, which are not part of the project."""
+    if not REAL_PHOTOS.is_dir():
+        pytest.skip(f"no labelled photos at {REAL_PHOTOS}; name a folder of them with FACESEARCH_TEST_PHOTOS")
+    return REAL_PHOTOS
+
+
+@pytest.fixture(scope="session")
+def model() -> FaceModel:
+    """The embedded model, loaded once."""
+    return open_model("embedded", choose_runtime("cpu"))
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample library: `photos/` and `query.jpg`; not to be written to."""
+    folder = tmp_path_factory.mktemp("library")
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A user's environment with an empty home, on a machine where facesearch was never used."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "HOME": str(home), "TMPDIR": str(tmp_path), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture
+def facesearch(environment: dict[str, str], tmp_path: Path) -> Run:
+    """The real command, in a process of its own, in an empty folder; `exit_code` is what it has to end with."""
+
+    def run(*arguments: str | Path | bytes, exit_code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+        extra: Mapping[str, str] = options.pop("env", {})
+        result = subprocess.run(
+            [sys.executable, "-m", "facesearch", *arguments],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            env={**environment, **extra},
+            cwd=options.pop("cwd", tmp_path),
+            timeout=120,
+            check=False,
+            **options,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        assert result.returncode == exit_code, f"exit {result.returncode}: {result.stderr}{result.stdout}"
+        return result
+
+    return run
+
+
+def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:
+    """A model that exists on paper only, for parts that keep embeddings without making them."""
+    values: dict[str, Any] = {
+        "name": name, "dim": dim, "digests": {"weights": name * 8}, "pipeline": 1, "threshold": 0.5, "licence": "none",
+    }  # fmt: skip
+    return ModelInfo(**{**values, **changes})
+
+
+def toy_face(
+    embedding: np.ndarray[Any, Any] | list[float], box: tuple[float, float, float, float] = (0, 0, 50, 60)
+) -> Face:
+    """A face with a given embedding, brought to unit length."""
+    vector = np.asarray(embedding, dtype=np.float32)
+    landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
+    return Face(Detection(Box(*box), landmarks, 0.9), vector / np.linalg.norm(vector))

@@ -1,0 +1,239 @@
+"""The catalog: rows in, rows out, and what survives."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import toy_face, toy_model_info
+
+from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
+from facesearch.store.catalog import Catalog
+from facesearch.store.migrations import MIGRATIONS
+from facesearch.types import PhotoFacts, PhotoFile
+
+FACTS = PhotoFacts(640, 480, "2020-01-02T03:04:05+01:00", (48.1, 11.5))
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    return Catalog.memory(toy_model_info())
+
+
+def file(path: bytes, size: int = 10, mtime_ns: int = 1) -> PhotoFile:
+    return PhotoFile(path, size, mtime_ns)
+
+
+def test_a_photo_comes_back_as_it_was_put(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    path = b"a \xff\n/b.jpg"
+    photo = catalog.put_photo(root.id, file(path), b"h" * 32, "faces", facts=FACTS)
+    known = catalog.photo_at(root.id, path)
+    assert known is not None
+    assert (known.id, known.file, known.status, known.missing) == (photo, file(path), "faces", False)
+    assert catalog.photo_at(root.id, b"other") is None
+    assert catalog.photos_with_hash(b"h" * 32) == [(known, b"/photos/" + path)]
+    again = catalog.put_photo(root.id, file(path, 11, 2), None, "failed", error="broken")
+    assert again == photo
+    assert list(catalog.failed_photos()) == [(b"/photos/" + path, "broken")]
+    assert catalog.photos_with_hash(b"h" * 32) == []
+
+
+def test_photos_of_a_folder_are_found_by_bytes(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    paths = [b"a", b"a/1", b"a/\xff", b"a/b/2", b"a-b", b"a.jpg", b"b/a/1", b"aa/1"]
+    for path in paths:
+        catalog.put_photo(root.id, file(path), None, "no_face")
+    assert [photo.file.path for photo in catalog.photos(root.id)] == sorted(paths)
+    assert [photo.file.path for photo in catalog.photos(root.id, b"a")] == [b"a/1", b"a/b/2", b"a/\xff"]
+
+
+def test_a_root_around_others_takes_their_photos(catalog: Catalog) -> None:
+    inner, beside, single = catalog.add_root(b"/p/a"), catalog.add_root(b"/pa"), catalog.add_root(b"/p/one.jpg")
+    photos = [catalog.put_photo(root.id, file(path), None, "no_face") for root, path in
+              ((inner, b"x.jpg"), (beside, b"y.jpg"), (single, b""))]  # fmt: skip
+    outer = catalog.add_root(b"/p")
+    assert [root.path for root in catalog.roots()] == [b"/pa", b"/p"]
+    assert {photo.id: photo.file.path for photo in catalog.photos(outer.id)} == {
+        photos[0]: b"a/x.jpg", photos[2]: b"one.jpg",
+    }  # fmt: skip
+    assert catalog.roots()[1].id not in (inner.id, single.id)
+
+
+def test_faces_at_the_same_place_keep_their_ids_and_get_new_vectors(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    here, there = (0, 0, 50, 60), (200, 0, 50, 60)
+    catalog.replace_faces(photo, [toy_face(np.eye(8)[0], here), toy_face(np.eye(8)[1], there)])
+    before = {row.face_id: row for row in catalog.face_rows([1, 2]).values()}
+    catalog.replace_faces(photo, [toy_face(np.eye(8)[2], (203, 2, 50, 60)), toy_face(np.eye(8)[3], (400, 0, 50, 60))])
+    after = catalog.face_rows(range(1, 9))
+    assert set(after) == {3, 4}, "vector ids are never given again"
+    assert after[3].face_id == 2
+    assert after[4].face_id not in before
+    assert sorted(catalog.dead_vectors().tolist()) == [1, 2]
+    assert np.allclose(catalog.vectors([4, 3, 77], 8), [np.eye(8)[3], np.eye(8)[2], np.zeros(8)])
+    ((ids, vectors),) = catalog.vectors_after(3, 8)
+    assert ids.tolist() == [4]
+    assert vectors.dtype == np.float32
+
+
+def test_hidden_photos_are_not_found_and_come_back(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    catalog.replace_faces(photo, [toy_face(np.eye(8)[0])])
+    catalog.hide_photos([photo], 1000)
+    catalog.hide_photos([photo], 2000)
+    assert catalog.face_rows([1]) == {}
+    assert catalog.counts() == (0, 0, 0, 0, 1)
+    catalog.show_photos([photo])
+    row = catalog.face_rows([1])[1]
+    assert (row.path, row.photo_id, row.taken_at) == (b"/photos/a.jpg", photo, FACTS.taken_at)
+    assert catalog.counts() == (1, 1, 0, 0, 0)
+
+
+def test_a_copy_has_faces_and_vectors_of_its_own(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    twin = catalog.put_photo(root.id, file(b"a.jpg"), b"h", "faces", facts=FACTS)
+    catalog.replace_faces(twin, [toy_face(np.eye(8)[5])])
+    copy = catalog.copy_photo(twin, root.id, file(b"b.jpg", 12))
+    rows = catalog.face_rows([1, 2])
+    assert {row.photo_id for row in rows.values()} == {twin, copy}
+    assert (catalog.vectors([1], 8) == catalog.vectors([2], 8)).all()
+    catalog.replace_faces(twin, [])
+    assert set(catalog.face_rows([1, 2])) == {2}
+
+
+def test_more_ids_than_a_statement_takes(catalog: Catalog) -> None:
+    root = catalog.add_root(b"/photos")
+    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    catalog.replace_faces(photo, [toy_face(np.eye(8)[n % 8], (n * 100, 0, 50, 60)) for n in range(1234)])
+    assert len(catalog.face_rows(range(1, 2000))) == 1234
+    assert catalog.last_vector_id() == 1234
+    assert catalog.count_changed_vectors(1000) == 234
+
+
+def test_generations_count_commits_that_change_vectors(catalog: Catalog) -> None:
+    for expected, changed in ((0, False), (1, True), (1, False), (2, True)):
+        catalog.begin()
+        catalog.commit(vectors_changed=changed)
+        assert catalog.generation == expected
+    catalog.commit(vectors_changed=True)
+    assert catalog.generation == 2, "nothing was begun"
+
+
+def test_what_is_rolled_back_was_never_there(catalog: Catalog) -> None:
+    catalog.begin()
+    catalog.add_root(b"/photos")
+    catalog.rollback()
+    assert catalog.roots() == []
+
+
+def on_disk(tmp_path: Path) -> Path:
+    path = tmp_path / "catalog.sqlite"
+    Catalog.create(path, toy_model_info())
+    return path
+
+
+def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
+    path = on_disk(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["catalog.sqlite"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    catalog = Catalog.open(path, write=True)
+    assert catalog.last_run() is None
+    catalog.begin()
+    catalog.set_last_run({"photos": 3})
+    catalog.commit(vectors_changed=False)
+    catalog.close()
+    read = Catalog.open(path)
+    assert read.model() == toy_model_info()
+    assert read.last_run() == {"photos": 3}
+    assert len(read.uuid) == 16
+    with pytest.raises(StorageError):
+        read.add_root(b"/x")
+
+
+def test_the_schema_is_what_its_migrations_make(tmp_path: Path) -> None:
+    """A database that was made step by step has the same schema as a new one, and older versions are brought up."""
+    made = Catalog.open(on_disk(tmp_path))
+    expected = made._rows("SELECT sql FROM sqlite_schema ORDER BY name")
+    made.close()
+    for version in range(1, len(MIGRATIONS)):
+        path = on_disk(tmp_path / str(version))
+        with sqlite3.connect(path) as old:
+            for (table,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                old.execute(f"DROP TABLE {table}")
+            for script in MIGRATIONS[:version]:
+                old.executescript(script)
+            old.execute(f"PRAGMA user_version = {version}")
+        with pytest.raises(IndexVersionError, match="older facesearch"):
+            Catalog.open(path)
+        upgraded = Catalog.open(path, write=True)
+        assert upgraded._rows("SELECT sql FROM sqlite_schema ORDER BY name") == expected
+
+
+def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
+    path = on_disk(tmp_path)
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(IndexVersionError, match=r"newer facesearch.*upgrade"):
+        Catalog.open(path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA application_id = 7")
+    with pytest.raises(IndexDamagedError, match="not a facesearch catalog"):
+        Catalog.open(path)
+    path.write_bytes(b"no database at all, but long enough to have a header" * 99)
+    with pytest.raises(IndexDamagedError, match="damaged"):
+        Catalog.open(path)
+    with pytest.raises(StorageError):
+        Catalog.open(tmp_path / "missing.sqlite")
+    with pytest.raises(StorageError, match="cannot be created"):
+        Catalog.create(tmp_path / "no/folder/catalog.sqlite", toy_model_info())
+
+
+def test_a_second_writer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = on_disk(tmp_path)
+    first, second = Catalog.open(path, write=True), Catalog.open(path, write=True)
+    second._rows("PRAGMA busy_timeout = 10")
+    first.begin()
+    with pytest.raises(LockedError, match="another process is writing"):
+        second.begin()
+    first.rollback()
+    second.begin()
+
+
+def test_a_reader_sees_one_moment(tmp_path: Path) -> None:
+    path = on_disk(tmp_path)
+    writer, reader = Catalog.open(path, write=True), Catalog.open(path)
+    reader.begin(write=False)
+    writer.begin()
+    writer.add_root(b"/photos")
+    writer.commit(vectors_changed=True)
+    assert (reader.generation, reader.roots()) == (0, [])
+    reader.rollback()
+    assert (reader.generation, len(reader.roots())) == (1, 1)
+
+
+def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
+    path = on_disk(tmp_path)
+    # Root may write everywhere, so it becomes somebody else, once Python has found its modules.
+    script = (
+        "import os; from pathlib import Path; from facesearch.store.catalog import Catalog\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        f"print(Catalog.open(Path({str(path)!r})).generation)"
+    )
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    for folder in tmp_path.parents:
+        if folder.name.startswith("pytest"):
+            folder.chmod(0o755)
+    try:
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert result.stdout == "0\n", result.stderr
+        assert [entry.name for entry in tmp_path.iterdir()] == ["catalog.sqlite"]
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,250 @@
+"""The index as a whole: catalog and vectors in step, whatever happens to the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import toy_face, toy_model_info
+
+from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError
+from facesearch.store import store as store_module
+from facesearch.store import vectors as vectors_module
+from facesearch.store.store import CATALOG_FILE, VECTORS_FILE, Store, default_index_path
+from facesearch.store.vectors import read_stamp
+from facesearch.types import PhotoFile
+
+DIM = 8
+
+
+def vector(seed: int) -> np.ndarray:  # type: ignore[type-arg]
+    values = np.random.default_rng(seed).normal(size=DIM)
+    return (values / np.linalg.norm(values)).astype(np.float32)
+
+
+def add_photos(store: Store, seeds: range, *, finish: bool = True) -> None:
+    store.catalog.begin()
+    roots = store.catalog.roots()
+    root = roots[0] if roots else store.catalog.add_root(b"/photos")
+    for seed in seeds:
+        photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % seed, 1, 1), None, "faces")
+        store.catalog.replace_faces(photo, [toy_face(vector(seed))])
+    store.commit(vectors_changed=True)
+    if finish:
+        store.finish()
+
+
+def remove_photo(store: Store, seed: int) -> None:
+    store.catalog.begin()
+    known = store.catalog.photo_at(1, b"%d.jpg" % seed)
+    assert known is not None
+    store.catalog.replace_faces(known.id, [])
+    store.commit(vectors_changed=True)
+
+
+def nearest(store: Store, seed: int, k: int = 3) -> list[bytes]:
+    _, ids = store.search(vector(seed)[None, :], k)
+    rows = store.catalog.face_rows(ids[0].tolist())
+    return [rows[vector_id].path for vector_id in ids[0].tolist()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """An index of twenty photos."""
+    path = tmp_path / "index"
+    with Store.create(path, toy_model_info()) as store:
+        add_photos(store, range(20))
+    return path
+
+
+def check(path: Path, present: range, absent: range = range(0)) -> list[str]:
+    """The index answers from what its catalog holds; gives back what it said."""
+    said: list[str] = []
+    with Store.open(path, notify=said.append) as store:
+        assert len(store) == len(present)
+        for seed in present:
+            assert nearest(store, seed, 1) == [b"/photos/%d.jpg" % seed]
+        for seed in absent:
+            assert nearest(store, seed, 1) != [b"/photos/%d.jpg" % seed]
+    return said
+
+
+def test_an_index_is_for_its_owner_alone(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert {entry.name: entry.stat().st_mode & 0o777 for entry in path.iterdir()} == {
+        CATALOG_FILE: 0o600, VECTORS_FILE: 0o600, "writer.lock": 0o600,
+    }  # fmt: skip
+    assert check(path, range(20)) == []
+
+
+def test_a_missing_vector_file_is_made_anew_once(path: Path) -> None:
+    (path / VECTORS_FILE).unlink()
+    (said,) = check(path, range(20))
+    assert "missing: made anew from the catalog" in said
+    assert check(path, range(20)) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "another's", "text"])
+def test_a_damaged_vector_file_is_made_anew(path: Path, tmp_path: Path, damage: str) -> None:
+    file = path / VECTORS_FILE
+    data = bytearray(file.read_bytes())
+    if damage == "another's":
+        with Store.create(tmp_path / "other", toy_model_info()) as other:
+            add_photos(other, range(100, 120))
+        data = bytearray((tmp_path / "other" / VECTORS_FILE).read_bytes())
+    elif damage == "cut":
+        del data[len(data) // 2 :]
+    elif damage == "flipped":
+        data[len(data) // 2] ^= 1
+    else:
+        data = bytearray(b"" if damage == "emptied" else b"not an index")
+    file.write_bytes(data)
+    (said,) = check(path, range(20))
+    assert "damaged or out of date" in said
+    assert check(path, range(20)) == []
+
+
+def test_an_older_vector_file_gets_what_it_lacks(path: Path) -> None:
+    old = (path / VECTORS_FILE).read_bytes()
+    with Store.open(path, write=True) as store:
+        add_photos(store, range(20, 25), finish=False)
+        remove_photo(store, 3)
+    assert (path / VECTORS_FILE).read_bytes() == old, "a handful of new faces is no reason to write it"
+    said: list[str] = []
+    with Store.open(path, notify=said.append) as store:
+        assert len(store) == 24
+        assert nearest(store, 22, 1) == [b"/photos/22.jpg"]
+        assert nearest(store, 3, 1) != [b"/photos/3.jpg"]
+    assert said == []
+
+
+def test_a_vector_file_older_than_the_list_of_the_dead_is_not_trusted(path: Path) -> None:
+    old = (path / VECTORS_FILE).read_bytes()
+    with Store.open(path, write=True) as store:
+        for seed in (3, 4, 5, 6):
+            remove_photo(store, seed)
+        store.finish()
+    assert (path / VECTORS_FILE).read_bytes() != old
+    (path / VECTORS_FILE).write_bytes(old)
+    said: list[str] = []
+    with Store.open(path, notify=said.append) as store:
+        assert nearest(store, 3, 1) != [b"/photos/3.jpg"]
+    assert len(said) == 1
+
+
+def test_a_catalog_from_a_backup_is_not_answered_from_a_newer_vector_file(path: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(path / CATALOG_FILE) as now, sqlite3.connect(tmp_path / "backup") as backup:
+        now.backup(backup)
+    with Store.open(path, write=True) as store:
+        for seed in range(20, 24):
+            add_photos(store, range(seed, seed + 1))
+    (path / CATALOG_FILE).write_bytes((tmp_path / "backup").read_bytes())
+    with Store.open(path, write=True) as store:  # the generation catches up with the file's
+        for seed in range(30, 36):
+            add_photos(store, range(seed, seed + 1), finish=False)
+    with Store.open(path) as store:
+        assert len(store) == 26
+        assert nearest(store, 33, 1) == [b"/photos/33.jpg"]
+        assert nearest(store, 22, 1) != [b"/photos/22.jpg"]
+
+
+def test_the_file_is_written_when_the_tail_has_grown_to_a_tenth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_TAIL_IN_A_RUN", 5)
+    path = tmp_path / "index"
+    written = []
+    with Store.create(path, toy_model_info()) as store:
+        for seed in range(120):
+            add_photos(store, range(seed, seed + 1), finish=False)
+            stamp = read_stamp(path / VECTORS_FILE, store.catalog.uuid)
+            written.append(stamp.last_id if stamp else 0)
+    assert written == sorted(written)
+    assert all(count + 1 - last <= max(5, last // 10) for count, last in enumerate(written)), "never far behind"
+    assert len(set(written)) < 25, "not written for every photo"
+    assert check(path, range(120)) == []
+
+
+def test_a_file_too_large_to_verify_is_scored_from_the_catalog(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors_module, "VERIFIED_BELOW", 0)
+    file = path / VECTORS_FILE
+    data = bytearray(file.read_bytes())
+    place = data.find(vector(7).tobytes())
+    data[place : place + 4 * DIM] = (vector(7) * np.float32(0.9)).tobytes()  # a disk that forgets
+    file.write_bytes(data)
+    with Store.open(path) as store:
+        scores, _ = store.search(vector(7)[None, :], 3)
+        assert scores[0, 0] == pytest.approx(1, abs=1e-6)
+        assert nearest(store, 7, 1) == [b"/photos/7.jpg"]
+
+
+def test_a_reader_is_not_disturbed_by_a_writer(path: Path) -> None:
+    with Store.open(path) as reader:
+        assert len(reader) == 20
+        with Store.open(path, write=True) as writer:
+            add_photos(writer, range(20, 60))
+            remove_photo(writer, 4)
+            assert nearest(reader, 4, 1) == [b"/photos/4.jpg"]
+        assert len(reader) == 20
+        assert nearest(reader, 4, 20)[0] == b"/photos/4.jpg"
+    with Store.open(path) as reader:
+        assert len(reader) == 59
+
+
+def test_one_writer_at_a_time_and_no_stale_lock(path: Path) -> None:
+    with (
+        Store.open(path, write=True),
+        pytest.raises(LockedError, match=r"another run is writing.*process \d+, since 20"),
+    ):
+        Store.open(path, write=True)
+    (path / "writer.lock").write_text("12345 1700000000\n")  # whoever that was is no longer
+    Store.open(path, write=True).close()
+
+
+def test_another_model_is_refused_naming_both(path: Path) -> None:
+    other = toy_model_info("other", 16)
+    with Store.open(path) as store:
+        store.require_model(toy_model_info())
+        store.require_model(toy_model_info("toy", source="/elsewhere"))
+        with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 numbers"):
+            store.require_model(other)
+        with pytest.raises(ModelMismatchError, match="pipeline 2"):
+            store.require_model(toy_model_info(pipeline=2))
+
+
+def test_in_memory_is_the_same_index(tmp_path: Path) -> None:
+    with Store.memory(toy_model_info()) as store:
+        assert len(store) == 0
+        add_photos(store, range(30))
+        remove_photo(store, 3)
+        assert len(store) == 29
+        assert nearest(store, 7, 1) == [b"/photos/7.jpg"]
+        assert store.size() == (store_module.StoreSize(0, 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_index_is_quiet(tmp_path: Path) -> None:
+    Store.create(tmp_path / "index", toy_model_info()).close()
+    assert check(tmp_path / "index", range(0)) == []
+
+
+def test_where_the_index_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACESEARCH_INDEX", "/named")
+    assert default_index_path() == Path("/named")
+    monkeypatch.delenv("FACESEARCH_INDEX")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert default_index_path().name == "default"
+    assert default_index_path().is_absolute()
+    (tmp_path / "indexes").mkdir()
+    assert default_index_path() == Path("indexes/default")
+
+
+def test_an_index_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError, match=r"make one with `facesearch index FOLDER`"):
+        Store.open(tmp_path / "nothing")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="cannot be created"):
+        Store.create(tmp_path / "file", toy_model_info())

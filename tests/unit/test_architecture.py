@@ -1,0 +1,133 @@
+"""The layout is a promise: imports run one way, and nothing heavy is loaded before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import facesearch
+
+PACKAGE = Path(facesearch.__file__).parent
+LAYERS = [
+    {"errors", "types"},
+    {"photos", "faces", "store"},
+    {"indexing", "searching"},
+    {"render"},
+    {"cli"},
+]
+LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
+SEAMS = {
+    "onnxruntime": {"faces/runtime.py"},
+    "openvino": {"faces/runtime.py"},
+    "insightface": {"faces/insight.py"},
+    "onnx": {"faces/insight.py"},
+    "faiss": {"store/vectors.py"},
+    "sqlite3": {"store/catalog.py"},
+    "pillow_heif": {"photos/decode.py"},
+    "platformdirs": {"store/store.py"},
+    "typer": {"cli/"},
+    "rich": {"cli/"},
+}
+# Decoded photos come to `faces` as objects; what is imported is the name of their type.
+ALLOWED_BETWEEN_SIBLINGS = {("faces", "photos")}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Every module imported anywhere in a file, and whether only a type checker sees it."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    found = []
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found += [(name, id(node) in for_types) for name in names]
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path: Path) -> None:
+    here = part_of(path)
+    if here in ("__init__", "__main__"):
+        return
+    for name, for_types in imports(path):
+        parts = name.split(".")
+        if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in LEVEL or parts[1] == here:
+            continue
+        if LEVEL[parts[1]] == LEVEL[here] and for_types and (here, parts[1]) in ALLOWED_BETWEEN_SIBLINGS:
+            continue
+        same_level_allowed = here in LAYERS[0]
+        assert LEVEL[parts[1]] < LEVEL[here] or same_level_allowed, (
+            f"{path} imports {name}, which lies above or beside it"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_libraries_are_used_at_their_seams_only(path: Path) -> None:
+    relative = path.relative_to(PACKAGE).as_posix()
+    for name, _ in imports(path):
+        homes = SEAMS.get(name.split(".")[0])
+        assert homes is None or any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "facesearch.")])
+def test_public_names_exist_and_are_sorted(name: str) -> None:
+    if name == "facesearch.__main__":
+        return
+    module = importlib.import_module(name)
+    public = getattr(module, "__all__", [])
+    assert all(hasattr(module, public_name) for public_name in public)
+    assert len(set(public)) == len(public)
+    if not hasattr(module, "__path__"):
+        assert public, f"{name} does not say what is public"
+        defined = [
+            node.name
+            for node in ast.parse(Path(str(module.__file__)).read_text()).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        ]
+        commands = {"index", "query", "scan", "status"}  # reached through the command line only
+        assert set(defined) - set(public) - commands == set(), f"{name} defines names that are not public"
+
+
+HEAVY = ("numpy", "PIL", "faiss", "onnxruntime", "openvino", "insightface", "onnx", "cv2", "scipy", "skimage", "rich")
+
+
+@pytest.mark.parametrize("code", ["import facesearch", "import facesearch.cli; facesearch.cli.main()"])
+def test_nothing_heavy_is_loaded_for_help(code: str) -> None:
+    script = (
+        f"import sys; sys.argv = ['facesearch', '--help']\ntry:\n    {code}\nexcept SystemExit: pass\n"
+        f"print('loaded:', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "loaded: []" in result.stdout
+
+
+def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path) -> None:
+    script = (
+        "import sys; from facesearch.cli import _run\n"
+        f"sys.argv = ['facesearch', 'scan', {str(library / 'query.jpg')!r}, {str(library / 'photos/portraits')!r},"
+        " '--model', 'embedded']\n"
+        "_run(); print('loaded:', [name for name in "
+        "('insightface', 'onnx', 'cv2', 'scipy', 'skimage', 'openvino', 'sklearn', 'rich') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "loaded: []" in result.stdout, result.stderr

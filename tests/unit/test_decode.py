@@ -1,0 +1,199 @@
+"""Every format and every kind of broken file, made here."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sample_library import save_with_orientation
+
+from facesearch.errors import PhotoError
+from facesearch.photos.decode import Photo
+
+COLOUR = (200, 60, 30)
+
+
+def scene(width: int = 64, height: int = 48) -> Image.Image:
+    """Red-brown, with a white top left quarter: which way is up can be told."""
+    image = Image.new("RGB", (width, height), COLOUR)
+    image.paste((255, 255, 255), (0, 0, width // 2, height // 2))
+    return image
+
+
+def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+def heif(image: Image.Image) -> bytes:
+    import pillow_heif
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=90)
+    return buffer.getvalue()
+
+
+def palette() -> Image.Image:
+    return scene().quantize(8)
+
+
+def animated(format_name: str) -> bytes:
+    return encoded(scene(), format_name, save_all=True, append_images=[Image.new("RGB", (64, 48), (0, 0, 255))])
+
+
+FILES = {
+    "jpeg": lambda: encoded(scene(), "JPEG", quality=95),
+    "progressive jpeg": lambda: encoded(scene(), "JPEG", quality=95, progressive=True),
+    "cmyk jpeg": lambda: encoded(scene().convert("CMYK"), "JPEG", quality=95),
+    "png": lambda: encoded(scene(), "PNG"),
+    "palette png": lambda: encoded(palette(), "PNG"),
+    "alpha png": lambda: encoded(scene().convert("RGBA"), "PNG"),
+    "webp": lambda: encoded(scene(), "WEBP", lossless=True),
+    "animated webp": lambda: animated("WEBP"),
+    "avif": lambda: encoded(scene(), "AVIF", quality=95),
+    "heif": lambda: heif(scene()),
+    "tiff": lambda: encoded(scene(), "TIFF"),
+    "bmp": lambda: encoded(scene(), "BMP"),
+    "gif": lambda: encoded(palette(), "GIF"),
+    "animated gif": lambda: animated("GIF"),
+    "mpo": lambda: animated("MPO"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_format_shows_the_scene(kind: str) -> None:
+    photo = Photo(FILES[kind]())
+    pixels = photo.pixels(1280)
+    assert photo.size == (64, 48)
+    assert pixels.shape == (48, 64, 3)
+    assert pixels.dtype == np.uint8
+    assert np.allclose(pixels[8, 8], 255, atol=14)
+    assert np.allclose(pixels[40, 50], COLOUR, atol=25)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "I;16"])
+def test_grey_of_every_depth_keeps_its_tones(mode: str) -> None:
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)[None, :].repeat(16, axis=0)
+    if mode == "I;16":
+        image = Image.fromarray(ramp.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(ramp).convert(mode, dither=Image.Dither.NONE)
+    pixels = Photo(encoded(image, "PNG")).pixels(1280)
+    assert (pixels[:, :, 0] == pixels[:, :, 2]).all()
+    expected = (ramp >= 128) * 255.0 if mode == "1" else ramp.astype(float)
+    error = abs(pixels[:, :, 0].mean(axis=1) - expected.mean(axis=1)).max()
+    assert error < 3, "16 bits clipped to 8 would be white"
+
+
+def test_sixteen_bit_tiff_and_fractions() -> None:
+    ramp = np.linspace(0, 1, 64, dtype=np.float32)[None, :].repeat(16, axis=0)
+    for values in (ramp, (ramp * 65535).astype(np.uint16)):
+        pixels = Photo(encoded(Image.fromarray(values), "TIFF")).pixels(1280)
+        assert abs(pixels[0, :, 1].astype(float) - ramp[0] * 255).max() <= 1
+
+
+def test_see_through_parts_are_white_not_what_lies_beneath() -> None:
+    hidden = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    assert (Photo(encoded(hidden, "PNG")).pixels(100) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_exif_orientation(orientation: int, suffix: str, tmp_path: Any) -> None:
+    path = tmp_path / f"photo.{suffix}"
+    save_with_orientation(scene(), path, orientation)
+    photo = Photo(path.read_bytes())
+    assert photo.size == (64, 48)
+    pixels = photo.pixels(1280)
+    assert pixels.shape == (48, 64, 3)
+    assert np.allclose(pixels[8, 8], 255, atol=14)
+    assert np.allclose(pixels[40, 50], COLOUR, atol=25)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_large_jpegs_are_decoded_small_and_again_when_more_is_needed(orientation: int, tmp_path: Any) -> None:
+    path = tmp_path / "large.jpg"
+    save_with_orientation(scene(4000, 3000), path, orientation)
+    photo = Photo(path.read_bytes())
+    assert photo.size == (4000, 3000)
+    assert photo.pixels(1280).shape == (960, 1280, 3)
+    assert photo.image(1280).size == (2000, 1500)
+    assert photo.image(500).size == (2000, 1500), "what is decoded already serves"
+    assert photo.image(2001).size == (4000, 3000)
+    assert photo.image(99999).size == (4000, 3000)
+
+
+def test_small_photos_are_never_enlarged() -> None:
+    assert Photo(encoded(scene(), "PNG")).pixels(1280).shape == (48, 64, 3)
+
+
+BROKEN = {
+    "empty": (b"", "empty"),
+    "text": (b"just some text, no photo at all", "not a photo"),
+    "truncated jpeg": (encoded(scene(640, 480), "JPEG", quality=95)[:3000], "cut short"),
+    "truncated png": (encoded(scene(640, 480).effect_spread(9), "PNG")[:3000], "cut short"),
+    "truncated webp": (encoded(scene(640, 480).effect_spread(9), "WEBP")[:3000], "."),
+    "truncated avif": (encoded(scene(640, 480).effect_spread(9), "AVIF")[:1500], "."),
+    "truncated heif": (heif(scene(640, 480).effect_spread(9))[:1500], "."),
+    "truncated gif": (encoded(palette(), "GIF")[:60], "."),
+    "jpeg header only": (b"\xff\xd8\xff\xe0", "."),
+    "zip": (b"PK\x03\x04" + bytes(100), "not a photo"),
+    "garbage after a png signature": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "."),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_has_a_reason(kind: str) -> None:
+    data, reason = BROKEN[kind]
+    with pytest.raises(PhotoError, match=reason) as caught:
+        Photo(data).pixels(1280)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_prefix_of_a_file_escapes_as_another_error(kind: str) -> None:
+    data = FILES[kind]()
+    for length in range(0, len(data), max(1, len(data) // 40)):
+        try:
+            Photo(data[:length]).pixels(64)
+        except PhotoError:
+            pass
+
+
+def test_the_name_does_not_matter_the_content_does() -> None:
+    assert Photo(encoded(scene(), "PNG")).facts.width == 64  # whatever it was called
+
+
+def test_decompression_bombs_are_refused_before_decoding() -> None:
+    bomb = encoded(Image.new("1", (30000, 30000)), "PNG")
+    assert len(bomb) < 200_000
+    with pytest.raises(PhotoError, match=r"30000 x 30000 .* limit of 200 megapixels; .*--max-megapixels"):
+        Photo(bomb)
+    with pytest.raises(PhotoError, match=r"limit of 0\.001 megapixels"):
+        Photo(encoded(scene(), "PNG"), max_pixels=1000)
+
+
+def test_when_and_where(tmp_path: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0132] = "2020:01:02 03:04:05"
+    exif.get_ifd(0x8769)[0x9003] = "2019:07:06 21:22:23"
+    exif.get_ifd(0x8769)[0x9011] = "+02:00"
+    exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 30.0), 3: "E", 4: (151.0, 12.0, 0.0)})
+    path = tmp_path / "dated.jpg"
+    scene().save(path, exif=exif)
+    facts = Photo(path.read_bytes()).facts
+    assert facts.taken_at == "2019-07-06T21:22:23+02:00"
+    assert facts.position == pytest.approx((-33.858333, 151.2), abs=1e-5)
+
+
+@pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "", "yesterday", "2020:13:45 99:99:99"])
+def test_a_clock_that_was_not_set_gives_no_date(text: str, tmp_path: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0132] = text
+    path = tmp_path / "undated.jpg"
+    scene().save(path, exif=exif)
+    assert Photo(path.read_bytes()).facts.taken_at is None
