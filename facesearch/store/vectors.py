@@ -233,7 +233,7 @@ class FaissIndex:
 
     def _base_candidates(self, queries: FloatArray, wanted: int, mask: Mask | None) -> list[_Candidates]:
         """One question runs on the map; many, or many answers, run as matrix products on memory of our own."""
-        if len(queries) < _MANY_QUESTIONS and wanted <= _MANY_ANSWERS and self._base is not None:
+        if len(queries) < _MANY_QUESTIONS and wanted <= _MANY_ANSWERS and len(self._base_ids):
             return [_faiss_candidates(self._base, query, wanted, mask) for query in queries]
         if not self._owned:
             self._base_vectors, self._owned = self._base_vectors.copy(), True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_the_schema_is_what_its_migrations_make(tmp_path: Path) -> None:
     made.close()
     for version in range(1, len(MIGRATIONS)):
         path = on_disk(tmp_path / str(version))
-        with sqlite3.connect(path) as old:
+        with closing(sqlite3.connect(path)) as old:
             for (table,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
                 old.execute(f"DROP TABLE {table}")
             for script in MIGRATIONS[:version]:
@@ -178,11 +179,11 @@ def test_the_schema_is_what_its_migrations_make(tmp_path: Path) -> None:
 
 def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     with pytest.raises(IndexVersionError, match=r"newer facesearch.*upgrade"):
         Catalog.open(path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA application_id = 7")
     with pytest.raises(IndexDamagedError, match="not a facesearch catalog"):
         Catalog.open(path)

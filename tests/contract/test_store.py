@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_a_vector_file_older_than_the_list_of_the_dead_is_not_trusted(path: Path
 
 
 def test_a_catalog_from_a_backup_is_not_answered_from_a_newer_vector_file(path: Path, tmp_path: Path) -> None:
-    with sqlite3.connect(path / CATALOG_FILE) as now, sqlite3.connect(tmp_path / "backup") as backup:
+    with closing(sqlite3.connect(path / CATALOG_FILE)) as now, closing(sqlite3.connect(tmp_path / "backup")) as backup:
         now.backup(backup)
     with Store.open(path, write=True) as store:
         for seed in range(20, 24):

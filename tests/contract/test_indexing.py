@@ -1,0 +1,249 @@
+"""Refreshing an index with the real model: what is read, what is not, and what is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+from sample_library import shipped_photo
+
+from facesearch.errors import InputError, UsageError
+from facesearch.faces.model import FaceModel
+from facesearch.indexing import Options, Report, refresh
+from facesearch.searching import Hit, Want, find, probe_faces
+from facesearch.store.store import Store
+
+
+class CountingModel:
+    """The real model, and how many faces it was asked to embed."""
+
+    def __init__(self, model: FaceModel) -> None:
+        self._model = model
+        self.info, self.runtime = model.info, model.runtime
+        self.max_side, self.sure_score, self.detect = model.max_side, model.sure_score, model.detect
+        self.embedded = 0
+
+    def embed(self, crops: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        self.embedded += len(crops)
+        return self._model.embed(crops)
+
+
+@pytest.fixture
+def counting(model: FaceModel) -> CountingModel:
+    return CountingModel(model)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three photos of one face each in two folders, one of none, and a broken one."""
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    astronaut = shipped_photo("astronaut")
+    astronaut.save(folder / "astronaut.jpg", quality=92)
+    shipped_photo("cameraman").save(folder / "trip/cameraman.png")
+    shipped_photo("hanks").save(folder / "trip/hanks.png")
+    shipped_photo("coffee").save(folder / "trip/coffee.jpg")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 not much")
+    return folder
+
+
+@pytest.fixture
+def store(model: FaceModel) -> Store:
+    return Store.memory(model.info)
+
+
+def ids(hits: list[Hit]) -> list[tuple[int, int]]:
+    return [(hit.rank, hit.face.face_id) for hit in hits]
+
+
+def summary(report: Report) -> dict[str, int]:
+    keys = ("new", "changed", "unchanged", "moved", "missing", "no_face", "failed")
+    return {key: getattr(report, key) for key in keys if getattr(report, key)}
+
+
+def face_ids(store: Store) -> dict[str, list[int]]:
+    rows = store.catalog.face_rows(range(1, 100)).values()
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(Path(os.fsdecode(row.path)).name, []).append(row.face_id)
+    return found
+
+
+def test_only_what_changed_is_read(store: Store, photos: Path, counting: CountingModel) -> None:
+    report = refresh(store, counting, [photos])
+    assert summary(report) == {"new": 5, "no_face": 1, "failed": 1}
+    assert (report.photos, report.faces, report.complete) == (5, 3, True)
+    assert counting.embedded == 3
+    for again in (refresh(store, counting, [photos]), refresh(store, counting)):
+        assert summary(again) == {"unchanged": 5}
+    assert counting.embedded == 3
+    os.utime(photos / "astronaut.jpg", (1e9, 1e9))
+    assert summary(refresh(store, counting)) == {"unchanged": 5}, "touched, but of the same content"
+    assert counting.embedded == 3
+    assert summary(refresh(store, counting, options=Options(retry_failed=True))) == {
+        "changed": 1, "unchanged": 4, "failed": 1,
+    }  # fmt: skip
+
+
+def test_moved_and_copied_photos_call_no_model(store: Store, photos: Path, counting: CountingModel) -> None:
+    refresh(store, counting, [photos])
+    before = face_ids(store)
+    (photos / "trip").rename(photos / "2019")
+    (photos / "astronaut.jpg").rename(photos / "2019/eileen.jpg")
+    report = refresh(store, counting)
+    assert summary(report) == {"moved": 4, "unchanged": 1}
+    after = face_ids(store)
+    assert after == {"cameraman.png": before["cameraman.png"], "hanks.png": before["hanks.png"],
+                     "eileen.jpg": before["astronaut.jpg"]}  # fmt: skip
+    shutil.copy(photos / "2019/eileen.jpg", photos / "copy.jpg")
+    assert summary(refresh(store, counting)) == {"new": 1, "unchanged": 5}
+    assert len(face_ids(store)["copy.jpg"]) == 1
+    assert counting.embedded == 3
+
+
+def test_twins_in_one_run_are_embedded_once(store: Store, tmp_path: Path, counting: CountingModel) -> None:
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    for number in range(6):
+        shipped_photo("astronaut").save(folder / f"{number}.png")
+    report = refresh(store, counting, [folder], options=Options(workers=3))
+    assert (report.new, report.faces, counting.embedded) == (6, 6, 1)
+
+
+def test_an_edited_photo_keeps_the_ids_of_faces_at_the_same_place(
+    store: Store, photos: Path, counting: CountingModel
+) -> None:
+    refresh(store, counting, [photos])
+    before = face_ids(store)
+    with Image.open(photos / "astronaut.jpg") as image:
+        ImageEnhance.Brightness(image).enhance(0.6).save(photos / "astronaut.jpg", quality=70)
+    assert summary(refresh(store, counting)) == {"changed": 1, "unchanged": 4}
+    assert face_ids(store) == before
+    assert counting.embedded == 4
+
+
+def test_a_photo_that_breaks_keeps_its_faces(store: Store, photos: Path, counting: CountingModel) -> None:
+    refresh(store, counting, [photos])
+    whole = (photos / "astronaut.jpg").read_bytes()
+    (photos / "astronaut.jpg").write_bytes(whole[: len(whole) // 2])
+    assert summary(refresh(store, counting)) == {"changed": 1, "unchanged": 4, "failed": 1}
+    assert "astronaut.jpg" in face_ids(store)
+    (photos / "astronaut.jpg").write_bytes(whole)
+    assert summary(refresh(store, counting)) == {"changed": 1, "unchanged": 4}
+
+
+def test_what_is_out_of_sight_is_hidden_and_comes_back(
+    store: Store, photos: Path, counting: CountingModel, tmp_path: Path
+) -> None:
+    refresh(store, counting, [photos])
+    before = face_ids(store)
+    (photos / "trip").rename(tmp_path / "elsewhere")
+    report = refresh(store, counting)
+    assert summary(report) == {"missing": 3, "unchanged": 2}
+    assert (report.photos, report.faces) == (2, 1)
+    assert set(face_ids(store)) == {"astronaut.jpg"}
+    assert summary(refresh(store, counting)) == {"unchanged": 2}
+    (tmp_path / "elsewhere").rename(photos / "trip")
+    assert summary(refresh(store, counting)) == {"unchanged": 5}
+    assert face_ids(store) == before
+    assert counting.embedded == 3
+
+
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_an_unmounted_disk_hides_nothing(
+    store: Store, photos: Path, counting: CountingModel, tmp_path: Path, how: str
+) -> None:
+    refresh(store, counting, [photos])
+    photos.rename(tmp_path / "unplugged")
+    if how == "empty":
+        photos.mkdir()
+    report = refresh(store, counting)
+    assert report.offline == [str(photos)]
+    assert not report.complete
+    assert summary(report) == {"unchanged": 5}
+    assert set(face_ids(store)) == {"astronaut.jpg", "cameraman.png", "hanks.png"}
+    probe = probe_faces(counting, str(tmp_path / "unplugged/astronaut.jpg"))[0]
+    answer = find(store, probe, Want(threshold=0.9))
+    assert [hit.offline for hit in answer.hits] == [how == "gone"]
+
+
+def test_a_copy_from_an_unplugged_disk_is_a_copy(
+    store: Store, photos: Path, counting: CountingModel, tmp_path: Path
+) -> None:
+    refresh(store, counting, [photos])
+    photos.rename(tmp_path / "unplugged")
+    (tmp_path / "new").mkdir()
+    shutil.copy(tmp_path / "unplugged/astronaut.jpg", tmp_path / "new")
+    assert summary(refresh(store, counting, [tmp_path / "new"])) == {"new": 1}
+    assert len(face_ids(store)["astronaut.jpg"]) == 2
+
+
+def test_parts_of_a_root_single_files_and_roots_around_roots(
+    store: Store, photos: Path, counting: CountingModel
+) -> None:
+    assert summary(refresh(store, counting, [photos / "astronaut.jpg"])) == {"new": 1}
+    assert summary(refresh(store, counting, [photos / "trip"])) == {"new": 3, "no_face": 1}
+    assert summary(refresh(store, counting)) == {"unchanged": 4}
+    assert summary(refresh(store, counting, [photos, photos / "trip"])) == {"new": 1, "unchanged": 4, "failed": 1}
+    assert [root.path for root in store.catalog.roots()] == [os.fsencode(photos)]
+    shipped_photo("astronaut").save(photos / "trip/more.png")
+    (photos / "astronaut.jpg").unlink()
+    assert summary(refresh(store, counting, [photos / "trip"])) == {"new": 1, "unchanged": 3}
+    assert summary(refresh(store, counting, [photos / "astronaut.jpg"])) == {"missing": 1}
+
+
+def test_paths_that_are_not_there(store: Store, counting: CountingModel, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to index yet"):
+        refresh(store, counting)
+    with pytest.raises(InputError, match="no such file or folder"):
+        refresh(store, counting, [tmp_path / "nothing"])
+    assert store.catalog.roots() == []
+
+
+def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
+    store: Store, photos: Path, counting: CountingModel
+) -> None:
+    refresh(store, counting, [photos / "trip"])
+    (photos / "trip/hanks.png").unlink()
+    asked = iter([False, True])
+    report = refresh(store, counting, [photos], should_stop=lambda: next(asked))
+    assert report.stopped
+    assert not report.complete
+    assert summary(report) == {"new": 1, "unchanged": 2}
+    assert summary(refresh(store, counting)) == {"new": 1, "missing": 1, "unchanged": 3, "failed": 1}
+
+
+def test_progress_counts_up_to_the_total(store: Store, photos: Path, counting: CountingModel) -> None:
+    told: list[tuple[int, int, int, int]] = []
+    refresh(store, counting, [photos], progress=lambda *figures: told.append(figures))
+    assert [done for done, *_ in told] == [1, 2, 3, 4, 5]
+    assert {total for _, total, *_ in told} == {5}
+    assert told[-1] == (5, 5, 3, 1)
+
+
+def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, counting: CountingModel) -> None:
+    refresh(store, counting, [library / "photos"], options=Options(workers=2))
+    probe = probe_faces(counting, str(library / "query.jpg"))[0]
+    every = find(store, probe, Want())
+    paths = [hit.face.path for hit in every.hits]
+    assert len(paths) == len(set(paths)) == 18, "every photo with a face, once"
+    assert [hit.rank for hit in every.hits] == list(range(1, 19))
+    similarities = [hit.similarity for hit in every.hits]
+    assert similarities == sorted(similarities, reverse=True)
+    faces = find(store, probe, Want(all_faces=True)).hits
+    assert len(faces) == len(store) > 18
+    assert ids(find(store, probe, Want(top_k=3)).hits) == ids(every.hits)[:3]
+    assert ids(find(store, probe, Want(top_k=500)).hits) == ids(every.hits)
+    above = find(store, probe, Want(threshold=0.47)).hits
+    assert {Path(os.fsdecode(hit.face.path)).name for hit in above} == {
+        "everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg",
+    }  # fmt: skip
+    assert ids(find(store, probe, Want(threshold=0.47, top_k=2)).hits) == ids(above)[:2]
+    assert find(store, probe, Want(threshold=1.0)).hits == []
+    large = find(store, probe, Want(min_face=80)).hits
+    assert large
+    assert all(hit.face.detection.box.shorter >= 80 for hit in large)
