@@ -25,7 +25,7 @@ from facesearch.store.catalog import KnownPhoto, Root, Status
 from facesearch.store.store import Store
 from facesearch.types import Face, PhotoFacts, PhotoFile
 
-__all__ = ["Options", "Progress", "Report", "refresh"]
+__all__ = ["Options", "Progress", "Report", "refresh", "require_paths"]
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
@@ -123,6 +123,13 @@ def refresh(
     return report
 
 
+def require_paths(paths: Iterable[Path | bytes]) -> None:
+    """Raises `InputError` for the first path where there is neither a file nor a folder."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
+
+
 class _Scope(NamedTuple):
     """A root, or one folder or file of it."""
 
@@ -174,9 +181,7 @@ def _scopes(store: Store, paths: Sequence[Path]) -> list[_Scope]:
             raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
         return [_Scope(root, b"") for root in roots]
     wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
-    for path in wanted:
-        if not os.path.exists(path) and _scope_in(store.catalog.roots(), path) is None:
-            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
+    require_paths(path for path in wanted if _scope_in(store.catalog.roots(), path) is None)
     scopes: list[_Scope] = []
     for path in wanted:
         scope = _scope_in(store.catalog.roots(), path)

@@ -11,6 +11,7 @@ import typer
 from facesearch.cli.console import say, write
 from facesearch.cli.options import parse_face
 from facesearch.errors import UsageError
+from facesearch.render.sheet import check_sheet_name, save_sheet
 
 if TYPE_CHECKING:
     from facesearch.faces.model import FaceModel
@@ -46,6 +47,8 @@ class Question:
             raise UsageError("--threshold and --no-threshold contradict each other; give one of them")
         if parse_face(self.face) == 0 and self.sheet is not None:
             raise UsageError("--sheet draws the hits of one face; give --face a number")
+        if self.sheet is not None:
+            check_sheet_name(self.sheet)
 
     def probes(self, model: FaceModel, photo: str, *, rotations: bool, max_pixels: int) -> list[Probe]:
         """The faces of the query photo that are asked about."""
@@ -67,7 +70,6 @@ class Question:
 
     def answer(self, store: Store, probes: list[Probe], where: str) -> None:
         """Search, write what was found, and end with exit code 1 when nothing reached the threshold."""
-        from facesearch.render.sheet import save_sheet
         from facesearch.render.text import Format, render_answers
         from facesearch.searching import Want, find
 

@@ -55,23 +55,20 @@ def index(
     from facesearch.indexing import Options, refresh
     from facesearch.render.records import report_record
     from facesearch.render.text import render_report
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.store.store import default_index_path
 
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: a report is written as table or json")
     note = (lambda _message: None) if quiet else say
     runtime = choose_runtime(device, threads)
     folder = index_path or default_index_path()
-    known = Store.exists(folder)
     stop = StopSignal()
-    with _open_store(folder, model, bool(paths), note) as store:
+    with _open_store(folder, model, paths or [], note) as store:
         # Each photo is worked on by one thread, and as many photos at once as there are cores: no thread waits.
         opened = open_model(store.model.source or store.model.name, replace(runtime, threads=1))
         store.require_model(opened.info)
         if verbose:
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
-        if not known:
-            note(f"new index in {folder}")
         options = Options(
             rotations=not no_rotations,
             retry_failed=retry_failed,
@@ -95,9 +92,10 @@ def index(
         raise typer.Exit(5)
 
 
-def _open_store(folder: Path, asked: str | None, has_paths: bool, note: Callable[[str], None]) -> Store:
+def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callable[[str], None]) -> Store:
     """The index in `folder`, or a new one there for the model asked for."""
     from facesearch.faces.model import choose_model, model_info
+    from facesearch.indexing import require_paths
     from facesearch.store.store import Store
 
     if Store.exists(folder):
@@ -109,10 +107,12 @@ def _open_store(folder: Path, asked: str | None, has_paths: bool, note: Callable
                 store.close()
                 raise
         return store
-    if not has_paths:
+    if not paths:
         raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
+    require_paths(paths)  # before a folder is made for an index of nothing
     choice = choose_model(asked)
-    info = model_info(choice.name)
+    store = Store.create(folder, model_info(choice.name), notify=note)
+    note(f"new index in {folder}")
     if choice.note:
         note(choice.note)
-    return Store.create(folder, info, notify=note)
+    return store

@@ -65,9 +65,10 @@ def scan(
     question.check()
     from facesearch.faces.model import choose_model, open_model
     from facesearch.faces.runtime import choose_runtime
-    from facesearch.indexing import Options, refresh
+    from facesearch.indexing import Options, refresh, require_paths
     from facesearch.store.store import Store
 
+    require_paths(paths)
     runtime = choose_runtime(device, threads)
     choice = choose_model(model)
     if choice.note and verbose:

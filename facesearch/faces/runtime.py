@@ -7,6 +7,7 @@ facesearch and insightface's classes use. Which of the two, and on what device, 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,17 @@ def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
     return session
 
 
+@cache
+def _openvino() -> Any:
+    # Importing it loads its converter, which writes an id and counters under the user's home and reports its use to a
+    # web service. Where that module cannot be imported it takes a stub instead.
+    if "openvino_telemetry" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
 class _OpenVinoTensor(NamedTuple):
     name: str
     shape: list[int | str]
@@ -173,8 +185,7 @@ class _OpenVinoSession:
     """OpenVINO behind ONNX Runtime's session interface; safe to use from several threads."""
 
     def __init__(self, model: Path, runtime: Runtime) -> None:
-        import openvino
-
+        openvino = _openvino()
         graph = openvino.Core().read_model(str(model))
         config = {
             "INFERENCE_NUM_THREADS": runtime.threads,

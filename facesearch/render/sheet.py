@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from facesearch.searching import Answer, Hit
     from facesearch.types import Box
 
-__all__ = ["MAX_HITS", "save_sheet"]
+__all__ = ["MAX_HITS", "check_sheet_name", "save_sheet"]
 
 MAX_HITS = 60
 """More would not be taken in at a glance, and make a picture of tens of thousands of pixels."""
@@ -31,6 +31,12 @@ _BOX, _QUERY_BOX = (88, 214, 141), (255, 196, 61)
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+def check_sheet_name(path: Path) -> None:
+    """Raises `UsageError` for a file name that is no picture's."""
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{path}: a contact sheet is a picture; end its name in one of {', '.join(_SUFFIXES)}")
+
+
 def save_sheet(answer: Answer, threshold: float | None, path: Path) -> None:
     """Draw the query and up to `MAX_HITS` of its hits, each as its face and the photo with the face marked.
 
@@ -39,8 +45,7 @@ def save_sheet(answer: Answer, threshold: float | None, path: Path) -> None:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{path}: a contact sheet is a picture; end its name in one of {', '.join(_SUFFIXES)}")
+    check_sheet_name(path)
     hits = answer.hits[:MAX_HITS]
     cells = 1 + len(hits)
     columns = min(_COLUMNS, cells)

@@ -1,0 +1,362 @@
+"""The real command, as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from PIL import Image
+from sample_library import shipped_photo
+
+FOUND = {"everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg"}
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """An index of the sample library; not to be written to."""
+    path = tmp_path_factory.mktemp("indexed") / "index"
+    command = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path, "--model", "embedded"]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def names(lines: str) -> set[str]:
+    return {Path(line).name for line in lines.splitlines()}
+
+
+def test_index_then_query(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    first = facesearch("index", library / "photos", "--index", "ix")
+    assert "new index in ix" in first.stderr
+    assert "using the embedded model" in first.stderr
+    report = dict(re.split(r"\s{2,}", line) for line in first.stdout.splitlines())
+    assert (report["photos"], report["faces"], report["new"], report["without a face"]) == ("20", "32", "20", "2")
+    assert "photos/s" in report["seconds"]
+    again = facesearch("index", "--index", "ix")
+    assert re.search(r"^unchanged +20$", again.stdout, re.MULTILINE)
+    assert sorted(path.name for path in (tmp_path / "ix").iterdir()) == ["catalog.sqlite", "faces.faiss", "writer.lock"]
+    answer = facesearch("query", library / "query.jpg", "--index", "ix", "--format", "paths")
+    assert names(answer.stdout) == FOUND
+    assert answer.stderr == ""
+
+
+def test_thresholds_alone_and_together(facesearch: Run, library: Path, indexed: Path) -> None:
+    def hits(*options: str, exit_code: int = 0) -> list[dict[str, Any]]:
+        answer = facesearch(
+            "query", library / "query.jpg", "--index", indexed, "-f", "jsonl", *options, exit_code=exit_code
+        )
+        return [json.loads(line) for line in answer.stdout.splitlines()]
+
+    default = hits()
+    assert {Path(hit["path"]).name for hit in default} == FOUND
+    assert all(hit["similarity"] >= 0.47 and hit["above_threshold"] for hit in default)
+    seven = hits("--top-k", "7")
+    assert [hit["above_threshold"] for hit in seven] == [True] * 4 + [False] * 3
+    assert seven[:4] == default
+    assert hits("-k", "2") == default[:2]
+    limit = str(default[1]["similarity"] - 1e-4)
+    assert hits("--threshold", limit) == default[:2]
+    assert hits("--threshold", limit, "--top-k", "1") == default[:1]
+    assert len(hits("--threshold", "0.0")) > 4, "0.0 is a threshold"
+    every = hits("--no-threshold")
+    assert len(every) == 18
+    assert {hit["above_threshold"] for hit in every} == {None}
+    assert hits("--no-threshold", "-k", "3") == every[:3]
+    assert hits("--threshold", "0.99999", exit_code=1) == []
+    assert [hit["above_threshold"] for hit in hits("-t", "0.99999", "-k", "2", exit_code=1)] == []
+    assert all(hit["face_px"] >= 90 for hit in hits("--min-face", "90"))
+    assert len(hits("--no-threshold", "--all-faces")) == 32
+
+
+def test_every_format_says_the_same(facesearch: Run, library: Path, indexed: Path) -> None:
+    def answer(*options: str) -> str:
+        return facesearch("query", library / "query.jpg", "--index", indexed, *options).stdout
+
+    lines = [json.loads(line) for line in answer("--format", "jsonl").splitlines()]
+    whole = json.loads(answer("--format", "json"))
+    assert whole["queries"][0]["hits"] == lines
+    assert whole["threshold"] == 0.47
+    assert whole["index"] == {"path": str(indexed), "model": "embedded", "faces": 32, "photos": 20}
+    rows = list(csv.DictReader(io.StringIO(answer("--format", "csv"))))
+    assert [(row["path"], row["similarity"]) for row in rows] == [
+        (hit["path"], str(hit["similarity"])) for hit in lines
+    ]
+    paths = [hit["path"] for hit in lines]
+    assert answer("--format", "paths").splitlines() == paths
+    assert answer("-0").split("\0") == [*paths, ""]
+    table = answer().splitlines()
+    assert table[0].split()[0] == "rank"
+    assert [line[line.index("/") :] for line in table[1:]] == paths
+    for hit in lines:
+        left, top, width, height = hit["box"]
+        assert hit["distance"] == pytest.approx(1 - hit["similarity"], abs=2e-6)
+        assert hit["face_px"] == min(width, height)
+        with Image.open(hit["path"]) as photo:
+            assert -20 <= left < left + width <= photo.width + 20
+            assert -20 <= top < top + height <= photo.height + 20
+
+
+def test_several_faces_in_the_query(facesearch: Run, library: Path, indexed: Path) -> None:
+    group = library / "photos/party/everybody.jpg"
+    answer = facesearch("query", group, "--index", indexed, "-f", "json")
+    assert "shows 6 faces: using the largest" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+    assert json.loads(answer.stdout)["queries"][0]["face"] == 1
+    third = facesearch("query", group, "--index", indexed, "--face", "3", "-f", "json")
+    assert third.stderr == ""
+    assert json.loads(third.stdout)["queries"][0]["face"] == 3
+    every = facesearch("query", group, "--index", indexed, "--face", "all", "-f", "json")
+    assert [query["face"] for query in json.loads(every.stdout)["queries"]] == [1, 2, 3, 4, 5, 6]
+    assert "face 6 of 6" in facesearch("query", group, "--index", indexed, "--face", "all").stdout
+    error = facesearch("query", group, "--index", indexed, "--face", "7", exit_code=2)
+    assert "--face 7" in error.stderr
+
+
+def test_scan_gives_the_same_hits_and_writes_nothing(
+    facesearch: Run, library: Path, indexed: Path, tmp_path: Path
+) -> None:
+    def drop_ids(text: str) -> list[dict[str, Any]]:
+        hits = [json.loads(line) for line in text.splitlines()]
+        return [{key: value for key, value in hit.items() if not key.endswith("_id")} for hit in hits]
+
+    options = ("-k", "10", "-f", "jsonl")
+    before = sorted(path for path in tmp_path.rglob("*"))
+    scanned = facesearch("scan", library / "query.jpg", library / "photos", *options)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    asked = facesearch("query", library / "query.jpg", "--index", indexed, *options)
+    assert drop_ids(scanned.stdout) == drop_ids(asked.stdout)
+
+
+def test_turned_and_tight_queries(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
+    astronaut = shipped_photo("astronaut")
+    astronaut.rotate(90, expand=True).save(tmp_path / "side.png")
+    astronaut.crop((175, 60, 270, 175)).save(tmp_path / "tight.png")
+    wanted = {"grey.png", "large.jpg", "on its side, no tag.jpg", "turned 3.jpg", "turned 6.jpg", "turned 8.jpg"}
+    for query in ("side.png", "tight.png"):
+        answer = facesearch("query", query, "--index", indexed, "-f", "paths")
+        assert names(answer.stdout) == wanted, query
+
+
+def test_status(facesearch: Run, library: Path, indexed: Path) -> None:
+    status = facesearch("status", "--index", indexed).stdout
+    for expected in ("embedded", "ONNX Runtime on cpu", str(library / "photos"), "MB", "20 photos read in"):
+        assert expected in status
+    facts = json.loads(facesearch("status", "--index", indexed, "--format", "json").stdout)
+    assert (facts["photos"], facts["faces"], facts["no_face"], facts["failed"]) == (20, 32, 2, 0)
+    assert facts["catalog_bytes"] > facts["vectors_bytes"] > 32 * 512
+
+
+def test_a_contact_sheet(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
+    facesearch("query", library / "query.jpg", "--index", indexed, "--sheet", "hits.jpg", "--quiet")
+    with Image.open(tmp_path / "hits.jpg") as sheet:
+        assert sheet.width > 1000
+
+
+def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    odd = [b"sp ace.jpg", b"new\nline.jpg", "\U0001f600 é.jpg".encode(), b"\xff\xfe.jpg", b"-k.jpg"]
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in odd:
+        shutil.copy(library / "photos/portraits/bea.jpg", os.path.join(os.fsencode(folder), name))
+    (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
+    assert "could not be read" in facesearch("index", "odd", "--index", "ix").stderr
+    query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")
+    answer = facesearch("query", query, "--index", "ix", "-0")
+    assert sorted(os.path.basename(os.fsencode(path)) for path in answer.stdout.split("\0")[:-1]) == sorted(odd)
+    for line in facesearch("query", query, "--index", "ix", "-f", "jsonl").stdout.encode().splitlines():
+        hit = json.loads(line.decode("utf-8"))  # valid UTF-8, whatever the names are
+        assert ("path_b64" in hit) == ("�" in hit["path"])
+    failed = facesearch("status", "--failed", "--index", "ix")
+    assert "not a photo" in failed.stdout
+
+
+WRONG: list[tuple[tuple[str, ...], int, str]] = [
+    (("query", "me.jpg"), 3, r"no index at .*; make one with `facesearch index FOLDER`"),
+    (("query", "nothing.jpg", "--index", "{ix}"), 3, r"nothing\.jpg: cannot be read \(No such file or directory\)"),
+    (("query", "text.jpg", "--index", "{ix}"), 3, r"text\.jpg: not a photo in a format that can be read"),
+    (("query", ".", "--index", "{ix}"), 3, r"\.: cannot be read \(Is a directory\)"),
+    (("query", "no face.png", "--index", "{ix}"), 3, r"no face found \(600 x 400 pixels; looked upright, turned by 90"),
+    (("query", "me.jpg", "--index", "{ix}", "--top-k", "0"), 2, r"--top-k"),
+    (("query", "me.jpg", "--index", "{ix}", "--threshold", "1.5"), 2, r"--threshold"),
+    (("query", "me.jpg", "--index", "{ix}", "--threshold", "high"), 2, r"--threshold"),
+    (("query", "me.jpg", "--index", "{ix}", "--format", "xml"), 2, r"--format xml: choose one of table, json"),
+    (("query", "me.jpg", "--index", "{ix}", "-0", "-f", "json"), 2, r"--print0"),
+    (("query", "me.jpg", "--index", "{ix}", "-t", "0.3", "--no-threshold"), 2, r"contradict"),
+    (("query", "me.jpg", "--index", "{ix}", "--face", "zero"), 2, r"--face zero: give a number from 1, or all"),
+    (("query", "me.jpg", "--index", "{ix}", "--sheet", "hits.pdf"), 2, r"hits\.pdf: a contact sheet is a picture"),
+    (("query", "me.jpg", "--index", "{ix}", "--device", "cuda"), 3, r"device cuda is not available"),
+    (("query", "me.jpg", "--index", "{ix}", "--device", "warp"), 3, r"unknown device 'warp'"),
+    (("query",), 2, r"PHOTO"),
+    (("frobnicate",), 2, r"frobnicate"),
+    (("index",), 2, r"no index at .* yet; name a folder of photos"),
+    (("index", "nowhere"), 3, r"nowhere: no such file or folder"),
+    (("index", "photos", "--model", "nonsense"), 3, r"no model 'nonsense'"),
+    (("index", "photos", "--model", "photos"), 3, r"no detection head among its 0"),
+    (("index", "photos", "--index", "me.jpg"), 3, r"me\.jpg.*cannot be created"),
+    (("index", "--index", "{ix}", "--model", "nonsense"), 3, r"no model 'nonsense'"),
+    (("index", "photos", "--format", "csv"), 2, r"--format csv"),
+    (("scan", "me.jpg", "nowhere"), 3, r"nowhere: no such file or folder"),
+    (("scan", "me.jpg"), 2, r"PATH"),
+    (("status",), 3, r"no index at"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "exit_code", "message"), WRONG, ids=lambda value: str(value)[:60])
+def test_whatever_is_wrong_is_one_line(
+    facesearch: Run,
+    library: Path,
+    indexed: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    exit_code: int,
+    message: str,
+) -> None:
+    shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
+    shipped_photo("coffee").save(tmp_path / "no face.png")
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "photos").mkdir()
+    result = facesearch(*(part.format(ix=indexed) for part in arguments), exit_code=exit_code)
+    assert re.search(message, result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("facesearch: ")
+    assert result.stdout == ""
+    assert not (tmp_path / "home/.local").exists(), "a command that failed leaves nothing behind"
+
+
+def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
+    only_others = facesearch("scan", library / "query.jpg", library / "photos/scans", exit_code=1)
+    assert only_others.stdout == ""
+    assert "nobody reaches a similarity of 0.47" in only_others.stderr
+    nearest = facesearch("scan", library / "query.jpg", library / "photos/scans", "-k", "1", exit_code=1)
+    assert "below threshold" in nearest.stdout
+    (tmp_path / "empty").mkdir()
+    nobody = facesearch("scan", library / "query.jpg", "empty", "--no-threshold", exit_code=1)
+    assert "nobody found among 0 faces" in nobody.stderr
+
+
+def test_a_root_that_is_gone_leaves_its_photos_and_exit_code_5(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    shutil.copytree(library / "photos/portraits", tmp_path / "usb")
+    facesearch("index", "usb", "--index", "ix")
+    (tmp_path / "usb").rename(tmp_path / "unplugged")
+    report = facesearch("index", "--index", "ix", exit_code=5)
+    assert "not there, or empty; its photos are kept" in report.stderr
+    answer = facesearch("query", library / "query.jpg", "--index", "ix")
+    assert "offline" in answer.stdout
+
+
+def many_photos(folder: Path, count: int) -> None:
+    folder.mkdir()
+    photo = shipped_photo("t1")
+    for number in range(count):
+        photo.putpixel((number % 1280, number // 1280), (number % 256, 1, 2))
+        photo.save(folder / f"{number:04}.jpg", quality=80)
+
+
+def start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "facesearch", *arguments],
+        env=environment, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for_the_lock(index: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (index / "writer.lock").exists() or not (index / "writer.lock").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_what_is_in_hand(
+    facesearch: Run, environment: dict[str, str], tmp_path: Path, number: int, exit_code: int
+) -> None:
+    many_photos(tmp_path / "photos", 70)
+    run = start(environment, tmp_path, "index", "photos", "--index", "ix", "--format", "json")
+    wait_for_the_lock(tmp_path / "ix")
+    time.sleep(2)
+    run.send_signal(number)
+    output, messages = run.communicate(timeout=60)
+    assert run.returncode == exit_code, messages
+    assert "what is done is kept" in messages
+    report = json.loads(output)
+    assert report["stopped"]
+    assert 0 < report["new"] < 70
+    rest = json.loads(facesearch("index", "--index", "ix", "--format", "json").stdout)
+    assert rest["unchanged"] == report["new"]
+    assert rest["new"] == 70 - report["new"]
+
+
+def test_a_killed_run_loses_seconds_and_leaves_no_lock(
+    facesearch: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    many_photos(tmp_path / "photos", 40)
+    facesearch("index", "photos", "--index", "ix")
+    for path in (tmp_path / "photos").iterdir():
+        path.write_bytes(path.read_bytes() + b"edited")
+    run = start(environment, tmp_path, "index", "--index", "ix")
+    wait_for_the_lock(tmp_path / "ix")
+    locked = facesearch("index", "--index", "ix", exit_code=4)
+    assert re.search(rf"another run is writing to this index \(process {run.pid}, since 20", locked.stderr)
+    assert facesearch("query", tmp_path / "photos/0001.jpg", "--index", "ix", "-k", "1", "-q").stdout
+    run.kill()
+    run.communicate(timeout=60)
+    report = json.loads(facesearch("index", "--index", "ix", "--format", "json").stdout)
+    assert report["photos"] == 40
+    assert report["faces"] == 240
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_lost(facesearch: Run, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        many_photos(tmp_path / "photos", 4)
+        facesearch("index", "photos", "--index", disk / "ix")
+        many_photos(tmp_path / "more", 120)
+        full = facesearch("index", "more", "--index", disk / "ix", exit_code=3)
+        assert "disk is full" in full.stderr
+        facts = json.loads(facesearch("status", "--index", disk / "ix", "-f", "json").stdout)
+        assert facts["photos"] >= 4
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        report = json.loads(facesearch("index", "--index", disk / "ix", "-f", "json").stdout)
+        assert report["photos"] == 124
+        assert facesearch("query", tmp_path / "more/0003.jpg", "--index", disk / "ix", "-k", "3", "-q").stdout
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_reader_that_has_seen_enough(
+    environment: dict[str, str], library: Path, indexed: Path, tmp_path: Path
+) -> None:
+    command = (
+        f"{sys.executable} -m facesearch query '{library}/query.jpg' --index '{indexed}' --no-threshold | head -n 1"
+    )
+    result = subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert result.stdout.startswith("rank")
+    assert result.stderr == ""
+
+
+def test_the_version_and_both_ways_to_start(facesearch: Run) -> None:
+    from facesearch import __version__
+
+    assert facesearch("--version").stdout == f"facesearch {__version__}\n"
+    script = Path(sys.executable).parent / "facesearch"
+    result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"facesearch {__version__}\n"

@@ -1,0 +1,55 @@
+"""Nothing leaves the machine, and nothing is written outside the index."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Run
+
+
+def everything_below(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_nothing_is_written_outside_the_index(
+    facesearch: Run, environment: dict[str, str], library: Path, tmp_path: Path, device: str
+) -> None:
+    if device == "openvino":
+        pytest.importorskip("openvino", reason="pip install 'facesearch[openvino]'")
+    assert "CI" not in environment, "ONNX Runtime's telemetry keeps quiet where it sees CI"
+    facesearch("index", library / "photos", "--index", tmp_path / "ix", "--device", device)
+    facesearch("query", library / "query.jpg", "--index", tmp_path / "ix", "--device", device)
+    facesearch("status", "--index", tmp_path / "ix")
+    facesearch("scan", library / "query.jpg", library / "photos/portraits", "--device", device)
+    assert everything_below(tmp_path / "home") == set()
+    outside = {path for path in everything_below(tmp_path) if path.parts[0] != "ix"}
+    assert outside == {Path("home")}
+
+
+def test_the_telemetry_of_the_runtime_is_there_to_be_switched_off(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Without the switch something is written: so the test above can fail."""
+    script = (
+        "import onnxruntime, glob, facesearch.faces as faces\n"
+        "import os; path = os.path.join(os.path.dirname(faces.__file__), 'weights', 'yunet_2023mar.onnx')\n"
+        "onnxruntime.InferenceSession(path)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True, capture_output=True)
+    if not everything_below(tmp_path / "home"):
+        pytest.skip("this build of ONNX Runtime writes nothing by itself")
+
+
+def test_index_and_query_work_without_any_network(environment: dict[str, str], library: Path, tmp_path: Path) -> None:
+    alone = ["unshare", "--net"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("a network namespace of one's own is not allowed here")
+    for arguments in (
+        ["index", str(library / "photos/portraits"), "--index", "ix"],
+        ["query", str(library / "query.jpg"), "--index", "ix"],
+    ):
+        command = [*alone, sys.executable, "-m", "facesearch", *arguments]
+        result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
