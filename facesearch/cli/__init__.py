@@ -46,7 +46,7 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="facesearch")
         sys.stdout.flush()
     except FacesearchError as error:
         return _complain(str(error), error.exit_code)

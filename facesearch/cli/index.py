@@ -22,12 +22,12 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="index")(index)
+    app.command(name="index", short_help="Find every face in folders of photos and keep it.")(index)
 
 
 def index(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Folders and photos; none: every known folder.")
+        list[Path] | None, typer.Argument(metavar="PATH", help="Folders and photos; none: every known folder.")
     ] = None,
     index_path: IndexPath = None,
     model: Annotated[

@@ -32,7 +32,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="query")(query)
+    app.command(name="query", short_help="Who looks like this: answer from the index.")(query)
 
 
 def query(

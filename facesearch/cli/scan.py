@@ -32,12 +32,12 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="scan")(scan)
+    app.command(name="scan", short_help="The same answers without an index.")(scan)
 
 
 def scan(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of the person to look for.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and photos to search.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and photos to search.")],
     model: Annotated[
         str | None, typer.Option("--model", help="embedded, an installed InsightFace pack, or a folder of .onnx files.")
     ] = None,

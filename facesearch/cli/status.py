@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="status")(status)
+    app.command(name="status", short_help="Where the index is and what is in it.")(status)
 
 
 def status(

@@ -159,7 +159,8 @@ def _placed_landmarks(model: FaceModel, photo: Photo, transforms: Sequence[Simil
     for row in range(len(views), len(looks)):
         mirrored = seen[row]
         if mirrored is not None:
-            seen[row] = (mirrored * [-1, 1] + [_LOOK_SIDE - 1, 0])[_MIRRORED]
+            flipped = mirrored * np.array([-1, 1], dtype=np.float32) + np.array([_LOOK_SIDE - 1, 0], dtype=np.float32)
+            seen[row] = flipped[_MIRRORED]
     placed: list[FloatArray | None] = []
     for face in range(len(transforms)):
         rows = [face * len(_LOOK_ZOOMS) + zoom for zoom in range(len(_LOOK_ZOOMS))]

@@ -84,8 +84,8 @@ def test_batches_of_any_size_give_what_single_pictures_give(any_model: FaceModel
     crops = np.random.default_rng(0).integers(0, 255, (19, 112, 112, 3), dtype=np.uint8)
     embeddings = any_model.embed(crops)
     assert embeddings.shape == (19, any_model.info.dim)
-    alone = np.concatenate([any_model.embed(crop[None]) for crop in crops])
-    assert (embeddings * alone).sum(axis=1).min() > 0.999
+    singly = np.concatenate([any_model.embed(crop[None]) for crop in crops])
+    assert (embeddings * singly).sum(axis=1).min() > 0.999
     assert any_model.embed(crops[:0]).shape == (0, any_model.info.dim)
 
 

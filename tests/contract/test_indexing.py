@@ -27,7 +27,7 @@ class CountingModel:
         self.max_side, self.sure_score, self.detect = model.max_side, model.sure_score, model.detect
         self.embedded = 0
 
-    def embed(self, crops: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def embed(self, crops: np.ndarray) -> np.ndarray:
         self.embedded += len(crops)
         return self._model.embed(crops)
 

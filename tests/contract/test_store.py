@@ -20,7 +20,7 @@ from facesearch.types import PhotoFile
 DIM = 8
 
 
-def vector(seed: int) -> np.ndarray:  # type: ignore[type-arg]
+def vector(seed: int) -> np.ndarray:
     values = np.random.default_rng(seed).normal(size=DIM)
     return (values / np.linalg.norm(values)).astype(np.float32)
 

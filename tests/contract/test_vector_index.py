@@ -20,7 +20,8 @@ Array = np.ndarray[Any, Any]
 
 
 def unit(vectors: Array) -> Array:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    scaled: Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled.astype(np.float32)
 
 
 def random_vectors(count: int, dim: int, seed: int = 0) -> Array:

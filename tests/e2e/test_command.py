@@ -27,8 +27,8 @@ FOUND = {"everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg"}
 def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
     """An index of the sample library; not to be written to."""
     path = tmp_path_factory.mktemp("indexed") / "index"
-    command = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path, "--model", "embedded"]
-    subprocess.run(command, check=True, capture_output=True)
+    command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
+    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
     return path
 
 
@@ -168,7 +168,7 @@ def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path)
     folder = tmp_path / "odd"
     folder.mkdir()
     for name in odd:
-        shutil.copy(library / "photos/portraits/bea.jpg", os.path.join(os.fsencode(folder), name))
+        shutil.copy(bytes(library / "photos/portraits/bea.jpg"), os.path.join(os.fsencode(folder), name))
     (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
     assert "could not be read" in facesearch("index", "odd", "--index", "ix").stderr
     query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")

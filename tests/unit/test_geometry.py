@@ -13,7 +13,7 @@ UPRIGHT = np.array([[30, 30], [60, 30], [45, 45], [33, 62], [57, 62]], dtype=np.
 
 
 def detection(left: float, top: float, width: float, height: float, score: float = 0.9) -> Detection:
-    return Detection(Box(left, top, width, height), UPRIGHT + np.float32([left, top]), score)
+    return Detection(Box(left, top, width, height), UPRIGHT + np.array([left, top], dtype=np.float32), score)
 
 
 boxes = st.builds(Box, st.floats(0, 50), st.floats(0, 50), st.floats(1, 50), st.floats(1, 50))
@@ -66,7 +66,7 @@ def test_a_border_and_its_undoing() -> None:
 
 
 def test_faces_that_stand_on_their_heads_do_not_look_upright() -> None:
-    def with_landmarks(landmarks: np.ndarray) -> Detection:  # type: ignore[type-arg]
+    def with_landmarks(landmarks: np.ndarray) -> Detection:
         return Detection(Box(20, 15, 50, 60), landmarks.astype(np.float32), 0.9)
 
     profile = np.array([[50, 30], [56, 30], [62, 45], [50, 60], [54, 61]])
