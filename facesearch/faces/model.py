@@ -98,9 +98,7 @@ def choose_model(asked: str | None) -> ModelChoice:
             f"using the installed InsightFace pack {name} (weights for non-commercial research; expect some 10 times "
             "the time of the embedded model); --model embedded takes the small free one",
         )
-    return ModelChoice(
-        EMBEDDED, "using the embedded model (YuNet + SFace); --model takes an InsightFace pack, by name or folder"
-    )
+    return ModelChoice(EMBEDDED, "using the embedded model (YuNet + SFace); --model takes an InsightFace pack")
 
 
 def installed_packs() -> list[str]:

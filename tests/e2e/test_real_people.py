@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 from conftest import Run
+
+from facesearch.faces import embedded
 
 
 def test_everybody_is_found_among_portraits_and_groups(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:
@@ -36,3 +40,31 @@ def test_photos_turned_on_their_side_are_found(facesearch: Run, real_photos: Pat
     for turned in ("r0", "r90", "r180", "r270"):
         answer = facesearch("scan", folder / f"{turned}.jpg", *(folder / f"r{turn}.jpg" for turn in (0, 90, 180, 270)))
         assert len(answer.stdout.splitlines()) == 1 + 4, turned
+
+
+def test_an_insightface_pack_from_index_to_refusal(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "home/.insightface/models/mixed"
+    pack.mkdir(parents=True)
+    shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", pack / "det.onnx")
+    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
+    portraits = real_photos / "bbt/portraits"
+    made = facesearch("index", portraits / "amy", portraits / "raj", "--index", "ix", "--format", "json")
+    assert "using the installed InsightFace pack mixed" in made.stderr
+    report = json.loads(made.stdout)
+    assert (report["photos"], report["faces"]) == (10, 10)
+    for device in ("cpu", "openvino"):
+        answer = facesearch(
+            "query", portraits / "amy/amy1.png", "--index", "ix", "-k", "5", "-f", "paths", "--device", device
+        )
+        assert {Path(line).parent.name for line in answer.stdout.splitlines()} == {"amy"}
+    status = facesearch("status", "--index", "ix").stdout
+    assert "mixed" in status
+    refused = facesearch("index", "--index", "ix", "--model", "embedded", exit_code=3)
+    assert re.search(r"made with model mixed \(128 .*, not with embedded \(128", refused.stderr)
+    (pack / "rec.onnx").write_bytes((pack / "rec.onnx").read_bytes() + b"\0")
+    changed = facesearch("query", portraits / "amy/amy1.png", "--index", "ix", exit_code=3)
+    assert len(changed.stderr.splitlines()) == 1
+    shutil.rmtree(pack)
+    gone = facesearch("query", portraits / "amy/amy1.png", "--index", "ix", exit_code=3)
+    assert "mixed" in gone.stderr
+    assert len(gone.stderr.splitlines()) == 1
