@@ -207,8 +207,10 @@ def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report:
     for root, within in scopes:
         if _is_offline(root):
             # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
-            report.offline.append(os.fsdecode(root.path))
-            report.unchanged += sum(not known.missing for known in store.catalog.photos(root.id, within))
+            kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
+            report.unchanged += kept
+            if kept or not os.path.exists(root.path):
+                report.offline.append(os.fsdecode(root.path))
             continue
         blind: list[bytes] = []
 

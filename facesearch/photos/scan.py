@@ -28,7 +28,7 @@ def scan(root: bytes, within: bytes = b"", *, unreadable: Callable[[bytes, str],
     try:
         found = os.stat(start)
     except OSError as error:
-        unreadable(within, _reason(error))
+        _report(unreadable, within, error)
         return
     if stat.S_ISDIR(found.st_mode):
         yield from _walk(start, within, os.path.realpath(root), {(found.st_dev, found.st_ino)}, unreadable)
@@ -51,7 +51,7 @@ def _walk(
                 (entry.name + _SEPARATOR if _is_folder(entry) else entry.name, entry) for entry in entries
             )
     except OSError as error:
-        unreadable(relative, _reason(error))
+        _report(unreadable, relative, error)
         return
     for key, entry in children:
         path = os.path.join(relative, entry.name) if relative else entry.name
@@ -62,7 +62,7 @@ def _walk(
             try:
                 found = os.stat(entry.path)
             except OSError as error:
-                unreadable(path, _reason(error))
+                _report(unreadable, path, error)
                 continue
             identity = (found.st_dev, found.st_ino)
             if identity not in above:
@@ -100,5 +100,7 @@ def _is_within(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _report(unreadable: Callable[[bytes, str], None], path: bytes, error: OSError) -> None:
+    """A folder inside the root that is no longer there is gone, not unreadable."""
+    if not path or not isinstance(error, FileNotFoundError | NotADirectoryError):
+        unreadable(path, error.strerror or type(error).__name__)

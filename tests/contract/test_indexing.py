@@ -194,6 +194,17 @@ def test_parts_of_a_root_single_files_and_roots_around_roots(
     (photos / "astronaut.jpg").unlink()
     assert summary(refresh(store, counting, [photos / "trip"])) == {"new": 1, "unchanged": 3}
     assert summary(refresh(store, counting, [photos / "astronaut.jpg"])) == {"missing": 1}
+    shutil.rmtree(photos / "trip")
+    gone = refresh(store, counting, [photos / "trip"])
+    assert summary(gone) == {"missing": 4}
+    assert gone.complete
+
+
+def test_an_empty_folder_is_no_trouble(store: Store, counting: CountingModel, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    report = refresh(store, counting, [tmp_path / "empty"])
+    assert report.complete
+    assert summary(report) == {}
 
 
 def test_paths_that_are_not_there(store: Store, counting: CountingModel, tmp_path: Path) -> None:
