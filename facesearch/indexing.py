@@ -229,13 +229,15 @@ def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report:
             elif (
                 known is None
                 or not _looks_unchanged(file, known.file)
-                or (known.status == "failed" and options.retry_failed)
+                or (known.status == "failed" and (options.retry_failed or not known.was_read))
             ):
                 plan.tasks.append(_Task(root, file, known))
             else:
                 report.unchanged += 1
                 if known.missing:
                     plan.back.append(known.id)
+    # New paths first: where files were renamed in a row, each old name is free when its turn comes.
+    plan.tasks.sort(key=lambda task: task.known is not None)
     return plan
 
 
@@ -311,9 +313,10 @@ class _Run:
         self._should_stop = should_stop
         self._report = report
         self._offline = {root.id for root in store.catalog.roots() if _is_offline(root)}
-        self._twins: list[_Content] = []
-        self._in_hand: set[bytes] = set()
-        self._moved_ids: set[int] = set()
+        self._now = int(time.time())
+        self._waiting: dict[bytes, list[_Content]] = {}
+        self._moved: set[int] = set()
+        self._displaced: set[int] = set()
         self._new_faces = 0
         self._done = 0
         self._dirty = False
@@ -328,13 +331,10 @@ class _Run:
             contents = _ahead(pool, _read, self._until_stopped(plan.tasks), depth)
             for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
                 self._keep(outcome)
-        for content in self._twins:
-            if not self._adopt(content):  # its twin failed
-                self._keep(self._look(content))
         if not self._report.stopped:
-            gone = [photo for photo in plan.gone if photo not in self._moved_ids]
-            self._store.catalog.hide_photos(gone, int(time.time()))
-            self._report.missing = len(gone)
+            gone = [photo for photo in plan.gone if photo not in self._moved]
+            self._store.catalog.hide_photos(gone, self._now)
+            self._report.missing = len(gone) + len(self._displaced)
         self._commit()
 
     def _until_stopped(self, tasks: Iterable[_Task]) -> Iterator[_Task]:
@@ -351,10 +351,11 @@ class _Run:
                 if content.error is not None:
                     self._fail(content, content.error)
                 self._step()
-            elif content.hash in self._in_hand:
-                self._twins.append(content)
+            elif content.hash in self._waiting:
+                # The same content is being looked at: wait for what comes of it, without keeping the bytes.
+                self._waiting[content.hash].append(content._replace(data=b""))
             elif not self._adopt(content):
-                self._in_hand.add(content.hash)
+                self._waiting[content.hash] = []
                 yield content
 
     def _adopt(self, content: _Content) -> bool:
@@ -364,18 +365,20 @@ class _Run:
         same = catalog.photos_with_hash(content.hash)
         if not same:
             return False
-        known = task.known
-        itself = next((photo for photo, _ in same if known is not None and photo.id == known.id), None)
-        moved = next((photo for photo, path in same if known is None and self._is_gone(photo, path)), None)
-        if itself or moved:
-            photo = itself or moved
-            assert photo is not None
-            catalog.touch_photo(photo.id, task.root.id, task.file)
-            if itself:
-                self._report.unchanged += 1
-            else:
-                self._moved_ids.add(photo.id)
-                self._report.moved += 1
+        here = catalog.photo_at(task.root.id, task.file.path)
+        itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
+        moved = next((photo for photo, path in same if self._has_left(photo, path)), None)
+        if itself is not None:
+            catalog.touch_photo(itself.id, task.root.id, task.file)
+            self._report.unchanged += 1
+        elif moved is not None:
+            if here is not None:  # names were swapped: whoever was here may be found elsewhere, or is out of sight
+                catalog.displace_photo(here.id, self._now)
+                self._displaced.add(here.id)
+            catalog.touch_photo(moved.id, task.root.id, task.file)
+            self._moved.add(moved.id)
+            self._displaced.discard(moved.id)
+            self._report.moved += 1
         else:
             catalog.copy_photo(same[0][0].id, task.root.id, task.file)
             self._dirty = True
@@ -383,11 +386,18 @@ class _Run:
         self._step()
         return True
 
-    def _is_gone(self, photo: KnownPhoto, path: bytes) -> bool:
-        """Whether a known photo is no longer at its place; on a disk that is not mounted it may well be."""
-        if photo.root not in self._offline:
-            return photo.missing or not os.path.lexists(path)
-        return False
+    def _has_left(self, photo: KnownPhoto, path: bytes) -> bool:
+        """Whether a known photo is no longer at its place: the file is gone, or has become another.
+
+        On a disk that is not mounted it may well be there still.
+        """
+        if photo.root in self._offline:
+            return False
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):  # a displaced photo's path is none
+            return True
+        return photo.missing or not _looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
 
     def _look(self, content: _Content) -> _Outcome:
         """On a worker thread: decode, detect, embed."""
@@ -400,12 +410,10 @@ class _Run:
 
     def _keep(self, outcome: _Outcome) -> None:
         content, faces, facts, error = outcome
-        if content.hash is not None:
-            self._in_hand.discard(content.hash)
+        task = content.task
         if error is not None:
             self._fail(content, error)
         else:
-            task = content.task
             status: Status = "faces" if faces else "no_face"
             photo = self._store.catalog.put_photo(task.root.id, task.file, content.hash, status, facts=facts)
             self._store.catalog.replace_faces(photo, faces)
@@ -414,6 +422,12 @@ class _Run:
             self._report.no_face += not faces
             self._count(task)
         self._step()
+        for twin in self._waiting.pop(content.hash or b"", []):
+            if error is not None:
+                self._fail(twin, error)
+                self._step()
+            else:
+                self._adopt(twin)
 
     def _fail(self, content: _Content, error: str) -> None:
         """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""

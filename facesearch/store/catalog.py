@@ -42,13 +42,17 @@ class Root(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownPhoto:
-    """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file."""
+    """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file.
+
+    `was_read` tells that its bytes could be read, whatever became of them.
+    """
 
     id: int
     root: int
     file: PhotoFile
     status: Status
     missing: bool
+    was_read: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,7 +265,7 @@ class Catalog:
             " WHERE hash = ? AND status != 'failed' ORDER BY id",
             content,
         )
-        return [(_known_photo(row[:7]), _absolute(row[7], row[2])) for row in rows]
+        return [(_known_photo(row[:8]), _absolute(row[8], row[2])) for row in rows]
 
     def failed_photos(self) -> Iterator[tuple[bytes, str]]:
         """Absolute path and reason of every photo that could not be read, in the order of their paths."""
@@ -309,26 +313,21 @@ class Catalog:
             root, file.path, file.size, file.mtime_ns, photo,
         )  # fmt: skip
 
+    def displace_photo(self, photo: int, when: int) -> None:
+        """Another photo has taken this one's place: it is out of sight, under a path that no file can have."""
+        self._run(
+            "UPDATE photos SET path = CAST(path || x'00' || id AS BLOB), missing_since = ? WHERE id = ?", when, photo
+        )
+
     def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:
-        """Another file of the same content: it gets its twin's faces and vectors under ids of its own."""
-        self._run("DELETE FROM photos WHERE root = ? AND path = ?", root, file.path)
-        photo = self._insert(
-            """
-            INSERT INTO photos (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, status)
-            SELECT ?, ?, ?, ?, hash, width, height, taken_at, latitude, longitude, status FROM photos WHERE id = ?
-            """,
-            root, file.path, file.size, file.mtime_ns, twin,
-        )  # fmt: skip
-        for (face,) in self._rows("SELECT id FROM faces WHERE photo = ? ORDER BY id", twin):
-            copy = self._insert(
-                'INSERT INTO faces (photo, x, y, width, height, landmarks, score)'
-                ' SELECT ?, x, y, width, height, landmarks, score FROM faces WHERE id = ?',
-                photo, face,
-            )  # fmt: skip
-            self._run(
-                "INSERT INTO vectors (face, model, vector) SELECT ?, model, vector FROM vectors WHERE face = ?",
-                copy, face,
-            )  # fmt: skip
+        """This file has its twin's content: it gets its twin's faces and vectors under ids of its own."""
+        ((content, width, height, taken_at, latitude, longitude, status),) = self._rows(
+            "SELECT hash, width, height, taken_at, latitude, longitude, status FROM photos WHERE id = ?", twin
+        )
+        position = None if latitude is None else (latitude, longitude)
+        facts = PhotoFacts(width, height, taken_at, position)
+        photo = self.put_photo(root, file, content, status, facts=facts)
+        self.replace_faces(photo, self._faces_of(twin))
         return photo
 
     def hide_photos(self, photos: Iterable[int], when: int) -> None:
@@ -373,6 +372,16 @@ class Catalog:
                 face_id, face.embedding.astype("<f4").tobytes(),
             )  # fmt: skip
         self._many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+
+    def _faces_of(self, photo: int) -> list[Face]:
+        import numpy as np
+
+        rows = self._rows(
+            "SELECT x, y, width, height, landmarks, score, vector FROM faces JOIN vectors ON face = faces.id"
+            " WHERE photo = ? ORDER BY faces.id",
+            photo,
+        )
+        return [Face(_detection(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32)) for row in rows]
 
     def last_vector_id(self) -> int:
         """The highest vector id ever given, 0 before the first."""
@@ -430,8 +439,6 @@ class Catalog:
 
     def face_rows(self, vector_ids: Sequence[int]) -> dict[int, FaceRow]:
         """The faces behind vectors, by vector id; those of photos that are out of sight are left out."""
-        import numpy as np
-
         found: dict[int, FaceRow] = {}
         for part in _chunks(vector_ids):
             for row in self._rows(
@@ -446,11 +453,10 @@ class Catalog:
                 """,
                 *part,
             ):
-                vector_id, face_id, photo_id, root_id, root, path, *box, landmarks, score, taken_at = row
-                points = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
+                vector_id, face_id, photo_id, root_id, root, path, *detected, taken_at = row
                 found[vector_id] = FaceRow(
                     vector_id, face_id, photo_id, root_id, _absolute(root, path),
-                    Detection(Box(*box), points, score), taken_at,
+                    _detection(*detected), taken_at,
                 )  # fmt: skip
         return found
 
@@ -560,12 +566,21 @@ class Catalog:
             ) from error
 
 
-_PHOTO_COLUMNS = "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL"
+_PHOTO_COLUMNS = "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL"
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    row_id, root, path, size, mtime_ns, status, missing = row
-    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, bool(missing))
+    row_id, root, path, size, mtime_ns, status, missing, was_read = row
+    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, bool(missing), bool(was_read))
+
+
+def _detection(*row: Any) -> Detection:
+    """From x, y, width, height, landmarks and score, as the catalog keeps them."""
+    import numpy as np
+
+    x, y, width, height, landmarks, score = row
+    points = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
+    return Detection(Box(x, y, width, height), points, score)
 
 
 def _absolute(root: bytes, path: bytes) -> bytes:

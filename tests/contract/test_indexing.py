@@ -105,6 +105,33 @@ def test_moved_and_copied_photos_call_no_model(store: Store, photos: Path, count
     assert counting.embedded == 3
 
 
+def test_names_that_change_hands_call_no_model_and_lose_nothing(
+    store: Store, photos: Path, counting: CountingModel
+) -> None:
+    trip = photos / "trip"
+    refresh(store, counting, [photos])
+    before = face_ids(store)
+    (photos / "astronaut.jpg").rename(photos / "spare.jpg")  # a -> b -> c
+    (trip / "cameraman.png").rename(photos / "astronaut.jpg")
+    assert summary(refresh(store, counting)) == {"moved": 2, "unchanged": 3}
+    assert face_ids(store) == {"spare.jpg": before["astronaut.jpg"], "astronaut.jpg": before["cameraman.png"],
+                               "hanks.png": before["hanks.png"]}  # fmt: skip
+    (photos / "spare.jpg").rename(photos / "swap.jpg")  # two names swapped
+    (trip / "hanks.png").rename(photos / "spare.jpg")
+    (photos / "swap.jpg").rename(trip / "hanks.png")
+    assert summary(refresh(store, counting)) == {"moved": 2, "unchanged": 3}
+    assert face_ids(store) == {"spare.jpg": before["hanks.png"], "hanks.png": before["astronaut.jpg"],
+                               "astronaut.jpg": before["cameraman.png"]}  # fmt: skip
+    assert counting.embedded == 3
+    (trip / "hanks.png").rename(photos / "spare.jpg")  # one overwrites another, which is then out of sight
+    assert summary(refresh(store, counting)) == {"moved": 1, "missing": 1, "unchanged": 3}
+    shutil.copy(photos / "astronaut.jpg", photos / "spare.jpg")  # a copy over a known photo
+    report = refresh(store, counting)
+    assert summary(report) == {"changed": 1, "unchanged": 3}
+    assert counting.embedded == 3
+    assert report.photos == 4
+
+
 def test_twins_in_one_run_are_embedded_once(store: Store, tmp_path: Path, counting: CountingModel) -> None:
     folder = tmp_path / "twins"
     folder.mkdir()
