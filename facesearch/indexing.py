@@ -25,7 +25,7 @@ from facesearch.store.catalog import KnownPhoto, Root, Status
 from facesearch.store.store import Store
 from facesearch.types import Face, PhotoFacts, PhotoFile
 
-__all__ = ["Options", "Progress", "Report", "refresh", "require_paths"]
+__all__ = ["Options", "Progress", "Report", "preview", "refresh", "require_paths"]
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
@@ -40,12 +40,16 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How photos are read. `workers` photos are worked on at once."""
+    """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
+
+    A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
+    """
 
     rotations: bool = True
     retry_failed: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     workers: int = 1
+    keep_missing: float = 30 * 86400.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +96,28 @@ class Progress(Protocol):
 
 def _silent(done: int, total: int, faces: int, failed: int) -> None:
     pass
+
+
+def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = Options()) -> Report:
+    """What `refresh` would do, told by names, sizes and times alone: a moved photo counts as new and as missing.
+
+    Nothing is read, and nothing is written. Raises what `refresh` raises.
+    """
+    report = Report()
+    store.catalog.begin()
+    try:
+        plan = _make_plan(store, _scopes(store, paths), options, report)
+        report.new = sum(task.known is None for task in plan.tasks)
+        report.changed = len(plan.tasks) - report.new
+        report.missing = len(plan.gone)
+        report.removed = sum(store.catalog.count_hidden(root, _forgotten(options)) for root in plan.seen)
+        if options.keep_missing <= 0:
+            report.removed, report.missing = report.removed + report.missing, 0
+        counts = store.catalog.counts()
+        report.photos, report.faces = counts.photos, counts.faces
+    finally:
+        store.catalog.rollback()
+    return report
 
 
 def refresh(
@@ -150,9 +176,12 @@ class _Task(NamedTuple):
 
 
 class _Plan(NamedTuple):
+    """`seen` are the roots that are there: only in them a photo can be known to have gone."""
+
     tasks: list[_Task]
     gone: list[int]
     back: list[int]
+    seen: set[int]
 
 
 class _Content(NamedTuple):
@@ -203,7 +232,7 @@ def _scope_in(roots: Iterable[Root], path: bytes) -> _Scope | None:
 
 def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report: Report) -> _Plan:
     """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
-    plan = _Plan([], [], [])
+    plan = _Plan([], [], [], set())
     for root, within in scopes:
         if _is_offline(root):
             # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
@@ -212,6 +241,7 @@ def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report:
             if kept or not os.path.exists(root.path):
                 report.offline.append(os.fsdecode(root.path))
             continue
+        plan.seen.add(root.id)
         blind: list[bytes] = []
 
         def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
@@ -294,6 +324,11 @@ def _looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
     return hours <= _ZONES and abs(apart - hours * _HOUR_NS) <= _CLOCK_SLACK_NS
 
 
+def _forgotten(options: Options) -> int:
+    """The moment, in seconds since 1970, before which a photo must have gone to be deleted now."""
+    return int(time.time() - options.keep_missing)
+
+
 class _Run:
     """One pass over the tasks of a plan. Its methods run on the thread that owns the store, but for the two stages."""
 
@@ -335,7 +370,20 @@ class _Run:
             gone = [photo for photo in plan.gone if photo not in self._moved]
             self._store.catalog.hide_photos(gone, self._now)
             self._report.missing = len(gone) + len(self._displaced)
+            self._forget_hidden(plan.seen)
         self._commit()
+
+    def _forget_hidden(self, roots: Iterable[int]) -> None:
+        """Delete what has been out of sight for long enough."""
+        before = _forgotten(self._options)
+        for root in roots:
+            count = self._store.catalog.count_hidden(root, before)
+            if count:
+                self._store.catalog.delete_hidden(root, before)
+                self._report.removed += count
+                self._dirty = True
+        if self._options.keep_missing <= 0:
+            self._report.missing = 0
 
     def _until_stopped(self, tasks: Iterable[_Task]) -> Iterator[_Task]:
         for task in tasks:

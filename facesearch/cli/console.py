@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-__all__ = ["RunProgress", "StopSignal", "say", "write"]
+from facesearch.errors import UsageError
+
+__all__ = ["RunProgress", "StopSignal", "confirm", "say", "use_log_format", "write"]
 
 _LINE_SECONDS = 30.0
 
@@ -23,25 +27,57 @@ def write(pieces: Iterable[str]) -> None:
     sys.stdout.buffer.flush()
 
 
+class _Log:
+    """How messages are written; one for the process, as stderr is."""
+
+    as_json = False
+
+
+def use_log_format(layout: str) -> None:
+    """`text`, or `json` for one object a line with `time` (UTC) and `message`. Raises `UsageError`."""
+    if layout not in ("text", "json"):
+        raise UsageError(f"--log-format {layout}: choose text or json")
+    _Log.as_json = layout == "json"
+
+
 def say(message: str) -> None:
     """One line to stderr; control characters in file names are made visible, so that it stays one line."""
     shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in message)
-    data = f"facesearch: {shown}\n".encode("utf-8", "surrogateescape")
+    if _Log.as_json:
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        line = json.dumps({"time": moment, "message": shown}) + "\n"
+    else:
+        line = f"facesearch: {shown}\n"
     try:
-        os.write(sys.stderr.fileno(), data)
+        os.write(sys.stderr.fileno(), line.encode("utf-8", "surrogateescape"))
     except (OSError, ValueError):
         pass  # nobody is listening
 
 
-class StopSignal:
-    """Notes Ctrl-C and SIGTERM, so that a run can finish what it has in hand; a second one ends it at once."""
+def confirm(what: str, *, yes: bool) -> None:
+    """Ask before something is deleted for good. Raises `UsageError` where nobody can be asked or the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{what}; nobody is there to be asked: give --yes, or --dry-run to look first")
+    say(f"{what}. Go on? [y/N] ")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing was done")
 
-    def __init__(self) -> None:
+
+class StopSignal:
+    """Notes Ctrl-C and SIGTERM, so that a run can finish what it has in hand; a second one ends it at once.
+
+    After `seconds`, too, it is time to stop.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
         self.number: int | None = None
+        self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def __call__(self) -> bool:
         """Whether to stop."""
-        return self.number is not None
+        return self.number is not None or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @property
     def exit_code(self) -> int:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, say, write
-from facesearch.cli.options import Device, IndexPath, MaxMegapixels, NoRotations, Quiet, Threads, Verbose
+from facesearch.cli.console import RunProgress, StopSignal, confirm, say, use_log_format, write
+from facesearch.cli.options import (
+    Device,
+    IndexPath,
+    LogFormat,
+    MaxMegapixels,
+    NoRotations,
+    Quiet,
+    Threads,
+    Verbose,
+    Wait,
+    Yes,
+    parse_duration,
+)
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
+    from facesearch.indexing import Report
     from facesearch.store.store import Store
 
 __all__ = ["register"]
@@ -43,63 +58,112 @@ def index(
         bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")
     ] = False,
     max_megapixels: MaxMegapixels = 200,
+    keep_missing: Annotated[
+        float, typer.Option("--keep-missing", metavar="DAYS", min=0, help="How long photos out of sight are kept.")
+    ] = 30,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete photos that are out of sight now, for good; asks first.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would be done, by names, sizes and times; do nothing.")
+    ] = False,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", metavar="TIME", help="Stop cleanly after 30m, 2h or 90s; exit code 5.")
+    ] = None,
+    wait: Wait = 0,
     layout: Annotated[str, typer.Option("--format", "-f", help="How the report is written: table or json.")] = "table",
+    log_format: LogFormat = "text",
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Find every face in folders of photos and keep it; run again, only what changed is read."""
-    from dataclasses import replace
-
-    from facesearch.faces.model import open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.indexing import Options, refresh
+    from facesearch.indexing import Options, preview, refresh
     from facesearch.render.records import report_record
-    from facesearch.render.text import render_report
+    from facesearch.render.text import render_report, summary_line
     from facesearch.store.store import default_index_path
 
+    use_log_format(log_format)
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: a report is written as table or json")
-    note = (lambda _message: None) if quiet else say
-    runtime = choose_runtime(device, threads)
+    seconds = None if max_time is None else parse_duration(max_time)
     folder = index_path or default_index_path()
-    stop = StopSignal()
-    with _open_store(folder, model, paths or [], note) as store:
+    options = Options(
+        rotations=not no_rotations,
+        retry_failed=retry_failed,
+        max_pixels=round(max_megapixels * 1e6),
+        keep_missing=0 if prune else keep_missing * 86400,
+    )
+    stop = StopSignal(seconds)
+
+    def work(store: Store) -> Report:
+        from facesearch.faces.model import open_model
+        from facesearch.faces.runtime import choose_runtime
+
+        if prune:
+            confirm(_deletion(preview(store, paths or (), options=options)), yes=yes)
+        runtime = choose_runtime(device, threads)
         # Each photo is worked on by one thread, and as many photos at once as there are cores: no thread waits.
         opened = open_model(store.model.source or store.model.name, replace(runtime, threads=1))
         store.require_model(opened.info)
         if verbose:
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
-        options = Options(
-            rotations=not no_rotations,
-            retry_failed=retry_failed,
-            max_pixels=round(max_megapixels * 1e6),
-            workers=runtime.threads,
-        )
         with stop.noted(), RunProgress(quiet=quiet) as progress:
-            report = refresh(store, opened, paths or (), options=options, progress=progress, should_stop=stop)
-        record = report_record(report, str(folder))
-        store.keep_report({**record, "finished": round(time.time())})
+            chosen = replace(options, workers=runtime.threads)
+            return refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
+
+    note = (lambda _message: None) if quiet else say
+    if dry_run:
+        with _store_to_look_at(folder, model, paths or []) as store:
+            report = preview(store, paths or (), options=options)
+            record = report_record(report, str(folder))
+    else:
+        with _open_store(folder, model, paths or [], note, wait) as store:
+            report = work(store)
+            record = report_record(report, str(folder))
+            store.keep_report({**record, "finished": round(time.time())})
     for root in report.offline:
         say(f"{root}: not there, or empty; its photos are kept as they are")
     for trouble in report.unreadable:
         say(f"{trouble}; its photos are kept as they are")
     if report.failed:
         note(f"{report.failed} photos could not be read; facesearch status --failed lists them")
-    write([json.dumps(record, ensure_ascii=True) + "\n" if layout == "json" else render_report(record)])
-    if report.stopped:
+    if layout == "json":
+        write([json.dumps(record, ensure_ascii=True) + "\n"])
+    elif not quiet:
+        write([render_report(record)])
+    if not sys.stderr.isatty():
+        note(summary_line(record))
+    if stop.number is not None:
         raise typer.Exit(stop.exit_code)
     if not report.complete:
         raise typer.Exit(5)
 
 
-def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callable[[str], None]) -> Store:
+def _deletion(report: Report) -> str:
+    return f"{report.removed:,} photos are out of sight and will be deleted from the index for good, with their faces"
+
+
+def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
+    """The index in `folder`, to be read; where there is none, an empty one in memory, so that all photos are new."""
+    from facesearch.faces.model import choose_model, model_info
+    from facesearch.store.store import Store
+
+    if Store.exists(folder):
+        return Store.open(folder, write=True)
+    if not paths:
+        raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
+    return Store.memory(model_info(choose_model(asked).name))
+
+
+def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callable[[str], None], wait: float) -> Store:
     """The index in `folder`, or a new one there for the model asked for."""
     from facesearch.faces.model import choose_model, model_info
     from facesearch.indexing import require_paths
     from facesearch.store.store import Store
 
     if Store.exists(folder):
-        store = Store.open(folder, write=True, notify=note)
+        store = Store.open(folder, write=True, wait=wait, notify=note)
         if asked is not None:
             try:
                 store.require_model(model_info(asked))
@@ -111,7 +175,7 @@ def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callab
         raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
     require_paths(paths)  # before a folder is made for an index of nothing
     choice = choose_model(asked)
-    store = Store.create(folder, model_info(choice.name), notify=note)
+    store = Store.create(folder, model_info(choice.name), wait=wait, notify=note)
     note(f"new index in {folder}")
     if choice.note:
         note(choice.note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ __all__ = [
     "Device",
     "FormatOption",
     "IndexPath",
+    "LogFormat",
     "MaxMegapixels",
     "MinFace",
     "NoRotations",
@@ -25,6 +27,9 @@ __all__ = [
     "Threshold",
     "TopK",
     "Verbose",
+    "Wait",
+    "Yes",
+    "parse_duration",
     "parse_face",
 ]
 
@@ -67,6 +72,21 @@ QueryFace = Annotated[
 Sheet = Annotated[
     Path | None, typer.Option("--sheet", help="Also draw the hits as a contact sheet: a .png or .jpg file.")
 ]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted for good.")]
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
+]
+LogFormat = Annotated[str, typer.Option("--log-format", help="How messages are written to stderr: text or json.")]
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
+    if not text or match is None or not any(match.groups()):
+        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
 
 
 def parse_face(text: str | None) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
 
-__all__ = ["Format", "render_answers", "render_report", "render_status"]
+__all__ = ["Format", "render_answers", "render_report", "render_status", "summary_line"]
 
 
 class Format(StrEnum):
@@ -34,6 +34,10 @@ _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
     "height", "face_px", "det_score", "photo_id", "face_id", "taken_at",
 )  # fmt: skip
+_REPORT_FIGURES = (
+    "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed",
+)  # fmt: skip
+_REPORT_NAMES = {"no_face": "without a face", "missing": "hidden", "removed": "deleted"}
 _TABLE_HEAD = ("rank", "similarity", "distance", "box", "face px", "detected", "", "path")
 
 
@@ -64,13 +68,21 @@ def render_answers(
 def render_report(report: dict[str, Any]) -> str:
     """What an indexing run did, one figure a line, the empty ones left out."""
     always = {"photos", "faces", "new", "unchanged"}
-    names = {"no_face": "without a face", "missing": "hidden", "removed": "deleted"}
-    figures = ["photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed"]
-    lines = [(names.get(key, key), f"{report[key]:,}") for key in figures if report[key] or key in always]
+    lines = [
+        (_REPORT_NAMES.get(key, key), f"{report[key]:,}") for key in _REPORT_FIGURES if report[key] or key in always
+    ]
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
     lines += [("seconds", f"{report['seconds']:.1f}{pace}"), ("index", report["index"])]
     return _lines(lines)
+
+
+def summary_line(report: dict[str, Any]) -> str:
+    """The same in one line, for a log."""
+    figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report[key]]
+    done = "stopped early" if report["stopped"] else "done"
+    changes = ", ".join(figures) or "nothing there"
+    return f"{done} in {report['seconds']:.1f} s: {changes}; {report['photos']:,} photos, {report['faces']:,} faces"
 
 
 def render_status(status: dict[str, Any]) -> str:

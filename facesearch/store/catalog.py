@@ -336,6 +336,14 @@ class Catalog:
             "UPDATE photos SET missing_since = ? WHERE id = ? AND missing_since IS NULL", ((when, p) for p in photos)
         )
 
+    def count_hidden(self, root: int, before: int) -> int:
+        """Photos of a root that have been out of sight since `before` (seconds since 1970) or longer."""
+        return int(self._value("SELECT count(*) FROM photos WHERE root = ? AND missing_since <= ?", root, before))
+
+    def delete_hidden(self, root: int, before: int) -> None:
+        """Delete those photos for good, with their faces."""
+        self._run("DELETE FROM photos WHERE root = ? AND missing_since <= ?", root, before)
+
     def show_photos(self, photos: Iterable[int]) -> None:
         """Photos that are back."""
         self._many("UPDATE photos SET missing_since = NULL WHERE id = ?", ((photo,) for photo in photos))

@@ -14,28 +14,38 @@ __all__ = ["WriterLock"]
 
 _LOCKED_BYTE = 1 << 30  # where a locked byte cannot be read (Windows), the holder's name before it still can
 
+_POLL_SECONDS = 0.2
+
 
 class WriterLock:
-    """Holds the file at `path` locked until `release`. Raises `LockedError` at once when another process has it.
+    """Holds the file at `path` locked until `release`.
+
+    Raises `LockedError`, saying who has it, when another process still does after `wait` seconds.
 
     The file stays; only the lock on it counts, so there is never a stale one to remove. It tells who holds it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: float = 0.0) -> None:
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StorageError(
                 f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"
             ) from error
-        try:
-            _lock(self._descriptor)
-        except OSError as error:
-            holder = _holder(self._descriptor)
-            os.close(self._descriptor)
-            raise LockedError(
-                f"{path.parent}: another run is writing to this index ({holder}); try again later"
-            ) from error
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                _lock(self._descriptor)
+                break
+            except OSError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(min(_POLL_SECONDS, wait))
+                    continue
+                holder = _holder(self._descriptor)
+                os.close(self._descriptor)
+                raise LockedError(
+                    f"{path.parent}: another run is writing to this index ({holder}); try again later, or --wait for it"
+                ) from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()} {time.time():.0f}\n".encode(), 0)
 

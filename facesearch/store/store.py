@@ -79,7 +79,14 @@ class Store:
         return cls(None, Catalog.memory(model), None, lambda _message: None)
 
     @classmethod
-    def create(cls, path: Path, model: ModelInfo, *, notify: Callable[[str], None] = lambda _message: None) -> Self:
+    def create(
+        cls,
+        path: Path,
+        model: ModelInfo,
+        *,
+        wait: float = 0.0,
+        notify: Callable[[str], None] = lambda _message: None,
+    ) -> Self:
         """A new, empty index for embeddings of `model`, opened for writing; its folder is for its owner alone.
 
         Raises `StorageError`, `LockedError`.
@@ -91,7 +98,7 @@ class Store:
             raise StorageError(
                 f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
             ) from error
-        lock = WriterLock(path / _LOCK_FILE)
+        lock = WriterLock(path / _LOCK_FILE, wait=wait)
         try:
             if not (path / CATALOG_FILE).exists():
                 Catalog.create(path / CATALOG_FILE, model)
@@ -101,8 +108,17 @@ class Store:
             raise
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False, notify: Callable[[str], None] = lambda _message: None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        write: bool = False,
+        wait: float = 0.0,
+        notify: Callable[[str], None] = lambda _message: None,
+    ) -> Self:
         """An index that exists. `notify` is told, in one line, when the vectors had to be made anew.
+
+        One that is being written to by another process can be waited for, for `wait` seconds, to write to it next.
 
         Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
         """
@@ -110,7 +126,7 @@ class Store:
             raise IndexNotFoundError(
                 f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
             )
-        lock = WriterLock(path / _LOCK_FILE) if write else None
+        lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
             return cls._opened(path, lock, notify)
         except BaseException:
