@@ -256,6 +256,8 @@ def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report:
                     report.unchanged += not known.missing
                 elif not known.missing:
                     plan.gone.append(known.id)
+            elif known is not None and known.status == "unwanted":
+                report.unchanged += 1
             elif (
                 known is None
                 or not _looks_unchanged(file, known.file)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from facesearch.cli import index, query, scan, status
+from facesearch.cli import care, index, query, roots, scan, status
 from facesearch.errors import FacesearchError
 
 __all__ = ["app", "main"]
@@ -22,6 +22,8 @@ index.register(app)
 query.register(app)
 scan.register(app)
 status.register(app)
+roots.register(app)
+care.register(app)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

@@ -10,7 +10,7 @@ from typing import Any
 from facesearch.indexing import Report
 from facesearch.searching import Answer, Hit, Probe
 
-__all__ = ["answers_record", "hit_record", "report_record"]
+__all__ = ["answers_record", "hit_record", "path_keys", "report_record"]
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
@@ -18,10 +18,10 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
     detection = hit.face.detection
     box = detection.box
     record: dict[str, Any] = {
-        **_path_keys("query", os.fsencode(probe.path)),
+        **path_keys("query", os.fsencode(probe.path)),
         "query_face": probe.number,
         "rank": hit.rank,
-        **_path_keys("path", hit.face.path),
+        **path_keys("path", hit.face.path),
         "similarity": round(hit.similarity, 6),
         "distance": round(hit.distance, 6),
         "above_threshold": None if threshold is None else hit.similarity >= threshold,
@@ -43,7 +43,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
     return {
         "queries": [
             {
-                **_path_keys("path", os.fsencode(answer.probe.path)),
+                **path_keys("path", os.fsencode(answer.probe.path)),
                 "face": answer.probe.number,
                 "faces": answer.probe.of,
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
@@ -60,7 +60,7 @@ def report_record(report: Report, index: str) -> dict[str, Any]:
     return {**asdict(report), "index": index}
 
 
-def _path_keys(key: str, path: bytes) -> dict[str, str]:
+def path_keys(key: str, path: bytes) -> dict[str, str]:
     """A path as text; where it is not UTF-8 also its bytes, because the text is then only a likeness."""
     try:
         return {key: path.decode()}

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog", "Counts", "FaceRow", "KnownPhoto", "Root", "Status"]
 
-Status = Literal["faces", "no_face", "failed"]
+Status = Literal["faces", "no_face", "failed", "unwanted"]
+"""What became of a photo; an unwanted one was forgotten for ever, and is not looked at again."""
 
 _ID_CHUNK = 500
 _VECTOR_CHUNK = 50_000
@@ -236,6 +237,15 @@ class Catalog:
                 self._run("DELETE FROM roots WHERE id = ?", inner.id)
         return Root(row_id, path)
 
+    def move_root(self, root: int, path: bytes) -> None:
+        """The same photos, mounted or moved elsewhere."""
+        self._run("UPDATE roots SET path = ? WHERE id = ?", path, root)
+
+    def remove_root(self, root: int) -> None:
+        """Delete a root with its photos, faces and vectors."""
+        self._run("DELETE FROM photos WHERE root = ?", root)
+        self._run("DELETE FROM roots WHERE id = ?", root)
+
     # Photos
 
     def photos(self, root: int, folder: bytes = b"") -> Iterator[KnownPhoto]:
@@ -330,6 +340,19 @@ class Catalog:
         self.replace_faces(photo, self._faces_of(twin))
         return photo
 
+    def delete_photo(self, photo: int) -> None:
+        """Delete a photo with its faces and vectors."""
+        self._run("DELETE FROM photos WHERE id = ?", photo)
+
+    def keep_out(self, photo: int) -> None:
+        """Delete a photo's faces and vectors, and remember its content as unwanted."""
+        self._run("DELETE FROM faces WHERE photo = ?", photo)
+        self._run(
+            "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, latitude = NULL, longitude = NULL"
+            " WHERE id = ?",
+            photo,
+        )
+
     def hide_photos(self, photos: Iterable[int], when: int) -> None:
         """Photos that are out of sight since `when` (seconds since 1970): kept, but no longer found."""
         self._many(
@@ -391,6 +414,24 @@ class Catalog:
         )
         return [Face(_detection(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32)) for row in rows]
 
+    def delete_face(self, face: int) -> bool:
+        """Delete a face with its vectors; False when there is none with this id."""
+        return bool(self._rows("DELETE FROM faces WHERE id = ? RETURNING id", face))
+
+    def all_faces(self) -> Iterator[FaceRow]:
+        """Every face that can be found, in the order of the vectors' ids."""
+        start = 0
+        while True:
+            ids = [
+                row[0]
+                for row in self._rows("SELECT id FROM vectors WHERE id > ? ORDER BY id LIMIT ?", start, _ID_CHUNK)
+            ]
+            if not ids:
+                return
+            rows = self.face_rows(ids)
+            yield from (rows[vector_id] for vector_id in ids if vector_id in rows)
+            start = ids[-1]
+
     def last_vector_id(self) -> int:
         """The highest vector id ever given, 0 before the first."""
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
@@ -403,6 +444,10 @@ class Catalog:
                 "SELECT (SELECT count(*) FROM vectors WHERE id > ?) + (SELECT count(*) FROM dead_vectors)", vector_id
             )
         )
+
+    def count_vectors(self) -> int:
+        """All vectors, those of hidden photos included."""
+        return int(self._value("SELECT count(*) FROM vectors"))
 
     def vectors_after(self, vector_id: int, dim: int) -> Iterator[tuple[IdArray, FloatArray]]:
         """Vectors with ids above `vector_id`, ascending, in pieces: int64[n] and float32[n, dim]."""
@@ -467,6 +512,63 @@ class Catalog:
                     _detection(*detected), taken_at,
                 )  # fmt: skip
         return found
+
+    # Care
+
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with the database, one line each; empty when it is sound."""
+        try:
+            found = [str(row[0]) for row in self._rows("PRAGMA integrity_check")]
+            dangling = self._rows("PRAGMA foreign_key_check")
+        except IndexDamagedError as error:
+            return [str(error)]
+        lines = [" ".join(line.split()) for line in found if line != "ok"]
+        return lines + [f"row {row[1]} of {row[0]} belongs to nothing" for row in dangling]
+
+    def bad_vectors(self, dim: int) -> list[int]:
+        """Ids of vectors that have the wrong length in bytes, are not finite, or not of unit length to 1e-3."""
+        import numpy as np
+
+        bad = [row[0] for row in self._rows("SELECT id FROM vectors WHERE length(vector) != ?", dim * 4)]
+        if bad:
+            return bad
+        for ids, vectors in self.vectors_after(0, dim):
+            lengths = np.linalg.norm(vectors, axis=1)
+            bad += ids[~(np.abs(lengths - 1) <= 1e-3)].tolist()
+        return bad
+
+    def read_again(self, vector_ids: Sequence[int]) -> None:
+        """Drop vectors that cannot be used, and have their photos read anew by the next run, as if changed."""
+        for part in _chunks(vector_ids):
+            self._run(
+                "UPDATE photos SET size = -1, hash = NULL WHERE id IN (SELECT photo FROM faces JOIN vectors ON"
+                f" face = faces.id WHERE vectors.id IN ({_marks(part)}))",
+                *part,
+            )
+            self._run(f"DELETE FROM vectors WHERE id IN ({_marks(part)})", *part)
+
+    def vacuum(self) -> None:
+        """Write the database anew, so that nothing deleted is left in its pages; outside of a transaction."""
+        self._run("VACUUM")
+        self.checkpoint()
+
+    def backup(self, path: Path) -> None:
+        """A copy of the catalog as it is committed now, while others may write. Raises `StorageError`."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+            copy = sqlite3.connect(unfinished, isolation_level=None)
+            try:
+                with self._errors():
+                    self._connection.backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+            unfinished.replace(path)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     # SQLite
 

@@ -46,7 +46,7 @@ MIGRATIONS: tuple[str, ...] = (
         taken_at TEXT,
         latitude REAL,
         longitude REAL,
-        status TEXT NOT NULL CHECK (status IN ('faces', 'no_face', 'failed')),
+        status TEXT NOT NULL CHECK (status IN ('faces', 'no_face', 'failed', 'unwanted')),
         error TEXT,
         missing_since INTEGER,
         UNIQUE (root, path)

@@ -114,11 +114,13 @@ class Store:
         *,
         write: bool = False,
         wait: float = 0.0,
+        prepare: bool = True,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> Self:
         """An index that exists. `notify` is told, in one line, when the vectors had to be made anew.
 
         One that is being written to by another process can be waited for, for `wait` seconds, to write to it next.
+        Without `prepare` the vector file is left as it is, to be looked at.
 
         Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
         """
@@ -128,18 +130,20 @@ class Store:
             )
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
-            return cls._opened(path, lock, notify)
+            return cls._opened(path, lock, notify, prepare=prepare)
         except BaseException:
             if lock is not None:
                 lock.release()
             raise
 
     @classmethod
-    def _opened(cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None]) -> Self:
+    def _opened(
+        cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None], *, prepare: bool = True
+    ) -> Self:
         catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
         try:
             store = cls(path, catalog, lock, notify)
-            if lock is not None:
+            if lock is not None and prepare:
                 # Before anything is added: a vector file from another past of this index (the catalog was restored
                 # from a backup) is told by its generation, which would be overtaken by new commits.
                 store._loaded_vectors()
@@ -212,6 +216,32 @@ class Store:
             self._keep_up(self._file, _TAIL_AT_REST)
             self.catalog.checkpoint()
 
+    def vacuum(self) -> None:
+        """Leave nothing of what was deleted: write the catalog and the vector file anew."""
+        self._vectors = None
+        self.catalog.vacuum()
+        if self._file is not None:
+            self._write_snapshot()
+
+    def vector_file_fault(self) -> str | None:
+        """What is wrong with the vector file, in one line; None when it is, with the tail, what the catalog holds."""
+        import numpy as np
+
+        if self._file is None or not self.catalog.last_vector_id():
+            return None
+        vectors = FaissIndex.open(self._file, self.model.dim, self.catalog.uuid, verify=True)
+        if vectors is None or vectors.stamp is None:
+            return f"{self._file} is {'damaged' if self._file.exists() else 'missing'}"
+        if not self.catalog.dead_since <= vectors.stamp.generation <= self.catalog.generation:
+            return f"{self._file} is from another time of this index"
+        self._bring_up_to_date(vectors, vectors.stamp)
+        for ids, expected in self.catalog.vectors_after(0, self.model.dim):
+            if not np.array_equal(vectors.vectors(ids), expected):
+                return f"{self._file} holds other vectors than the catalog"
+        if len(vectors) != self.catalog.count_vectors():
+            return f"{self._file} holds vectors that the catalog does not"
+        return None
+
     @property
     def _file(self) -> Path | None:
         return None if self.path is None else self.path / VECTORS_FILE
@@ -225,10 +255,19 @@ class Store:
         last_id = stamp.last_id if stamp else 0
         behind = self.catalog.count_changed_vectors(last_id)
         if behind > max(tail, last_id // _TAIL_SHARE):
-            self._rebuilt().save()
-            self.catalog.begin()
-            self.catalog.forget_dead_vectors(self.catalog.generation)
-            self.catalog.commit(vectors_changed=False)
+            self._write_snapshot()
+
+    def _write_snapshot(self) -> None:
+        self._rebuilt().save()
+        self.catalog.begin()
+        self.catalog.forget_dead_vectors(self.catalog.generation)
+        self.catalog.commit(vectors_changed=False)
+
+    def _bring_up_to_date(self, vectors: FaissIndex, stamp: Stamp) -> None:
+        """Add what the catalog has got since the file was written, and take out what it has lost."""
+        for ids, added in self.catalog.vectors_after(stamp.last_id, self.model.dim):
+            vectors.add(ids, added)
+        vectors.remove(self.catalog.dead_vectors())
 
     def _loaded_vectors(self) -> FaissIndex:
         if self._vectors is None:
@@ -251,9 +290,7 @@ class Store:
                 and stamp is not None
                 and self.catalog.dead_since <= stamp.generation <= self.catalog.generation
             ):
-                for ids, added in self.catalog.vectors_after(stamp.last_id, self.model.dim):
-                    vectors.add(ids, added)
-                vectors.remove(self.catalog.dead_vectors())
+                self._bring_up_to_date(vectors, stamp)
                 return vectors
         if self.catalog.last_vector_id():
             self._notify(

@@ -102,15 +102,19 @@ class FaissIndex:
         self._tail_vectors: FloatArray = np.empty((0, dim), dtype=np.float32)
 
     @classmethod
-    def open(cls, path: Path, dim: int, uuid: bytes) -> FaissIndex | None:
-        """The index in a file, or None when there is none, or it is not this index's, cut short or damaged."""
+    def open(cls, path: Path, dim: int, uuid: bytes, *, verify: bool = False) -> FaissIndex | None:
+        """The index in a file, or None when there is none, or it is not this index's, cut short or damaged.
+
+        A large file is mapped and not read, unless `verify` asks for its checksum.
+        """
         try:
             with path.open("rb") as stream:
                 trailer = _read_trailer(stream, uuid)
                 if trailer is None:
                     return None
                 stream.seek(0)
-                whole = stream.read(trailer.length) if trailer.length < VERIFIED_BELOW else None
+                small = trailer.length < VERIFIED_BELOW
+                whole = stream.read(trailer.length) if small or verify else None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -172,6 +176,16 @@ class FaissIndex:
             pending = np.array(unsettled, dtype=np.int64)
             wanted *= 4
         return scores, ids
+
+    def vectors(self, ids: IdArray) -> FloatArray:
+        """float32[n, dim] for ids that are ascending; those that are not there give zeros."""
+        found = np.zeros((len(ids), self.dim), dtype=np.float32)
+        for held, vectors in ((self._base_ids, self._base_vectors), (self._tail_ids, self._tail_vectors)):
+            rows = np.searchsorted(held, ids)
+            present = rows < len(held)
+            present[present] = held[rows[present]] == ids[present]
+            found[present] = vectors[rows[present]]
+        return found
 
     def save(self) -> None:
         """See `VectorIndex.save`. Written beside the file, flushed, then renamed over it."""

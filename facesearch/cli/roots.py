@@ -1,0 +1,70 @@
+"""`facesearch roots`: the folders that an index knows."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesearch.cli.console import confirm, say, write
+from facesearch.cli.options import IndexPath, Wait, Yes
+from facesearch.errors import UsageError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The folders that an index knows: list, move, remove.", no_args_is_help=True)
+    group.command(name="list")(list_roots)
+    group.command(name="move")(move)
+    group.command(name="remove")(remove)
+    app.add_typer(group, name="roots", short_help="The folders that an index knows: list, move, remove.")
+
+
+def list_roots(
+    index_path: IndexPath = None,
+    layout: Annotated[str, typer.Option("--format", "-f", help="paths or json.")] = "paths",
+) -> None:
+    """List the folders, one a line."""
+    if layout not in ("paths", "json"):
+        raise UsageError(f"--format {layout}: choose paths or json")
+    from facesearch.store.store import Store, default_index_path
+
+    with Store.open(index_path or default_index_path()) as store:
+        paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
+    write([json.dumps(paths, ensure_ascii=True) + "\n"] if layout == "json" else [f"{path}\n" for path in paths])
+
+
+def move(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Where the library was.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
+    index_path: IndexPath = None,
+    wait: Wait = 0,
+) -> None:
+    """A library is mounted or was moved elsewhere: everything known about its photos stays."""
+    from facesearch.store.store import Store, default_index_path
+    from facesearch.upkeep import move_root
+
+    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
+        move_root(store, old, new)
+
+
+def remove(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder that the index knows.")],
+    index_path: IndexPath = None,
+    yes: Yes = False,
+    wait: Wait = 0,
+) -> None:
+    """Remove a folder from the index, with all its photos and faces; the photos themselves are not touched."""
+    from facesearch.store.store import Store, default_index_path
+    from facesearch.upkeep import find_root, remove_root
+
+    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
+        found = find_root(store, root)
+        count = sum(1 for _ in store.catalog.photos(found.id))
+        confirm(f"{count:,} photos of {os.fsdecode(found.path)} will be deleted from the index for good", yes=yes)
+        remove_root(store, found)

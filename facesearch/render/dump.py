@@ -1,0 +1,95 @@
+"""Every face of an index, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facesearch.errors import StorageError
+from facesearch.render.records import path_keys
+from facesearch.store.catalog import FaceRow
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray
+
+__all__ = ["dump_text", "save_npz"]
+
+
+def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool) -> Iterator[str]:
+    """Lines of JSON or CSV, one a face: path, box, landmarks, det_score, photo_id, face_id, taken_at, vector.
+
+    In CSV landmarks and vector are numbers separated by spaces. Vectors are of unit length.
+    """
+    if layout == "jsonl":
+        for row, vector in faces:
+            yield json.dumps({**path_keys("path", row.path), **_values(row, vector, vectors=vectors)}) + "\n"
+        return
+    text = io.StringIO()
+    fields = ["path", "left", "top", "width", "height", "landmarks", "det_score", "photo_id", "face_id", "taken_at"]
+    writer = csv.DictWriter(text, fields + ["vector"] * vectors, lineterminator="\n")
+    writer.writeheader()
+    for row, vector in faces:
+        values = _values(row, vector, vectors=vectors)
+        left, top, width, height = values.pop("box")
+        values["landmarks"] = _spaced(number for point in values["landmarks"] for number in point)
+        if vectors:
+            values["vector"] = _spaced(values["vector"])
+        writer.writerow(
+            {"path": os.fsdecode(row.path), "left": left, "top": top, "width": width, "height": height, **values}
+        )
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()
+
+
+def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
+    """Arrays, a row a face: `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores`
+    float32[n], `photo_ids`, `face_ids` int64[n], and `vectors` float32[n, dim]. Raises `StorageError`.
+    """
+    import numpy as np
+
+    rows, kept = [], []
+    for row, vector in faces:
+        rows.append(row)
+        kept.append(vector)
+    boxes = [(d.box.left, d.box.top, d.box.width, d.box.height) for d in (row.detection for row in rows)]
+    arrays = {
+        "paths": np.array([row.path for row in rows], dtype=object).astype(bytes),
+        "boxes": np.array(boxes, dtype=np.float32).reshape(-1, 4),
+        "landmarks": np.array([row.detection.landmarks for row in rows], dtype=np.float32).reshape(-1, 5, 2),
+        "det_scores": np.array([row.detection.score for row in rows], dtype=np.float32),
+        "photo_ids": np.array([row.photo_id for row in rows], dtype=np.int64),
+        "face_ids": np.array([row.face_id for row in rows], dtype=np.int64),
+    }
+    if vectors:
+        arrays["vectors"] = np.array(kept, dtype=np.float32).reshape(-1, dim)
+    try:
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+
+
+def _values(row: FaceRow, vector: FloatArray, *, vectors: bool) -> dict[str, Any]:
+    detection, box = row.detection, row.detection.box
+    values: dict[str, Any] = {
+        "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
+        "landmarks": [[round(x, 2), round(y, 2)] for x, y in detection.landmarks.tolist()],
+        "det_score": round(detection.score, 4),
+        "photo_id": row.photo_id,
+        "face_id": row.face_id,
+        "taken_at": row.taken_at,
+    }
+    if vectors:
+        values["vector"] = [round(number, 7) for number in vector.tolist()]
+    return values
+
+
+def _spaced(numbers: Iterable[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
