@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Health",
     "check",
+    "counted",
     "every_face",
     "find_root",
     "forget_face",
@@ -50,7 +51,7 @@ def check(store: Store) -> Health:
         return health
     health.bad_vectors = store.catalog.bad_vectors(store.model.dim)
     if health.bad_vectors:
-        health.faults.append(f"{len(health.bad_vectors):,} vectors are not of unit length")
+        health.faults.append(f"{counted(len(health.bad_vectors), 'vector')} not of unit length")
         return health
     fault = store.vector_file_fault()
     if fault:
@@ -65,7 +66,9 @@ def check(store: Store) -> Health:
             not photo.missing and not os.path.exists(_path(root, photo)) for photo in store.catalog.photos(root.id)
         )
         if gone:
-            health.notes.append(f"{gone:,} photos are no longer in {name}; the next `facesearch index` hides them")
+            health.notes.append(
+                f"{counted(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
+            )
     return health
 
 
@@ -169,6 +172,11 @@ def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
             yield from _with_vectors(store, batch)
             batch = []
     yield from _with_vectors(store, batch)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 photo is`, `2 photos are`."""
+    return f"{number:,} {noun}{' is' if number == 1 else 's are'}"
 
 
 def _with_vectors(store: Store, rows: list[FaceRow]) -> Iterator[tuple[FaceRow, FloatArray]]:

@@ -53,7 +53,7 @@ def check(
     if health.faults:
         mendable = health.bad_file or health.bad_vectors
         advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index anew"
-        raise InputError(f"{folder}: {len(health.faults)} faults; {advice}")
+        raise InputError(f"{folder} is not sound; {advice}")
     write([f"{folder} is sound\n"])
 
 
@@ -82,13 +82,13 @@ def forget(
             photos = upkeep.photos_at(store, path)
             if not photos:
                 raise InputError(f"{path}: no known photo is there; nothing was forgotten")
-            what = f"{len(photos):,} photos with their faces will be forgotten for good"
+            what = f"{upkeep.counted(len(photos), 'photo')} about to be forgotten for good, with all faces"
         elif root is not None:
             found = upkeep.find_root(store, root)
             count = sum(1 for _ in store.catalog.photos(found.id))
-            what = f"the root {root} with {count:,} photos will be forgotten for good"
+            what = f"the root {root}, {count:,} photos, is about to be forgotten for good"
         else:
-            what = f"face {face} will be forgotten for good"
+            what = f"face {face} is about to be forgotten for good"
         if dry_run:
             say(what)
             return

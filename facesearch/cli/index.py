@@ -141,7 +141,7 @@ def index(
 
 
 def _deletion(report: Report) -> str:
-    return f"{report.removed:,} photos are out of sight and will be deleted from the index for good, with their faces"
+    return f"photos out of sight will be deleted from the index for good, with their faces: {report.removed:,}"
 
 
 def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:

@@ -66,5 +66,5 @@ def remove(
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         found = find_root(store, root)
         count = sum(1 for _ in store.catalog.photos(found.id))
-        confirm(f"{count:,} photos of {os.fsdecode(found.path)} will be deleted from the index for good", yes=yes)
+        confirm(f"{os.fsdecode(found.path)} and its {count:,} photos will be deleted from the index for good", yes=yes)
         remove_root(store, found)

@@ -12,7 +12,7 @@ import pytest
 from conftest import CHECKOUT, Run
 
 README = CHECKOUT / "README.md"
-COMMANDS = ("", "index", "query", "scan", "status")
+COMMANDS = ("", "index", "query", "scan", "status", "roots", "check", "forget", "backup", "export")
 HELP = re.compile(
     r"(?<=<!-- help: generated, see tests/e2e/test_readme.py -->\n).*?(?=<!-- end of help -->)", re.DOTALL
 )

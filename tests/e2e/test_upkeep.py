@@ -1,0 +1,240 @@
+"""Cron's index: windows, waiting, hiding, deleting, checking, forgetting, moving, copying."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run
+from sample_library import shipped_photo
+
+
+@pytest.fixture
+def photos(tmp_path: Path, library: Path, facesearch: Run) -> Path:
+    """A folder of eight photos of one face each and its index in `ix`."""
+    folder = tmp_path / "photos"
+    shutil.copytree(library / "photos/portraits", folder)
+    shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
+    shipped_photo("astronaut").save(folder / "astronaut.png")
+    facesearch("index", "photos", "--index", "ix", "-q")
+    return folder
+
+
+def report(run: Run, *options: str, exit_code: int = 0) -> dict[str, Any]:
+    result = run("index", "--index", "ix", "-q", "-f", "json", *options, exit_code=exit_code)
+    return dict(json.loads(result.stdout))
+
+
+def found(run: Run, *options: str, exit_code: int = 0) -> set[str]:
+    answer = run("query", "me.jpg", "--index", "ix", "-q", "-f", "paths", *options, exit_code=exit_code)
+    return {Path(line).name for line in answer.stdout.splitlines()}
+
+
+def contents(index: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(index.iterdir()) if path.is_file())
+
+
+def test_a_quiet_run_says_nothing_and_a_log_is_json(facesearch: Run, photos: Path) -> None:
+    quiet = facesearch("index", "--index", "ix", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+    logged = facesearch("index", "--index", "ix", "--log-format", "json")
+    (line,) = logged.stderr.splitlines()
+    assert re.fullmatch(r"done in \d+\.\d s: 8 unchanged; 8 photos, 8 faces", json.loads(line)["message"])
+    assert json.loads(line)["time"].endswith("+00:00")
+
+
+def test_a_window_ends_a_run_cleanly(facesearch: Run, photos: Path) -> None:
+    for number in range(30):
+        shipped_photo("t1").save(photos / f"{number}.webp", quality=50 + number)
+    stopped = report(facesearch, "--max-time", "1s", exit_code=5)
+    assert stopped["stopped"]
+    assert 0 < stopped["new"] < 30
+    rest = report(facesearch, "--max-time", "1h")
+    assert stopped["new"] + rest["new"] == 30
+    assert "30m, 2h, 90s" in facesearch("index", "--index", "ix", "--max-time", "soon", exit_code=2).stderr
+
+
+def test_what_is_hidden_is_deleted_in_time_or_when_asked(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    before = contents(tmp_path / "ix")
+    (photos / "bea.jpg").unlink()
+    assert report(facesearch, "--dry-run")["missing"] == 1
+    assert contents(tmp_path / "ix") == before, "a dry run writes nothing"
+    assert report(facesearch)["missing"] == 1
+    assert found(facesearch, exit_code=1) == set()
+    assert report(facesearch)["removed"] == 0
+    assert report(facesearch, "--keep-missing", "1")["removed"] == 0
+    with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
+        catalog.execute("UPDATE photos SET missing_since = missing_since - 86400 * 31 WHERE missing_since NOT NULL")
+        catalog.commit()
+    assert report(facesearch, "--keep-missing", "40")["removed"] == 0
+    assert report(facesearch, "--dry-run")["removed"] == 1
+    assert report(facesearch)["removed"] == 1
+    assert report(facesearch)["removed"] == 0
+
+    (photos / "ada.jpg").unlink()
+    refused = facesearch("index", "--index", "ix", "--prune", exit_code=2, stdin=-3)
+    assert re.search(r"deleted from the index for good.*--yes", refused.stderr)
+    assert report(facesearch, "--prune", "--yes")["removed"] == 1
+    facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
+    assert (facts["photos"], facts["faces"], facts["hidden"]) == (6, 6, 0)
+
+
+def test_nothing_is_deleted_on_a_disk_that_is_not_there(facesearch: Run, photos: Path) -> None:
+    (photos / "bea.jpg").unlink()
+    report(facesearch)
+    photos.rename(photos.with_name("unplugged"))
+    assert report(facesearch, "--prune", "--yes", exit_code=5)["removed"] == 0
+    photos.with_name("unplugged").rename(photos)
+    assert report(facesearch, "--prune", "--yes")["removed"] == 1
+
+
+def test_a_library_that_is_mounted_elsewhere_keeps_everything(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    before = found(facesearch)
+    photos.rename(tmp_path / "mnt")
+    (tmp_path / "other").mkdir()
+    assert (
+        "not a root of this index" in facesearch("roots", "move", "other", "mnt", "--index", "ix", exit_code=3).stderr
+    )
+    assert "no such file" in facesearch("roots", "move", "photos", "nowhere", "--index", "ix", exit_code=3).stderr
+    facesearch("roots", "move", "photos", "mnt", "--index", "ix")
+    assert facesearch("roots", "list", "--index", "ix").stdout == f"{tmp_path / 'mnt'}\n"
+    assert json.loads(facesearch("roots", "list", "--index", "ix", "-f", "json").stdout) == [str(tmp_path / "mnt")]
+    again = report(facesearch)
+    assert (again["unchanged"], again["photos"]) == (8, 8)
+    assert found(facesearch) == before
+    facesearch("index", "other", "--index", "ix", "-q")
+    assert "overlaps" in facesearch("roots", "move", "mnt", "other", "--index", "ix", exit_code=2).stderr
+    facesearch("roots", "remove", "mnt", "--index", "ix", exit_code=2, stdin=-3)
+    facesearch("roots", "remove", "mnt", "--index", "ix", "--yes")
+    assert found(facesearch, exit_code=1) == set()
+
+
+def test_check_finds_and_repair_mends(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    assert facesearch("check", "--index", "ix").stdout == "ix is sound\n"
+    (photos / "ada.jpg").unlink()
+    assert "1 photo is no longer in" in facesearch("check", "--index", "ix").stdout
+    vectors = tmp_path / "ix/faces.faiss"
+    data = bytearray(vectors.read_bytes())
+    for damage in (data[:-5], data[: len(data) // 2], data[:500] + b"\x55" + data[501:], b""):
+        vectors.write_bytes(damage)
+        broken = facesearch("check", "--index", "ix", exit_code=3)
+        assert "faces.faiss is damaged" in broken.stdout
+        assert "--repair" in broken.stderr
+        facesearch("check", "--index", "ix", "--repair")
+        facesearch("check", "--index", "ix")
+    vectors.unlink()
+    assert "missing" in facesearch("check", "--index", "ix", exit_code=3).stdout
+    assert found(facesearch) == {"bea.jpg"}, "a question mends it, too"
+    facesearch("check", "--index", "ix")
+    with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
+        catalog.execute("UPDATE vectors SET vector = zeroblob(512) WHERE id = 3")
+        catalog.commit()
+    assert "1 vector is not of unit length" in facesearch("check", "--index", "ix", exit_code=3).stdout
+    facesearch("check", "--index", "ix", "--repair")
+    assert report(facesearch)["changed"] == 1
+    facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
+    assert facts["faces"] == 7
+    facesearch("check", "--index", "ix")
+
+
+def test_a_catalog_that_is_garbage_is_an_error_and_a_backup_restores_it(
+    facesearch: Run, photos: Path, tmp_path: Path
+) -> None:
+    facesearch("backup", "copy.sqlite", "--index", "ix")
+    assert (tmp_path / "copy.sqlite").stat().st_mode & 0o777 == 0o600
+    assert "exists" in facesearch("backup", "copy.sqlite", "--index", "ix", exit_code=2).stderr
+    facesearch("backup", "copy.sqlite", "--index", "ix", "--overwrite")
+    shipped_photo("t1").save(photos / "later.png")
+    report(facesearch)
+    catalog = tmp_path / "ix/catalog.sqlite"
+    catalog.write_bytes(os.urandom(20_000))
+    for command in (["query", "me.jpg"], ["index"], ["status"], ["check"], ["check", "--repair"]):
+        broken = facesearch(*command, "--index", "ix", exit_code=3)
+        assert "damaged" in broken.stderr
+        assert len(broken.stderr.splitlines()) == 1
+    shutil.copy(tmp_path / "copy.sqlite", catalog)
+    assert found(facesearch) == {"bea.jpg"}
+    assert report(facesearch)["new"] == 1
+    facesearch("check", "--index", "ix")
+
+
+def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
+        vectors = dict(
+            catalog.execute(
+                "SELECT CAST(photos.path AS TEXT), vector FROM vectors JOIN faces ON face = faces.id"
+                " JOIN photos ON photo = photos.id"
+            )
+        )
+    assert vectors["bea.jpg"] in contents(tmp_path / "ix")
+    facesearch("forget", "photos/bea.jpg", "--index", "ix", "--dry-run")
+    assert "--yes" in facesearch("forget", "photos/bea.jpg", "--index", "ix", exit_code=2, stdin=-3).stderr
+    facesearch("forget", "photos/bea.jpg", "--index", "ix", "--yes")
+    assert vectors["bea.jpg"] not in contents(tmp_path / "ix"), "neither in the catalog nor in the vector file"
+    assert vectors["ada.jpg"] in contents(tmp_path / "ix")
+    assert found(facesearch, exit_code=1) == set()
+    assert report(facesearch)["new"] == 1
+    assert found(facesearch) == {"bea.jpg"}
+
+    facesearch("forget", "photos/bea.jpg", "--index", "ix", "--yes", "--never-again")
+    shutil.copy(photos / "bea.jpg", photos / "copy.jpg")
+    (photos / "bea.jpg").rename(photos / "renamed.jpg")
+    report(facesearch)
+    assert found(facesearch, exit_code=1) == set(), "not under another name, nor as a copy"
+
+    line = facesearch("query", photos / "astronaut.png", "--index", "ix", "-f", "jsonl").stdout.splitlines()[0]
+    face = str(json.loads(line)["face_id"])
+    facesearch("forget", "--face", face, "--index", "ix", "--yes")
+    facesearch("query", photos / "astronaut.png", "--index", "ix", exit_code=1)
+    assert "no face has this id" in facesearch("forget", "--face", face, "--index", "ix", "-y", exit_code=3).stderr
+    assert "no known photo" in facesearch("forget", "elsewhere", "--index", "ix", "-y", exit_code=3).stderr
+    facesearch("forget", "--index", "ix", exit_code=2)
+    facesearch("forget", "--root", "photos", "--index", "ix", "--yes")
+    assert not any(vector in contents(tmp_path / "ix") for vector in vectors.values())
+    facesearch("check", "--index", "ix")
+
+
+def test_everything_can_be_handed_out(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in facesearch("export", "--index", "ix").stdout.splitlines()]
+    assert {Path(line["path"]).name for line in lines} == {path.name for path in photos.iterdir()}
+    vectors = np.array([line["vector"] for line in lines])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    rows = list(csv.DictReader(io.StringIO(facesearch("export", "--index", "ix", "-f", "csv").stdout)))
+    assert [row["path"] for row in rows] == [line["path"] for line in lines]
+    assert np.allclose([[float(x) for x in row["vector"].split()] for row in rows], vectors, atol=1e-5)
+    bare = facesearch("export", "--index", "ix", "--no-vectors", "-f", "csv").stdout
+    assert "vector" not in bare.splitlines()[0]
+    facesearch("export", "--index", "ix", "-f", "npz", "-o", "all.npz")
+    with np.load(tmp_path / "all.npz") as arrays:
+        assert np.allclose(arrays["vectors"], vectors, atol=1e-6)
+        assert [os.fsdecode(path) for path in arrays["paths"]] == [line["path"] for line in lines]
+        assert arrays["landmarks"].shape == (8, 5, 2)
+    assert "name a file" in facesearch("export", "--index", "ix", "-f", "npz", exit_code=2).stderr
+    assert "choose jsonl" in facesearch("export", "--index", "ix", "-f", "parquet", exit_code=2).stderr
+
+
+def test_waiting_for_another_run(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
+    from test_command import start, wait_for_the_lock
+
+    for number in range(12):
+        shipped_photo("t1").save(photos / f"{number}.webp", quality=50 + number)
+    first = start(environment, tmp_path, "index", "--index", "ix", "-q")
+    wait_for_the_lock(tmp_path / "ix")
+    started = time.monotonic()
+    facesearch("index", "--index", "ix", "-q", exit_code=4)
+    assert time.monotonic() - started < 60
+    waited = report(facesearch, "--wait", "100")
+    first.communicate(timeout=10)
+    assert first.returncode == 0
+    assert waited["unchanged"] == 20
