@@ -31,7 +31,7 @@ from pathlib import Path
 from facesearch.cli import app
 from facesearch.store.store import Store
 from facesearch.searching import Want, find, probe_faces
-from facesearch.faces.finding import find_faces
+from facesearch.finding import find_faces
 from facesearch.photos.decode import Photo
 mark("imports")
 store = Store.open(Path(sys.argv[2])); mark("open the catalog")
@@ -39,7 +39,7 @@ from facesearch.faces.model import open_model
 from facesearch.faces.runtime import choose_runtime
 model = open_model("embedded", choose_runtime()); mark("load the model")
 photo = Photo(Path(sys.argv[1]).read_bytes()); photo.pixels(1280); mark("decode")
-faces = find_faces(model, photo, border=True); mark("detect and embed")
+faces = find_faces(model, photo, thorough=True); mark("detect and embed")
 len(store); mark("open the vectors")
 from facesearch.searching import Probe
 find(store, Probe("", 1, 1, faces[0]), Want(top_k=20)); mark("search")

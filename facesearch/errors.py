@@ -4,6 +4,7 @@ FacesearchError                 exit
 ├── UsageError                   2    the question itself makes no sense
 ├── InputError                   3    something that was given cannot be used
 │   ├── PhotoError                    a photo cannot be read or decoded
+│   │   └── PhotoTooLargeError        it is over a limit that can be raised
 │   ├── NoFaceError                   a query photo shows no face
 │   ├── ModelError                    a model is missing, broken or not known
 │   └── DeviceError                   a device or runtime was asked for that is not there
@@ -33,6 +34,7 @@ __all__ = [
     "ModelMismatchError",
     "NoFaceError",
     "PhotoError",
+    "PhotoTooLargeError",
     "StorageError",
     "StoreError",
     "UsageError",
@@ -57,6 +59,10 @@ class InputError(FacesearchError):
 
 class PhotoError(InputError):
     """A photo cannot be read or decoded."""
+
+
+class PhotoTooLargeError(PhotoError):
+    """A photo is over a limit that can be raised, or takes more memory than there is now."""
 
 
 class NoFaceError(InputError):

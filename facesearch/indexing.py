@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from facesearch.errors import InputError, PhotoError, UsageError
-from facesearch.faces.finding import find_faces
+from facesearch.errors import InputError, PhotoError, PhotoTooLargeError, UsageError
 from facesearch.faces.model import FaceModel
+from facesearch.finding import find_faces
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
-from facesearch.photos.scan import scan
+from facesearch.photos.scan import is_offline, scan
 from facesearch.store.catalog import KnownPhoto, Root, Status
 from facesearch.store.store import Store
 from facesearch.types import Face, PhotoFacts, PhotoFile
@@ -29,6 +30,11 @@ __all__ = ["Options", "Progress", "Report", "preview", "refresh", "require_paths
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
+
+MAX_FILE_BYTES = 1 << 30
+"""Larger files are refused: each is read whole, several at once."""
+
+_COMMIT_PHOTOS = 500
 
 _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
@@ -154,6 +160,8 @@ def require_paths(paths: Iterable[Path | bytes]) -> None:
     for path in paths:
         if not os.path.exists(path):
             raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise InputError(f"{os.fsdecode(path)}: neither a file nor a folder; name a photo or a folder of photos")
 
 
 class _Scope(NamedTuple):
@@ -185,21 +193,26 @@ class _Plan(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """A file's bytes and their SHA-256, or why it could not be read (None: it is gone)."""
+    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone)."""
 
     task: _Task
     data: bytes
     hash: bytes | None
     error: str | None = None
 
+    def without_data(self) -> _Content:
+        """The same, with the bytes let go."""
+        return self._replace(data=b"")
+
 
 class _Outcome(NamedTuple):
-    """What came of a photo: its faces, or why it failed."""
+    """What came of a photo: its faces, or why it failed; `lasting` when only another content can change that."""
 
     content: _Content
     faces: list[Face]
     facts: PhotoFacts | None
     error: str | None
+    lasting: bool = True
 
 
 def _scopes(store: Store, paths: Sequence[Path]) -> list[_Scope]:
@@ -210,15 +223,27 @@ def _scopes(store: Store, paths: Sequence[Path]) -> list[_Scope]:
             raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
         return [_Scope(root, b"") for root in roots]
     wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
-    require_paths(path for path in wanted if _scope_in(store.catalog.roots(), path) is None)
+    require_paths(path for path in wanted if not _is_known(store, path))
     scopes: list[_Scope] = []
     for path in wanted:
         scope = _scope_in(store.catalog.roots(), path)
         if scope is None:
             scope = _Scope(store.catalog.add_root(path), b"")
-        if not any(other.root == scope.root and not other.within for other in scopes):
+        if not any(_covers(other, scope) for other in scopes):  # outer paths came first
             scopes.append(scope)
     return scopes
+
+
+def _is_known(store: Store, path: bytes) -> bool:
+    """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
+    scope = _scope_in(store.catalog.roots(), path)
+    return scope is not None and (not scope.within or next(_known(store, *scope), None) is not None)
+
+
+def _covers(outer: _Scope, inner: _Scope) -> bool:
+    if outer.root != inner.root:
+        return False
+    return outer.within in (b"", inner.within) or inner.within.startswith(os.path.join(outer.within, b""))
 
 
 def _scope_in(roots: Iterable[Root], path: bytes) -> _Scope | None:
@@ -234,7 +259,7 @@ def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report:
     """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
     plan = _Plan([], [], [], set())
     for root, within in scopes:
-        if _is_offline(root):
+        if is_offline(root.path):
             # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
             kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
             report.unchanged += kept
@@ -280,17 +305,6 @@ def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:
         yield single
     else:
         yield from store.catalog.photos(root.id, within)
-
-
-def _is_offline(root: Root) -> bool:
-    """Whether a root is not there, or is a folder with nothing in it."""
-    try:
-        with os.scandir(root.path) as entries:
-            return next(entries, None) is None
-    except NotADirectoryError:
-        return False
-    except OSError:
-        return True
 
 
 def _side_by_side(
@@ -349,31 +363,41 @@ class _Run:
         self._progress = progress
         self._should_stop = should_stop
         self._report = report
-        self._offline = {root.id for root in store.catalog.roots() if _is_offline(root)}
+        self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
         self._now = int(time.time())
         self._waiting: dict[bytes, list[_Content]] = {}
         self._moved: set[int] = set()
         self._displaced: set[int] = set()
         self._new_faces = 0
+        self._new_failures = 0
         self._done = 0
         self._dirty = False
+        self._unwritten: list[Callable[[], None]] = []
         self._committed_at = time.monotonic()
 
     def work_off(self, plan: _Plan) -> None:
         self._total = len(plan.tasks)
-        self._store.catalog.begin()
-        self._store.catalog.show_photos(plan.back)
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
             depth = self._options.workers * 2
             contents = _ahead(pool, _read, self._until_stopped(plan.tasks), depth)
-            for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
-                self._keep(outcome)
+            try:
+                for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
+                    self._new_faces += len(outcome.faces)
+                    self._new_failures += outcome.error is not None
+                    self._later(partial(self._keep, outcome))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        self._write(partial(self._end, plan))
+
+    def _end(self, plan: _Plan) -> None:
+        """What is known only when all has been looked at: who has gone, who is back, who has been gone for long."""
+        self._store.catalog.show_photos(plan.back)
         if not self._report.stopped:
             gone = [photo for photo in plan.gone if photo not in self._moved]
             self._store.catalog.hide_photos(gone, self._now)
             self._report.missing = len(gone) + len(self._displaced)
             self._forget_hidden(plan.seen)
-        self._commit()
 
     def _forget_hidden(self, roots: Iterable[int]) -> None:
         """Delete what has been out of sight for long enough."""
@@ -399,22 +423,24 @@ class _Run:
         for content in contents:
             if content.hash is None:
                 if content.error is not None:
-                    self._fail(content, content.error)
-                self._step()
+                    self._new_failures += 1
+                    self._later(partial(self._fail, content, content.error))
+                else:
+                    self._step()  # it has gone since it was listed
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
-                self._waiting[content.hash].append(content._replace(data=b""))
-            elif not self._adopt(content):
+                self._waiting[content.hash].append(content.without_data())
+            elif self._store.catalog.photos_with_hash(content.hash):
+                self._later(partial(self._adopt, content.without_data()))
+            else:
                 self._waiting[content.hash] = []
                 yield content
 
-    def _adopt(self, content: _Content) -> bool:
+    def _adopt(self, content: _Content) -> None:
         """Take the faces from a photo of the same content: itself, one that was moved here, or a twin."""
         catalog, task = self._store.catalog, content.task
         assert content.hash is not None
         same = catalog.photos_with_hash(content.hash)
-        if not same:
-            return False
         here = catalog.photo_at(task.root.id, task.file.path)
         itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
         moved = next((photo for photo, path in same if self._has_left(photo, path)), None)
@@ -433,8 +459,6 @@ class _Run:
             catalog.copy_photo(same[0][0].id, task.root.id, task.file)
             self._dirty = True
             self._count(task)
-        self._step()
-        return True
 
     def _has_left(self, photo: KnownPhoto, path: bytes) -> bool:
         """Whether a known photo is no longer at its place: the file is gone, or has become another.
@@ -454,34 +478,38 @@ class _Run:
         try:
             photo = Photo(content.data, max_pixels=self._options.max_pixels)
             faces = find_faces(self._model, photo, rotations=self._options.rotations)
+        except PhotoTooLargeError as error:
+            # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
+            return _Outcome(content.without_data(), [], None, str(error), lasting=False)
         except PhotoError as error:
-            return _Outcome(content, [], None, str(error))
-        return _Outcome(content, faces, photo.facts, None)
+            return _Outcome(content.without_data(), [], None, str(error))
+        except MemoryError:
+            return _Outcome(content.without_data(), [], None, "not enough memory to look at it", lasting=False)
+        return _Outcome(content.without_data(), faces, photo.facts, None)
 
     def _keep(self, outcome: _Outcome) -> None:
-        content, faces, facts, error = outcome
+        content, faces, facts, error, lasting = outcome
         task = content.task
         if error is not None:
-            self._fail(content, error)
+            self._fail(content, error, lasting=lasting)
         else:
             status: Status = "faces" if faces else "no_face"
             photo = self._store.catalog.put_photo(task.root.id, task.file, content.hash, status, facts=facts)
             self._store.catalog.replace_faces(photo, faces)
             self._dirty = self._dirty or bool(faces) or task.known is not None
-            self._new_faces += len(faces)
             self._report.no_face += not faces
             self._count(task)
-        self._step()
         for twin in self._waiting.pop(content.hash or b"", []):
             if error is not None:
-                self._fail(twin, error)
-                self._step()
+                self._fail(twin, error, lasting=lasting)
             else:
                 self._adopt(twin)
+            self._step()
 
-    def _fail(self, content: _Content, error: str) -> None:
+    def _fail(self, content: _Content, error: str, *, lasting: bool = True) -> None:
         """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
-        self._store.catalog.put_photo(content.task.root.id, content.task.file, content.hash, "failed", error=error)
+        task, known_as = content.task, content.hash if lasting else None
+        self._store.catalog.put_photo(task.root.id, task.file, known_as, "failed", error=error)
         self._report.failed += 1
         self._count(content.task)
 
@@ -493,23 +521,36 @@ class _Run:
 
     def _step(self) -> None:
         self._done += 1
-        self._progress(self._done, self._total, self._new_faces, self._report.failed)
-        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
-            self._commit()
-            self._store.catalog.begin()
+        self._progress(self._done, self._total, self._new_faces, self._new_failures)
 
-    def _commit(self) -> None:
+    def _later(self, write: Callable[[], None]) -> None:
+        """Write this with the next commit: between commits the catalog is free for other writers."""
+        self._unwritten.append(write)
+        self._step()
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS or len(self._unwritten) >= _COMMIT_PHOTOS:
+            self._write()
+
+    def _write(self, last: Callable[[], None] = lambda: None) -> None:
+        self._store.catalog.begin()
+        for write in self._unwritten:
+            write()
+        last()
         self._store.commit(vectors_changed=self._dirty)
+        self._unwritten.clear()
         self._dirty = False
         self._committed_at = time.monotonic()
 
 
 def _read(task: _Task) -> _Content:
     """On a worker thread: the file's bytes, read once, and their hash."""
+    if task.file.size > MAX_FILE_BYTES:
+        return _Content(task, b"", None, f"{task.file.size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")
     try:
         data = Path(os.fsdecode(task.path)).read_bytes()
     except FileNotFoundError:
         return _Content(task, b"", None)
+    except MemoryError:
+        return _Content(task, b"", None, "not enough memory to read it")
     except OSError as error:
         return _Content(task, b"", None, f"cannot be read: {error.strerror}")
     return _Content(task, data, hashlib.sha256(data).digest())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facesearch.errors import NoFaceError, PhotoError
-from facesearch.faces.finding import find_faces
 from facesearch.faces.model import FaceModel
+from facesearch.finding import find_faces
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.scan import is_offline
 from facesearch.store.catalog import FaceRow
 from facesearch.store.store import Store
 from facesearch.types import Face
@@ -79,9 +81,11 @@ def probe_faces(
     Raises `PhotoError` when it cannot be read and `NoFaceError`, saying what was tried, when it shows none.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise PhotoError("not a file; give a photo")
         with open(path, "rb") as stream:
             photo = Photo(stream.read(), max_pixels=max_pixels)
-        faces = find_faces(model, photo, rotations=rotations, border=True)
+        faces = find_faces(model, photo, rotations=rotations, thorough=True)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except PhotoError as error:
@@ -102,7 +106,7 @@ def find(store: Store, probe: Probe, want: Want) -> Answer:
 
     Photos that are out of sight are not found. Equal similarities come in the order of their faces' ids.
     """
-    offline = {root.id for root in store.catalog.roots() if not os.path.exists(root.path)}
+    offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
     hits: list[Hit] = []
     seen: set[int] = set()
     for similarity, face in _nearest(store, probe.face.embedding, want.top_k):

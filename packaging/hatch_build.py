@@ -28,7 +28,13 @@ class WeightsHook(BuildHookInterface):  # type: ignore[misc]
         else:
             folder = Path(mkdtemp(prefix="facesearch-weights-"))
             build_data["force_include"][str(folder)] = _TARGET
+            self._temporary = folder
         write_weights(source_folder(), folder)
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Called by hatchling when the wheel is there."""
+        if version != "editable":
+            shutil.rmtree(self._temporary)
 
 
 def source_folder() -> Path:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 import typer
 
 from facesearch.cli import care, index, query, roots, scan, status
+from facesearch.cli.console import say, write
 from facesearch.errors import FacesearchError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Find a person in a folder of photos, on your own machine.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -32,13 +33,17 @@ _BUG = 70
 
 @app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and end."),
 ) -> None:
     if version:
         from facesearch import __version__
 
-        typer.echo(f"facesearch {__version__}")
+        write([f"facesearch {__version__}\n"])
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        write([context.get_help() + "\n"])
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -47,9 +52,10 @@ def main() -> None:
 
 
 def _run() -> int:
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries warn developers; a user cannot act on it
     try:
         code = app(standalone_mode=False, prog_name="facesearch")
-        sys.stdout.flush()
     except FacesearchError as error:
         return _complain(str(error), error.exit_code)
     except typer.TyperException as error:  # a wrong option, argument or command
@@ -57,7 +63,7 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", _INTERRUPTED)
     except BrokenPipeError:  # whoever read us, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
     except MemoryError:
         return _complain("out of memory; close other programs or lower --threads", 3)
@@ -70,7 +76,5 @@ def _run() -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    from facesearch.cli.console import say
-
     say(message)
     return code

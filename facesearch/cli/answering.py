@@ -34,6 +34,7 @@ class Question:
     layout: str
     nul: bool
     sheet: Path | None
+    max_pixels: int
     quiet: bool
 
     def check(self) -> None:
@@ -50,11 +51,11 @@ class Question:
         if self.sheet is not None:
             check_sheet_name(self.sheet)
 
-    def probes(self, model: FaceModel, photo: str, *, rotations: bool, max_pixels: int) -> list[Probe]:
+    def probes(self, model: FaceModel, photo: str, *, rotations: bool) -> list[Probe]:
         """The faces of the query photo that are asked about."""
         from facesearch.searching import probe_faces
 
-        probes = probe_faces(model, photo, rotations=rotations, max_pixels=max_pixels)
+        probes = probe_faces(model, photo, rotations=rotations, max_pixels=self.max_pixels)
         number = parse_face(self.face)
         if number == 0:
             return probes
@@ -70,6 +71,7 @@ class Question:
 
     def answer(self, store: Store, probes: list[Probe], where: str) -> None:
         """Search, write what was found, and end with exit code 1 when nothing reached the threshold."""
+        from facesearch.render.records import shown_path
         from facesearch.render.text import Format, render_answers
         from facesearch.searching import Want, find
 
@@ -78,11 +80,11 @@ class Question:
         want = Want(top_k=self.top_k, threshold=cut, min_face=self.min_face, all_faces=self.all_faces)
         answers = [find(store, probe, want) for probe in probes]
         counts = store.catalog.counts()
-        index = {"path": where, "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
+        index = {"path": shown_path(where), "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
         layout = Format.paths if self.nul else Format(self.layout)
         write(render_answers(answers, threshold, index, layout, nul=self.nul))
         if self.sheet is not None:
-            save_sheet(answers[0], threshold, self.sheet)
+            save_sheet(answers[0], threshold, self.sheet, max_pixels=self.max_pixels)
             if not self.quiet:
                 say(f"contact sheet in {self.sheet}")
         if not any(_reached(answer, threshold) for answer in answers):
@@ -97,9 +99,11 @@ class Question:
 
     def _nothing(self, threshold: float | None, index: dict[str, object]) -> str:
         searched = f"among {index['faces']:,} faces in {index['path']}"
+        sized = f" of {self.min_face:g} pixels or more" if self.min_face else ""
         if threshold is None:
-            return f"nobody found {searched}"
-        return f"nobody reaches a similarity of {threshold:g} {searched}; --top-k 5 shows the nearest"
+            return f"no face{sized} {searched}"
+        advice = "" if self.top_k else "; --top-k 5 --no-threshold shows the nearest"
+        return f"no face{sized} reaches a similarity of {threshold:g} {searched}{advice}"
 
 
 def _reached(answer: Answer, threshold: float | None) -> bool:

@@ -13,18 +13,35 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-from facesearch.errors import UsageError
+from facesearch.errors import StorageError, UsageError
 
-__all__ = ["RunProgress", "StopSignal", "confirm", "say", "use_log_format", "write"]
+__all__ = ["RunProgress", "StopSignal", "confirm", "is_terminal", "say", "use_log_format", "write"]
 
 _LINE_SECONDS = 30.0
 
 
 def write(pieces: Iterable[str]) -> None:
-    """Text to stdout; file names keep their bytes, whatever the terminal's encoding."""
-    for piece in pieces:
-        sys.stdout.buffer.write(piece.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    """Text to stdout; file names keep their bytes, whatever the terminal's encoding.
+
+    Raises `StorageError` when it cannot be written; a reader that has gone away is a `BrokenPipeError`.
+    """
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError) as error:  # closed, or taken away at the start
+        raise StorageError("the answer cannot be written: stdout is closed") from error
+    try:
+        with open(descriptor, "wb", closefd=False) as stream:
+            for piece in pieces:
+                stream.write(piece.encode("utf-8", "surrogateescape"))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"the answer cannot be written: {error.strerror}; check where stdout goes") from error
+
+
+def is_terminal() -> bool:
+    """Whether a person sees what is written to stderr."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 class _Log:
@@ -50,15 +67,15 @@ def say(message: str) -> None:
         line = f"facesearch: {shown}\n"
     try:
         os.write(sys.stderr.fileno(), line.encode("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
-        pass  # nobody is listening
+    except (AttributeError, OSError, ValueError):
+        pass  # stderr is closed: nobody is listening
 
 
 def confirm(what: str, *, yes: bool) -> None:
     """Ask before something is deleted for good. Raises `UsageError` where nobody can be asked or the answer is no."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"{what}; nobody is there to be asked: give --yes, or --dry-run to look first")
     say(f"{what}. Go on? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -96,7 +113,7 @@ class StopSignal:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.number is not None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
         say("stopping: finishing the photos in hand; what is done is kept (again to stop at once)")
 
@@ -121,7 +138,7 @@ class RunProgress:
         """See `facesearch.indexing.Progress`."""
         if self._quiet:
             return
-        if sys.stderr.isatty():
+        if is_terminal():
             self._show(done, total, faces, failed)
         elif time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, confirm, say, use_log_format, write
+from facesearch.cli.console import RunProgress, StopSignal, confirm, is_terminal, say, use_log_format, write
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -104,7 +103,7 @@ def index(
             confirm(_deletion(preview(store, paths or (), options=options)), yes=yes)
         runtime = choose_runtime(device, threads)
         # Each photo is worked on by one thread, and as many photos at once as there are cores: no thread waits.
-        opened = open_model(store.model.source or store.model.name, replace(runtime, threads=1))
+        opened = open_model(store.model.source or store.model.name, runtime.shared_by(runtime.threads))
         store.require_model(opened.info)
         if verbose:
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
@@ -132,7 +131,7 @@ def index(
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
         write([render_report(record)])
-    if not sys.stderr.isatty():
+    if not is_terminal():
         note(summary_line(record))
     if stop.number is not None:
         raise typer.Exit(stop.exit_code)
@@ -166,7 +165,7 @@ def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callab
         store = Store.open(folder, write=True, wait=wait, notify=note)
         if asked is not None:
             try:
-                store.require_model(model_info(asked))
+                store.take_model(model_info(asked))
             except BaseException:
                 store.close()
                 raise

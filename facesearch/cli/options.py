@@ -40,13 +40,13 @@ IndexPath = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="Processor cores to use; 0: all that are available.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 NoRotations = Annotated[
     bool, typer.Option("--no-rotations", help="Do not look at photos turned on their side when no face is sure.")
 ]
 MaxMegapixels = Annotated[
     float,
-    typer.Option("--max-megapixels", min=0.01, help="Refuse photos with more pixels: a small file can be a bomb."),
+    typer.Option("--max-megapixels", min=0.01, max=10_000, help="Refuse photos with more pixels: some are bombs."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes, only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which model and runtime are used.")]

@@ -57,7 +57,7 @@ def query(
     """Who looks like this: answer from the index, without touching the photos."""
     question = Question(
         top_k=top_k, threshold=threshold, no_threshold=no_threshold, min_face=min_face, all_faces=all_faces,
-        face=face, layout=layout, nul=nul, sheet=sheet, quiet=quiet,
+        face=face, layout=layout, nul=nul, sheet=sheet, max_pixels=round(max_megapixels * 1e6), quiet=quiet,
     )  # fmt: skip
     question.check()
     from facesearch.faces.model import open_model
@@ -70,5 +70,5 @@ def query(
         store.require_model(model.info)
         if verbose:
             say(f"index {folder}, model {store.model.name}; {model.runtime}")
-        probes = question.probes(model, str(photo), rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
+        probes = question.probes(model, str(photo), rotations=not no_rotations)
         question.answer(store, probes, str(folder))

@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The folders that an index knows: list, move, remove.", no_args_is_help=True)
+    group = typer.Typer(help="The folders that an index knows: list, move, remove.")
     group.command(name="list")(list_roots)
     group.command(name="move")(move)
     group.command(name="remove")(remove)
@@ -32,11 +32,16 @@ def list_roots(
     """List the folders, one a line."""
     if layout not in ("paths", "json"):
         raise UsageError(f"--format {layout}: choose paths or json")
+    from facesearch.render.records import shown_path
     from facesearch.store.store import Store, default_index_path
 
     with Store.open(index_path or default_index_path()) as store:
         paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
-    write([json.dumps(paths, ensure_ascii=True) + "\n"] if layout == "json" else [f"{path}\n" for path in paths])
+    write(
+        [json.dumps([shown_path(path) for path in paths]) + "\n"]
+        if layout == "json"
+        else [f"{path}\n" for path in paths]
+    )
 
 
 def move(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +59,7 @@ def scan(
     """The same answers without an index, for folders searched once; nothing is written."""
     question = Question(
         top_k=top_k, threshold=threshold, no_threshold=no_threshold, min_face=min_face, all_faces=all_faces,
-        face=face, layout=layout, nul=nul, sheet=sheet, quiet=quiet,
+        face=face, layout=layout, nul=nul, sheet=sheet, max_pixels=round(max_megapixels * 1e6), quiet=quiet,
     )  # fmt: skip
     question.check()
     from facesearch.faces.model import choose_model, open_model
@@ -73,12 +72,11 @@ def scan(
     choice = choose_model(model)
     if choice.note and verbose:
         say(choice.note)
-    opened = open_model(choice.name, replace(runtime, threads=1))
+    opened = open_model(choice.name, runtime.shared_by(runtime.threads))
     if verbose:
         say(f"model {opened.info.name}; {opened.runtime}, {runtime.threads} photos at once")
-    max_pixels = round(max_megapixels * 1e6)
-    probes = question.probes(opened, str(photo), rotations=not no_rotations, max_pixels=max_pixels)
-    options = Options(rotations=not no_rotations, max_pixels=max_pixels, workers=runtime.threads)
+    probes = question.probes(opened, str(photo), rotations=not no_rotations)
+    options = Options(rotations=not no_rotations, max_pixels=question.max_pixels, workers=runtime.threads)
     stop = StopSignal()
     with Store.memory(opened.info) as store:
         with stop.noted(), RunProgress(quiet=quiet) as progress:

@@ -32,6 +32,7 @@ def status(
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
     from facesearch.faces.runtime import choose_runtime
+    from facesearch.render.records import shown_path
     from facesearch.render.text import render_status
     from facesearch.store.store import Store, default_index_path
 
@@ -41,9 +42,9 @@ def status(
             write(f"{os.fsdecode(path)}\t{error}\n" for path, error in store.catalog.failed_photos())
             return
         counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
-        roots = [os.fsdecode(root.path) for root in store.catalog.roots()]
+        roots = [shown_path(os.fsdecode(root.path)) for root in store.catalog.roots()]
         facts: dict[str, Any] = {
-            "index": str(folder),
+            "index": shown_path(str(folder)),
             "model": store.model.name,
             "runtime": str(choose_runtime(device, threads)),
             "threshold": store.model.threshold,

@@ -54,7 +54,7 @@ class _Heads(NamedTuple):
 
 def models_folder() -> Path:
     """Where insightface keeps its packs, one folder each."""
-    return Path(os.environ.get("INSIGHTFACE_HOME", "~/.insightface")).expanduser() / "models"
+    return Path(os.path.expanduser(os.environ.get("INSIGHTFACE_HOME", "~/.insightface"))) / "models"
 
 
 def is_complete(folder: Path) -> bool:
@@ -68,7 +68,10 @@ def is_complete(folder: Path) -> bool:
 
 def pack_info(folder: Path) -> ModelInfo:
     """What the pack in `folder` is, without loading it into a runtime. Raises `ModelError` when it is no pack."""
-    heads = _heads(folder)
+    return _info(folder, _heads(folder))
+
+
+def _info(folder: Path, heads: _Heads) -> ModelInfo:
     return ModelInfo(
         name=folder.name,
         dim=heads.recognition.dim,
@@ -92,7 +95,7 @@ class InsightModel:
         from insightface.model_zoo.scrfd import SCRFD
 
         heads = _heads(folder)
-        self.info = pack_info(folder)
+        self.info = _info(folder, heads)
         self.runtime = runtime
         detection, recognition = heads.detection.path, heads.recognition.path
         with warnings.catch_warnings():

@@ -106,9 +106,10 @@ def installed_packs() -> list[str]:
     from facesearch.faces.insight import is_complete, models_folder
 
     folder = models_folder()
-    if not folder.is_dir():
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and is_complete(entry))
+    except OSError:  # none were ever installed, or they are somebody else's
         return []
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and is_complete(entry))
 
 
 def model_info(name: str) -> ModelInfo:
@@ -139,8 +140,8 @@ def open_model(name: str, runtime: Runtime) -> FaceModel:
 def _pack_folder(name: str) -> Path:
     from facesearch.faces.insight import models_folder
 
-    direct = Path(name).expanduser()
-    if direct.is_dir():
+    direct = Path(os.path.expanduser(name))
+    if os.path.isdir(direct):
         return direct.resolve()
     installed = models_folder() / name
     if os.sep not in name and installed.is_dir():

@@ -10,13 +10,13 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from facesearch.errors import DeviceError, ModelError
+from facesearch.errors import DeviceError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,16 +77,25 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs the models. `precision` is the arithmetic inside: f32, or bf16 where the processor has AMX."""
+    """What runs the models: so many questions (`streams`) at once, each on so many `threads`.
+
+    `precision` is the arithmetic inside: f32, or bf16 where the processor has AMX.
+    """
 
     name: str
     device: str
     threads: int
     precision: str = "f32"
+    streams: int = 1
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        streams = f"{self.streams} x " if self.streams != 1 else ""
+        threads = f"{streams}{self.threads} thread{'s' if self.threads != 1 else ''}"
         return f"{self.name} on {self.device}, {self.precision}, {threads}"
+
+    def shared_by(self, workers: int) -> Runtime:
+        """The same, for `workers` threads that each ask one question at a time: a core for each, none waits."""
+        return replace(self, threads=max(1, self.threads // workers), streams=workers)
 
 
 def available_cores() -> int:
@@ -105,7 +114,7 @@ def choose_runtime(device: str = "auto", threads: int = 0) -> Runtime:
     """
     threads = threads if threads > 0 else available_cores()
     if device not in DEVICES:
-        raise DeviceError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
+        raise UsageError(f"--device {device}: choose one of {', '.join(DEVICES)}")
     if device == "openvino" and find_spec("openvino") is None:
         raise DeviceError("device openvino is not installed; pip install 'facesearch[openvino]', or use --device cpu")
     if device == "openvino" or (device == "auto" and _has_amx() and find_spec("openvino") is not None):
@@ -188,8 +197,8 @@ class _OpenVinoSession:
         openvino = _openvino()
         graph = openvino.Core().read_model(str(model))
         config = {
-            "INFERENCE_NUM_THREADS": runtime.threads,
-            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
+            "NUM_STREAMS": runtime.streams,
             "INFERENCE_PRECISION_HINT": runtime.precision,
         }
         self._compiled = openvino.compile_model(graph, "CPU", config)

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import PhotoError
+from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.types import PhotoFacts
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Photo:
             image = self._open()
             width, height = image.size
             if width * height > max_pixels:
-                raise PhotoError(
+                raise PhotoTooLargeError(
                     f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels; "
                     "raise it with --max-megapixels"
                 )
@@ -203,7 +203,7 @@ class _Reasons:
         if name == "UnidentifiedImageError":
             raise PhotoError("not a photo in a format that can be read") from error
         if isinstance(error, MemoryError):
-            raise PhotoError("not enough memory to decode it") from error
+            raise PhotoTooLargeError("not enough memory to decode it") from error
         reason = " ".join(str(error).split()) or name
         if "truncated" in reason.lower():
             raise PhotoError(f"the file is cut short ({reason})") from error

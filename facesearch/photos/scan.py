@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from facesearch.photos.decode import SUFFIXES
 from facesearch.types import PhotoFile
 
-__all__ = ["SKIPPED_FOLDERS", "scan"]
+__all__ = ["SKIPPED_FOLDERS", "is_offline", "scan"]
 
 SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])
 """Folders that hold thumbnails or rubbish; folders whose names begin with a dot are skipped too."""
@@ -36,6 +36,17 @@ def scan(root: bytes, within: bytes = b"", *, unreadable: Callable[[bytes, str],
         yield PhotoFile(within, found.st_size, found.st_mtime_ns)
 
 
+def is_offline(root: bytes) -> bool:
+    """Whether a root is not there, or is a folder with nothing in it, as the mount point of an unmounted disk is."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except NotADirectoryError:
+        return False
+    except OSError:
+        return True
+
+
 def _walk(
     folder: bytes,
     relative: bytes,
@@ -56,8 +67,15 @@ def _walk(
     for key, entry in children:
         path = os.path.join(relative, entry.name) if relative else entry.name
         if not key.endswith(_SEPARATOR):
-            if _is_photo(entry.name):
-                yield from _photo_file(path, entry)
+            try:
+                found = entry.stat() if _is_photo(entry.name) else None
+            except FileNotFoundError:
+                continue  # gone since it was listed, or a link that leads nowhere
+            except OSError as error:  # a folder that may be listed but not entered: nothing is known of what it holds
+                unreadable(relative, error.strerror or type(error).__name__)
+                return
+            if found is not None and stat.S_ISREG(found.st_mode):
+                yield PhotoFile(path, found.st_size, found.st_mtime_ns)
         elif not _is_skipped(entry, real_root):
             try:
                 found = os.stat(entry.path)
@@ -67,16 +85,6 @@ def _walk(
             identity = (found.st_dev, found.st_ino)
             if identity not in above:
                 yield from _walk(entry.path, path, real_root, above | {identity}, unreadable)
-
-
-def _photo_file(path: bytes, entry: os.DirEntry[bytes]) -> Iterator[PhotoFile]:
-    """One file, or none: it may be gone since it was listed, be a link that leads nowhere, or a socket."""
-    try:
-        found = entry.stat()
-    except OSError:
-        return
-    if stat.S_ISREG(found.st_mode):
-        yield PhotoFile(path, found.st_size, found.st_mtime_ns)
 
 
 def _is_skipped(entry: os.DirEntry[bytes], real_root: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from facesearch.indexing import Report
 from facesearch.searching import Answer, Hit, Probe
 
-__all__ = ["answers_record", "hit_record", "path_keys", "report_record"]
+__all__ = ["answers_record", "hit_record", "path_keys", "report_record", "shown_path"]
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
@@ -57,7 +57,15 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
 
 def report_record(report: Report, index: str) -> dict[str, Any]:
     """What an indexing run did."""
-    return {**asdict(report), "index": index}
+    record = asdict(report)
+    for key in ("offline", "unreadable"):
+        record[key] = [shown_path(path) for path in record[key]]
+    return {**record, "index": shown_path(index)}
+
+
+def shown_path(path: str) -> str:
+    """A path for a program to read: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def path_keys(key: str, path: bytes) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError, StorageError, UsageError
-from facesearch.photos.decode import Photo
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +38,7 @@ def check_sheet_name(path: Path) -> None:
         raise UsageError(f"{path}: a contact sheet is a picture; end its name in one of {', '.join(_SUFFIXES)}")
 
 
-def save_sheet(answer: Answer, threshold: float | None, path: Path) -> None:
+def save_sheet(answer: Answer, threshold: float | None, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
     """Draw the query and up to `MAX_HITS` of its hits, each as its face and the photo with the face marked.
 
     A photo that cannot be read any more is shown as an empty frame with its name. Raises `UsageError` for a file name
@@ -59,17 +60,21 @@ def save_sheet(answer: Answer, threshold: float | None, path: Path) -> None:
     _cell(
         sheet, draw, 0, columns, os.fsencode(probe.path), probe.face.detection.box, _QUERY_BOX,
         (title, "the query" if probe.of == 1 else f"the query, face {probe.number} of {probe.of}"),
-        (small, os.path.basename(probe.path)),
+        (small, os.path.basename(probe.path)), max_pixels,
     )  # fmt: skip
     for number, hit in enumerate(hits, start=1):
         _cell(
             sheet, draw, number, columns, hit.face.path, hit.face.detection.box, _BOX,
             (title, _caption(hit, threshold)),
-            (small, os.fsdecode(os.path.basename(hit.face.path))),
+            (small, os.fsdecode(os.path.basename(hit.face.path))), max_pixels,
         )  # fmt: skip
+    encoded = io.BytesIO()
+    sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=90)
     try:
-        sheet.save(path, quality=90)
+        path.write_bytes(encoded.getvalue())
     except OSError as error:
+        if path.is_file():
+            path.unlink()
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); check the folder") from error
 
 
@@ -88,12 +93,13 @@ def _cell(
     colour: tuple[int, int, int],
     heading: tuple[FreeTypeFont, str],
     name: tuple[FreeTypeFont, str],
+    max_pixels: int,
 ) -> None:
     left, top = _PAD + number % columns * _CELL[0], _PAD + number // columns * _CELL[1]
     draw.rounded_rectangle((left, top, left + _CELL[0] - _PAD, top + _CELL[1] - _PAD), 8, fill=_PANEL)
     left, top = left + _PAD // 2, top + _PAD // 2
     try:
-        photo = Photo(Path(os.fsdecode(path)).read_bytes())
+        photo = Photo(Path(os.fsdecode(path)).read_bytes(), max_pixels=max_pixels)
         sheet.paste(_face(photo, box), (left, top))
         sheet.paste(_whole(photo, box, colour), (left + _FACE + 6, top))
     except (OSError, PhotoError):

@@ -32,6 +32,7 @@ Status = Literal["faces", "no_face", "failed", "unwanted"]
 _ID_CHUNK = 500
 _VECTOR_CHUNK = 50_000
 _SAME_PLACE = 0.5
+_SAME_PERSON = 0.2
 
 
 class Root(NamedTuple):
@@ -86,6 +87,7 @@ class Catalog:
         """Take over an open connection; `create`, `open` and `memory` are the ways to get one."""
         self._connection = connection
         self._name = name
+        self._writing = False
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Catalog:
@@ -115,6 +117,8 @@ class Catalog:
                 catalog._initialise(model)
             finally:
                 catalog.close()
+            for stale in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+                stale.unlink(missing_ok=True)  # of a catalog that was taken away: SQLite would replay it into this one
             unfinished.replace(path)
         except OSError as error:
             raise StorageError(
@@ -147,10 +151,13 @@ class Catalog:
         The right to write is asked for at once: a transaction that starts by reading and then writes fails when
         another has written in between, however long it is willing to wait.
         """
-        if not self._connection.in_transaction:
-            self._run("BEGIN IMMEDIATE" if write else "BEGIN")
-            if not write:
-                self._value("SELECT value FROM meta WHERE key = 'generation'")  # the view begins at the first read
+        if self._writing or (self._connection.in_transaction and not write):
+            return
+        self.rollback()  # a reader's view cannot become a writer's
+        self._run("BEGIN IMMEDIATE" if write else "BEGIN")
+        self._writing = write
+        if not write:
+            self._value("SELECT value FROM meta WHERE key = 'generation'")  # the view begins at the first read
 
     def commit(self, *, vectors_changed: bool = True) -> None:
         """Make everything since `begin` durable, as a new generation where vectors came or went."""
@@ -158,11 +165,18 @@ class Catalog:
             if vectors_changed:
                 self._run("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
             self._run("COMMIT")
+            self._writing = False
 
     def rollback(self) -> None:
         """Forget everything since `begin`."""
+        self._writing = False
         if self._connection.in_transaction:
             self._run("ROLLBACK")
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something may be waiting to be committed."""
+        return self._writing
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, so that it does not keep its size."""
@@ -193,6 +207,10 @@ class Catalog:
             "SELECT name, source, dim, digests, pipeline, threshold, licence FROM models ORDER BY id LIMIT 1"
         )
         return ModelInfo(name, dim, json.loads(digests), pipeline, threshold, licence, source)
+
+    def set_model_source(self, source: str | None) -> None:
+        """The same model, now in another folder."""
+        self._run("UPDATE models SET source = ? WHERE id = (SELECT min(id) FROM models)", source)
 
     def last_run(self) -> dict[str, Any] | None:
         """The report of the last indexing run, with `finished` in seconds since 1970."""
@@ -374,18 +392,24 @@ class Catalog:
     # Faces and vectors
 
     def replace_faces(self, photo: int, faces: Sequence[Face]) -> None:
-        """The faces of a photo are these now. One at the place of an earlier one takes over its id."""
-        earlier = {
-            row_id: Box(x, y, width, height)
-            for row_id, x, y, width, height in self._rows(
-                "SELECT id, x, y, width, height FROM faces WHERE photo = ?", photo
+        """The faces of a photo are these now. One at the place of an earlier one, and like it, takes over its id."""
+        import numpy as np
+
+        earlier: dict[int, tuple[Box, FloatArray]] = {
+            row_id: (Box(x, y, width, height), np.frombuffer(vector, dtype="<f4"))
+            for row_id, x, y, width, height, vector in self._rows(
+                "SELECT faces.id, x, y, width, height, coalesce(vector, x'') FROM faces"
+                " LEFT JOIN vectors ON face = faces.id WHERE photo = ?",
+                photo,
             )
         }
         for face in faces:
             box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
             values = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
-            same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id]), default=None)
-            if same is not None and box.overlap(earlier[same]) >= _SAME_PLACE:
+            same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id][0]), default=None)
+            if same is not None and not _could_be_same(face, *earlier[same]):
+                same = None
+            if same is not None:
                 del earlier[same]
                 self._run(
                     'UPDATE faces SET x = ?, y = ?, width = ?, height = ?, landmarks = ?, score = ? WHERE id = ?',
@@ -633,7 +657,7 @@ class Catalog:
             model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
             model.licence,
         )  # fmt: skip
-        self._run("COMMIT")
+        self.commit(vectors_changed=False)
         self._rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
@@ -663,7 +687,8 @@ class Catalog:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise IndexDamagedError(
-                    f"{self._name}: the catalog is damaged ({error}); restore a backup, or move it away and index anew"
+                    f"{self._name}: the catalog is damaged ({error}); restore a backup into a new folder, "
+                    "or move this one away and index anew"
                 ) from error
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise LockedError(f"{self._name}: another process is writing; try again when it is done") from error
@@ -672,7 +697,7 @@ class Catalog:
                     f"{self._name}: the disk is full; make room and run again, what was finished is kept"
                 ) from error
             raise StorageError(
-                f"{self._name}: the database failed ({error}); check the disk and its permissions"
+                f"{self._name}: the database failed ({error}); check that the disk is not full, and its permissions"
             ) from error
 
 
@@ -691,6 +716,15 @@ def _detection(*row: Any) -> Detection:
     x, y, width, height, landmarks, score = row
     points = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
     return Detection(Box(x, y, width, height), points, score)
+
+
+def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
+    """Whether a face found after a change is the one that was there: at its place, and not plainly somebody else.
+
+    An edit leaves a face much like itself; another photo under the same name may have another person at the place.
+    """
+    alike = vector.size != face.embedding.size or float(vector @ face.embedding) >= _SAME_PERSON
+    return alike and face.detection.box.overlap(box) >= _SAME_PLACE
 
 
 def _absolute(root: bytes, path: bytes) -> bytes:

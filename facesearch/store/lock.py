@@ -46,12 +46,11 @@ class WriterLock:
                 raise LockedError(
                     f"{path.parent}: another run is writing to this index ({holder}); try again later, or --wait for it"
                 ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()} {time.time():.0f}\n".encode(), 0)
+        _write_holder(self._descriptor, f"{os.getpid()} {time.time():.0f}\n")
 
     def release(self) -> None:
         """Let the next one in."""
-        os.ftruncate(self._descriptor, 0)
+        _write_holder(self._descriptor, "")
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -72,6 +71,15 @@ def _lock(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _write_holder(descriptor: int, text: str) -> None:
+    """Leave word of who holds the lock. On a full disk there is no room for it, and none is needed."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+    except OSError:
+        pass
 
 
 def _holder(descriptor: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError
+from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
 from facesearch.store.catalog import Catalog
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, read_stamp
@@ -49,7 +49,10 @@ def default_index_path() -> Path:
         return Path("indexes/default")
     from platformdirs import user_data_path
 
-    return user_data_path("facesearch", appauthor=False) / "default"
+    try:
+        return user_data_path("facesearch", appauthor=False) / "default"
+    except RuntimeError as error:  # a container without a home
+        raise UsageError("there is no home folder to keep an index in; name a folder with --index") from error
 
 
 class Store:
@@ -156,7 +159,7 @@ class Store:
     @staticmethod
     def exists(path: Path) -> bool:
         """Whether there is an index in this folder."""
-        return (path / CATALOG_FILE).is_file()
+        return os.path.isfile(path / CATALOG_FILE)
 
     def close(self) -> None:
         """Let go of the files; what was not committed is dropped."""
@@ -177,6 +180,15 @@ class Store:
                 f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
                 "leave --model away to use it, or choose another folder with --index"
             )
+
+    def take_model(self, model: ModelInfo) -> None:
+        """Use this model from now on, where it is; `require_model` has to hold."""
+        self.require_model(model)
+        if model.source != self.model.source:
+            self.catalog.begin()
+            self.catalog.set_model_source(model.source)
+            self.catalog.commit(vectors_changed=False)
+            self.model = self.catalog.model()
 
     def size(self) -> StoreSize:
         """Bytes on disk; zeros for an index in memory."""
@@ -281,7 +293,8 @@ class Store:
         whatever it lacks is in the catalog.
         """
         for _attempt in range(2):  # a writer may have put a new file in its place since: then it fits the second time
-            self.catalog.rollback()
+            if not self.catalog.is_writing:
+                self.catalog.rollback()
             vectors = FaissIndex.open(file, self.model.dim, self.catalog.uuid)
             self.catalog.begin(write=False)
             stamp = None if vectors is None else vectors.stamp

@@ -30,7 +30,7 @@ VERIFIED_BELOW = 64 * 2**20
 """Bytes. Smaller files are read whole and their checksum verified; larger ones are mapped, which takes no time."""
 
 _MAGIC = b"fsvector"
-_TRAILER = struct.Struct("<8s16sQQQ16s")
+_TRAILER = struct.Struct("<8s16sQQQ16s16s")
 _SLACK = 16
 _ROUNDING = 1e-5
 _MANY_QUESTIONS = 4
@@ -125,7 +125,10 @@ class FaissIndex:
             return None
         index = cls(dim, path, trailer.stamp)
         index.verified = whole is not None
-        return index if index._load(whole) else None
+        if not index._load(whole):
+            return None
+        # FAISS maps a large file by its name: another may have been put there since the stamp was read.
+        return index if whole is not None or read_stamp(path, uuid) == index.stamp else None
 
     def __len__(self) -> int:
         return int(self._base_alive.sum()) + len(self._tail_ids)
@@ -205,7 +208,8 @@ class FaissIndex:
             with open(descriptor, "wb") as stream:
                 writer = _HashingWriter(stream)
                 writer.write_index(flat)
-                stream.write(_TRAILER.pack(_MAGIC, *self.stamp, writer.length, writer.checksum()))
+                trailer = _TRAILER.pack(_MAGIC, *self.stamp, writer.length, writer.checksum(), bytes(16))[:-16]
+                stream.write(trailer + _checksum(trailer))
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(self.path)
@@ -266,7 +270,10 @@ def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
     if size < _TRAILER.size:
         return None
     stream.seek(size - _TRAILER.size)
-    magic, owner, generation, last_id, length, checksum = _TRAILER.unpack(stream.read(_TRAILER.size))
+    data = stream.read(_TRAILER.size)
+    magic, owner, generation, last_id, length, checksum, own_checksum = _TRAILER.unpack(data)
+    if _checksum(data[: -len(own_checksum)]) != own_checksum:
+        return None
     if magic != _MAGIC or owner != uuid or length != size - _TRAILER.size:
         return None
     return _Trailer(Stamp(owner, generation, last_id), length, checksum)

@@ -70,16 +70,19 @@ def test_faces_at_the_same_place_keep_their_ids_and_get_new_vectors(catalog: Cat
     photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
     here, there = (0, 0, 50, 60), (200, 0, 50, 60)
     catalog.replace_faces(photo, [toy_face(np.eye(8)[0], here), toy_face(np.eye(8)[1], there)])
+    edited = toy_face(np.eye(8)[1] + np.eye(8)[2], (203, 2, 50, 60))
     before = {row.face_id: row for row in catalog.face_rows([1, 2]).values()}
-    catalog.replace_faces(photo, [toy_face(np.eye(8)[2], (203, 2, 50, 60)), toy_face(np.eye(8)[3], (400, 0, 50, 60))])
+    catalog.replace_faces(photo, [edited, toy_face(np.eye(8)[3], (400, 0, 50, 60))])
     after = catalog.face_rows(range(1, 9))
     assert set(after) == {3, 4}, "vector ids are never given again"
     assert after[3].face_id == 2
     assert after[4].face_id not in before
     assert sorted(catalog.dead_vectors().tolist()) == [1, 2]
-    assert np.allclose(catalog.vectors([4, 3, 77], 8), [np.eye(8)[3], np.eye(8)[2], np.zeros(8)])
-    ((ids, vectors),) = catalog.vectors_after(3, 8)
-    assert ids.tolist() == [4]
+    assert np.allclose(catalog.vectors([4, 3, 77], 8), [np.eye(8)[3], edited.embedding, np.zeros(8)])
+    catalog.replace_faces(photo, [toy_face(np.eye(8)[7], (203, 2, 50, 60))])
+    assert catalog.face_rows([5])[5].face_id not in (2, 3), "somebody else at the same place"
+    ((ids, vectors),) = catalog.vectors_after(4, 8)
+    assert ids.tolist() == [5]
     assert vectors.dtype == np.float32
 
 

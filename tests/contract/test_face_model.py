@@ -12,11 +12,11 @@ import pytest
 from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
-from facesearch.errors import DeviceError, ModelError
+from facesearch.errors import DeviceError, ModelError, UsageError
 from facesearch.faces import embedded
-from facesearch.faces.finding import aligned_crops, detect_faces, find_faces
 from facesearch.faces.model import FaceModel, choose_model, installed_packs, model_info, open_model
 from facesearch.faces.runtime import Runtime, choose_runtime, open_session
+from facesearch.finding import aligned_crops, detect_faces, find_faces
 from facesearch.photos.decode import Photo
 from facesearch.types import Box, Face
 
@@ -158,9 +158,9 @@ def test_pictures_without_a_face(any_model: FaceModel) -> None:
     for name in ("coffee", "rocket"):
         assert find_faces(any_model, photo(shipped_photo(name))) == []
     tiny = photo(Image.new("RGB", (1, 1)))
-    assert find_faces(any_model, tiny, border=True) == []
+    assert find_faces(any_model, tiny, thorough=True) == []
     thin = photo(Image.new("RGB", (3000, 2), (200, 150, 130)))
-    assert find_faces(any_model, thin, border=True) == []
+    assert find_faces(any_model, thin, thorough=True) == []
 
 
 def test_runtimes_agree_on_real_crops(model: FaceModel) -> None:
@@ -251,7 +251,7 @@ def test_models_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_not_there_is_never_replaced() -> None:
-    with pytest.raises(DeviceError, match="unknown device 'tpu'"):
+    with pytest.raises(UsageError, match="--device tpu: choose one of"):
         choose_runtime("tpu")
     with pytest.raises(DeviceError, match=r"device cuda is not available.*onnxruntime-gpu"):
         choose_runtime("cuda")

@@ -196,9 +196,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, place: int) -> None:
     data = bytearray(path.read_bytes())
     data[place] ^= 4
     path.write_bytes(data)
-    found = FaissIndex.open(path, 32, UUID)
-    # The trailer's own generation and highest id are checked against the catalog by the store.
-    assert found is None or found.stamp != Stamp(UUID, 1, 3000)
+    assert FaissIndex.open(path, 32, UUID) is None
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

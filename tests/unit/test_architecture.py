@@ -17,6 +17,7 @@ PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
     {"errors", "types"},
     {"photos", "faces", "store"},
+    {"finding"},
     {"indexing", "searching", "upkeep"},
     {"render"},
     {"cli"},
@@ -34,8 +35,6 @@ SEAMS = {
     "typer": {"cli/"},
     "rich": {"cli/"},
 }
-# Decoded photos come to `faces` as objects; what is imported is the name of their type.
-ALLOWED_BETWEEN_SIBLINGS = {("faces", "photos")}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
@@ -44,23 +43,17 @@ def part_of(path: Path) -> str:
     return relative.parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """Every module imported anywhere in a file, and whether only a type checker sees it."""
+def imports(path: Path) -> list[str]:
+    """Every module imported anywhere in a file, also for types alone."""
     tree = ast.parse(path.read_text())
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    found = []
+    found: list[str] = []
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found += [(name, id(node) in for_types) for name in names]
+        found += names
     return found
 
 
@@ -69,11 +62,9 @@ def test_imports_run_one_way(path: Path) -> None:
     here = part_of(path)
     if here in ("__init__", "__main__"):
         return
-    for name, for_types in imports(path):
+    for name in imports(path):
         parts = name.split(".")
         if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in LEVEL or parts[1] == here:
-            continue
-        if LEVEL[parts[1]] == LEVEL[here] and for_types and (here, parts[1]) in ALLOWED_BETWEEN_SIBLINGS:
             continue
         same_level_allowed = here in LAYERS[0]
         assert LEVEL[parts[1]] < LEVEL[here] or same_level_allowed, (
@@ -84,7 +75,7 @@ def test_imports_run_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_libraries_are_used_at_their_seams_only(path: Path) -> None:
     relative = path.relative_to(PACKAGE).as_posix()
-    for name, _ in imports(path):
+    for name in imports(path):
         homes = SEAMS.get(name.split(".")[0])
         assert homes is None or any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
 

@@ -2,7 +2,7 @@
 
 A photo is looked at with its longer side at 1280 pixels. Three things ask for another look:
 
-* small faces: where one is under 24 pixels there may be smaller ones, and the photo is looked at with 2560 pixels;
+* small faces: where one is under 24 pixels, or none is found, the photo is looked at with 2560 pixels;
 * no sure face: the photo may have been stored on its side, and is looked at turned by 90, 180 and 270 degrees;
 * no face at all, in a query: the face may fill the frame, and the photo is looked at with a wide border.
 
@@ -43,12 +43,12 @@ _MIRRORED = [1, 0, 2, 4, 3]
 
 
 def detect_faces(
-    model: FaceModel, photos: Sequence[Photo], *, rotations: bool = True, border: bool = False
+    model: FaceModel, photos: Sequence[Photo], *, rotations: bool = True, thorough: bool = False
 ) -> list[list[Detection]]:
     """The faces in each photo, best score first, in pixels of the upright photo.
 
-    `rotations` tries the other three turns where no face is sure; `border` tries a wide border where none is found.
-    Raises `PhotoError` when a photo cannot be decoded.
+    `rotations` tries the other three turns where no face is sure. A `thorough` look, for a query, tries them where any
+    face is unsure, and a wide border where none is found. Raises `PhotoError` when a photo cannot be decoded.
     """
     pictures = [photo.pixels(_SIDE) for photo in photos]
     found = [
@@ -60,9 +60,12 @@ def detect_faces(
             closer = photo.pixels(_CLOSE_SIDE)
             found[index] = _merged(found[index], _enlarged(photo, closer, model.detect([closer])[0]))
         if rotations and not _any_sure(model, found[index]):
-            turned = _enlarged(photo, pictures[index], _detect_turned(model, pictures[index]))
-            found[index] = max(found[index], turned, key=_best_score)
-        if border and not found[index]:
+            turns = [_enlarged(photo, pictures[index], turn) for turn in _detect_turned(model, pictures[index])]
+            found[index] = max([found[index], *turns], key=_best_score)
+        elif rotations and thorough and not _all_sure(model, found[index]):
+            turns = [_enlarged(photo, pictures[index], turn) for turn in _detect_turned(model, pictures[index])]
+            found[index] = _merged(found[index], [face for turn in turns for face in turn if _is_sure(model, face)])
+        if thorough and not found[index]:
             framed = _detect_with_border(model, pictures[index])
             found[index] = _merged(found[index], _enlarged(photo, pictures[index], framed))
         if model.max_side is None:
@@ -87,9 +90,9 @@ def _view(photo: Photo, transform: Similarity, side: int) -> Pixels:
     return crop_face(image, max(image.size) / longer, transform, side)
 
 
-def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, border: bool = False) -> list[Face]:
+def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thorough: bool = False) -> list[Face]:
     """`detect_faces`, `aligned_crops` and the model's `embed` for one photo."""
-    (detections,) = detect_faces(model, [photo], rotations=rotations, border=border)
+    (detections,) = detect_faces(model, [photo], rotations=rotations, thorough=thorough)
     embeddings = model.embed(aligned_crops(photo, detections))
     return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
 
@@ -98,29 +101,37 @@ def _best_score(detections: Sequence[Detection]) -> float:
     return max((detection.score for detection in detections), default=0.0)
 
 
+def _is_sure(model: FaceModel, detection: Detection) -> bool:
+    return detection.score >= model.sure_score and looks_upright(detection)
+
+
 def _any_sure(model: FaceModel, detections: Sequence[Detection]) -> bool:
-    return any(detection.score >= model.sure_score and looks_upright(detection) for detection in detections)
+    return any(_is_sure(model, detection) for detection in detections)
+
+
+def _all_sure(model: FaceModel, detections: Sequence[Detection]) -> bool:
+    return all(_is_sure(model, detection) for detection in detections)
 
 
 def _wants_closer_look(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> bool:
     longer = max(photo.size)
     if longer <= _SIDE or (model.max_side is not None and model.max_side <= _SIDE):
         return False
-    return any(detection.box.shorter * _SIDE / longer < _SMALL_FACE for detection in detections)
+    return not detections or any(detection.box.shorter * _SIDE / longer < _SMALL_FACE for detection in detections)
 
 
-def _detect_turned(model: FaceModel, picture: Pixels) -> list[Detection]:
-    """What is found at the turn where a face is surest, in the unturned picture; nothing when no turn has a sure face.
+def _detect_turned(model: FaceModel, picture: Pixels) -> list[list[Detection]]:
+    """What is found at each of the other three turns, in the unturned picture; nothing at turns without a sure face.
 
-    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful: so one turn is
-    right, and what was found at the others is not faces.
+    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful.
     """
     height, width = picture.shape[:2]
-    found = model.detect([np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)])
-    turns, best = max(enumerate(found, start=1), key=lambda pair: _best_score(pair[1]))
-    if not _any_sure(model, best):
-        return []
-    return [turned_back(detection, turns, width, height) for detection in best]
+    turned = model.detect([np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)])
+    return [
+        [turned_back(detection, turns, width, height) for detection in detections]
+        for turns, detections in enumerate(turned, start=1)
+        if _any_sure(model, detections)
+    ]
 
 
 def _detect_with_border(model: FaceModel, picture: Pixels) -> list[Detection]:
