@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from conftest import toy_face, toy_model_info
 
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
+from facesearch.store import catalog as catalog_module
 from facesearch.store.catalog import Catalog
 from facesearch.store.migrations import MIGRATIONS
 from facesearch.types import PhotoFacts, PhotoFile
@@ -21,8 +23,9 @@ FACTS = PhotoFacts(640, 480, "2020-01-02T03:04:05+01:00", (48.1, 11.5))
 
 
 @pytest.fixture
-def catalog() -> Catalog:
-    return Catalog.memory(toy_model_info())
+def catalog() -> Iterator[Catalog]:
+    with closing(Catalog.memory(toy_model_info())) as catalog:
+        yield catalog
 
 
 def file(path: bytes, size: int = 10, mtime_ns: int = 1) -> PhotoFile:
@@ -147,37 +150,38 @@ def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["catalog.sqlite"]
     assert path.stat().st_mode & 0o777 == 0o600
-    catalog = Catalog.open(path, write=True)
-    assert catalog.last_run() is None
-    catalog.begin()
-    catalog.set_last_run({"photos": 3})
-    catalog.commit(vectors_changed=False)
-    catalog.close()
-    read = Catalog.open(path)
-    assert read.model() == toy_model_info()
-    assert read.last_run() == {"photos": 3}
-    assert len(read.uuid) == 16
-    with pytest.raises(StorageError):
-        read.add_root(b"/x")
+    with closing(Catalog.open(path, write=True)) as catalog:
+        assert catalog.last_run() is None
+        catalog.begin()
+        catalog.set_last_run({"photos": 3})
+        catalog.commit(vectors_changed=False)
+    with closing(Catalog.open(path)) as read:
+        assert read.model() == toy_model_info()
+        assert read.last_run() == {"photos": 3}
+        assert len(read.uuid) == 16
+        with pytest.raises(StorageError):
+            read.add_root(b"/x")
 
 
-def test_the_schema_is_what_its_migrations_make(tmp_path: Path) -> None:
-    """A database that was made step by step has the same schema as a new one, and older versions are brought up."""
-    made = Catalog.open(on_disk(tmp_path))
-    expected = made._rows("SELECT sql FROM sqlite_schema ORDER BY name")
-    made.close()
-    for version in range(1, len(MIGRATIONS)):
-        path = on_disk(tmp_path / str(version))
-        with closing(sqlite3.connect(path)) as old:
-            for (table,) in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-                old.execute(f"DROP TABLE {table}")
-            for script in MIGRATIONS[:version]:
-                old.executescript(script)
-            old.execute(f"PRAGMA user_version = {version}")
-        with pytest.raises(IndexVersionError, match="older facesearch"):
-            Catalog.open(path)
-        upgraded = Catalog.open(path, write=True)
-        assert upgraded._rows("SELECT sql FROM sqlite_schema ORDER BY name") == expected
+def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From every older version to the newest, and to one that is still to come."""
+    coming = (*MIGRATIONS, "ALTER TABLE faces ADD COLUMN later REAL; CREATE TABLE later (id INTEGER PRIMARY KEY)")
+    schemas = []
+    for version in range(1, len(coming) + 1):
+        monkeypatch.setattr(catalog_module, "MIGRATIONS", coming[:version])
+        path = tmp_path / f"{version}.sqlite"
+        Catalog.create(path, toy_model_info())
+        with closing(Catalog.open(path, write=True)) as old:
+            old.add_root(b"/photos")
+        monkeypatch.setattr(catalog_module, "MIGRATIONS", coming)
+        if version < len(coming):
+            with pytest.raises(IndexVersionError, match="older facesearch"):
+                Catalog.open(path)
+        with closing(Catalog.open(path, write=True)) as upgraded:
+            assert [root.path for root in upgraded.roots()] == [b"/photos"]
+            schemas.append(upgraded._rows("SELECT sql FROM sqlite_schema ORDER BY name"))
+        Catalog.open(path).close()
+    assert all(schema == schemas[-1] for schema in schemas)
 
 
 def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
@@ -201,25 +205,52 @@ def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = on_disk(tmp_path)
-    first, second = Catalog.open(path, write=True), Catalog.open(path, write=True)
-    second._rows("PRAGMA busy_timeout = 10")
-    first.begin()
-    with pytest.raises(LockedError, match="another process is writing"):
+    with closing(Catalog.open(path, write=True)) as first, closing(Catalog.open(path, write=True)) as second:
+        second._rows("PRAGMA busy_timeout = 10")
+        first.begin()
+        with pytest.raises(LockedError, match="another process is writing"):
+            second.begin()
+        first.rollback()
         second.begin()
-    first.rollback()
-    second.begin()
 
 
 def test_a_reader_sees_one_moment(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
-    writer, reader = Catalog.open(path, write=True), Catalog.open(path)
-    reader.begin(write=False)
-    writer.begin()
-    writer.add_root(b"/photos")
-    writer.commit(vectors_changed=True)
-    assert (reader.generation, reader.roots()) == (0, [])
-    reader.rollback()
-    assert (reader.generation, len(reader.roots())) == (1, 1)
+    with closing(Catalog.open(path, write=True)) as writer, closing(Catalog.open(path)) as reader:
+        reader.begin(write=False)
+        writer.begin()
+        writer.add_root(b"/photos")
+        writer.commit(vectors_changed=True)
+        assert (reader.generation, reader.roots()) == (0, [])
+        reader.rollback()
+        assert (reader.generation, len(reader.roots())) == (1, 1)
+
+
+def test_a_view_gives_way_to_writing_and_a_begun_write_is_kept(catalog: Catalog) -> None:
+    catalog.begin(write=False)
+    catalog.begin()
+    assert catalog.is_writing
+    catalog.add_root(b"/photos")
+    catalog.begin(write=False)
+    catalog.commit(vectors_changed=False)
+    assert not catalog.is_writing
+    assert len(catalog.roots()) == 1
+
+
+def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: Path) -> None:
+    path = on_disk(tmp_path)
+    old = Catalog.open(path, write=True)
+    old.begin()
+    for number in range(50):
+        old.add_root(b"/old/%d" % number)
+    old.commit(vectors_changed=True)
+    assert path.with_name("catalog.sqlite-wal").stat().st_size
+    path.rename(tmp_path / "taken away")  # as after a crash, with the log still there
+    new = on_disk(tmp_path)
+    with closing(Catalog.open(new)) as catalog:
+        assert catalog.roots() == []
+        assert catalog.faults() == []
+    old.close()
 
 
 def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,9 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(model: FaceModel) -> Store:
-    return Store.memory(model.info)
+def store(model: FaceModel) -> Iterator[Store]:
+    with Store.memory(model.info) as store:
+        yield store
 
 
 def ids(hits: list[Hit]) -> list[tuple[int, int]]:
@@ -232,6 +234,34 @@ def test_an_empty_folder_is_no_trouble(store: Store, counting: CountingModel, tm
     report = refresh(store, counting, [tmp_path / "empty"])
     assert report.complete
     assert summary(report) == {}
+
+
+def test_overlapping_paths_are_one(store: Store, photos: Path, counting: CountingModel) -> None:
+    refresh(store, counting, [photos / "trip", photos])
+    shipped_photo("astronaut").rotate(3).save(photos / "trip/deep.png")
+    report = refresh(store, counting, [photos, photos / "trip", photos / "trip/deep.png"])
+    assert (report.new, report.unchanged, report.photos) == (1, 5, 6)
+    (photos / "trip/deep.png").rename(photos / "trip/deeper.png")
+    report = refresh(store, counting, [photos / "trip/deeper.png", photos / "trip"])
+    assert (report.moved, report.photos) == (1, 6)
+
+
+def test_what_may_pass_is_tried_again(
+    store: Store, tmp_path: Path, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "limits"
+    folder.mkdir()
+    shipped_photo("astronaut").save(folder / "one.png")
+    with (folder / "huge.jpg").open("wb") as stream:
+        stream.truncate(8 << 40)
+    first = refresh(store, counting, [folder], options=Options(max_pixels=1000))
+    assert summary(first) == {"new": 2, "failed": 2}
+    reasons = dict(store.catalog.failed_photos())
+    assert "8,796,093 MB are over the limit" in reasons[os.fsencode(folder / "huge.jpg")]
+    assert "--max-megapixels" in reasons[os.fsencode(folder / "one.png")]
+    again = refresh(store, counting)
+    assert summary(again) == {"changed": 2, "failed": 1}
+    assert again.faces == 1
 
 
 def test_paths_that_are_not_there(store: Store, counting: CountingModel, tmp_path: Path) -> None:

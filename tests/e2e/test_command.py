@@ -237,12 +237,12 @@ def test_whatever_is_wrong_is_one_line(
 def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
     only_others = facesearch("scan", library / "query.jpg", library / "photos/scans", exit_code=1)
     assert only_others.stdout == ""
-    assert "nobody reaches a similarity of 0.47" in only_others.stderr
+    assert "no face reaches a similarity of 0.47 among 5 faces" in only_others.stderr
     nearest = facesearch("scan", library / "query.jpg", library / "photos/scans", "-k", "1", exit_code=1)
     assert "below threshold" in nearest.stdout
     (tmp_path / "empty").mkdir()
     nobody = facesearch("scan", library / "query.jpg", "empty", "--no-threshold", exit_code=1)
-    assert "nobody found among 0 faces" in nobody.stderr
+    assert "no face among 0 faces" in nobody.stderr
 
 
 def test_a_root_that_is_gone_leaves_its_photos_and_exit_code_5(facesearch: Run, library: Path, tmp_path: Path) -> None:
@@ -351,6 +351,43 @@ def test_a_reader_that_has_seen_enough(
     )
     assert result.stdout.startswith("rank")
     assert result.stderr == ""
+
+
+def test_closed_and_full_outputs(
+    facesearch: Run, environment: dict[str, str], library: Path, indexed: Path, tmp_path: Path
+) -> None:
+    query = f"{sys.executable} -m facesearch query '{library}/photos/party/everybody.jpg' --index '{indexed}'"
+
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        options: dict[str, Any] = {"env": environment, "capture_output": True, "text": True, "cwd": tmp_path}
+        return subprocess.run(["bash", "-c", command], check=False, **options)
+
+    full = shell(f"{query} > /dev/full")
+    assert (full.returncode, full.stderr.count("\n")) == (3, 2)  # a note on the faces, and the error
+    assert "the answer cannot be written: No space left" in full.stderr
+    closed = shell(f"{query} -q >&-")
+    assert (closed.returncode, closed.stderr.count("\n")) == (3, 1)
+    mute = shell(f"{query} 2>&-")
+    assert mute.returncode == 0
+    assert "everybody.jpg" in mute.stdout
+    index = shell(f"{sys.executable} -m facesearch index '{library}/photos/portraits' --index ix 2>&-")
+    assert index.returncode == 0
+    assert "photos" in index.stdout
+
+
+def test_ordinary_odd_environments(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    bare = facesearch(exit_code=2)
+    assert bare.stdout.startswith("Usage: facesearch")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert "neither a file nor a folder" in facesearch("index", "pipe.jpg", exit_code=3).stderr
+    facesearch("index", library / "photos/portraits", "--index", "ix", "-q")
+    assert "not a file" in facesearch("query", "pipe.jpg", "--index", "ix", exit_code=3).stderr
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / ".insightface").write_text("not a folder")
+    facesearch("index", library / "photos/portraits", "--index", "other", env={"HOME": str(closed)})
+    typo = facesearch("index", library / "photos/portraits/typo", "--index", "ix", exit_code=3)
+    assert "no such file or folder" in typo.stderr
 
 
 def test_the_version_and_both_ways_to_start(facesearch: Run) -> None:
