@@ -53,10 +53,14 @@ def check(store: Store) -> Health:
     if health.bad_vectors:
         health.faults.append(f"{counted(len(health.bad_vectors), 'vector')} not of unit length")
         return health
-    fault = store.vector_file_fault()
-    if fault:
-        health.bad_file = True
-        health.faults.append(fault)
+    health.bad_file = not store.has_vector_file()
+    if health.bad_file:
+        health.notes.append("there is no vector file; the next question or `facesearch index` makes it")
+    else:
+        fault = store.vector_file_fault()
+        if fault:
+            health.bad_file = True
+            health.faults.append(fault)
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
         if not os.path.exists(root.path):

@@ -40,7 +40,7 @@ def check(
             store.require_model(model_info(store.model.source or store.model.name))
         except ModelError as error:
             health.notes.append(f"its model is not there: {error}")
-        if mend and health.faults:
+        if mend and (health.faults or health.bad_file):
             for line in health.faults:
                 say(line)
             for line in upkeep.repair(store, health):

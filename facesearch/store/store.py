@@ -143,6 +143,9 @@ class Store:
     def _opened(
         cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None], *, prepare: bool = True
     ) -> Self:
+        if lock is not None:
+            for leftover in (*path.glob(f".{VECTORS_FILE}.*.tmp"), *path.glob(f"{CATALOG_FILE}.*.new*")):
+                leftover.unlink(missing_ok=True)  # of a run that was killed: whoever writes here holds the lock
         catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
         try:
             store = cls(path, catalog, lock, notify)
@@ -235,6 +238,10 @@ class Store:
         if self._file is not None:
             self._write_snapshot()
 
+    def has_vector_file(self) -> bool:
+        """Whether the vector file is there, or nothing is to be in it."""
+        return self._file is None or self._file.exists() or not self.catalog.last_vector_id()
+
     def vector_file_fault(self) -> str | None:
         """What is wrong with the vector file, in one line; None when it is, with the tail, what the catalog holds."""
         import numpy as np
@@ -243,7 +250,7 @@ class Store:
             return None
         vectors = FaissIndex.open(self._file, self.model.dim, self.catalog.uuid, verify=True)
         if vectors is None or vectors.stamp is None:
-            return f"{self._file} is {'damaged' if self._file.exists() else 'missing'}"
+            return f"{self._file} is damaged"
         if not self.catalog.dead_since <= vectors.stamp.generation <= self.catalog.generation:
             return f"{self._file} is from another time of this index"
         self._bring_up_to_date(vectors, vectors.stamp)

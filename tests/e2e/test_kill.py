@@ -1,0 +1,152 @@
+"""An index run that is killed at any moment loses nothing that was committed, and the next run goes on."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run
+from PIL import Image, ImageEnhance
+from sample_library import FACES_IN_T1, shipped_photo
+
+SEED = 20261122
+PHOTOS = 30
+
+# Commits every few photos, and dies at the n-th time something is called: in the middle of a commit or a snapshot.
+VICTIM = """
+import os, signal, sys
+from facesearch import indexing
+from facesearch.store import catalog, store, vectors
+indexing.COMMIT_SECONDS = 0.02
+store._TAIL_IN_A_RUN = 3
+where, count = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+
+def dying(function, before):
+    def call(*arguments, **options):
+        global count
+        count -= 1
+        if before and count == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = function(*arguments, **options)
+        if not before and count == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return call
+
+if where == "before commit":
+    catalog.Catalog.commit = dying(catalog.Catalog.commit, True)
+elif where == "after commit":
+    catalog.Catalog.commit = dying(catalog.Catalog.commit, False)
+elif where == "in a snapshot":
+    vectors.os.fsync = dying(os.fsync, True)
+elif where == "after a snapshot":
+    vectors.FaissIndex.save = dying(vectors.FaissIndex.save, False)
+elif where == "in a transaction":
+    catalog.Catalog.replace_faces = dying(catalog.Catalog.replace_faces, False)
+from facesearch.cli import main
+main()
+"""
+PLACES = ["before commit", "after commit", "in a snapshot", "after a snapshot", "in a transaction"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small photos of one face each, all different."""
+    folder = tmp_path_factory.mktemp("killed") / "photos"
+    folder.mkdir()
+    boxes = list(FACES_IN_T1.values())
+    group = shipped_photo("t1")
+    for number in range(PHOTOS):
+        left, top, width, height = boxes[number % len(boxes)]
+        crop = group.crop((left - width // 2, max(0, top - height // 2), left + 3 * width // 2, top + 3 * height // 2))
+        crop = ImageEnhance.Brightness(crop).enhance(0.6 + 0.02 * number)
+        crop.resize((200, 200), Image.Resampling.BICUBIC).save(folder / f"{number:02}.png")
+    return folder
+
+
+def exported(run: Run, index: Path) -> dict[str, Any]:
+    lines = [json.loads(line) for line in run("export", "--index", index).stdout.splitlines()]
+    faces: dict[str, Any] = {}
+    for line in lines:
+        faces.setdefault(line["path"], []).append((line["box"], line["vector"]))
+    return faces
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(
+        len(one[path]) == len(other[path])
+        and all(
+            box == other_box and np.allclose(vector, other_vector, atol=1e-4)
+            for (box, vector), (other_box, other_vector) in zip(one[path], other[path], strict=True)
+        )
+        for path in one
+    )
+
+
+def kill(environment: dict[str, str], photos: Path, index: Path, rng: random.Random) -> str:
+    """Start a run and kill it, by the clock or at a chosen call; gives back where."""
+    where = rng.choice(["by the clock", *PLACES])
+    command = [
+        sys.executable,
+        "-c",
+        VICTIM,
+        where,
+        str(rng.randint(1, 12)),
+        "index",
+        str(photos),
+        "--index",
+        str(index),
+    ]
+    options: dict[str, Any] = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, "--threads", "2"], **options) as run:
+        if where == "by the clock":
+            time.sleep(rng.uniform(0.5, 2.0))
+            run.send_signal(signal.SIGKILL)
+        run.wait(timeout=60)
+        return where if run.returncode == -signal.SIGKILL else "it was done"
+
+
+def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> dict[str, int]:
+    run("index", photos, "--index", tmp_path / "undisturbed", "-q")
+    expected = exported(run, tmp_path / "undisturbed")
+    assert len(expected) == PHOTOS
+    rng, places = random.Random(seed), dict[str, int]()
+    for number in range(count):
+        index = tmp_path / f"killed {number}"
+        where = kill(environment, photos, index, rng)
+        places[where] = places.get(where, 0) + 1
+        if (index / "catalog.sqlite").exists():
+            run("check", "--index", index)
+            kept = exported(run, index)
+            assert same(kept, {path: expected[path] for path in kept}), where
+            run("query", photos / "00.png", "--index", index, "-k", "3", "-q", exit_code=0 if kept else 1)
+        report = json.loads(run("index", photos, "--index", index, "-q", "-f", "json").stdout)
+        assert report["photos"] == PHOTOS
+        assert same(exported(run, index), expected), where
+        run("check", "--index", index)
+        assert sorted(path.name for path in index.iterdir() if path.suffix == ".tmp") == []
+    return places
+
+
+def test_a_killed_run_goes_on(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
+    places = kills(6, SEED, facesearch, environment, photos, tmp_path)
+    assert places.get("it was done", 0) < 6
+
+
+@pytest.mark.slow
+def test_a_hundred_killed_runs_go_on(
+    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    places = kills(100, SEED + 1, facesearch, environment, photos, tmp_path)
+    inside = sum(places.get(place, 0) for place in PLACES)
+    print(f"seed {SEED + 1}: {places}")  # noqa: T201
+    assert inside >= 20
