@@ -443,7 +443,8 @@ class _Run:
         same = catalog.photos_with_hash(content.hash)
         here = catalog.photo_at(task.root.id, task.file.path)
         itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
-        moved = next((photo for photo, path in same if self._has_left(photo, path)), None)
+        left = [photo for photo, path in same if self._has_left(photo, path)]
+        moved = min(left, key=lambda photo: photo.missing, default=None)  # of twins, the one that was in sight
         if itself is not None:
             catalog.touch_photo(itself.id, task.root.id, task.file)
             self._report.unchanged += 1

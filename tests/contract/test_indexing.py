@@ -134,6 +134,19 @@ def test_names_that_change_hands_call_no_model_and_lose_nothing(
     assert report.photos == 4
 
 
+def test_of_two_that_left_the_one_in_sight_is_the_one_that_moved(
+    store: Store, photos: Path, counting: CountingModel
+) -> None:
+    shutil.copy(photos / "astronaut.jpg", photos / "b.jpg")
+    refresh(store, counting, [photos])
+    before = face_ids(store)
+    (photos / "astronaut.jpg").unlink()
+    refresh(store, counting)
+    (photos / "b.jpg").rename(photos / "c.jpg")
+    assert summary(refresh(store, counting)) == {"moved": 1, "unchanged": 4}
+    assert face_ids(store)["c.jpg"] == before["b.jpg"], "not the one that has been out of sight"
+
+
 def test_twins_in_one_run_are_embedded_once(store: Store, tmp_path: Path, counting: CountingModel) -> None:
     folder = tmp_path / "twins"
     folder.mkdir()

@@ -1,0 +1,221 @@
+"""Whatever is done to a library between runs, the index tells what is there: held against a model of the truth."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from conftest import toy_model_info
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from PIL import Image
+
+from facesearch.faces.runtime import Runtime
+from facesearch.indexing import Options, Report, refresh
+from facesearch.store.store import Store
+from facesearch.types import Box, Detection
+
+Colour = tuple[int, int, int]
+Array = np.ndarray[Any, Any]
+LANDMARKS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], dtype=np.float32)
+
+
+class ColourModel:
+    """Sees one face in every picture, and embeds its mean colour: it computes, quickly."""
+
+    info = toy_model_info("colours", 4)
+    runtime = Runtime("none", "cpu", 1)
+    max_side = 640
+    sure_score = 0.5
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
+        return [[Detection(Box(5, 5, 20, 20), LANDMARKS, 0.9)] for _ in images]
+
+    def embed(self, crops: Array) -> Array:
+        self.embedded += len(crops)
+        return np.array([vector_of(crop[56, 56]) for crop in crops], dtype=np.float32).reshape(-1, 4)
+
+
+def vector_of(colour: Sequence[int] | Array) -> Array:
+    values = np.array([*(float(value) for value in colour), 100.0], dtype=np.float32)
+    unit: Array = values / np.linalg.norm(values)
+    return unit
+
+
+names = st.sampled_from(["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png", "deep/er/e.png"])
+colours = st.sampled_from([(0, 0, 250), (0, 250, 0), (250, 0, 0), (250, 250, 0), (0, 120, 250), (90, 90, 90)])
+
+
+class Library(RuleBasedStateMachine):
+    """A folder of one-coloured photos, the index of it, and what the index ought to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="history-"))
+        self.root, self.away = self.folder / "photos", self.folder / "unplugged"
+        self.model = ColourModel()
+        self.clock = 1_000_000_000
+        self.present: dict[str, Colour] = {}
+        self.indexed: dict[str, Colour] = {}
+        self.ids: dict[Colour, int] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @initialize()
+    def begin(self) -> None:
+        (self.root / "sub").mkdir(parents=True)
+        (self.root / "deep/er").mkdir(parents=True)
+        self.write("keep.png", (1, 2, 3))  # so that the folder is never empty, which would mean unplugged
+        Store.create(self.folder / "index", self.model.info).close()
+        self.run()
+
+    @property
+    def mounted(self) -> bool:
+        return self.root.exists()
+
+    def place(self, name: str) -> Path:
+        return (self.root if self.mounted else self.away) / name
+
+    def write(self, name: str, colour: Colour) -> None:
+        Image.new("RGB", (32, 32), colour).save(self.place(name))
+        self.stamp(name)
+        self.present[name] = colour
+
+    def stamp(self, name: str) -> None:
+        self.clock += 10_007  # neither seconds nor whole hours apart
+        os.utime(self.place(name), (self.clock, self.clock))
+
+    @rule(name=names, colour=colours)
+    def add_or_edit(self, name: str, colour: Colour) -> None:
+        self.write(name, colour)
+
+    @rule(name=names)
+    def delete(self, name: str) -> None:
+        if name in self.present:
+            self.place(name).unlink()
+            del self.present[name]
+
+    @rule(name=names, to=names)
+    def rename(self, name: str, to: str) -> None:
+        if name in self.present and name != to:
+            self.place(name).rename(self.place(to))
+            self.present[to] = self.present.pop(name)
+
+    @rule(name=names, to=names)
+    def swap(self, name: str, to: str) -> None:
+        if name in self.present and to in self.present and name != to:
+            spare = self.place("spare")
+            self.place(name).rename(spare)
+            self.place(to).rename(self.place(name))
+            spare.rename(self.place(to))
+            self.present[name], self.present[to] = self.present[to], self.present[name]
+
+    @rule(name=names, to=names)
+    def copy(self, name: str, to: str) -> None:
+        if name in self.present and name != to:
+            shutil.copy2(self.place(name), self.place(to))
+            self.present[to] = self.present[name]
+
+    @rule(name=names)
+    def touch(self, name: str) -> None:
+        if name in self.present:
+            self.stamp(name)
+
+    @precondition(lambda self: self.mounted)
+    @rule()
+    def unplug(self) -> None:
+        self.root.rename(self.away)
+
+    @precondition(lambda self: not self.mounted)
+    @rule()
+    def plug_in(self) -> None:
+        self.away.rename(self.root)
+
+    @rule(after=st.integers(0, 3))
+    def interrupted_run(self, after: int) -> None:
+        """A run that is stopped, or whose process dies: what it did counts, what it did not is done later."""
+        if self.mounted:
+            self.ids = {}
+            asked = iter([False] * after + [True] * 100)
+            with Store.open(self.folder / "index", write=True) as store:
+                refresh(store, self.model, [self.root], options=Options(workers=2), should_stop=lambda: next(asked))
+
+    @rule()
+    def lose_the_vector_file(self) -> None:
+        (self.folder / "index/faces.faiss").unlink(missing_ok=True)
+
+    @rule()
+    def run(self) -> None:
+        before = self.model.embedded
+        with Store.open(self.folder / "index", write=True) as store:
+            report: Report = refresh(store, self.model, [self.root] if self.mounted else [], options=Options(workers=2))
+        if self.mounted:
+            assert report.complete
+            self.indexed = dict(self.present)
+            self.check_ids()
+        else:
+            assert report.offline
+            assert self.model.embedded == before
+
+    def check_ids(self) -> None:
+        """A content that was there once, at this run and at the last, is still the same photo with the same face."""
+        with Store.open(self.folder / "index") as store:
+            once = {
+                colour: path for path, colour in self.indexed.items() if list(self.indexed.values()).count(colour) == 1
+            }
+            rows = {os.fsdecode(row.path): row for row in store.catalog.all_faces()}
+            now = {colour: rows[str(self.root / path)].face_id for colour, path in once.items()}
+        assert {colour: now[colour] for colour in now.keys() & self.ids.keys()} == {
+            colour: self.ids[colour] for colour in now.keys() & self.ids.keys()
+        }
+        self.ids = now
+
+    @invariant()
+    def the_index_tells_the_truth(self) -> None:
+        if not (self.folder / "index/catalog.sqlite").exists():
+            return
+        with Store.open(self.folder / "index") as store:
+            rows = {os.fsdecode(row.path): row for row in store.catalog.all_faces()}
+            if {str(self.root / path) for path in self.indexed} == set(rows):
+                for path, colour in self.indexed.items():
+                    if self.present.get(path) != colour:
+                        continue
+                    vector = vector_of(colour)
+                    scores, ids = store.search(vector[None, :], len(store))
+                    best = [vector_id for score, vector_id in zip(scores[0], ids[0], strict=True) if score > 1 - 1e-5]
+                    assert rows[str(self.root / path)].vector_id in best
+
+    @rule()
+    def settle(self) -> None:
+        """After a whole run the index holds exactly what is there, and every vector is that of its content."""
+        self.run()
+        if not self.mounted:
+            return
+        with Store.open(self.folder / "index") as store:
+            rows = list(store.catalog.all_faces())
+            assert {os.fsdecode(row.path) for row in rows} == {str(self.root / path) for path in self.present}
+            assert len(rows) == len(self.present)
+            for row in rows:
+                colour = self.present[os.path.relpath(os.fsdecode(row.path), self.root)]
+                (vector,) = store.catalog.vectors([row.vector_id], 4)
+                assert np.allclose(vector, vector_of(colour), atol=0.02)
+        before, ids = self.model.embedded, dict(self.ids)
+        self.run()
+        assert self.model.embedded == before, "nothing changed: nothing is looked at"
+        assert self.ids == ids
+
+
+Library.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestAnyHistory = Library.TestCase
