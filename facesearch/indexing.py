@@ -1,7 +1,7 @@
-"""Build and refresh an index: scan, compare with the catalog, read what is new, keep it.
+"""Build and refresh an index: plan what is to be read, read it, keep it.
 
-Planning looks at names, sizes and times only. What must be read then goes through two stages on worker threads, with
-the catalog's own thread between them: read and hash; decide whether the content is known; decode, detect and embed.
+What must be read goes through two stages on worker threads, with the catalog's own thread between them: read and hash;
+decide whether the content is known; decode, detect and embed.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from facesearch.errors import InputError, PhotoError, PhotoTooLargeError, UsageError
+from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
 from facesearch.finding import find_faces
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
-from facesearch.photos.scan import is_offline, scan
-from facesearch.store.catalog import KnownPhoto, Root, Status
+from facesearch.photos.decode import Photo
+from facesearch.photos.scan import is_offline
+from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
+from facesearch.store.catalog import KnownPhoto, Status
 from facesearch.store.store import Store
 from facesearch.types import Face, PhotoFacts, PhotoFile
 
-__all__ = ["Options", "Progress", "Report", "preview", "refresh", "require_paths"]
+__all__ = ["Progress", "preview", "refresh"]
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
@@ -35,61 +35,10 @@ MAX_FILE_BYTES = 1 << 30
 """Larger files are refused: each is read whole, several at once."""
 
 _COMMIT_PHOTOS = 500
-
-_CLOCK_SLACK_NS = 2_000_000_000
-_HOUR_NS = 3_600_000_000_000
-_ZONES = 14
+_AS_USUAL = Options()
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
-
-    A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
-    """
-
-    rotations: bool = True
-    retry_failed: bool = False
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    workers: int = 1
-    keep_missing: float = 30 * 86400.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
-
-    `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
-    the run was asked to end early.
-    """
-
-    photos: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    missing: int = 0
-    removed: int = 0
-    no_face: int = 0
-    failed: int = 0
-    faces: int = 0
-    seconds: float = 0.0
-    offline: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    stopped: bool = False
-
-    @property
-    def read(self) -> int:
-        """Photos whose files were read."""
-        return self.new + self.changed + self.moved
-
-    @property
-    def complete(self) -> bool:
-        """Whether every root could be looked at and the run came to its end."""
-        return not (self.offline or self.unreadable or self.stopped)
 
 
 class Progress(Protocol):
@@ -104,7 +53,7 @@ def _silent(done: int, total: int, faces: int, failed: int) -> None:
     pass
 
 
-def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = Options()) -> Report:
+def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = _AS_USUAL) -> Report:
     """What `refresh` would do, told by names, sizes and times alone: a moved photo counts as new and as missing.
 
     Nothing is read, and nothing is written. Raises what `refresh` raises.
@@ -112,11 +61,11 @@ def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = Opti
     report = Report()
     store.catalog.begin()
     try:
-        plan = _make_plan(store, _scopes(store, paths), options, report)
+        plan = make_plan(store, find_scopes(store, paths), options, report)
         report.new = sum(task.known is None for task in plan.tasks)
         report.changed = len(plan.tasks) - report.new
         report.missing = len(plan.gone)
-        report.removed = sum(store.catalog.count_hidden(root, _forgotten(options)) for root in plan.seen)
+        report.removed = sum(store.catalog.count_hidden(root, forgotten_before(options)) for root in plan.seen)
         if options.keep_missing <= 0:
             report.removed, report.missing = report.removed + report.missing, 0
         counts = store.catalog.counts()
@@ -131,7 +80,7 @@ def refresh(
     model: FaceModel,
     paths: Sequence[Path] = (),
     *,
-    options: Options = Options(),
+    options: Options = _AS_USUAL,
     progress: Progress = _silent,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -144,9 +93,9 @@ def refresh(
     started = time.monotonic()
     report = Report()
     store.catalog.begin()
-    scopes = _scopes(store, paths)
+    scopes = find_scopes(store, paths)
     store.commit(vectors_changed=False)
-    plan = _make_plan(store, scopes, options, report)
+    plan = make_plan(store, scopes, options, report)
     _Run(store, model, options, progress, should_stop, report).work_off(plan)
     counts = store.catalog.counts()
     report.photos, report.faces = counts.photos, counts.faces
@@ -155,47 +104,10 @@ def refresh(
     return report
 
 
-def require_paths(paths: Iterable[Path | bytes]) -> None:
-    """Raises `InputError` for the first path where there is neither a file nor a folder."""
-    for path in paths:
-        if not os.path.exists(path):
-            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
-        if not (os.path.isfile(path) or os.path.isdir(path)):
-            raise InputError(f"{os.fsdecode(path)}: neither a file nor a folder; name a photo or a folder of photos")
-
-
-class _Scope(NamedTuple):
-    """A root, or one folder or file of it."""
-
-    root: Root
-    within: bytes
-
-
-class _Task(NamedTuple):
-    """A file to be read; `known` is what the catalog has at its path."""
-
-    root: Root
-    file: PhotoFile
-    known: KnownPhoto | None
-
-    @property
-    def path(self) -> bytes:
-        return os.path.join(self.root.path, self.file.path) if self.file.path else self.root.path
-
-
-class _Plan(NamedTuple):
-    """`seen` are the roots that are there: only in them a photo can be known to have gone."""
-
-    tasks: list[_Task]
-    gone: list[int]
-    back: list[int]
-    seen: set[int]
-
-
 class _Content(NamedTuple):
     """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone)."""
 
-    task: _Task
+    task: Task
     data: bytes
     hash: bytes | None
     error: str | None = None
@@ -213,136 +125,6 @@ class _Outcome(NamedTuple):
     facts: PhotoFacts | None
     error: str | None
     lasting: bool = True
-
-
-def _scopes(store: Store, paths: Sequence[Path]) -> list[_Scope]:
-    """What to look at. Paths that are not roots yet become roots, outer ones before inner ones."""
-    if not paths:
-        roots = store.catalog.roots()
-        if not roots:
-            raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
-        return [_Scope(root, b"") for root in roots]
-    wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
-    require_paths(path for path in wanted if not _is_known(store, path))
-    scopes: list[_Scope] = []
-    for path in wanted:
-        scope = _scope_in(store.catalog.roots(), path)
-        if scope is None:
-            scope = _Scope(store.catalog.add_root(path), b"")
-        if not any(_covers(other, scope) for other in scopes):  # outer paths came first
-            scopes.append(scope)
-    return scopes
-
-
-def _is_known(store: Store, path: bytes) -> bool:
-    """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
-    scope = _scope_in(store.catalog.roots(), path)
-    return scope is not None and (not scope.within or next(_known(store, *scope), None) is not None)
-
-
-def _covers(outer: _Scope, inner: _Scope) -> bool:
-    if outer.root != inner.root:
-        return False
-    return outer.within in (b"", inner.within) or inner.within.startswith(os.path.join(outer.within, b""))
-
-
-def _scope_in(roots: Iterable[Root], path: bytes) -> _Scope | None:
-    for root in roots:
-        if path == root.path:
-            return _Scope(root, b"")
-        if path.startswith(os.path.join(root.path, b"")):
-            return _Scope(root, os.path.relpath(path, root.path))
-    return None
-
-
-def _make_plan(store: Store, scopes: Sequence[_Scope], options: Options, report: Report) -> _Plan:
-    """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
-    plan = _Plan([], [], [], set())
-    for root, within in scopes:
-        if is_offline(root.path):
-            # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
-            kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
-            report.unchanged += kept
-            if kept or not os.path.exists(root.path):
-                report.offline.append(os.fsdecode(root.path))
-            continue
-        plan.seen.add(root.id)
-        blind: list[bytes] = []
-
-        def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
-            blind.append(folder)
-            report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
-
-        files = scan(root.path, within, unreadable=unreadable)
-        for file, known in _side_by_side(files, _known(store, root, within)):
-            if file is None:
-                assert known is not None
-                if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
-                    report.unchanged += not known.missing
-                elif not known.missing:
-                    plan.gone.append(known.id)
-            elif known is not None and known.status == "unwanted":
-                report.unchanged += 1
-            elif (
-                known is None
-                or not _looks_unchanged(file, known.file)
-                or (known.status == "failed" and (options.retry_failed or not known.was_read))
-            ):
-                plan.tasks.append(_Task(root, file, known))
-            else:
-                report.unchanged += 1
-                if known.missing:
-                    plan.back.append(known.id)
-    # New paths first: where files were renamed in a row, each old name is free when its turn comes.
-    plan.tasks.sort(key=lambda task: task.known is not None)
-    return plan
-
-
-def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:
-    """The photos of a scope, which may also be a single file of a root."""
-    single = store.catalog.photo_at(root.id, within) if within else None
-    if single is not None:
-        yield single
-    else:
-        yield from store.catalog.photos(root.id, within)
-
-
-def _side_by_side(
-    files: Iterable[PhotoFile], known: Iterable[KnownPhoto]
-) -> Iterator[tuple[PhotoFile | None, KnownPhoto | None]]:
-    """Pairs by path, of two sequences in the order of their paths; where one lacks a path its half is None."""
-    rest = iter(known)
-    old = next(rest, None)
-    for file in files:
-        while old is not None and old.file.path < file.path:
-            yield None, old
-            old = next(rest, None)
-        if old is not None and old.file.path == file.path:
-            yield file, old
-            old = next(rest, None)
-        else:
-            yield file, None
-    while old is not None:
-        yield None, old
-        old = next(rest, None)
-
-
-def _looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
-    """Same size, and the same time but for what file systems do to it.
-
-    FAT keeps times to two seconds and in local time, and some network shares do the like: so up to two seconds, or
-    whole hours up to the width of the world's time zones, are no change.
-    """
-    if now.size != then.size:
-        return False
-    apart = abs(now.mtime_ns - then.mtime_ns)
-    hours = (apart + _CLOCK_SLACK_NS) // _HOUR_NS
-    return hours <= _ZONES and abs(apart - hours * _HOUR_NS) <= _CLOCK_SLACK_NS
-
-
-def _forgotten(options: Options) -> int:
-    """The moment, in seconds since 1970, before which a photo must have gone to be deleted now."""
-    return int(time.time() - options.keep_missing)
 
 
 class _Run:
@@ -375,7 +157,7 @@ class _Run:
         self._unwritten: list[Callable[[], None]] = []
         self._committed_at = time.monotonic()
 
-    def work_off(self, plan: _Plan) -> None:
+    def work_off(self, plan: Plan) -> None:
         self._total = len(plan.tasks)
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
             depth = self._options.workers * 2
@@ -390,7 +172,7 @@ class _Run:
                 raise
         self._write(partial(self._end, plan))
 
-    def _end(self, plan: _Plan) -> None:
+    def _end(self, plan: Plan) -> None:
         """What is known only when all has been looked at: who has gone, who is back, who has been gone for long."""
         self._store.catalog.show_photos(plan.back)
         if not self._report.stopped:
@@ -401,7 +183,7 @@ class _Run:
 
     def _forget_hidden(self, roots: Iterable[int]) -> None:
         """Delete what has been out of sight for long enough."""
-        before = _forgotten(self._options)
+        before = forgotten_before(self._options)
         for root in roots:
             count = self._store.catalog.count_hidden(root, before)
             if count:
@@ -411,7 +193,7 @@ class _Run:
         if self._options.keep_missing <= 0:
             self._report.missing = 0
 
-    def _until_stopped(self, tasks: Iterable[_Task]) -> Iterator[_Task]:
+    def _until_stopped(self, tasks: Iterable[Task]) -> Iterator[Task]:
         for task in tasks:
             if self._should_stop():
                 self._report.stopped = True
@@ -472,7 +254,7 @@ class _Run:
             found = os.stat(path)
         except (OSError, ValueError):  # a displaced photo's path is none
             return True
-        return photo.missing or not _looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
+        return photo.missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
 
     def _look(self, content: _Content) -> _Outcome:
         """On a worker thread: decode, detect, embed."""
@@ -514,7 +296,7 @@ class _Run:
         self._report.failed += 1
         self._count(content.task)
 
-    def _count(self, task: _Task) -> None:
+    def _count(self, task: Task) -> None:
         if task.known is None:
             self._report.new += 1
         else:
@@ -542,7 +324,7 @@ class _Run:
         self._committed_at = time.monotonic()
 
 
-def _read(task: _Task) -> _Content:
+def _read(task: Task) -> _Content:
     """On a worker thread: the file's bytes, read once, and their hash."""
     if task.file.size > MAX_FILE_BYTES:
         return _Content(task, b"", None, f"{task.file.size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")

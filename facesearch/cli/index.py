@@ -28,7 +28,7 @@ from facesearch.cli.options import (
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from facesearch.indexing import Report
+    from facesearch.planning import Report
     from facesearch.store.store import Store
 
 __all__ = ["register"]
@@ -77,7 +77,8 @@ def index(
     verbose: Verbose = False,
 ) -> None:
     """Find every face in folders of photos and keep it; run again, only what changed is read."""
-    from facesearch.indexing import Options, preview, refresh
+    from facesearch.indexing import preview, refresh
+    from facesearch.planning import Options
     from facesearch.render.records import report_record
     from facesearch.render.text import render_report, summary_line
     from facesearch.store.store import default_index_path
@@ -158,7 +159,7 @@ def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Sto
 def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callable[[str], None], wait: float) -> Store:
     """The index in `folder`, or a new one there for the model asked for."""
     from facesearch.faces.model import choose_model, model_info
-    from facesearch.indexing import require_paths
+    from facesearch.planning import require_paths
     from facesearch.store.store import Store
 
     if Store.exists(folder):

@@ -64,7 +64,8 @@ def scan(
     question.check()
     from facesearch.faces.model import choose_model, open_model
     from facesearch.faces.runtime import choose_runtime
-    from facesearch.indexing import Options, refresh, require_paths
+    from facesearch.indexing import refresh
+    from facesearch.planning import Options, require_paths
     from facesearch.store.store import Store
 
     require_paths(paths)

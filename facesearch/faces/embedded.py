@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.errors import ModelError
-from facesearch.faces.geometry import scaled, without_duplicates
-from facesearch.faces.model import unit_length
+from facesearch.faces.geometry import scaled, unit_length, without_duplicates
 from facesearch.faces.runtime import Runtime, open_session
 from facesearch.types import Box, Detection, ModelInfo
 

@@ -1,4 +1,7 @@
-"""Detections under overlap, turns and padding. Coordinates are pixels, x to the right and y down."""
+"""Detections under overlap, turns and padding; embeddings of unit length.
+
+Coordinates are pixels, x to the right and y down.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ import numpy as np
 from facesearch.types import Box, Detection
 
 if TYPE_CHECKING:
-    from facesearch.types import Pixels
+    from facesearch.types import FloatArray, Pixels
 
-__all__ = ["looks_upright", "scaled", "shifted", "turned_back", "with_border", "without_duplicates"]
+__all__ = ["looks_upright", "scaled", "shifted", "turned_back", "unit_length", "with_border", "without_duplicates"]
 
 
 def without_duplicates(detections: Sequence[Detection], max_overlap: float) -> list[Detection]:
@@ -44,6 +47,13 @@ def shifted(detection: Detection, x: float, y: float) -> Detection:
         box=Box(box.left + x, box.top + y, box.width, box.height),
         landmarks=(detection.landmarks + np.array([x, y])).astype(np.float32),
     )
+
+
+def unit_length(vectors: FloatArray) -> FloatArray:
+    """Each row of float32[n, dim] divided by its length; a row of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
+    return unit
 
 
 def with_border(picture: Pixels) -> tuple[Pixels, int, int]:

@@ -18,8 +18,7 @@ import numpy as np
 
 from facesearch.errors import ModelError
 from facesearch.faces.align import CROP_SIDE
-from facesearch.faces.geometry import shifted, with_border, without_duplicates
-from facesearch.faces.model import unit_length
+from facesearch.faces.geometry import shifted, unit_length, with_border, without_duplicates
 from facesearch.faces.runtime import Runtime, open_session
 from facesearch.types import Box, Detection, ModelInfo
 

@@ -22,7 +22,6 @@ __all__ = [
     "installed_packs",
     "model_info",
     "open_model",
-    "unit_length",
 ]
 
 EMBEDDED = "embedded"
@@ -71,15 +70,6 @@ class ModelChoice(NamedTuple):
 
     name: str
     note: str | None
-
-
-def unit_length(vectors: FloatArray) -> FloatArray:
-    """Each row of float32[n, dim] divided by its length; a row of zeros stays one."""
-    import numpy as np
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
-    return unit
 
 
 def choose_model(asked: str | None) -> ModelChoice:

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from facesearch.indexing import Report
+from facesearch.planning import Report
 from facesearch.searching import Answer, Hit, Probe
 
 __all__ = ["answers_record", "hit_record", "path_keys", "report_record", "shown_path"]

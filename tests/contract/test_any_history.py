@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from PIL import Image
 
 from facesearch.faces.runtime import Runtime
-from facesearch.indexing import Options, Report, refresh
+from facesearch.indexing import refresh
+from facesearch.planning import Options, Report
 from facesearch.store.store import Store
 from facesearch.types import Box, Detection
 

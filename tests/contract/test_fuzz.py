@@ -13,8 +13,9 @@ from sample_library import shipped_photo
 
 from facesearch.errors import PhotoError
 from facesearch.faces.model import FaceModel
-from facesearch.indexing import Options, refresh
+from facesearch.indexing import refresh
 from facesearch.photos.decode import Photo
+from facesearch.planning import Options
 from facesearch.store.store import Store
 
 SEED = 20261122

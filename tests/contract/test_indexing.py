@@ -14,7 +14,8 @@ from sample_library import shipped_photo
 
 from facesearch.errors import InputError, UsageError
 from facesearch.faces.model import FaceModel
-from facesearch.indexing import Options, Report, refresh
+from facesearch.indexing import refresh
+from facesearch.planning import Options, Report
 from facesearch.searching import Hit, Want, find, probe_faces
 from facesearch.store.store import Store
 

@@ -17,7 +17,7 @@ PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
     {"errors", "types"},
     {"photos", "faces", "store"},
-    {"finding"},
+    {"finding", "planning"},
     {"indexing", "searching", "upkeep"},
     {"render"},
     {"cli"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.indexing import _looks_unchanged, _side_by_side
+from facesearch.planning import looks_unchanged, side_by_side
 from facesearch.store.catalog import KnownPhoto
 from facesearch.types import PhotoFile
 
@@ -16,8 +16,8 @@ NOW = 1_700_000_000 * SECOND
 
 def unchanged(apart: int, size: int = 5) -> bool:
     now, then = PhotoFile(b"a", size, NOW + apart), PhotoFile(b"a", 5, NOW)
-    assert _looks_unchanged(now, then) == _looks_unchanged(PhotoFile(b"a", 5, NOW), PhotoFile(b"a", size, NOW + apart))
-    return _looks_unchanged(now, then)
+    assert looks_unchanged(now, then) == looks_unchanged(PhotoFile(b"a", 5, NOW), PhotoFile(b"a", size, NOW + apart))
+    return looks_unchanged(now, then)
 
 
 @given(st.integers(0, 14), st.integers(-2 * SECOND, 2 * SECOND))
@@ -43,7 +43,7 @@ paths = st.sets(st.binary(min_size=1, max_size=3), max_size=20)
 def test_pairs_are_those_of_a_dictionary(there: set[bytes], known: set[bytes]) -> None:
     files = [PhotoFile(path, 1, 1) for path in sorted(there)]
     photos = [KnownPhoto(1, 1, PhotoFile(path, 1, 1), "faces", False) for path in sorted(known)]
-    pairs = list(_side_by_side(files, photos))
+    pairs = list(side_by_side(files, photos))
     assert {file.path for file, _ in pairs if file} == there
     assert {photo.file.path for _, photo in pairs if photo} == known
     assert {file.path for file, photo in pairs if file and photo} == there & known

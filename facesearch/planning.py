@@ -1,0 +1,254 @@
+"""What an indexing run has to do: which folders it looks at, and what in them differs from the catalog.
+
+Names, sizes and times are compared; no photo is read, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from facesearch.errors import InputError, UsageError
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.photos.scan import is_offline, scan
+from facesearch.store.catalog import KnownPhoto, Root
+from facesearch.store.store import Store
+from facesearch.types import PhotoFile
+
+__all__ = [
+    "Options",
+    "Plan",
+    "Report",
+    "Scope",
+    "Task",
+    "find_scopes",
+    "forgotten_before",
+    "looks_unchanged",
+    "make_plan",
+    "require_paths",
+    "side_by_side",
+]
+
+_CLOCK_SLACK_NS = 2_000_000_000
+_HOUR_NS = 3_600_000_000_000
+_ZONES = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
+
+    A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
+    """
+
+    rotations: bool = True
+    retry_failed: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    workers: int = 1
+    keep_missing: float = 30 * 86400.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
+
+    `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
+    the run was asked to end early.
+    """
+
+    photos: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    missing: int = 0
+    removed: int = 0
+    no_face: int = 0
+    failed: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    offline: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def read(self) -> int:
+        """Photos whose files were read."""
+        return self.new + self.changed + self.moved
+
+    @property
+    def complete(self) -> bool:
+        """Whether every root could be looked at and the run came to its end."""
+        return not (self.offline or self.unreadable or self.stopped)
+
+
+def require_paths(paths: Iterable[Path | bytes]) -> None:
+    """Raises `InputError` for the first path where there is neither a file nor a folder."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
+        if not (os.path.isfile(path) or os.path.isdir(path)):
+            raise InputError(f"{os.fsdecode(path)}: neither a file nor a folder; name a photo or a folder of photos")
+
+
+class Scope(NamedTuple):
+    """A root, or one folder or file of it."""
+
+    root: Root
+    within: bytes
+
+
+class Task(NamedTuple):
+    """A file to be read; `known` is what the catalog has at its path."""
+
+    root: Root
+    file: PhotoFile
+    known: KnownPhoto | None
+
+    @property
+    def path(self) -> bytes:
+        """Absolute, in the system's bytes."""
+        return os.path.join(self.root.path, self.file.path) if self.file.path else self.root.path
+
+
+class Plan(NamedTuple):
+    """`seen` are the roots that are there: only in them a photo can be known to have gone."""
+
+    tasks: list[Task]
+    gone: list[int]
+    back: list[int]
+    seen: set[int]
+
+
+def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
+    """What to look at. Paths that are not roots yet become roots, outer ones before inner ones."""
+    if not paths:
+        roots = store.catalog.roots()
+        if not roots:
+            raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
+        return [Scope(root, b"") for root in roots]
+    wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
+    require_paths(path for path in wanted if not _is_known(store, path))
+    scopes: list[Scope] = []
+    for path in wanted:
+        scope = _scope_in(store.catalog.roots(), path)
+        if scope is None:
+            scope = Scope(store.catalog.add_root(path), b"")
+        if not any(_covers(other, scope) for other in scopes):  # outer paths came first
+            scopes.append(scope)
+    return scopes
+
+
+def _is_known(store: Store, path: bytes) -> bool:
+    """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
+    scope = _scope_in(store.catalog.roots(), path)
+    return scope is not None and (not scope.within or next(_known(store, *scope), None) is not None)
+
+
+def _covers(outer: Scope, inner: Scope) -> bool:
+    if outer.root != inner.root:
+        return False
+    return outer.within in (b"", inner.within) or inner.within.startswith(os.path.join(outer.within, b""))
+
+
+def _scope_in(roots: Iterable[Root], path: bytes) -> Scope | None:
+    for root in roots:
+        if path == root.path:
+            return Scope(root, b"")
+        if path.startswith(os.path.join(root.path, b"")):
+            return Scope(root, os.path.relpath(path, root.path))
+    return None
+
+
+def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: Report) -> Plan:
+    """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
+    plan = Plan([], [], [], set())
+    for root, within in scopes:
+        if is_offline(root.path):
+            # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
+            kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
+            report.unchanged += kept
+            if kept or not os.path.exists(root.path):
+                report.offline.append(os.fsdecode(root.path))
+            continue
+        plan.seen.add(root.id)
+        blind: list[bytes] = []
+
+        def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
+            blind.append(folder)
+            report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
+
+        files = scan(root.path, within, unreadable=unreadable)
+        for file, known in side_by_side(files, _known(store, root, within)):
+            if file is None:
+                assert known is not None
+                if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
+                    report.unchanged += not known.missing
+                elif not known.missing:
+                    plan.gone.append(known.id)
+            elif known is not None and known.status == "unwanted":
+                report.unchanged += 1
+            elif (
+                known is None
+                or not looks_unchanged(file, known.file)
+                or (known.status == "failed" and (options.retry_failed or not known.was_read))
+            ):
+                plan.tasks.append(Task(root, file, known))
+            else:
+                report.unchanged += 1
+                if known.missing:
+                    plan.back.append(known.id)
+    # New paths first: where files were renamed in a row, each old name is free when its turn comes.
+    plan.tasks.sort(key=lambda task: task.known is not None)
+    return plan
+
+
+def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:
+    """The photos of a scope, which may also be a single file of a root."""
+    single = store.catalog.photo_at(root.id, within) if within else None
+    if single is not None:
+        yield single
+    else:
+        yield from store.catalog.photos(root.id, within)
+
+
+def side_by_side(
+    files: Iterable[PhotoFile], known: Iterable[KnownPhoto]
+) -> Iterator[tuple[PhotoFile | None, KnownPhoto | None]]:
+    """Pairs by path, of two sequences in the order of their paths; where one lacks a path its half is None."""
+    rest = iter(known)
+    old = next(rest, None)
+    for file in files:
+        while old is not None and old.file.path < file.path:
+            yield None, old
+            old = next(rest, None)
+        if old is not None and old.file.path == file.path:
+            yield file, old
+            old = next(rest, None)
+        else:
+            yield file, None
+    while old is not None:
+        yield None, old
+        old = next(rest, None)
+
+
+def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
+    """Same size, and the same time but for what file systems do to it.
+
+    FAT keeps times to two seconds and in local time, and some network shares do the like: so up to two seconds, or
+    whole hours up to the width of the world's time zones, are no change.
+    """
+    if now.size != then.size:
+        return False
+    apart = abs(now.mtime_ns - then.mtime_ns)
+    hours = (apart + _CLOCK_SLACK_NS) // _HOUR_NS
+    return hours <= _ZONES and abs(apart - hours * _HOUR_NS) <= _CLOCK_SLACK_NS
+
+
+def forgotten_before(options: Options) -> int:
+    """The moment, in seconds since 1970, before which a photo must have gone to be deleted now."""
+    return int(time.time() - options.keep_missing)
