@@ -126,7 +126,7 @@ def _detect_turned(model: FaceModel, picture: Pixels) -> list[list[Detection]]:
     At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful.
     """
     height, width = picture.shape[:2]
-    turned = model.detect([np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)])
+    turned = [model.detect([np.ascontiguousarray(np.rot90(picture, turns))])[0] for turns in (1, 2, 3)]
     return [
         [turned_back(detection, turns, width, height) for detection in detections]
         for turns, detections in enumerate(turned, start=1)
