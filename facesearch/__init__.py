@@ -1,6 +1,6 @@
 """Find a person in a folder of photos, on your own machine.
 
-The parts, each a module: `photos` (files to pixels), `faces` (pixels to faces), `store` (faces, kept), `indexing`,
+The parts, each a module: `photos` (files to pixels), `faces` (pixels to faces), `store` (faces, kept), `planning`, `indexing`,
 `searching`, `render`, `cli`. Importing this package loads none of them.
 """
 
