@@ -1,7 +1,7 @@
 """Find a person in a folder of photos, on your own machine.
 
-The parts, each a module: `photos` (files to pixels), `faces` (pixels to faces), `store` (faces, kept), `planning`, `indexing`,
-`searching`, `render`, `cli`. Importing this package loads none of them.
+The parts, each a module: `photos` (files to pixels), `faces` (pixels to faces), `store` (faces, kept), `finding`,
+`planning`, `indexing`, `searching`, `upkeep`, `render`, `cli`. Importing this package loads none of them.
 """
 
 __all__ = ["__version__"]

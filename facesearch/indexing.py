@@ -35,6 +35,7 @@ MAX_FILE_BYTES = 1 << 30
 """Larger files are refused: each is read whole, several at once."""
 
 _COMMIT_PHOTOS = 500
+_DEATHS = 2
 _AS_USUAL = Options()
 
 _In = TypeVar("_In")
@@ -146,6 +147,7 @@ class _Run:
         self._should_stop = should_stop
         self._report = report
         self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
+        self._journal = store.journal()
         self._now = int(time.time())
         self._waiting: dict[bytes, list[_Content]] = {}
         self._moved: set[int] = set()
@@ -159,18 +161,46 @@ class _Run:
 
     def work_off(self, plan: Plan) -> None:
         self._total = len(plan.tasks)
+        if self._options.retry_failed:
+            self._journal.clear()
+        suspects = [task for task in plan.tasks if task.path in self._journal.deaths]
+        others = [task for task in plan.tasks if task.path not in self._journal.deaths] if suspects else plan.tasks
+        try:
+            for task in self._until_stopped(suspects):
+                self._look_alone(task)
+            self._look_together(others)
+        finally:
+            self._journal.clear()
+        self._write(partial(self._end, plan))
+
+    def _look_together(self, tasks: Iterable[Task]) -> None:
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
             depth = self._options.workers * 2
-            contents = _ahead(pool, _read, self._until_stopped(plan.tasks), depth)
+            contents = _ahead(pool, _read, self._until_stopped(tasks), depth)
             try:
                 for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
-                    self._new_faces += len(outcome.faces)
-                    self._new_failures += outcome.error is not None
-                    self._later(partial(self._keep, outcome))
+                    self._finish(outcome)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        self._write(partial(self._end, plan))
+
+    def _look_alone(self, task: Task) -> None:
+        """A photo that was in hand when a run died, with nothing else in hand: if it kills this one, it is the one."""
+        deaths = self._journal.deaths[task.path]
+        for content in self._unknown([_read(task)]):
+            if deaths < _DEATHS:
+                self._write()
+                outcome = self._look(content)
+            else:
+                reason = f"facesearch died {deaths} times while looking at it; --retry-failed tries once more"
+                outcome = _Outcome(content.without_data(), [], None, reason)
+            self._finish(outcome)
+
+    def _finish(self, outcome: _Outcome) -> None:
+        self._journal.drop(outcome.content.task.path)
+        self._new_faces += len(outcome.faces)
+        self._new_failures += outcome.error is not None
+        self._later(partial(self._keep, outcome))
 
     def _end(self, plan: Plan) -> None:
         """What is known only when all has been looked at: who has gone, who is back, who has been gone for long."""
@@ -216,6 +246,7 @@ class _Run:
                 self._later(partial(self._adopt, content.without_data()))
             else:
                 self._waiting[content.hash] = []
+                self._journal.take(content.task.path)
                 yield content
 
     def _adopt(self, content: _Content) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
 from facesearch.store.catalog import Catalog
+from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, read_stamp
 from facesearch.types import ModelInfo
@@ -26,6 +27,7 @@ __all__ = ["CATALOG_FILE", "VECTORS_FILE", "Store", "StoreSize", "default_index_
 CATALOG_FILE = "catalog.sqlite"
 VECTORS_FILE = "faces.faiss"
 _LOCK_FILE = "writer.lock"
+_JOURNAL_FILE = "in-hand"
 
 _TAIL_SHARE = 10
 _TAIL_IN_A_RUN = 10_000
@@ -218,6 +220,10 @@ class Store:
         self._vectors = None
         if self._file is not None:
             self._keep_up(self._file, _TAIL_IN_A_RUN)
+
+    def journal(self) -> Journal:
+        """What is in hand, and what was when an earlier run died; for whoever writes to this index."""
+        return Journal(None if self.path is None else self.path / _JOURNAL_FILE)
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Remember what the last indexing run did, for `facesearch status`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,3 +151,40 @@ def test_a_hundred_killed_runs_go_on(
     inside = sum(places.get(place, 0) for place in PLACES)
     print(f"seed {SEED + 1}: {places}")  # noqa: T201
     assert inside >= 20
+
+
+CRASHES = """
+import os
+from facesearch.photos import decode
+pixels = decode.Photo.pixels
+def crashing(photo, side):
+    if b"this one crashes" in photo._data:
+        os.abort()
+    return pixels(photo, side)
+decode.Photo.pixels = crashing
+from facesearch.cli import main
+main()
+"""
+
+
+def test_a_photo_that_crashes_the_process_is_left_out(
+    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    library, index = tmp_path / "photos", tmp_path / "ix"
+    shutil.copytree(photos, library)
+    (library / "07.png").write_bytes((library / "07.png").read_bytes() + b"this one crashes")
+    command = [sys.executable, "-c", CRASHES, "index", str(library), "--index", str(index), "-q"]
+    codes = []
+    for _ in range(4):
+        result = subprocess.run(command, env=environment, check=False, capture_output=True)
+        codes.append(result.returncode)
+    assert codes == [-signal.SIGABRT, -signal.SIGABRT, 0, 0], "found out, left out, and left out from then on"
+    failed = facesearch("status", "--failed", "--index", index).stdout.splitlines()
+    assert len(failed) == 1
+    assert "07.png" in failed[0]
+    assert "died 2 times" in failed[0]
+    facts = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
+    assert (facts["photos"], facts["faces"]) == (PHOTOS, PHOTOS - 1)
+    assert not (index / "in-hand").exists()
+    mended = json.loads(facesearch("index", "--index", index, "--retry-failed", "-q", "-f", "json").stdout)
+    assert (mended["changed"], mended["faces"]) == (1, PHOTOS)
