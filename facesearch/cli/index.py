@@ -41,7 +41,8 @@ def register(app: typer.Typer) -> None:
 
 def index(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH", help="Folders and photos; none: every known folder.")
+        list[Path] | None,
+        typer.Argument(metavar="PATH", readable=False, help="Folders and photos; none: every known folder."),
     ] = None,
     index_path: IndexPath = None,
     model: Annotated[

@@ -36,7 +36,9 @@ __all__ = [
 IndexPath = Annotated[
     Path | None,
     typer.Option(
-        "--index", help="The index's folder. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]"
+        "--index",
+        readable=False,
+        help="The index's folder. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.")]

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def query(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of the person to look for.")],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person to look for.")],
     index_path: IndexPath = None,
     top_k: TopK = None,
     threshold: Threshold = None,

@@ -35,8 +35,8 @@ def register(app: typer.Typer) -> None:
 
 
 def scan(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo of the person to look for.")],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and photos to search.")],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person to look for.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Folders and photos to search.")],
     model: Annotated[
         str | None, typer.Option("--model", help="embedded, an installed InsightFace pack, or a folder of .onnx files.")
     ] = None,

@@ -21,6 +21,7 @@ from facesearch.indexing import refresh
 from facesearch.planning import Options, Report
 from facesearch.store.store import Store
 from facesearch.types import Box, Detection
+from facesearch.upkeep import move_root
 
 Colour = tuple[int, int, int]
 Array = np.ndarray[Any, Any]
@@ -141,6 +142,16 @@ class Library(RuleBasedStateMachine):
     @rule()
     def plug_in(self) -> None:
         self.away.rename(self.root)
+
+    @precondition(lambda self: not self.mounted)
+    @rule()
+    def plug_in_elsewhere(self) -> None:
+        elsewhere = self.folder / f"mounted {self.clock}"
+        self.clock += 1
+        self.away.rename(elsewhere)
+        with Store.open(self.folder / "index", write=True) as store:
+            move_root(store, self.root, elsewhere)
+        self.root = elsewhere
 
     @rule(after=st.integers(0, 3))
     def interrupted_run(self, after: int) -> None:

@@ -121,9 +121,11 @@ def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: 
     expected = exported(run, tmp_path / "undisturbed")
     assert len(expected) == PHOTOS
     rng, places = random.Random(seed), dict[str, int]()
-    for number in range(count):
-        index = tmp_path / f"killed {number}"
+    while sum(places.values()) < count:
+        index = tmp_path / f"killed {rng.random()}"
         where = kill(environment, photos, index, rng)
+        if where == "it was done":
+            continue
         places[where] = places.get(where, 0) + 1
         if (index / "catalog.sqlite").exists():
             run("check", "--index", index)
@@ -139,8 +141,7 @@ def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: 
 
 
 def test_a_killed_run_goes_on(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
-    places = kills(6, SEED, facesearch, environment, photos, tmp_path)
-    assert places.get("it was done", 0) < 6
+    kills(6, SEED, facesearch, environment, photos, tmp_path)
 
 
 @pytest.mark.slow

@@ -1,0 +1,97 @@
+"""Permissions that stand in the way, met by a process that they bind: root's power to ignore them is taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.fixture
+def bound(environment: dict[str, str], tmp_path: Path) -> Any:
+    """The command in a process that may do no more than the permissions of its files say."""
+    prefix = BOUND if os.geteuid() == 0 else []
+    if prefix and (shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], check=False).returncode):
+        pytest.skip("run as root without setpriv: permissions bind nobody")
+
+    def run(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "facesearch", *arguments]
+        options: dict[str, Any] = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True}
+        result = subprocess.run(command, check=False, timeout=120, **options)
+        assert "Traceback" not in result.stderr
+        assert result.returncode == exit_code, result.stderr
+        return result
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, library: Path) -> Path:
+    folder = tmp_path / "photos"
+    shutil.copytree(library / "photos/portraits", folder / "open")
+    shutil.copytree(library / "photos/party", folder / "shut")
+    shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600, 0o300])
+def test_a_folder_that_shuts_hides_nothing(bound: Any, photos: Path, mode: int) -> None:
+    bound("index", "photos", "--index", "ix", "-q")
+    before = bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
+    (photos / "shut").chmod(mode)
+    try:
+        report = bound("index", "--index", "ix", "-f", "json", exit_code=5)
+        assert "shut: Permission denied; its photos are kept as they are" in report.stderr
+        assert (json.loads(report.stdout)["missing"], json.loads(report.stdout)["unchanged"]) == (0, 11)
+        assert bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout == before
+    finally:
+        (photos / "shut").chmod(0o700)
+
+
+def test_a_file_that_may_not_be_read_is_tried_again(bound: Any, photos: Path) -> None:
+    shy = photos / "open/bea.jpg"
+    shy.chmod(0)
+    bound("index", "photos", "--index", "ix", "-q")
+    assert "Permission denied" in bound("status", "--failed", "--index", "ix").stdout
+    shy.chmod(0o600)
+    assert json.loads(bound("index", "--index", "ix", "-q", "-f", "json").stdout)["changed"] == 1
+    assert "bea.jpg" in bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
+
+
+def test_an_index_that_may_only_be_read(bound: Any, photos: Path, tmp_path: Path) -> None:
+    bound("index", "photos", "--index", "ix", "-q")
+    before = bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
+    for path in (tmp_path / "ix").glob("*-*"):
+        path.unlink()
+    for path in (tmp_path / "ix").iterdir():
+        path.chmod(0o400)
+    (tmp_path / "ix").chmod(0o500)
+    try:
+        assert bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout == before
+        assert "embedded" in bound("status", "--index", "ix").stdout
+        refused = bound("index", "--index", "ix", exit_code=3)
+        assert "cannot be opened for writing (Permission denied)" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    finally:
+        (tmp_path / "ix").chmod(0o700)
+
+
+def test_no_room_for_a_new_index(bound: Any, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    refused = bound("index", "photos", "--index", "locked/ix", exit_code=3)
+    assert "cannot be created (Permission denied)" in refused.stderr
+    somebody = tmp_path / "somebody"
+    somebody.mkdir()
+    (somebody / "catalog.sqlite").write_bytes(b"")
+    somebody.chmod(0)
+    other = bound("query", "me.jpg", "--index", "somebody", exit_code=3)
+    assert len(other.stderr.splitlines()) == 1
+    somebody.chmod(0o700)
