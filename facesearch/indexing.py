@@ -254,6 +254,9 @@ class _Run:
         catalog, task = self._store.catalog, content.task
         assert content.hash is not None
         same = catalog.photos_with_hash(content.hash)
+        if not same:  # the photo that had this content was changed in the meantime
+            self._look_again(task)
+            return
         here = catalog.photo_at(task.root.id, task.file.path)
         itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
         left = [photo for photo, path in same if self._has_left(photo, path)]
@@ -273,6 +276,13 @@ class _Run:
             catalog.copy_photo(same[0][0].id, task.root.id, task.file)
             self._dirty = True
             self._count(task)
+
+    def _look_again(self, task: Task) -> None:
+        content = _read(task)
+        if content.hash is not None:
+            self._keep(self._look(content))
+        elif content.error is not None:
+            self._fail(content, content.error)
 
     def _has_left(self, photo: KnownPhoto, path: bytes) -> bool:
         """Whether a known photo is no longer at its place: the file is gone, or has become another.

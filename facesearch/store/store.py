@@ -328,10 +328,13 @@ class Store:
 
     def _rebuilt(self) -> FaissIndex:
         """The vectors as the catalog has them, none taken from a file."""
+        import numpy as np
+
         stamp = Stamp(self.catalog.uuid, self.catalog.generation, self.catalog.last_vector_id())
         vectors = FaissIndex(self.model.dim, self._file, stamp)
-        for ids, added in self.catalog.vectors_after(0, self.model.dim):
-            vectors.add(ids, added)
+        parts = list(self.catalog.vectors_after(0, self.model.dim))
+        if parts:
+            vectors.add(np.concatenate([ids for ids, _ in parts]), np.concatenate([added for _, added in parts]))
         return vectors
 
     def _save_if_possible(self, vectors: FaissIndex) -> None:

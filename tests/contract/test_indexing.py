@@ -148,6 +148,25 @@ def test_of_two_that_left_the_one_in_sight_is_the_one_that_moved(
     assert face_ids(store)["c.jpg"] == before["b.jpg"], "not the one that has been out of sight"
 
 
+def test_a_copy_of_what_its_original_no_longer_is(store: Store, photos: Path, counting: CountingModel) -> None:
+    """A known photo gets the content that another known one had until it was edited in the same run."""
+    between = [photos / f"between {number}.png" for number in range(12)]
+    for number, path in enumerate(between):
+        Image.new("RGB", (40, 40), (number, 0, 0)).save(path)
+    refresh(store, counting, [photos])
+    shutil.copy2(photos / "astronaut.jpg", photos / "trip/hanks.png")
+    with Image.open(photos / "astronaut.jpg") as image:
+        ImageEnhance.Brightness(image).enhance(0.6).save(photos / "astronaut.jpg", quality=70)
+    for number, path in enumerate(between):
+        Image.new("RGB", (50, 50), (number, 9, 9)).save(path)
+    report = refresh(store, counting)
+    assert (report.changed + report.moved, report.failed, report.faces) == (14, 0, 3)
+    (astronaut,) = face_ids(store)["astronaut.jpg"]
+    (copy,) = face_ids(store)["hanks.png"]
+    assert astronaut != copy
+    assert summary(refresh(store, counting)) == {"unchanged": 17}
+
+
 def test_twins_in_one_run_are_embedded_once(store: Store, tmp_path: Path, counting: CountingModel) -> None:
     folder = tmp_path / "twins"
     folder.mkdir()
