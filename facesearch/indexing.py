@@ -273,7 +273,9 @@ class _Run:
             self._displaced.discard(moved.id)
             self._report.moved += 1
         else:
-            catalog.copy_photo(same[0][0].id, task.root.id, task.file)
+            # Of content that was forgotten for ever no copy is wanted either, whoever else has it.
+            twin = min((photo for photo, _ in same), key=lambda photo: photo.status != "unwanted")
+            catalog.copy_photo(twin.id, task.root.id, task.file)
             self._dirty = True
             self._count(task)
 

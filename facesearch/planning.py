@@ -190,13 +190,7 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
                     report.unchanged += not known.missing
                 elif not known.missing:
                     plan.gone.append(known.id)
-            elif known is not None and known.status == "unwanted":
-                report.unchanged += 1
-            elif (
-                known is None
-                or not looks_unchanged(file, known.file)
-                or (known.status == "failed" and (options.retry_failed or not known.was_read))
-            ):
+            elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
                 plan.tasks.append(Task(root, file, known))
             else:
                 report.unchanged += 1
@@ -205,6 +199,12 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.
     plan.tasks.sort(key=lambda task: task.known is not None)
     return plan
+
+
+def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
+    if not looks_unchanged(file, known.file):
+        return True
+    return known.status == "failed" and (options.retry_failed or not known.was_read)
 
 
 def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:

@@ -102,7 +102,9 @@ def index(
         from facesearch.faces.runtime import choose_runtime
 
         if prune:
-            confirm(_deletion(preview(store, paths or (), options=options)), yes=yes)
+            expected = preview(store, paths or (), options=options)
+            if expected.removed:
+                confirm(_deletion(expected), yes=yes)
         runtime = choose_runtime(device, threads)
         # Each photo is worked on by one thread, and as many photos at once as there are cores: no thread waits.
         opened = open_model(store.model.source or store.model.name, runtime.shared_by(runtime.threads))
@@ -115,7 +117,7 @@ def index(
 
     note = (lambda _message: None) if quiet else say
     if dry_run:
-        with _store_to_look_at(folder, model, paths or []) as store:
+        with _store_to_look_at(folder, model, paths or [], wait) as store:
             report = preview(store, paths or (), options=options)
             record = report_record(report, str(folder))
     else:
@@ -123,12 +125,7 @@ def index(
             report = work(store)
             record = report_record(report, str(folder))
             store.keep_report({**record, "finished": round(time.time())})
-    for root in report.offline:
-        say(f"{root}: not there, or empty; its photos are kept as they are")
-    for trouble in report.unreadable:
-        say(f"{trouble}; its photos are kept as they are")
-    if report.failed:
-        note(f"{report.failed} photos could not be read; facesearch status --failed lists them")
+    _tell_troubles(report, note)
     if layout == "json":
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
@@ -141,17 +138,26 @@ def index(
         raise typer.Exit(5)
 
 
+def _tell_troubles(report: Report, note: Callable[[str], None]) -> None:
+    for root in report.offline:
+        say(f"{root}: not there, or empty; its photos are kept as they are")
+    for trouble in report.unreadable:
+        say(f"{trouble}; its photos are kept as they are")
+    if report.failed:
+        note(f"photos that could not be read: {report.failed:,}; facesearch status --failed lists them")
+
+
 def _deletion(report: Report) -> str:
     return f"photos out of sight will be deleted from the index for good, with their faces: {report.removed:,}"
 
 
-def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
+def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path], wait: float) -> Store:
     """The index in `folder`, to be read; where there is none, an empty one in memory, so that all photos are new."""
     from facesearch.faces.model import choose_model, model_info
     from facesearch.store.store import Store
 
     if Store.exists(folder):
-        return Store.open(folder, write=True)
+        return Store.open(folder, write=True, wait=wait)
     if not paths:
         raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
     return Store.memory(model_info(choose_model(asked).name))

@@ -85,7 +85,7 @@ def scan(
         for trouble in report.unreadable:
             say(trouble)
         if report.failed and not quiet:
-            say(f"{report.failed} of {report.photos} photos could not be read")
+            say(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
         if report.stopped:
             raise typer.Exit(stop.exit_code)
         question.answer(store, probes, ", ".join(str(path) for path in paths))

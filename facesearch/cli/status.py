@@ -66,7 +66,7 @@ def status(
     facts["last_run"] = _told(facts.pop("last_run"))
     write([render_status(facts)])
     if counts.failed:
-        say(f"{counts.failed} photos could not be read; --failed lists them")
+        say(f"photos that could not be read: {counts.failed:,}; --failed lists them")
 
 
 def _told(last: dict[str, Any] | None) -> str:

@@ -98,8 +98,9 @@ class Photo:
             raise PhotoError("the file is empty")
         self._data = data
         self._decoded: Image | None = None
+        self._opened: Image | None = None
         with _Reasons():
-            image = self._open()
+            image = self._opened = self._open()
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
@@ -147,7 +148,9 @@ class Photo:
     def _decode(self, side: int) -> Image:
         from PIL import ImageOps
 
-        with self._open() as image:
+        # The first decode goes on from what was opened: reading a PNG's EXIF has decoded it already.
+        opened, self._opened = self._opened or self._open(), None
+        with opened as image:
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "YCbCr"):
                 # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow
                 # picks the smallest of them that has at least the size asked for.

@@ -104,7 +104,10 @@ class Catalog:
         It is made under another name and renamed: a catalog is there whole or not at all.
         """
         unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+        leftovers = [Path(f"{unfinished}{suffix}") for suffix in ("", "-wal", "-shm")]
         try:
+            for leftover in leftovers:
+                leftover.unlink(missing_ok=True)  # of a process that had this one's number
             os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             catalog = cls._connected(unfinished, "rw")
             try:
@@ -125,7 +128,7 @@ class Catalog:
                 f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
             ) from error
         finally:
-            for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
+            for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
 
     @classmethod
@@ -378,12 +381,15 @@ class Catalog:
         )
 
     def count_hidden(self, root: int, before: int) -> int:
-        """Photos of a root that have been out of sight since `before` (seconds since 1970) or longer."""
-        return int(self._value("SELECT count(*) FROM photos WHERE root = ? AND missing_since <= ?", root, before))
+        """Photos of a root that have been out of sight since `before` (seconds since 1970) or longer.
+
+        Unwanted ones do not count: they would be unknown, and welcome, when they return.
+        """
+        return int(self._value(f"SELECT count(*) FROM photos WHERE {_LONG_HIDDEN}", root, before))
 
     def delete_hidden(self, root: int, before: int) -> None:
         """Delete those photos for good, with their faces."""
-        self._run("DELETE FROM photos WHERE root = ? AND missing_since <= ?", root, before)
+        self._run(f"DELETE FROM photos WHERE {_LONG_HIDDEN}", root, before)
 
     def show_photos(self, photos: Iterable[int]) -> None:
         """Photos that are back."""
@@ -701,6 +707,7 @@ class Catalog:
             ) from error
 
 
+_LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
 _PHOTO_COLUMNS = "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL"
 
 

@@ -170,7 +170,7 @@ def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path)
     for name in odd:
         shutil.copy(bytes(library / "photos/portraits/bea.jpg"), os.path.join(os.fsencode(folder), name))
     (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
-    assert "could not be read" in facesearch("index", "odd", "--index", "ix").stderr
+    assert "could not be read: 1;" in facesearch("index", "odd", "--index", "ix").stderr
     query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")
     answer = facesearch("query", query, "--index", "ix", "-0")
     assert sorted(os.path.basename(os.fsencode(path)) for path in answer.stdout.split("\0")[:-1]) == sorted(odd)

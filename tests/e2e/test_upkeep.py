@@ -86,6 +86,7 @@ def test_what_is_hidden_is_deleted_in_time_or_when_asked(facesearch: Run, photos
     refused = facesearch("index", "--index", "ix", "--prune", exit_code=2, stdin=-3)
     assert re.search(r"deleted from the index for good.*--yes", refused.stderr)
     assert report(facesearch, "--prune", "--yes")["removed"] == 1
+    facesearch("index", "--index", "ix", "--prune", "-q", stdin=-3)  # nothing to delete: nothing to ask
     facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
     assert (facts["photos"], facts["faces"], facts["hidden"]) == (6, 6, 0)
 
@@ -192,6 +193,16 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     (photos / "bea.jpg").rename(photos / "renamed.jpg")
     report(facesearch)
     assert found(facesearch, exit_code=1) == set(), "not under another name, nor as a copy"
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    for name in ("renamed.jpg", "copy.jpg"):
+        (photos / name).rename(aside / name)
+    report(facesearch, "--prune", "--yes")
+    assert report(facesearch, "--keep-missing", "0")["removed"] == 0
+    for name in ("renamed.jpg", "copy.jpg"):
+        (aside / name).rename(photos / name)
+    assert report(facesearch)["missing"] == 0
+    assert found(facesearch, exit_code=1) == set(), "nor when it returns after it was out of sight"
 
     line = facesearch("query", photos / "astronaut.png", "--index", "ix", "-f", "jsonl").stdout.splitlines()[0]
     face = str(json.loads(line)["face_id"])
