@@ -70,11 +70,13 @@ def save_sheet(answer: Answer, threshold: float | None, path: Path, *, max_pixel
         )  # fmt: skip
     encoded = io.BytesIO()
     sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=90)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.write_bytes(encoded.getvalue())
+        unfinished.write_bytes(encoded.getvalue())
+        unfinished.replace(path)
     except OSError as error:
-        if path.is_file():
-            path.unlink()
+        if unfinished.exists():
+            unfinished.unlink()
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); check the folder") from error
 
 

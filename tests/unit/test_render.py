@@ -112,3 +112,8 @@ def test_sheet_names_what_is_wrong(tmp_path: Path, answer: Answer) -> None:
         save_sheet(answer, None, tmp_path / "hits.txt")
     with pytest.raises(StorageError, match="cannot be written"):
         save_sheet(answer, None, tmp_path / "no/such/folder.png")
+    (tmp_path / "album.png").mkdir()
+    (tmp_path / "album.png/kept.jpg").write_bytes(b"x")
+    with pytest.raises(StorageError, match="cannot be written"):
+        save_sheet(answer, None, tmp_path / "album.png")
+    assert [path.name for path in tmp_path.rglob("*")] == ["album.png", "kept.jpg"], "nothing lost, nothing left"
