@@ -1,10 +1,16 @@
 """Photos to faces, the same for every model: how closely a photo is looked at, turned pictures, crops, embeddings.
 
-A photo is looked at with its longer side at 1280 pixels. Three things ask for another look:
+A photo is first looked at with its longer side at 640 pixels, and at 320 for faces that fill the frame: there a face
+of a twentieth of the photo's size is found, which in most photos is all there are. Four things ask for another look:
 
-* small faces: where one is under 24 pixels, or none is found, the photo is looked at with 2560 pixels;
+* a small face, or a faint hint of one, or no face at all: where it is smaller than 48 pixels, others may be smaller
+  than can be seen, and the photo is looked at with 1280 pixels;
+* the same again: where a face is smaller than 24 pixels at 1280, with 2560;
 * no sure face: the photo may have been stored on its side, and is looked at turned by 90, 180 and 270 degrees;
 * no face at all, in a query: the face may fill the frame, and the photo is looked at with a wide border.
+
+The two closer looks are for small faces only and are made in tiles that overlap by more than such a face: so a large
+photo takes no more memory than a small one, and what a network works on stays in the processor's cache.
 
 Then each face is looked at again by itself, upright and at one size, to place its landmarks. An embedding is only as
 good as its alignment, and a detector's landmarks are coarse: they were placed in passing, on a grid of 8 to 32 pixels,
@@ -30,9 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["aligned_crops", "detect_faces", "find_faces"]
 
-_SIDE = 1280
-_CLOSE_SIDE = 2560
-_SMALL_FACE = 24
+_NEAR_SIDE, _FIRST_SIDE = 320, 640
+_SMALL_AT = {640: 48, 1280: 24}
+_CLOSER = {640: 1280, 1280: 2560}
+_TILE = 736
+_TILE_OVERLAP = 112
 _MAX_OVERLAP = 0.3
 
 _LOOK_SIDE = 160
@@ -42,35 +50,21 @@ _LOOK_AGAIN = 2.5
 _MIRRORED = [1, 0, 2, 4, 3]
 
 
-def detect_faces(
-    model: FaceModel, photos: Sequence[Photo], *, rotations: bool = True, thorough: bool = False
-) -> list[list[Detection]]:
-    """The faces in each photo, best score first, in pixels of the upright photo.
+def detect_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thorough: bool = False) -> list[Detection]:
+    """The faces in a photo, best score first, in pixels of the upright photo.
 
     `rotations` tries the other three turns where no face is sure. A `thorough` look, for a query, tries them where any
-    face is unsure, and a wide border where none is found. Raises `PhotoError` when a photo cannot be decoded.
+    face is unsure, and a wide border where none is found. Raises `PhotoError` when the photo cannot be decoded.
     """
-    pictures = [photo.pixels(_SIDE) for photo in photos]
-    found = [
-        _enlarged(photo, picture, detections)
-        for photo, picture, detections in zip(photos, pictures, model.detect(pictures), strict=True)
-    ]
-    for index, photo in enumerate(photos):
-        if _wants_closer_look(model, photo, found[index]):
-            closer = photo.pixels(_CLOSE_SIDE)
-            found[index] = _merged(found[index], _enlarged(photo, closer, model.detect([closer])[0]))
-        if rotations and not _any_sure(model, found[index]):
-            turns = [_enlarged(photo, pictures[index], turn) for turn in _detect_turned(model, pictures[index])]
-            found[index] = max([found[index], *turns], key=_best_score)
-        elif rotations and thorough and not _all_sure(model, found[index]):
-            turns = [_enlarged(photo, pictures[index], turn) for turn in _detect_turned(model, pictures[index])]
-            found[index] = _merged(found[index], [face for turn in turns for face in turn if _is_sure(model, face)])
-        if thorough and not found[index]:
-            framed = _detect_with_border(model, pictures[index])
-            found[index] = _merged(found[index], _enlarged(photo, pictures[index], framed))
-        if model.max_side is None:
-            found[index] = _with_better_landmarks(model, photo, found[index])
-    return found
+    found = _seen(model, photo)
+    if rotations and not _any_sure(model, found):
+        found = max([found, *_seen_turned(model, photo)], key=_best_score)
+    elif rotations and thorough and not _all_sure(model, found):
+        turned = [face for faces in _seen_turned(model, photo, only_sure=True) for face in faces]
+        found = _merged(found, turned)
+    if thorough and not found:
+        found = _seen_with_border(model, photo)
+    return found if model.max_side is not None else _with_better_landmarks(model, photo, found)
 
 
 def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
@@ -84,17 +78,20 @@ def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
     return crops
 
 
-def _view(photo: Photo, transform: Similarity, side: int) -> Pixels:
-    longer = max(photo.size)
-    image = photo.image(longer * min(1.0, abs(transform[0])))
-    return crop_face(image, max(image.size) / longer, transform, side)
+def _view(photo: Photo, transform: Similarity, side: int, *, rough: bool = False) -> Pixels:
+    image, scale = photo.level(max(photo.size) * min(1.0, abs(transform[0])))
+    return crop_face(image, scale, transform, side, rough=rough)
 
 
 def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thorough: bool = False) -> list[Face]:
     """`detect_faces`, `aligned_crops` and the model's `embed` for one photo."""
-    (detections,) = detect_faces(model, [photo], rotations=rotations, thorough=thorough)
+    detections = detect_faces(model, photo, rotations=rotations, thorough=thorough)
     embeddings = model.embed(aligned_crops(photo, detections))
     return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
+
+
+def _faces(model: FaceModel, candidates: Sequence[Detection]) -> list[Detection]:
+    return [candidate for candidate in candidates if candidate.score >= model.face_score]
 
 
 def _best_score(detections: Sequence[Detection]) -> float:
@@ -113,30 +110,89 @@ def _all_sure(model: FaceModel, detections: Sequence[Detection]) -> bool:
     return all(_is_sure(model, detection) for detection in detections)
 
 
-def _wants_closer_look(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> bool:
-    longer = max(photo.size)
-    if longer <= _SIDE or (model.max_side is not None and model.max_side <= _SIDE):
-        return False
-    return not detections or any(detection.box.shorter * _SIDE / longer < _SMALL_FACE for detection in detections)
+def _seen(model: FaceModel, photo: Photo, turns: int = 0) -> list[Detection]:
+    """The faces in a photo turned counter-clockwise by so many right angles, in pixels of the turned photo.
+
+    Only the unturned photo is looked at closer when nothing at all was seen.
+    """
+    longer, side = max(photo.size), _FIRST_SIDE
+    candidates = _first_look(model, photo, turns)
+    found = candidates
+    while side in _CLOSER and longer > side:
+        small = _SMALL_AT[side] * longer / side
+        hidden = side == _FIRST_SIDE and not turns and not _faces(model, found)
+        if not hidden and not any(candidate.box.shorter < small for candidate in candidates):
+            break
+        side = _CLOSER[side]
+        candidates = _closer_look(model, _turned(photo.pixels(side), turns), longer / min(side, longer))
+        found = _merged(found, candidates)
+    return _faces(model, found)
 
 
-def _detect_turned(model: FaceModel, picture: Pixels) -> list[list[Detection]]:
-    """What is found at each of the other three turns, in the unturned picture; nothing at turns without a sure face.
+def _seen_turned(model: FaceModel, photo: Photo, *, only_sure: bool = False) -> list[list[Detection]]:
+    """What is found at each of the other three turns, in the unturned photo; nothing at turns without a sure face.
 
     At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful.
     """
-    height, width = picture.shape[:2]
-    turned = [model.detect([np.ascontiguousarray(np.rot90(picture, turns))])[0] for turns in (1, 2, 3)]
-    return [
-        [turned_back(detection, turns, width, height) for detection in detections]
-        for turns, detections in enumerate(turned, start=1)
-        if _any_sure(model, detections)
+    seen = []
+    for turns in (1, 2, 3):
+        faces = _seen(model, photo, turns)
+        if _any_sure(model, faces):
+            kept = [face for face in faces if not only_sure or _is_sure(model, face)]
+            seen.append([turned_back(face, turns, *photo.size) for face in kept])
+    return seen
+
+
+def _first_look(model: FaceModel, photo: Photo, turns: int) -> list[Detection]:
+    longer = max(photo.size)
+    sides = [
+        side for side in (_FIRST_SIDE, _NEAR_SIDE) if side == _FIRST_SIDE or (side < longer and not model.max_side)
     ]
+    looks = model.detect([_turned(photo.pixels(side), turns) for side in sides])
+    whole, *near = (
+        [scaled(detection, longer / min(side, longer)) for detection in look]
+        for side, look in zip(sides, looks, strict=True)
+    )
+    # A faint hint in the smaller picture is of a large face: it asks for no closer look.
+    return _merged(whole, [face for look in near for face in _faces(model, look)])
 
 
-def _detect_with_border(model: FaceModel, picture: Pixels) -> list[Detection]:
-    framed, left, top = with_border(picture)
-    return [shifted(detection, -left, -top) for detection in model.detect([framed])[0]]
+def _closer_look(model: FaceModel, picture: Pixels, factor: float) -> list[Detection]:
+    """Small faces in a large picture, tile by tile, in pixels of a photo `factor` times its size.
+
+    A face up to as large as the overlap lies in one of the tiles as a whole; what the border of a tile cuts is left
+    out.
+    """
+    height, width = picture.shape[:2]
+    found: list[Detection] = []
+    for top, bottom in _tiles(height):
+        for left, right in _tiles(width):
+            (seen,) = model.detect([np.ascontiguousarray(picture[top:bottom, left:right])])
+            for face in (shifted(face, left, top) for face in seen):
+                box = face.box
+                cut = (left > 0 and box.left < left) or (right < width and box.left + box.width > right)
+                cut = cut or (top > 0 and box.top < top) or (bottom < height and box.top + box.height > bottom)
+                if not cut:
+                    found.append(scaled(face, factor))
+    return _merged(found, [])
+
+
+def _tiles(length: int) -> list[tuple[int, int]]:
+    """As few overlapping stretches of about one length as cover `length` pixels."""
+    count = max(1, -(-(length - _TILE_OVERLAP) // (_TILE - _TILE_OVERLAP)))
+    size = -(-(length + (count - 1) * _TILE_OVERLAP) // count)
+    starts = [min(number * (size - _TILE_OVERLAP), length - size) for number in range(count)]
+    return [(start, start + size) for start in starts]
+
+
+def _seen_with_border(model: FaceModel, photo: Photo) -> list[Detection]:
+    framed, left, top = with_border(photo.pixels(_FIRST_SIDE))
+    factor = max(photo.size) / min(_FIRST_SIDE, max(photo.size))
+    return [scaled(shifted(face, -left, -top), factor) for face in _faces(model, model.detect([framed])[0])]
+
+
+def _turned(picture: Pixels, turns: int) -> Pixels:
+    return np.ascontiguousarray(np.rot90(picture, turns))
 
 
 def _with_better_landmarks(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> list[Detection]:
@@ -164,9 +220,9 @@ def _with_better_landmarks(model: FaceModel, photo: Photo, detections: Sequence[
 def _placed_landmarks(model: FaceModel, photo: Photo, transforms: Sequence[Similarity]) -> list[FloatArray | None]:
     """The mean landmarks for each view of a face, in pixels of the photo; None where no look found the face."""
     views = [centred(transform, zoom, _LOOK_SIDE) for transform in transforms for zoom in _LOOK_ZOOMS]
-    looks = [_view(photo, view, _LOOK_SIDE) for view in views]
+    looks = [_view(photo, view, _LOOK_SIDE, rough=True) for view in views]
     looks += [np.ascontiguousarray(look[:, ::-1]) for look in looks]
-    seen = [_central_landmarks(detections) for detections in model.detect(looks)]
+    seen = [_central_landmarks(_faces(model, candidates)) for candidates in model.detect(looks)]
     for row in range(len(views), len(looks)):
         mirrored = seen[row]
         if mirrored is not None:
@@ -194,11 +250,6 @@ def _central_landmarks(detections: Sequence[Detection]) -> FloatArray | None:
         if abs(box.left + box.width / 2 - middle) < reach and abs(box.top + box.height / 2 - middle) < reach:
             return detection.landmarks
     return None
-
-
-def _enlarged(photo: Photo, picture: Pixels, detections: Sequence[Detection]) -> list[Detection]:
-    factor = max(photo.size) / max(picture.shape[:2])
-    return [scaled(detection, factor) for detection in detections] if factor != 1 else list(detections)
 
 
 def _merged(first: Sequence[Detection], second: Sequence[Detection]) -> list[Detection]:

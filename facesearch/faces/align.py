@@ -48,12 +48,15 @@ def centred(transform: Similarity, zoom: float, side: int) -> Similarity:
     return transform[0] * zoom, transform[1] * zoom + complex(margin, margin)
 
 
-def crop_face(image: Image, image_scale: float, transform: Similarity, side: int = CROP_SIDE) -> Pixels:
+def crop_face(
+    image: Image, image_scale: float, transform: Similarity, side: int = CROP_SIDE, *, rough: bool = False
+) -> Pixels:
     """The face as `transform` places it, uint8[side, side, 3] RGB; what lies outside the photo is black.
 
     `image` is the upright photo, or a smaller decode of it with `image_scale` pixels a photo pixel; `transform` maps
     photo pixels to crop pixels. A face larger than the crop is shrunk with a filter as wide as the shrinking asks for
-    (sampling a 600-pixel face at 112 points would alias), then turned into place at a scale of one.
+    (sampling a 600-pixel face at 112 points would alias), then turned into place at a scale of one. A `rough` crop,
+    good enough to find landmarks in, is sampled at once where it shrinks by less than two.
     """
     from PIL.Image import Resampling, Transform
 
@@ -63,7 +66,7 @@ def crop_face(image: Image, image_scale: float, transform: Similarity, side: int
     half = 0.5 + 0.5j
     to_image = image_scale / a  # continuous crop -> continuous image: z -> to_image * z + offset
     offset = ((-half - b) / a + half) * image_scale
-    if shrink < 1:
+    if shrink < (0.5 if rough else 1):
         corners = [to_image * corner + offset for corner in (0, side, side * 1j, side + side * 1j)]
         margin = 3 / shrink
         left = max(0.0, min(corner.real for corner in corners) - margin)
@@ -86,5 +89,6 @@ def crop_face(image: Image, image_scale: float, transform: Similarity, side: int
         to_image.real * scale_y,
         (offset.imag - top) * scale_y,
     )
-    crop = image.transform((side, side), Transform.AFFINE, matrix, Resampling.BICUBIC, fillcolor=(0, 0, 0))
+    between = Resampling.BILINEAR if rough else Resampling.BICUBIC
+    crop = image.transform((side, side), Transform.AFFINE, matrix, between, fillcolor=(0, 0, 0))
     return np.asarray(crop)

@@ -86,6 +86,7 @@ class InsightModel:
     """One pack on one runtime. Raises `ModelError` when a graph is missing or broken."""
 
     max_side: int | None = 640
+    face_score = _MIN_SCORE
     sure_score = 0.8
     """Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75."""
 

@@ -45,7 +45,15 @@ class FaceModel(Protocol):
 
     @property
     def max_side(self) -> int | None:
-        """The longer side in pixels to which the detector brings every picture; None: it takes pictures as they are."""
+        """The longer side in pixels to which the detector brings every picture; None: it takes pictures as they are.
+
+        A detector with one looks for faces that fill the frame by itself.
+        """
+        ...
+
+    @property
+    def face_score(self) -> float:
+        """The detector score from which a detection counts as a face; fainter ones tell where to look closer."""
         ...
 
     @property
@@ -56,7 +64,8 @@ class FaceModel(Protocol):
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """The upright faces in each picture, best score first, in pixels of that picture.
 
-        `images` are uint8[height, width, 3] RGB of any sizes. Faces from 20 pixels up to the whole frame are found.
+        `images` are uint8[height, width, 3] RGB of any sizes. Faces from 20 to some 300 pixels are found; larger ones
+        in a smaller picture of the same. What scores less than `face_score` may be no face.
         """
         ...
 

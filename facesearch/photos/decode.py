@@ -2,7 +2,8 @@
 
 A `Photo` is opened from the bytes of a file and decodes itself when pixels are asked for: a JPEG of twelve megapixels
 is decoded at a half, a quarter or an eighth of its size when that is enough, and again, larger, when a small face
-needs it. Turning the picture the way its EXIF orientation says happens here and nowhere else.
+needs it. What is decoded is the base of a pyramid of halvings, so that whoever wants few pixels reads few. Turning the
+picture the way its EXIF orientation says happens here and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import math
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.types import PhotoFacts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from facesearch.types import Pixels
 
-__all__ = ["DEFAULT_MAX_PIXELS", "SUFFIXES", "Photo"]
+__all__ = ["DEFAULT_MAX_PIXELS", "SUFFIXES", "Level", "Photo"]
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .avif .avifs .heic .heif .hif .tif .tiff .bmp .dib .gif .mpo".split()
@@ -30,6 +31,10 @@ SUFFIXES = frozenset(
 
 DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
+
+_LEAST_DECODE = 1280
+"""Decoding less saves little, and crops of faces may ask for more later: two decodes cost more than one."""
+
 
 _PLUGINS = {
     "JPEG": "JpegImagePlugin",
@@ -86,6 +91,13 @@ def _format_of(data: bytes) -> str:
     raise PhotoError("not a photo in a format that can be read")
 
 
+class Level(NamedTuple):
+    """A photo at one size: `scale` pixels for each pixel of the whole photo."""
+
+    image: Image
+    scale: float
+
+
 class Photo:
     """One photo, from the bytes of its file; decodes on demand and remembers its largest decode.
 
@@ -97,7 +109,7 @@ class Photo:
         if not data:
             raise PhotoError("the file is empty")
         self._data = data
-        self._decoded: Image | None = None
+        self._levels: list[Level] = []
         self._opened: Image | None = None
         with _Reasons():
             image = self._opened = self._open()
@@ -118,25 +130,41 @@ class Photo:
         """Width and height of the whole upright photo in pixels."""
         return self.facts.width, self.facts.height
 
-    def image(self, side: float) -> Image:
-        """The upright RGB picture, decoded so that its longer side has at least `side` pixels or all there are."""
-        wanted = min(math.ceil(side), max(self.size))
-        if self._decoded is None or max(self._decoded.size) < wanted:
+    def level(self, side: float) -> Level:
+        """The upright RGB picture from the pyramid: the smallest whose longer side has at least `side` pixels.
+
+        It has fewer than twice as many where the photo could be halved so often, and all there are where it has fewer.
+        """
+        longer = max(self.size)
+        wanted = min(math.ceil(side), longer)
+        if not self._levels or round(self._levels[0].scale * longer) < wanted:
             with _Reasons():
-                self._decoded = self._decode(wanted)
-        return self._decoded
+                image = self._decode(min(max(wanted, _LEAST_DECODE), longer))
+            self._levels = [Level(image, 1 / max(1, round(longer / max(image.size))))]
+        while min(self._levels[-1].image.size) > 1 and round(self._levels[-1].scale * longer / 2) >= wanted:
+            image, scale = self._levels[-1]
+            self._levels.append(Level(image.reduce(2), scale / 2))
+        return next(level for level in reversed(self._levels) if round(level.scale * longer) >= wanted)
 
     def pixels(self, side: int) -> Pixels:
         """uint8[height, width, 3], RGB, upright, the longer side at most `side`; never enlarged."""
         import numpy as np
 
-        image = self.image(side)
-        longer = max(self.size)
-        if longer > side:
-            size = (max(1, round(self.facts.width * side / longer)), max(1, round(self.facts.height * side / longer)))
-            if image.size != size:
-                image = image.resize(size, _pillow().Resampling.BILINEAR)
-        return np.asarray(image)
+        level = self.level(side)
+        if max(self.size) > side and max(level.image.size) != side:
+            level = self._shrunk(level, side / max(self.size))
+        return np.asarray(level.image)
+
+    def _shrunk(self, level: Level, scale: float) -> Level:
+        """A level of its own, so that what is smaller still can be made from it."""
+        image, of = level
+        width, height = self.size
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        # The last row and column of a halved picture may stand for half a pixel: the box leaves that away.
+        box = (0, 0, min(image.width, width * of), min(image.height, height * of))
+        shrunk = Level(image.resize(size, _pillow().Resampling.BILINEAR, box=box), scale)
+        self._levels.insert(self._levels.index(level) + 1, shrunk)
+        return shrunk
 
     def _open(self) -> Image:
         format_name = _format_of(self._data)

@@ -116,8 +116,7 @@ def _face(photo: Photo, box: Box) -> Image:
     side = min(max(box.width, box.height) * 1.5, *photo.size)
     left = min(max(box.left + box.width / 2 - side / 2, 0), photo.size[0] - side)
     top = min(max(box.top + box.height / 2 - side / 2, 0), photo.size[1] - side)
-    image = photo.image(max(photo.size) * min(1.0, _FACE / side))
-    scale = max(image.size) / max(photo.size)
+    image, scale = photo.level(max(photo.size) * min(1.0, _FACE / side))
     right, bottom = min((left + side) * scale, image.width), min((top + side) * scale, image.height)
     return image.resize((_FACE, _FACE), box=(left * scale, top * scale, right, bottom))
 
@@ -128,7 +127,7 @@ def _whole(photo: Photo, box: Box, colour: tuple[int, int, int]) -> Image:
 
     scale = min(_PHOTO[0] / photo.size[0], _PHOTO[1] / photo.size[1])
     size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
-    small = photo.image(max(size)).resize(size)
+    small = photo.level(max(size)).image.resize(size)
     corners = [edge * scale for edge in (box.left, box.top, box.left + box.width, box.top + box.height)]
     ImageDraw.Draw(small).rectangle(corners, outline=colour, width=2)
     frame = Image.new("RGB", _PHOTO, _PANEL)

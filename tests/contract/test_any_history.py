@@ -34,7 +34,7 @@ class ColourModel:
     info = toy_model_info("colours", 4)
     runtime = Runtime("none", "cpu", 1)
     max_side = 640
-    sure_score = 0.5
+    face_score = sure_score = 0.5
 
     def __init__(self) -> None:
         self.embedded = 0

@@ -166,7 +166,7 @@ def test_pictures_without_a_face(any_model: FaceModel) -> None:
 def test_runtimes_agree_on_real_crops(model: FaceModel) -> None:
     other = open_model("embedded", openvino_runtime())
     picture = photo(shipped_photo("t1"))
-    crops = aligned_crops(picture, detect_faces(model, [picture])[0])
+    crops = aligned_crops(picture, detect_faces(model, picture))
     agreement = (model.embed(crops) * other.embed(crops)).sum(axis=1)
     assert agreement.min() >= 0.999
 
@@ -176,11 +176,11 @@ def test_small_faces_are_cropped_from_the_full_photo(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     shipped_photo("t1").resize((3840, 2658), Image.Resampling.BICUBIC).save(path, quality=95)
     reduced = Photo(path.read_bytes())
-    assert max(reduced.image(1280).size) == 1920
-    (found,) = detect_faces(open_model("embedded", choose_runtime("cpu")), [reduced])
+    assert max(reduced.level(1280).image.size) == 1920
+    found = detect_faces(open_model("embedded", choose_runtime("cpu")), reduced)
     crops = aligned_crops(Photo(path.read_bytes()), found)
     whole = Photo(path.read_bytes())
-    whole.image(3840)
+    whole.level(3840)
     again = aligned_crops(whole, found)
     assert np.abs(crops.astype(int) - again.astype(int)).mean() < 3
 

@@ -26,7 +26,8 @@ class CountingModel:
     def __init__(self, model: FaceModel) -> None:
         self._model = model
         self.info, self.runtime = model.info, model.runtime
-        self.max_side, self.sure_score, self.detect = model.max_side, model.sure_score, model.detect
+        self.max_side, self.detect = model.max_side, model.detect
+        self.face_score, self.sure_score = model.face_score, model.sure_score
         self.embedded = 0
 
     def embed(self, crops: np.ndarray) -> np.ndarray:

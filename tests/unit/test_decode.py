@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from sample_library import save_with_orientation
 
@@ -121,10 +123,41 @@ def test_large_jpegs_are_decoded_small_and_again_when_more_is_needed(orientation
     photo = Photo(path.read_bytes())
     assert photo.size == (4000, 3000)
     assert photo.pixels(1280).shape == (960, 1280, 3)
-    assert photo.image(1280).size == (2000, 1500)
-    assert photo.image(500).size == (2000, 1500), "what is decoded already serves"
-    assert photo.image(2001).size == (4000, 3000)
-    assert photo.image(99999).size == (4000, 3000)
+    assert photo.level(1280).image.size == (1280, 960), "what was shrunk is kept"
+    assert photo.level(1281).image.size == (2000, 1500)
+    assert photo.level(700).image.size == (1280, 960)
+    assert photo.level(500).image.size == (640, 480), "halved from what is there"
+    assert photo.pixels(640).shape == (480, 640, 3)
+    assert photo.level(2001).image.size == (4000, 3000)
+    assert photo.level(99999).image.size == (4000, 3000)
+
+
+@given(width=st.integers(1, 300), height=st.integers(1, 300), sides=st.lists(st.integers(1, 400), max_size=6))
+def test_a_level_has_enough_pixels_and_not_twice_as_many(width: int, height: int, sides: list[int]) -> None:
+    photo = Photo(encoded(scene(width, height), "PNG"))
+    for side in sides:
+        image, scale = photo.level(side)
+        assert 0 < scale <= 1
+        for length, whole in zip(image.size, photo.size, strict=True):
+            assert whole * scale - 0.5 <= length < whole * scale + 1.5
+        assert max(image.size) >= min(side, max(photo.size))
+        assert max(width, height) * scale < 2 * side + 2 or min(image.size) == 1
+        assert max(photo.pixels(side).shape) <= max(side, 3)
+
+
+@pytest.mark.parametrize("where", [(8, 8), (1010, 8), (8, 741), (1010, 741), (517, 389)])
+def test_a_point_stays_at_its_place_on_every_level(where: tuple[int, int]) -> None:
+    """Sides that cannot be halved evenly, and a spot whose middle is looked for."""
+    image = Image.new("RGB", (1019, 751))
+    image.paste((255, 255, 255), (where[0] - 4, where[1] - 4, where[0] + 4, where[1] + 4))
+    photo = Photo(encoded(image, "PNG"))
+    photo.pixels(640)
+    for side in (1019, 640, 400, 200, 100):
+        level = photo.level(side)
+        bright = np.asarray(level.image.convert("L")).astype(float)
+        rows, columns = np.indices(bright.shape)
+        middle = ((columns + 0.5) * bright).sum() / bright.sum(), ((rows + 0.5) * bright).sum() / bright.sum()
+        assert np.allclose(np.array(middle) / level.scale, where, atol=0.5 + 0.2 / level.scale)
 
 
 def test_small_photos_are_never_enlarged() -> None:
