@@ -19,7 +19,7 @@ at whatever size and tilt the face had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from facesearch.photos.decode import Photo
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["aligned_crops", "detect_faces", "find_faces"]
+__all__ = ["aligned_crops", "detect_faces", "find_faces", "unmarked"]
 
 _NEAR_SIDE, _FIRST_SIDE = 320, 640
 _SMALL_AT = {640: 48, 1280: 24}
@@ -83,10 +83,25 @@ def _view(photo: Photo, transform: Similarity, side: int, *, rough: bool = False
     return crop_face(image, scale, transform, side, rough=rough)
 
 
-def find_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thorough: bool = False) -> list[Face]:
-    """`detect_faces`, `aligned_crops` and the model's `embed` for one photo."""
+def unmarked(step: str) -> None:
+    """Who is told what was done and does not care."""
+
+
+def find_faces(
+    model: FaceModel,
+    photo: Photo,
+    *,
+    rotations: bool = True,
+    thorough: bool = False,
+    mark: Callable[[str], None] = unmarked,
+) -> list[Face]:
+    """`detect_faces`, `aligned_crops` and the model's `embed` for one photo; `mark` is told after each step."""
+    photo.level(_FIRST_SIDE)
+    mark("decode")
     detections = detect_faces(model, photo, rotations=rotations, thorough=thorough)
+    mark("detect")
     embeddings = model.embed(aligned_crops(photo, detections))
+    mark("embed")
     return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
 from facesearch.finding import find_faces
-from facesearch.photos.decode import Photo
+from facesearch.photos.decode import Photo, memory_needed
 from facesearch.photos.scan import is_offline
 from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
 from facesearch.store.catalog import KnownPhoto, Status
@@ -106,12 +106,16 @@ def refresh(
 
 
 class _Content(NamedTuple):
-    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone)."""
+    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone).
+
+    `memory` is how many bytes looking at it may take.
+    """
 
     task: Task
     data: bytes
     hash: bytes | None
     error: str | None = None
+    memory: int = 0
 
     def without_data(self) -> _Content:
         """The same, with the bytes let go."""
@@ -175,10 +179,11 @@ class _Run:
 
     def _look_together(self, tasks: Iterable[Task]) -> None:
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
-            depth = self._options.workers * 2
-            contents = _ahead(pool, _read, self._until_stopped(tasks), depth)
+            reading, looking = self._options.memory // 4, self._options.memory * 3 // 4
+            ahead = _Ahead(pool, depth=self._options.workers * 2)
+            contents = ahead(_read, self._until_stopped(tasks), cost=lambda task: task.file.size, limit=reading)
             try:
-                for outcome in _ahead(pool, self._look, self._unknown(contents), depth):
+                for outcome in ahead(self._look, self._unknown(contents), cost=_memory_of, limit=looking):
                     self._finish(outcome)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -379,15 +384,33 @@ def _read(task: Task) -> _Content:
         return _Content(task, b"", None, "not enough memory to read it")
     except OSError as error:
         return _Content(task, b"", None, f"cannot be read: {error.strerror}")
-    return _Content(task, data, hashlib.sha256(data).digest())
+    return _Content(task, data, hashlib.sha256(data).digest(), memory=memory_needed(data))
 
 
-def _ahead(pool: ThreadPoolExecutor, work: Callable[[_In], _Out], items: Iterable[_In], depth: int) -> Iterator[_Out]:
-    """Results in order, with up to `depth` items being worked on ahead of the one that is asked for."""
-    under_way: deque[Future[_Out]] = deque()
-    for item in items:
-        under_way.append(pool.submit(work, item))
-        if len(under_way) >= depth:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+def _memory_of(content: _Content) -> int:
+    return len(content.data) + content.memory
+
+
+class _Ahead:
+    """Work that is done on a pool's threads ahead of whoever asks for it, within bounds."""
+
+    def __init__(self, pool: ThreadPoolExecutor, *, depth: int) -> None:
+        self._pool = pool
+        self._depth = depth
+
+    def __call__(
+        self, work: Callable[[_In], _Out], items: Iterable[_In], *, cost: Callable[[_In], int], limit: int
+    ) -> Iterator[_Out]:
+        """Results in order; under way are up to `depth` items that together cost up to `limit`, and always one."""
+        under_way: deque[tuple[Future[_Out], int]] = deque()
+        spent = 0
+        for item in items:
+            price = cost(item)
+            while under_way and (len(under_way) >= self._depth or spent + price > limit):
+                done, paid = under_way.popleft()
+                yield done.result()
+                spent -= paid
+            under_way.append((self._pool.submit(work, item), price))
+            spent += price
+        while under_way:
+            yield under_way.popleft()[0].result()

@@ -42,6 +42,8 @@ _ZONES = 14
 class Options:
     """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
 
+    Photos being read and looked at take up to `memory` bytes, whatever their number; a single one may take more.
+
     A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
     """
 
@@ -49,6 +51,7 @@ class Options:
     retry_failed: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     workers: int = 1
+    memory: int = 640 * 2**20
     keep_missing: float = 30 * 86400.0
 
 

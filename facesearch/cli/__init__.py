@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from facesearch.cli import care, index, query, roots, scan, status
+from facesearch.cli import care, index, query, reindex, roots, scan, status
 from facesearch.cli.console import say, write
 from facesearch.errors import FacesearchError
 
@@ -24,6 +24,7 @@ query.register(app)
 scan.register(app)
 status.register(app)
 roots.register(app)
+reindex.register(app)
 care.register(app)
 
 _INTERRUPTED = 130

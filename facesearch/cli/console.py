@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from facesearch.errors import StorageError, UsageError
 
-__all__ = ["RunProgress", "StopSignal", "confirm", "is_terminal", "say", "use_log_format", "write"]
+__all__ = ["RunProgress", "StopSignal", "Stopwatch", "confirm", "is_terminal", "say", "use_log_format", "write"]
 
 _LINE_SECONDS = 30.0
 
@@ -80,6 +81,35 @@ def confirm(what: str, *, yes: bool) -> None:
     say(f"{what}. Go on? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was done")
+
+
+class Stopwatch:
+    """Where the time of a command goes, step by step, from the start of its process."""
+
+    def __init__(self) -> None:
+        self._laps = [("start Python, read the command line", _process_age())]
+        self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """This step ends now."""
+        now = time.perf_counter()
+        self._laps.append((step, now - self._last))
+        self._last = now
+
+    def tell(self) -> None:
+        """All steps in milliseconds, to stderr."""
+        laps = [*self._laps, ("all until now", sum(seconds for _, seconds in self._laps))]
+        for step, seconds in laps:
+            say(f"{seconds * 1000:7.1f} ms  {step}")
+
+
+def _process_age() -> float:
+    """Seconds since this process was started, where the system tells, to a hundredth; else the processor time used."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.process_time()
 
 
 class StopSignal:

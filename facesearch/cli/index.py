@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,13 +17,16 @@ from facesearch.cli.options import (
     IndexPath,
     LogFormat,
     MaxMegapixels,
+    MaxMemory,
     NoRotations,
     Quiet,
     Threads,
     Verbose,
     Wait,
     Yes,
+    memory_for_photos,
     parse_duration,
+    parse_size,
 )
 from facesearch.errors import UsageError
 
@@ -53,6 +56,13 @@ def index(
     ] = None,
     device: Device = "auto",
     threads: Threads = 0,
+    max_memory: MaxMemory = None,
+    index_type: Annotated[
+        str | None,
+        typer.Option(
+            "--index-type", help="auto, flat (exact) or ivf (approximate, for millions of faces); the index keeps it."
+        ),
+    ] = None,
     no_rotations: NoRotations = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")
@@ -81,12 +91,10 @@ def index(
     from facesearch.indexing import preview, refresh
     from facesearch.planning import Options
     from facesearch.render.records import report_record
-    from facesearch.render.text import render_report, summary_line
     from facesearch.store.store import default_index_path
 
     use_log_format(log_format)
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: a report is written as table or json")
+    _check(layout, max_memory, index_type)
     seconds = None if max_time is None else parse_duration(max_time)
     folder = index_path or default_index_path()
     options = Options(
@@ -112,8 +120,11 @@ def index(
         if verbose:
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
         with stop.noted(), RunProgress(quiet=quiet) as progress:
-            chosen = replace(options, workers=runtime.threads)
-            return refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
+            chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
+            report = refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
+        if index_type is not None and not report.stopped:
+            store.use_index_type(index_type)
+        return report
 
     note = (lambda _message: None) if quiet else say
     if dry_run:
@@ -126,16 +137,34 @@ def index(
             record = report_record(report, str(folder))
             store.keep_report({**record, "finished": round(time.time())})
     _tell_troubles(report, note)
+    _write_report(record, layout, note, quiet=quiet)
+    if stop.number is not None:
+        raise typer.Exit(stop.exit_code)
+    if not report.complete:
+        raise typer.Exit(5)
+
+
+def _check(layout: str, max_memory: str | None, index_type: str | None) -> None:
+    """What is wrong with the options, before anything is done. Raises `UsageError`."""
+    from facesearch.store.store import check_index_type
+
+    if layout not in ("table", "json"):
+        raise UsageError(f"--format {layout}: a report is written as table or json")
+    if max_memory is not None:
+        parse_size(max_memory)
+    if index_type is not None:
+        check_index_type(index_type)
+
+
+def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], None], *, quiet: bool) -> None:
+    from facesearch.render.text import render_report, summary_line
+
     if layout == "json":
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
         write([render_report(record)])
     if not is_terminal():
         note(summary_line(record))
-    if stop.number is not None:
-        raise typer.Exit(stop.exit_code)
-    if not report.complete:
-        raise typer.Exit(5)
 
 
 def _tell_troubles(report: Report, note: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "IndexPath",
     "LogFormat",
     "MaxMegapixels",
+    "MaxMemory",
     "MinFace",
     "NoRotations",
     "NoThreshold",
@@ -29,9 +30,15 @@ __all__ = [
     "Verbose",
     "Wait",
     "Yes",
+    "memory_for_photos",
     "parse_duration",
     "parse_face",
+    "parse_size",
 ]
+
+_BEFORE_PHOTOS = 400 * 2**20
+_LEAST_FOR_PHOTOS = 64 * 2**20
+_PER_WORKER = 128 * 2**20
 
 IndexPath = Annotated[
     Path | None,
@@ -43,6 +50,14 @@ IndexPath = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="Memory to stay within, as 800M or 2G. [default: 1G, half of what a small machine has]",
+    ),
+]
 NoRotations = Annotated[
     bool, typer.Option("--no-rotations", help="Do not look at photos turned on their side when no face is sure.")
 ]
@@ -89,6 +104,25 @@ def parse_duration(text: str) -> float:
         raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
+    return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
+
+
+def memory_for_photos(asked: str | None, workers: int) -> int:
+    """Bytes for photos in hand, of all that the process is to stay within: the models and libraries take the rest."""
+    from facesearch.machine import available_memory
+
+    if asked is not None:
+        whole = parse_size(asked)
+    else:
+        whole = min(max(2**30, workers * _PER_WORKER), (available_memory() or 2**40) // 2)
+    return max(whole - _BEFORE_PHOTOS, _LEAST_FOR_PHOTOS)
 
 
 def parse_face(text: str | None) -> int | None:

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.answering import Question
+from facesearch.cli.answering import Question, photos_of
 from facesearch.cli.console import RunProgress, StopSignal, say
 from facesearch.cli.options import (
     Device,
     FormatOption,
     MaxMegapixels,
+    MaxMemory,
     MinFace,
     NoRotations,
     NoThreshold,
@@ -24,6 +25,7 @@ from facesearch.cli.options import (
     Threshold,
     TopK,
     Verbose,
+    memory_for_photos,
 )
 
 __all__ = ["register"]
@@ -51,6 +53,7 @@ def scan(
     sheet: Sheet = None,
     device: Device = "auto",
     threads: Threads = 0,
+    max_memory: MaxMemory = None,
     no_rotations: NoRotations = False,
     max_megapixels: MaxMegapixels = 200,
     quiet: Quiet = False,
@@ -76,8 +79,13 @@ def scan(
     opened = open_model(choice.name, runtime.shared_by(runtime.threads))
     if verbose:
         say(f"model {opened.info.name}; {opened.runtime}, {runtime.threads} photos at once")
-    probes = question.probes(opened, str(photo), rotations=not no_rotations)
-    options = Options(rotations=not no_rotations, max_pixels=question.max_pixels, workers=runtime.threads)
+    probes = question.probes(opened, photos_of([photo]), rotations=not no_rotations)
+    options = Options(
+        rotations=not no_rotations,
+        max_pixels=question.max_pixels,
+        workers=runtime.threads,
+        memory=memory_for_photos(max_memory, runtime.threads),
+    )
     stop = StopSignal()
     with Store.memory(opened.info) as store:
         with stop.noted(), RunProgress(quiet=quiet) as progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -33,7 +34,7 @@ def status(
         raise UsageError(f"--format {layout}: choose table or json")
     from facesearch.faces.runtime import choose_runtime
     from facesearch.render.records import shown_path
-    from facesearch.render.text import render_status
+    from facesearch.render.text import render_status, search_line
     from facesearch.store.store import Store, default_index_path
 
     folder = index_path or default_index_path()
@@ -41,6 +42,7 @@ def status(
         if failed:
             write(f"{os.fsdecode(path)}\t{error}\n" for path, error in store.catalog.failed_photos())
             return
+        search = store.search_facts()
         counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
         roots = [shown_path(os.fsdecode(root.path)) for root in store.catalog.roots()]
         facts: dict[str, Any] = {
@@ -48,6 +50,7 @@ def status(
             "model": store.model.name,
             "runtime": str(choose_runtime(device, threads)),
             "threshold": store.model.threshold,
+            "search": asdict(search),
             "roots": roots,
             "photos": counts.photos,
             "faces": counts.faces,
@@ -62,6 +65,7 @@ def status(
         write([json.dumps(facts, indent=2, ensure_ascii=True) + "\n"])
         return
     facts["roots"] = ", ".join(roots)
+    facts["search"] = search_line(search)
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
     facts["last_run"] = _told(facts.pop("last_run"))
     write([render_status(facts)])

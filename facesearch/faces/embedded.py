@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,8 +75,11 @@ class EmbeddedModel:
         self.info = model_info()
         self.runtime = runtime
         built = _manifest()["built"]
+        # The recogniser takes ten times as long to load and is needed later: it loads while the first photo is decoded.
+        loading = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._recogniser = loading.submit(open_session, _WEIGHTS / built["recogniser"], runtime)
+        loading.shutdown(wait=False)
         self._detector = open_session(_WEIGHTS / built["detector"], runtime)
-        self._recogniser = open_session(_WEIGHTS / built["recogniser"], runtime)
         self._output_names = [f"{head}_{stride}" for stride in _STRIDES for head in _HEADS]
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
@@ -100,7 +104,7 @@ class EmbeddedModel:
         embeddings = np.empty((len(crops), DIM), dtype=np.float32)
         for start in range(0, len(crops), _EMBED_BATCH):
             batch = crops[start : start + _EMBED_BATCH].transpose(0, 3, 1, 2).astype(np.float32)
-            (output,) = self._recogniser.run(["fc1"], {"data": np.ascontiguousarray(batch)})
+            (output,) = self._recogniser.result().run(["fc1"], {"data": np.ascontiguousarray(batch)})
             embeddings[start : start + _EMBED_BATCH] = output
         return unit_length(embeddings)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from facesearch.types import Pixels
 
-__all__ = ["DEFAULT_MAX_PIXELS", "SUFFIXES", "Level", "Photo"]
+__all__ = ["DEFAULT_MAX_PIXELS", "SUFFIXES", "Level", "Photo", "memory_needed"]
 
 SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .png .webp .avif .avifs .heic .heif .hif .tif .tiff .bmp .dib .gif .mpo".split()
@@ -31,6 +31,10 @@ SUFFIXES = frozenset(
 
 DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
+
+_MOST_DECODED = 64_000_000
+"""Pixels. Of larger photos, panoramas mostly, the half is taken for the whole: memory stays within bounds, and a face
+in them has pixels to spare."""
 
 _LEAST_DECODE = 1280
 """Decoding less saves little, and crops of faces may ask for more later: two decodes cost more than one."""
@@ -47,6 +51,7 @@ _PLUGINS = {
 }
 _TURNED_BY_EXIF_ALONE = ("JPEG", "MPO", "PNG", "WEBP", "AVIF")
 _QUARTER_TURNS = (5, 6, 7, 8)
+_HALVED = ("L", "RGB", "CMYK", "YCbCr", "F", "I")
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _ORIENTATION = 0x0112
 _DATE_TIME, _DATE_TIME_ORIGINAL, _OFFSET_TIME_ORIGINAL = 0x0132, 0x9003, 0x9011
@@ -91,6 +96,38 @@ def _format_of(data: bytes) -> str:
     raise PhotoError("not a photo in a format that can be read")
 
 
+def memory_needed(data: bytes) -> int:
+    """Bytes that looking at this photo may take at most, with its small faces cropped from the whole; 0 for no photo.
+
+    Decoded pixels take four bytes each, and turning a picture upright makes another copy.
+    """
+    try:
+        with _Reasons():
+            image = _opened(data)
+            width, height = image.size
+            kept = width * height * _finest(width, height) ** 2
+            scaled = image.format in ("JPEG", "MPO")
+    except PhotoError:
+        return 0
+    return round(4 * (2 * kept if scaled else width * height + 2 * kept))
+
+
+def _finest(width: int, height: int) -> float:
+    """The largest scale at which a photo of this size is decoded: 1, or a half, a quarter, ..."""
+    halvings = 0.0
+    while width * height > _MOST_DECODED * 4.0**halvings:
+        halvings += 1.0
+    return float(0.5**halvings)
+
+
+def _opened(data: bytes) -> Image:
+    format_name = _format_of(data)
+    _register(format_name)
+    # Opened as JPEG, a file of several pictures comes back as MPO, showing its first.
+    image: Image = _pillow().open(io.BytesIO(data), formats=[format_name])
+    return image
+
+
 class Level(NamedTuple):
     """A photo at one size: `scale` pixels for each pixel of the whole photo."""
 
@@ -112,7 +149,7 @@ class Photo:
         self._levels: list[Level] = []
         self._opened: Image | None = None
         with _Reasons():
-            image = self._opened = self._open()
+            image = self._opened = _opened(data)
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
@@ -124,6 +161,7 @@ class Photo:
             if image.format in _TURNED_BY_EXIF_ALONE and exif.get(_ORIENTATION) in _QUARTER_TURNS:
                 width, height = height, width
             self.facts = PhotoFacts(width, height, _taken_at(exif), _position(exif))
+            self._most = round(max(width, height) * _finest(width, height))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -133,13 +171,14 @@ class Photo:
     def level(self, side: float) -> Level:
         """The upright RGB picture from the pyramid: the smallest whose longer side has at least `side` pixels.
 
-        It has fewer than twice as many where the photo could be halved so often, and all there are where it has fewer.
+        It has fewer than twice as many where the photo could be halved so often. Where the photo has fewer, it is the
+        whole photo; of one of more than 64 megapixels the largest is the half.
         """
         longer = max(self.size)
-        wanted = min(math.ceil(side), longer)
+        wanted = min(math.ceil(side), self._most)
         if not self._levels or round(self._levels[0].scale * longer) < wanted:
             with _Reasons():
-                image = self._decode(min(max(wanted, _LEAST_DECODE), longer))
+                image = self._decode(min(max(wanted, _LEAST_DECODE), self._most))
             self._levels = [Level(image, 1 / max(1, round(longer / max(image.size))))]
         while min(self._levels[-1].image.size) > 1 and round(self._levels[-1].scale * longer / 2) >= wanted:
             image, scale = self._levels[-1]
@@ -166,18 +205,11 @@ class Photo:
         self._levels.insert(self._levels.index(level) + 1, shrunk)
         return shrunk
 
-    def _open(self) -> Image:
-        format_name = _format_of(self._data)
-        _register(format_name)
-        # Opened as JPEG, a file of several pictures comes back as MPO, showing its first.
-        image: Image = _pillow().open(io.BytesIO(self._data), formats=[format_name])
-        return image
-
     def _decode(self, side: int) -> Image:
         from PIL import ImageOps
 
         # The first decode goes on from what was opened: reading a PNG's EXIF has decoded it already.
-        opened, self._opened = self._opened or self._open(), None
+        opened, self._opened = self._opened or _opened(self._data), None
         with opened as image:
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "YCbCr"):
                 # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow
@@ -185,8 +217,9 @@ class Photo:
                 scale = side / max(image.size)
                 image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            return _rgb(upright)
+            too_large = image.mode in _HALVED and max(image.size) > self._most
+            bounded = image.reduce(round(max(image.size) / self._most)) if too_large else image
+            return _rgb(ImageOps.exif_transpose(bounded))
 
 
 def _rgb(image: Image) -> Image:

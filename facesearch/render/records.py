@@ -14,11 +14,15 @@ __all__ = ["answers_record", "hit_record", "path_keys", "report_record", "shown_
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
-    """One hit. `above_threshold` is null where no threshold applies; keys that do not apply are left out."""
+    """One hit. `above_threshold` is null where no threshold applies; keys that do not apply are left out.
+
+    Of a template of several photos `query` is the first, and `query_paths` are all.
+    """
     detection = hit.face.detection
     box = detection.box
     record: dict[str, Any] = {
         **path_keys("query", os.fsencode(probe.path)),
+        **({"query_paths": [shown_path(path) for path in probe.paths]} if probe.others else {}),
         "query_face": probe.number,
         "rank": hit.rank,
         **path_keys("path", hit.face.path),
@@ -43,7 +47,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
     return {
         "queries": [
             {
-                **path_keys("path", os.fsencode(answer.probe.path)),
+                **_query_keys(answer.probe),
                 "face": answer.probe.number,
                 "faces": answer.probe.of,
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
@@ -53,6 +57,12 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
         "threshold": threshold,
         "index": index,
     }
+
+
+def _query_keys(probe: Probe) -> dict[str, Any]:
+    if probe.others:
+        return {"paths": [shown_path(path) for path in probe.paths]}
+    return path_keys("path", os.fsencode(probe.path))
 
 
 def report_record(report: Report, index: str) -> dict[str, Any]:

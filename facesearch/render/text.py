@@ -16,8 +16,9 @@ from typing import Any
 
 from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
+from facesearch.store.store import SearchFacts
 
-__all__ = ["Format", "render_answers", "render_report", "render_status", "summary_line"]
+__all__ = ["Format", "render_answers", "render_report", "render_status", "search_line", "summary_line"]
 
 
 class Format(StrEnum):
@@ -88,6 +89,16 @@ def summary_line(report: dict[str, Any]) -> str:
 def render_status(status: dict[str, Any]) -> str:
     """What an index is, one fact a line."""
     return _lines([(key.replace("_", " "), str(value)) for key, value in status.items()])
+
+
+def search_line(search: SearchFacts) -> str:
+    """How questions are answered, and how good that is, in one line."""
+    why = "as chosen" if search.chosen else "by its size"
+    if search.probes is None:
+        return f"{search.kind}, exact, {why}"
+    return (
+        f"{search.kind}, approximate, {why}: finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
+    )
 
 
 def _lines(pairs: list[tuple[str, str]]) -> str:

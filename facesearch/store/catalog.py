@@ -224,6 +224,15 @@ class Catalog:
         """Keep the report of an indexing run."""
         self._run("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_run', ?)", json.dumps(report))
 
+    def index_type(self) -> str:
+        """How the vectors are to be searched: `auto`, or a kind of vector file."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'index_type'")
+        return str(rows[0][0]) if rows else "auto"
+
+    def set_index_type(self, name: str) -> None:
+        """Keep what the user has chosen."""
+        self._run("INSERT OR REPLACE INTO meta (key, value) VALUES ('index_type', ?)", name)
+
     def counts(self) -> Counts:
         """How much is here."""
         ((photos, no_face, failed, missing),) = self._rows(

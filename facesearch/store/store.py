@@ -8,26 +8,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
+from facesearch.store.bases import KINDS
 from facesearch.store.catalog import Catalog
 from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
-from facesearch.store.vectors import FaissIndex, Stamp, read_stamp
+from facesearch.store.vectors import FaissIndex, Stamp, preload, read_stamp, write_file
 from facesearch.types import ModelInfo
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
 
-__all__ = ["CATALOG_FILE", "VECTORS_FILE", "Store", "StoreSize", "default_index_path"]
+__all__ = [
+    "CATALOG_FILE",
+    "INDEX_TYPES",
+    "VECTORS_FILE",
+    "SearchFacts",
+    "Store",
+    "StoreSize",
+    "check_index_type",
+    "default_index_path",
+    "preload",
+]
 
 CATALOG_FILE = "catalog.sqlite"
 VECTORS_FILE = "faces.faiss"
 _LOCK_FILE = "writer.lock"
 _JOURNAL_FILE = "in-hand"
+
+INDEX_TYPES = ("auto", *KINDS)
+"""How vectors can be searched; `auto` is exact while that takes a moment, and approximate in larger galleries."""
+
+_EXACT_UP_TO = 512_000_000
+"""Bytes of vectors, a million of 128 numbers: two cores read them in some 20 to 50 ms."""
 
 _TAIL_SHARE = 10
 _TAIL_IN_A_RUN = 10_000
@@ -40,6 +57,25 @@ class StoreSize:
 
     catalog: int
     vectors: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFacts:
+    """How questions are answered: the kind of the vector file, whether that was chosen or follows from the size.
+
+    `recall` is the share of the true ten nearest that is found, 1 when exact; `probes` is None then.
+    """
+
+    kind: str
+    chosen: bool
+    recall: float
+    probes: int | None
+
+
+def check_index_type(name: str) -> None:
+    """Raises `UsageError` for a name that is none of `INDEX_TYPES`."""
+    if name not in INDEX_TYPES:
+        raise UsageError(f"--index-type {name}: choose one of {', '.join(INDEX_TYPES)}")
 
 
 def default_index_path() -> Path:
@@ -180,6 +216,12 @@ class Store:
 
     def require_model(self, model: ModelInfo) -> None:
         """Raises `ModelMismatchError`, naming both, when embeddings of `model` cannot be compared with those here."""
+        if model.identity == replace(self.model, pipeline=model.pipeline).identity != self.model.identity:
+            raise ModelMismatchError(
+                f"{self.path}: made by another version of facesearch (pipeline {self.model.pipeline}, this one has "
+                f"{model.pipeline}), whose embeddings cannot be compared; make it anew: move that folder away and run "
+                "facesearch index"
+            )
         if model.identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
@@ -211,6 +253,32 @@ class Store:
         vectors = self._loaded_vectors()
         scores, ids = vectors.search(queries, k, allowed)
         return (scores, ids) if vectors.verified else self._scored_again(queries, ids)
+
+    def search_facts(self) -> SearchFacts:
+        """How this index answers."""
+        vectors = self._loaded_vectors()
+        return SearchFacts(vectors.kind, self.catalog.index_type() != "auto", vectors.recall, vectors.probes)
+
+    def use_index_type(self, name: str) -> SearchFacts:
+        """Answer with that kind of vector file from now on; the file is written anew where it is another.
+
+        Raises `UsageError` for a name that is none of `INDEX_TYPES`.
+        """
+        check_index_type(name)
+        self.catalog.begin()
+        self.catalog.set_index_type(name)
+        self.catalog.commit(vectors_changed=False)
+        if self._file is not None and self.search_facts().kind != self._kind():
+            self.catalog.rollback()
+            self._write_snapshot()
+        return self.search_facts()
+
+    def _kind(self) -> str:
+        """Of the vector file, when it is written next."""
+        chosen = self.catalog.index_type()
+        if chosen != "auto":
+            return chosen
+        return "flat" if self.catalog.count_vectors() * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
 
     def commit(self, *, vectors_changed: bool) -> None:
         """Make durable what was done since `catalog.begin`, and the vector file follow when it has fallen behind."""
@@ -261,7 +329,7 @@ class Store:
             return f"{self._file} is from another time of this index"
         self._bring_up_to_date(vectors, vectors.stamp)
         for ids, expected in self.catalog.vectors_after(0, self.model.dim):
-            if not np.array_equal(vectors.vectors(ids), expected):
+            if not np.allclose(vectors.vectors(ids), expected, rtol=0, atol=0 if vectors.kind == "flat" else 1e-3):
                 return f"{self._file} holds other vectors than the catalog"
         if len(vectors) != self.catalog.count_vectors():
             return f"{self._file} holds vectors that the catalog does not"
@@ -283,7 +351,10 @@ class Store:
             self._write_snapshot()
 
     def _write_snapshot(self) -> None:
-        self._rebuilt().save()
+        assert self._file is not None
+        self._vectors = None
+        dim = self.model.dim
+        write_file(self._file, dim, self._stamp(), self._kind(), lambda: self.catalog.vectors_after(0, dim))
         self.catalog.begin()
         self.catalog.forget_dead_vectors(self.catalog.generation)
         self.catalog.commit(vectors_changed=False)
@@ -330,22 +401,24 @@ class Store:
         """The vectors as the catalog has them, none taken from a file."""
         import numpy as np
 
-        stamp = Stamp(self.catalog.uuid, self.catalog.generation, self.catalog.last_vector_id())
-        vectors = FaissIndex(self.model.dim, self._file, stamp)
+        vectors = FaissIndex(self.model.dim, self._file, self._stamp())
         parts = list(self.catalog.vectors_after(0, self.model.dim))
         if parts:
             vectors.add(np.concatenate([ids for ids, _ in parts]), np.concatenate([added for _, added in parts]))
         return vectors
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self.catalog.uuid, self.catalog.generation, self.catalog.last_vector_id())
 
     def _save_if_possible(self, vectors: FaissIndex) -> None:
         """So that the next reader need not make them again; a read-only or busy index is left as it is."""
         assert self.path is not None
         try:
             if self._lock is not None:
-                vectors.save()
+                vectors.save(self._kind())
             else:
                 with WriterLock(self.path / _LOCK_FILE):
-                    vectors.save()
+                    vectors.save(self._kind())
         except (LockedError, StorageError):
             pass
 

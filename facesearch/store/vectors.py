@@ -1,8 +1,9 @@
-"""The vector index: exact cosine search over a FAISS file, with what has changed since it was written.
+"""The vector index: cosine search over a FAISS file, with what has changed since it was written.
 
 A FAISS file that is mapped into memory cannot be changed, so the index is three parts: the file as it was written
-(the base), vectors added since (the tail), and ids removed since (the dead). `search` looks at all three as one. The
-file is derived from the catalog; it ends in a stamp that says what it was derived from, which FAISS's reader ignores.
+(the base, exact or approximate), vectors added since (the tail), and ids removed since (the dead). `search` looks at
+all three as one. The file is derived from the catalog; it ends in a stamp that says what it was derived from, which
+FAISS's reader ignores.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
 from facesearch.errors import StorageError
+from facesearch.store.bases import Base, Blocks, EmptyBase, FlatBase, IvfBase, load, make, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,17 +27,15 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-__all__ = ["VERIFIED_BELOW", "FaissIndex", "Stamp", "VectorIndex", "read_stamp"]
+__all__ = ["VERIFIED_BELOW", "FaissIndex", "Stamp", "VectorIndex", "preload", "read_stamp", "write_file"]
 
 VERIFIED_BELOW = 64 * 2**20
 """Bytes. Smaller files are read whole and their checksum verified; larger ones are mapped, which takes no time."""
 
-_MAGIC = b"fsvector"
-_TRAILER = struct.Struct("<8s16sQQQ16s16s")
+_MAGIC = b"fsvecto2"
+_TRAILER = struct.Struct("<8s16sQQdQ16s16s")
 _SLACK = 16
 _ROUNDING = 1e-5
-_MANY_QUESTIONS = 4
-_MANY_ANSWERS = 1024
 _BLOCK = 65536
 
 
@@ -74,6 +75,11 @@ class Stamp(NamedTuple):
     last_id: int
 
 
+def preload() -> None:
+    """Load FAISS, which takes a while, ahead of its first use: on another thread, say, while a photo is decoded."""
+    import faiss  # noqa: F401
+
+
 def read_stamp(path: Path, uuid: bytes) -> Stamp | None:
     """The stamp of a vector file, without its vectors; None when there is none or it is not this index's."""
     try:
@@ -85,18 +91,18 @@ def read_stamp(path: Path, uuid: bytes) -> Stamp | None:
 
 
 class FaissIndex:
-    """`VectorIndex` over an `IndexFlatIP` under an id map, in a file at `path` (None: in memory only)."""
+    """`VectorIndex` over a FAISS index of one of two kinds, in a file at `path` (None: in memory only).
+
+    `recall` is the share of the true ten nearest that it finds, measured when the file was written; 1 when exact.
+    """
 
     def __init__(self, dim: int, path: Path | None = None, stamp: Stamp | None = None) -> None:
         self.dim = dim
         self.path = path
         self.stamp = stamp
+        self.recall = 1.0
         self.verified = True
-        self._base: Any = None
-        self._keep_alive: Any = None
-        self._base_ids: IdArray = np.empty(0, dtype=np.int64)
-        self._base_vectors: FloatArray = np.empty((0, dim), dtype=np.float32)
-        self._owned = True
+        self._base: Base = EmptyBase(dim)
         self._base_alive: Mask = np.empty(0, dtype=np.bool_)
         self._tail_ids: IdArray = np.empty(0, dtype=np.int64)
         self._tail_vectors: FloatArray = np.empty((0, dim), dtype=np.float32)
@@ -124,11 +130,24 @@ class FaissIndex:
         if whole is not None and _checksum(whole) != trailer.checksum:
             return None
         index = cls(dim, path, trailer.stamp)
+        index.recall = trailer.recall
         index.verified = whole is not None
-        if not index._load(whole):
+        base = _loaded(path, whole, dim)
+        if base is None:
             return None
+        index._base, index._base_alive = base, np.ones(len(base.ids), dtype=np.bool_)
         # FAISS maps a large file by its name: another may have been put there since the stamp was read.
         return index if whole is not None or read_stamp(path, uuid) == index.stamp else None
+
+    @property
+    def kind(self) -> str:
+        """That of the file: one of `bases.KINDS`."""
+        return self._base.kind
+
+    @property
+    def probes(self) -> int | None:
+        """How many clusters a question visits; None for an exact index, which has none."""
+        return self._base.probes if isinstance(self._base, IvfBase) else None
 
     def __len__(self) -> int:
         return int(self._base_alive.sum()) + len(self._tail_ids)
@@ -140,8 +159,8 @@ class FaissIndex:
 
     def remove(self, ids: IdArray) -> None:
         """See `VectorIndex.remove`."""
-        if len(self._base_ids):
-            self._base_alive &= ~np.isin(self._base_ids, ids)
+        if len(self._base.ids) and len(ids):
+            self._base_alive &= ~np.isin(self._base.ids, ids)
         kept = ~np.isin(self._tail_ids, ids)
         self._tail_ids, self._tail_vectors = self._tail_ids[kept], self._tail_vectors[kept]
 
@@ -162,12 +181,12 @@ class FaissIndex:
         pending = np.arange(len(queries))
         wanted = width + _SLACK
         while len(pending):
-            base = self._base_candidates(queries[pending], wanted, base_mask)
-            tail = _candidates(self._tail_vectors, queries[pending], wanted, tail_mask)
+            base = self._base.candidates(queries[pending], wanted, base_mask)
+            tail = nearest(self._tail_vectors, queries[pending], wanted, tail_mask)
             unsettled = []
             for row, query, base_part, tail_part in zip(pending.tolist(), queries[pending], base, tail, strict=True):
-                found_ids = np.concatenate([self._base_ids[base_part.rows], self._tail_ids[tail_part.rows]])
-                vectors = np.concatenate([self._base_vectors[base_part.rows], self._tail_vectors[tail_part.rows]])
+                found_ids = np.concatenate([self._base.ids[base_part.rows], self._tail_ids[tail_part.rows]])
+                vectors = np.concatenate([self._base.vectors(base_part.rows), self._tail_vectors[tail_part.rows]])
                 exact = (vectors.astype(np.float64) * query).sum(axis=1).astype(np.float32)
                 order = np.lexsort((found_ids, -exact))[:width]
                 last = exact[order[-1]] if len(order) == width else -np.inf
@@ -183,83 +202,79 @@ class FaissIndex:
     def vectors(self, ids: IdArray) -> FloatArray:
         """float32[n, dim] for ids that are ascending; those that are not there give zeros."""
         found = np.zeros((len(ids), self.dim), dtype=np.float32)
-        for held, vectors in ((self._base_ids, self._base_vectors), (self._tail_ids, self._tail_vectors)):
-            rows = np.searchsorted(held, ids)
-            present = rows < len(held)
-            present[present] = held[rows[present]] == ids[present]
-            found[present] = vectors[rows[present]]
+        rows, present = _places(self._base.ids, ids)
+        found[present] = self._base.vectors(rows[present])
+        rows, present = _places(self._tail_ids, ids)
+        found[present] = self._tail_vectors[rows[present]]
         return found
 
-    def save(self) -> None:
-        """See `VectorIndex.save`. Written beside the file, flushed, then renamed over it."""
-        if self.path is None or self.stamp is None:
-            return
-        import faiss
+    def save(self, kind: str = "flat") -> None:
+        """See `VectorIndex.save`; as an index of that kind."""
+        if self.path is not None and self.stamp is not None:
+            self.recall = write_file(self.path, self.dim, self.stamp, kind, self._blocks)
 
-        flat = faiss.IndexIDMap(faiss.IndexFlatIP(self.dim))
-        if self._base_alive.all():
-            flat.add_with_ids(self._base_vectors, self._base_ids)
-        else:
-            flat.add_with_ids(self._base_vectors[self._base_alive], self._base_ids[self._base_alive])
-        flat.add_with_ids(self._tail_vectors, self._tail_ids)
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as stream:
-                writer = _HashingWriter(stream)
-                writer.write_index(flat)
-                trailer = _TRAILER.pack(_MAGIC, *self.stamp, writer.length, writer.checksum(), bytes(16))[:-16]
-                stream.write(trailer + _checksum(trailer))
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(self.path)
-            _sync_folder(self.path.parent)
-        except OSError as error:
-            raise StorageError(
-                f"{self.path}: cannot be written ({error.strerror}); it is rebuilt from the catalog when there is room"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _load(self, whole: bytes | None) -> bool:
-        """Take the base from the file's bytes, or from the mapped file. False when FAISS cannot make sense of it."""
-        import faiss
-
-        try:
-            if whole is not None:
-                loaded = faiss.deserialize_index(np.frombuffer(whole, dtype=np.uint8))
-            else:
-                loaded = faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP_IFC)
-            flat = faiss.downcast_index(loaded.index)
-            ids = faiss.vector_to_array(loaded.id_map)
-        except (RuntimeError, AttributeError):  # its exceptions are RuntimeError; a wrong type lacks the attributes
-            return False
-        if not isinstance(flat, faiss.IndexFlatIP) or flat.d != self.dim or flat.ntotal != len(ids):
-            return False
-        self._base, self._keep_alive = flat, loaded
-        self._base_ids = ids
-        if flat.ntotal:
-            self._base_vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * self.dim).reshape(-1, self.dim)
-        self._owned = whole is not None
-        self._base_alive = np.ones(len(ids), dtype=np.bool_)
-        return True
+    def _blocks(self) -> Iterator[tuple[IdArray, FloatArray]]:
+        for start in range(0, len(self._base.ids), _BLOCK):
+            alive = start + np.flatnonzero(self._base_alive[start : start + _BLOCK])
+            yield self._base.ids[alive], self._base.vectors(alive)
+        yield self._tail_ids, self._tail_vectors
 
     def _base_mask(self, allowed: IdArray | None) -> Mask | None:
         if allowed is not None:
-            return self._base_alive & np.isin(self._base_ids, allowed)
+            return self._base_alive & np.isin(self._base.ids, allowed)
         return None if self._base_alive.all() else self._base_alive
 
-    def _base_candidates(self, queries: FloatArray, wanted: int, mask: Mask | None) -> list[_Candidates]:
-        """One question runs on the map; many, or many answers, run as matrix products on memory of our own."""
-        if len(queries) < _MANY_QUESTIONS and wanted <= _MANY_ANSWERS and len(self._base_ids):
-            return [_faiss_candidates(self._base, query, wanted, mask) for query in queries]
-        if not self._owned:
-            self._base_vectors, self._owned = self._base_vectors.copy(), True
-        return _candidates(self._base_vectors, queries, wanted, mask)
+
+def write_file(path: Path, dim: int, stamp: Stamp, kind: str, blocks: Blocks) -> float:
+    """A vector file of that kind with all vectors in `blocks`, all or nothing; its recall at 10.
+
+    Written beside `path`, flushed, then renamed over it. Raises `StorageError`.
+    """
+    index, recall = make(kind, dim, blocks)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as stream:
+            writer = _HashingWriter(stream)
+            writer.write_index(index)
+            trailer = _TRAILER.pack(_MAGIC, *stamp, recall, writer.length, writer.checksum(), bytes(16))[:-16]
+            stream.write(trailer + _checksum(trailer))
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror}); it is rebuilt from the catalog when there is room"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return recall
+
+
+def _loaded(path: Path, whole: bytes | None, dim: int) -> FlatBase | IvfBase | None:
+    """The base from the file's bytes, or from the mapped file; None when FAISS cannot make sense of it."""
+    import faiss
+
+    try:
+        if whole is not None:
+            return load(faiss.deserialize_index(np.frombuffer(whole, dtype=np.uint8)), dim)
+        return load(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), dim)
+    except RuntimeError:  # all its exceptions
+        return None
+
+
+def _places(held: IdArray, ids: IdArray) -> tuple[IdArray, Mask]:
+    """Where in `held`, which is ascending, each id is, and whether it is there."""
+    rows = np.searchsorted(held, ids)
+    present = rows < len(held)
+    present[present] = held[rows[present]] == ids[present]
+    return rows, present
 
 
 class _Trailer(NamedTuple):
     stamp: Stamp
+    recall: float
     length: int
     checksum: bytes
 
@@ -271,56 +286,12 @@ def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
         return None
     stream.seek(size - _TRAILER.size)
     data = stream.read(_TRAILER.size)
-    magic, owner, generation, last_id, length, checksum, own_checksum = _TRAILER.unpack(data)
+    magic, owner, generation, last_id, recall, length, checksum, own_checksum = _TRAILER.unpack(data)
     if _checksum(data[: -len(own_checksum)]) != own_checksum:
         return None
     if magic != _MAGIC or owner != uuid or length != size - _TRAILER.size:
         return None
-    return _Trailer(Stamp(owner, generation, last_id), length, checksum)
-
-
-class _Candidates(NamedTuple):
-    """Rows of one part that may be among the best, and the best score, about, of a row that was left behind."""
-
-    rows: IdArray
-    left_behind: float
-
-
-def _faiss_candidates(flat: Any, query: FloatArray, wanted: int, mask: Mask | None) -> _Candidates:
-    import faiss
-
-    options = None
-    if mask is not None:
-        bits = np.packbits(mask, bitorder="little")
-        options = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(len(mask), faiss.swig_ptr(bits)))
-    scores, rows = flat.search(query[None, :], min(wanted, flat.ntotal), params=options)
-    found = rows[0] >= 0
-    complete = wanted >= flat.ntotal or not found.all()
-    return _Candidates(rows[0][found], -np.inf if complete else float(scores[0][-1]))
-
-
-def _candidates(vectors: FloatArray, queries: FloatArray, wanted: int, mask: Mask | None) -> list[_Candidates]:
-    """The `wanted` best rows for each question, by matrix products over blocks of rows; in no order."""
-    best_scores = np.empty((len(queries), 0), dtype=np.float32)
-    best_rows = np.empty((len(queries), 0), dtype=np.int64)
-    left_behind = np.full(len(queries), -np.inf, dtype=np.float32)
-    for start in range(0, len(vectors), _BLOCK):
-        block = vectors[start : start + _BLOCK]
-        rows = np.arange(start, start + len(block), dtype=np.int64)
-        if mask is not None:
-            chosen = mask[start : start + _BLOCK]
-            if not chosen.any():
-                continue
-            block, rows = block[chosen], rows[chosen]
-        best_scores = np.concatenate([best_scores, queries @ block.T], axis=1)
-        best_rows = np.concatenate([best_rows, np.broadcast_to(rows, (len(queries), len(rows)))], axis=1)
-        if best_scores.shape[1] > wanted:
-            order = np.argpartition(-best_scores, wanted - 1, axis=1)
-            behind = np.take_along_axis(best_scores, order[:, wanted:], axis=1).max(axis=1)
-            left_behind = np.maximum(left_behind, behind)
-            best_scores = np.take_along_axis(best_scores, order[:, :wanted], axis=1)
-            best_rows = np.take_along_axis(best_rows, order[:, :wanted], axis=1)
-    return [_Candidates(rows, float(behind)) for rows, behind in zip(best_rows, left_behind, strict=True)]
+    return _Trailer(Stamp(owner, generation, last_id), recall, length, checksum)
 
 
 class _HashingWriter:

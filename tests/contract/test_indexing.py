@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
 from facesearch.errors import InputError, UsageError
 from facesearch.faces.model import FaceModel
-from facesearch.indexing import refresh
+from facesearch.indexing import _Ahead, refresh
+from facesearch.photos.decode import memory_needed
 from facesearch.planning import Options, Report
 from facesearch.searching import Hit, Want, find, probe_faces
 from facesearch.store.store import Store
@@ -349,3 +353,43 @@ def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, cou
     large = find(store, probe, Want(min_face=80)).hits
     assert large
     assert all(hit.face.detection.box.shorter >= 80 for hit in large)
+
+
+@settings(max_examples=40, deadline=None)
+@given(costs=st.lists(st.integers(0, 12), max_size=40), depth=st.integers(1, 6), limit=st.integers(0, 20))
+def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int, limit: int) -> None:
+    """What is under way is what was taken and not yet asked for: in order, never too many nor too much, always one."""
+    taken: list[int] = []
+    given_back: list[int] = []
+    worst = 0
+
+    def items() -> Iterator[tuple[int, int]]:
+        yield from enumerate(costs)
+
+    def work(item: tuple[int, int]) -> tuple[int, int]:
+        taken.append(item[1])
+        return item
+
+    with ThreadPoolExecutor(3) as pool:
+        ahead = _Ahead(pool, depth=depth)
+        for number, cost in ahead(work, items(), cost=lambda item: item[1], limit=limit):
+            assert number == len(given_back)
+            under_way = len(taken) - len(given_back)
+            worst = max(worst, sum(taken) - sum(given_back) - cost)
+            assert under_way <= depth
+            given_back.append(cost)
+    assert given_back == costs
+    assert worst <= max(limit, 0)
+
+
+def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
+    data = (photos / "astronaut.jpg").read_bytes()
+    assert memory_needed(data) == 2 * 4 * 512 * 512
+    assert memory_needed(b"") == memory_needed(b"no photo") == memory_needed(data[:1]) == 0
+
+
+def test_photos_that_would_fill_the_memory_are_looked_at_one_by_one(
+    photos: Path, store: Store, counting: CountingModel
+) -> None:
+    report = refresh(store, counting, [photos], options=Options(workers=4, memory=1))
+    assert summary(report) == {"new": 5, "no_face": 1, "failed": 1}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import toy_face, toy_model_info
 
-from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError
+from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
 from facesearch.store import store as store_module
 from facesearch.store import vectors as vectors_module
-from facesearch.store.store import CATALOG_FILE, VECTORS_FILE, Store, default_index_path
+from facesearch.store.store import CATALOG_FILE, VECTORS_FILE, SearchFacts, Store, default_index_path
 from facesearch.store.vectors import read_stamp
 from facesearch.types import PhotoFile
 
@@ -211,7 +211,7 @@ def test_another_model_is_refused_naming_both(path: Path) -> None:
         store.require_model(toy_model_info("toy", source="/elsewhere"))
         with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 numbers"):
             store.require_model(other)
-        with pytest.raises(ModelMismatchError, match="pipeline 2"):
+        with pytest.raises(ModelMismatchError, match=r"pipeline 1, this one has 2.*make it anew"):
             store.require_model(toy_model_info(pipeline=2))
 
 
@@ -249,3 +249,44 @@ def test_an_index_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot be created"):
         Store.create(tmp_path / "file", toy_model_info())
+
+
+def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "index"
+    with Store.create(path, toy_model_info()) as store:
+        add_photos(store, range(1200))
+    with Store.open(path, write=True) as store:
+        assert store.search_facts() == SearchFacts("flat", chosen=False, recall=1.0, probes=None)
+        facts = store.use_index_type("ivf")
+        assert (facts.kind, facts.chosen) == ("ivf", True)
+        assert facts.recall >= 0.99
+    with Store.open(path, write=True) as store:
+        assert store.search_facts() == facts, "the file tells"
+        assert store.vector_file_fault() is None
+        for seed in range(0, 1200, 50):
+            assert nearest(store, seed, 1) == [b"/photos/%d.jpg" % seed]
+        add_photos(store, range(1200, 1500))
+        assert store.search_facts().kind == "ivf", "it stays what was chosen when it is written anew"
+        store.use_index_type("auto")
+        assert store.search_facts().kind == "flat"
+    monkeypatch.setattr(store_module, "_EXACT_UP_TO", 1400 * DIM * 4)
+    with Store.open(path, write=True) as store:
+        add_photos(store, range(1500, 1900))
+        facts = store.search_facts()
+        assert (facts.kind, facts.chosen) == ("ivf", False), "by its size"
+        with pytest.raises(UsageError, match="--index-type hnsw: choose one of auto, flat, ivf"):
+            store.use_index_type("hnsw")
+
+
+def test_a_lost_approximate_file_is_made_anew_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with Store.create(path, toy_model_info()) as store:
+        add_photos(store, range(1100))
+        store.use_index_type("ivf")
+    (path / VECTORS_FILE).unlink()
+    said: list[str] = []
+    with Store.open(path, notify=said.append) as store:
+        assert nearest(store, 77, 1) == [b"/photos/77.jpg"]
+    assert len(said) == 1
+    with Store.open(path) as store:
+        assert store.search_facts().kind == "ivf"

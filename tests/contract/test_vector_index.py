@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facesearch.errors import StorageError
+from facesearch.store import bases
 from facesearch.store import vectors as vectors_module
 from facesearch.store.vectors import FaissIndex, Stamp, VectorIndex, read_stamp
 
@@ -208,3 +209,119 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         index.save()
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["faces.faiss"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(0, 3000),
+    questions=st.integers(1, 9),
+    wanted=st.integers(1, 70),
+    share=st.sampled_from([None, 0.0, 0.01, 0.5, 1.0]),
+    aligned=st.booleans(),
+    copies=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_products_over_blocks_find_the_best(
+    rows: int, questions: int, wanted: int, share: float | None, aligned: bool, copies: bool, seed: int
+) -> None:
+    """Every row that is left behind is no better than said, and no better than any that was kept."""
+    vectors = directions[np.random.default_rng(seed).integers(0, 6, rows)] if copies else random_vectors(rows, 8, seed)
+    if not aligned:  # as in a mapped file
+        raw = np.zeros(vectors.nbytes + 1, dtype=np.uint8)
+        raw[1:] = vectors.view(np.uint8).ravel()
+        vectors = raw[1:].view(np.float32).reshape(-1, 8)
+    mask = None if share is None else np.random.default_rng(seed).random(rows) < share
+    queries = random_vectors(questions, 8, seed + 100)
+    scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    allowed = np.ones(rows, dtype=np.bool_) if mask is None else mask
+    for row, candidates in enumerate(bases.nearest(vectors, queries, wanted, mask)):
+        kept = np.zeros(rows, dtype=np.bool_)
+        kept[candidates.rows] = True
+        left = allowed & ~kept
+        assert kept.sum() == len(candidates.rows) == min(wanted, allowed.sum())
+        assert not (kept & ~allowed).any()
+        if left.any():
+            assert scores[row, left].max() <= candidates.left_behind + 1e-6
+            assert scores[row, left].max() <= scores[row, kept].min() + 1e-6
+
+
+def people(count: int, dim: int, seed: int = 0) -> Array:
+    """Vectors as faces have them: many of each of some hundred people."""
+    rng = np.random.default_rng(seed)
+    centres = unit(rng.normal(size=(150, dim)))
+    return unit(centres[rng.integers(0, 150, count)] + 0.8 * rng.normal(size=(count, dim)) / np.sqrt(dim))
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Array]:
+    """20,000 faces of which an approximate index was made."""
+    path = tmp_path_factory.mktemp("crowd") / "faces.faiss"
+    vectors = people(20_300, 32)[:20_000]
+    index = FaissIndex(32, path, Stamp(UUID, 1, 20_000))
+    index.add(np.arange(1, 20_001, dtype=np.int64), vectors)
+    index.save("ivf")
+    return path, vectors
+
+
+def test_an_approximate_index_is_as_good_as_it_says(reading: str, crowd: tuple[Path, Array]) -> None:
+    path, vectors = crowd
+    index = FaissIndex.open(path, 32, UUID)
+    assert index is not None
+    assert (index.kind, len(index)) == ("ivf", 20_000)
+    assert index.recall >= bases.LEAST_RECALL
+    assert index.probes is not None
+    queries = people(20_300, 32)[20_000:]
+    scores, ids = index.search(queries, 10)
+    exact = queries @ vectors.T
+    truth = np.argsort(-exact, axis=1)[:, :10] + 1
+    found = np.mean([len(set(row) & set(best)) / 10 for row, best in zip(ids.tolist(), truth.tolist(), strict=True)])
+    assert found > 0.97, "of questions that it has not seen"
+    assert (np.diff(scores, axis=1) <= 0).all()
+    assert np.allclose(scores, np.take_along_axis(exact, ids - 1, axis=1), atol=2e-3), "within 16-bit rounding"
+    own = np.arange(1, 20_001, 97)
+    assert (index.search(vectors[own - 1], 1)[1][:, 0] == own).all(), "a face finds itself"
+    assert np.allclose(index.vectors(own), vectors[own - 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("k", [1, 10, 300, 3000])
+@pytest.mark.parametrize("share", [0.0005, 0.03, 0.3])
+def test_a_filter_makes_no_answer_shorter(crowd: tuple[Path, Array], share: float, k: int) -> None:
+    path, vectors = crowd
+    index = FaissIndex.open(path, 32, UUID)
+    assert index is not None
+    allowed = np.flatnonzero(np.random.default_rng(3).random(20_000) < share) + 1
+    queries = people(20_300, 32)[-5:]
+    _, ids = index.search(queries, k, allowed)
+    for query, row in zip(queries, ids, strict=True):
+        found = row[row >= 0]
+        assert len(found) == min(k, len(allowed))
+        assert len(set(found.tolist())) == len(found)
+        assert np.isin(found, allowed).all()
+        best = allowed[np.argsort(-(vectors[allowed - 1] @ query))[:k]]
+        assert len(set(found.tolist()) & set(best.tolist())) >= 0.9 * len(best)
+
+
+def test_an_approximate_index_has_a_tail_and_dead_like_any_other(crowd: tuple[Path, Array]) -> None:
+    path, vectors = crowd
+    index = FaissIndex.open(path, 32, UUID)
+    assert index is not None
+    more = people(20_300, 32)[-50:]
+    index.add(np.arange(20_001, 20_051, dtype=np.int64), more)
+    index.remove(np.array([5, 20_007], dtype=np.int64))
+    assert len(index) == 20_048
+    assert index.search(more[3:4], 1)[1].tolist() == [[20_004]]
+    for gone, vector in ((5, vectors[4]), (20_007, more[6])):
+        assert gone not in index.search(vector[None, :], 200)[1]
+    everything = index.search(more[:1], 30_000)[1][0]
+    assert sorted(everything.tolist()) == sorted({*range(1, 20_051)} - {5, 20_007})
+
+
+def test_few_faces_are_always_searched_exactly(tmp_path: Path) -> None:
+    index, oracle = FaissIndex(8, tmp_path / "faces.faiss", Stamp(UUID, 1, 400)), Oracle()
+    vectors = random_vectors(999, 8)
+    index.add(np.arange(1, 1000, dtype=np.int64), vectors)
+    oracle.rows = dict(zip(range(1, 1000), vectors, strict=True))
+    index.save("ivf")
+    index = reopened(index, tmp_path / "faces.faiss")
+    assert (index.kind, index.recall, index.probes) == ("flat", 1.0, None)
+    check(index, oracle, random_vectors(3, 8, seed=2), 20)

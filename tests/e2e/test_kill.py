@@ -50,7 +50,7 @@ elif where == "after commit":
 elif where == "in a snapshot":
     vectors.os.fsync = dying(os.fsync, True)
 elif where == "after a snapshot":
-    vectors.FaissIndex.save = dying(vectors.FaissIndex.save, False)
+    store.write_file = dying(store.write_file, False)
 elif where == "in a transaction":
     catalog.Catalog.replace_faces = dying(catalog.Catalog.replace_faces, False)
 from facesearch.cli import main

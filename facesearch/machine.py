@@ -1,0 +1,72 @@
+"""What this process may use of the machine: processors and memory, also in a container with a share of them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["available_cores", "available_memory"]
+
+_MEMBERSHIP, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def available_cores(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int:
+    """Processors that this process may use: under taskset or in a container fewer than the machine's, at least one.
+
+    A container's share of processor time counts as so many processors, rounded up: with more threads than that, all of
+    them are stopped together whenever the share is used up.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shares = [_cpu_share(folder) for folder in _groups("cpu", membership, mount)]
+    return max(1, min([allowed, *(math.ceil(share) for share in shares if share is not None)]))
+
+
+def available_memory(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int | None:
+    """Bytes that this process may fill: the machine's memory or its control group's limit; None where none is told."""
+    limits = [_memory_limit(folder) for folder in _groups("memory", membership, mount)]
+    try:
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        pass
+    return min((limit for limit in limits if limit), default=None)
+
+
+def _groups(controller: str, membership: Path, mount: Path) -> Iterator[Path]:
+    """The folders of this process's control groups, and of those above: each may set a limit.
+
+    A line reads `0::/path` in version 2 and `4:cpu,cpuacct:/path` in version 1. In a container the path may be the
+    host's, while what is mounted is the container's own group: so the mount itself counts, too.
+    """
+    try:
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = mount / controllers if controllers else mount
+        group = top / path.lstrip("/")
+        yield top
+        yield from (folder for folder in (group, *group.parents) if folder != top and folder.is_relative_to(top))
+
+
+def _cpu_share(folder: Path) -> float | None:
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+        return float(quota) / float(period) if float(quota) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):  # not there, or `max`: no limit
+        return None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            return int((folder / name).read_text())
+        except (OSError, ValueError):  # not there, or `max`
+            continue
+    return None
