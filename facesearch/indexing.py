@@ -7,6 +7,7 @@ decide whether the content is known; decode, detect and embed.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
 from facesearch.finding import find_faces
+from facesearch.machine import give_back_memory
 from facesearch.photos.decode import Photo, memory_needed
 from facesearch.photos.scan import is_offline
 from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
@@ -34,6 +36,10 @@ COMMIT_SECONDS = 5.0
 MAX_FILE_BYTES = 1 << 30
 """Larger files are refused: each is read whole, several at once."""
 
+KEPT_BYTES = 32 * 2**20
+"""Larger files are not kept while they wait to be looked at, but read again then."""
+
+_LARGE = 128 * 2**20
 _COMMIT_PHOTOS = 500
 _DEATHS = 2
 _AS_USUAL = Options()
@@ -108,7 +114,7 @@ def refresh(
 class _Content(NamedTuple):
     """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone).
 
-    `memory` is how many bytes looking at it may take.
+    `memory` is how many bytes looking at it may take. A large file's own are left away.
     """
 
     task: Task
@@ -306,8 +312,18 @@ class _Run:
 
     def _look(self, content: _Content) -> _Outcome:
         """On a worker thread: decode, detect, embed."""
+        outcome = self._looked_at(content)
+        if content.memory > _LARGE:
+            give_back_memory()
+        return outcome
+
+    def _looked_at(self, content: _Content) -> _Outcome:
         try:
-            photo = Photo(content.data, max_pixels=self._options.max_pixels)
+            data = content.data or _read_again(content)
+        except PhotoError as error:
+            return _Outcome(content, [], None, str(error), lasting=False)
+        try:
+            photo = Photo(data, max_pixels=self._options.max_pixels)
             faces = find_faces(self._model, photo, rotations=self._options.rotations)
         except PhotoTooLargeError as error:
             # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
@@ -373,22 +389,39 @@ class _Run:
 
 
 def _read(task: Task) -> _Content:
-    """On a worker thread: the file's bytes, read once, and their hash."""
-    if task.file.size > MAX_FILE_BYTES:
-        return _Content(task, b"", None, f"{task.file.size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")
+    """On a worker thread: the file's bytes, and their hash; of a large file the hash alone."""
+    size = task.file.size
+    if size > MAX_FILE_BYTES:
+        return _Content(task, b"", None, f"{size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")
     try:
-        data = Path(os.fsdecode(task.path)).read_bytes()
+        with open(task.path, "rb") as stream:
+            if size > KEPT_BYTES:
+                digest = hashlib.file_digest(stream, "sha256").digest()
+                stream.seek(0)
+                return _Content(task, b"", digest, memory=size + memory_needed(stream))
+            data = stream.read()
     except FileNotFoundError:
         return _Content(task, b"", None)
     except MemoryError:
         return _Content(task, b"", None, "not enough memory to read it")
     except OSError as error:
         return _Content(task, b"", None, f"cannot be read: {error.strerror}")
-    return _Content(task, data, hashlib.sha256(data).digest(), memory=memory_needed(data))
+    return _Content(task, data, hashlib.sha256(data).digest(), memory=len(data) + memory_needed(io.BytesIO(data)))
+
+
+def _read_again(content: _Content) -> bytes:
+    """A large file's bytes. Raises `PhotoError` when they are no longer those that were hashed."""
+    try:
+        data = Path(os.fsdecode(content.task.path)).read_bytes()
+    except OSError as error:
+        raise PhotoError(f"cannot be read: {error.strerror}") from error
+    if hashlib.sha256(data).digest() != content.hash:
+        raise PhotoError("changed while it was read")
+    return data
 
 
 def _memory_of(content: _Content) -> int:
-    return len(content.data) + content.memory
+    return content.memory
 
 
 class _Ahead:

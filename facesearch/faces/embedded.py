@@ -36,7 +36,8 @@ _STRIDES = (8, 16, 32)
 _HEADS = ("cls", "obj", "bbox", "kps")
 _FAINT_SCORE = 0.3
 _MAX_OVERLAP = 0.3
-_EMBED_BATCH = 16
+_BATCH_PIXELS = 4 * 160 * 160
+_EMBED_BATCH = 4
 
 
 @cache
@@ -83,20 +84,27 @@ class EmbeddedModel:
         self._output_names = [f"{head}_{stride}" for stride in _STRIDES for head in _HEADS]
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
-        """See `FaceModel.detect`. Pictures of one padded size go through the network together."""
+        """See `FaceModel.detect`. Small pictures of one padded size go through the network together.
+
+        On a processor only small ones: what a network works on is best kept in the cache. Four pictures of 640 x 480
+        pixels took 6.3 ms each together, and 4.1 ms each alone.
+        """
         by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
             by_size[_padded(image.shape[0]), _padded(image.shape[1])].append(index)
         found: list[list[Detection]] = [[] for _ in images]
         for (height, width), members in by_size.items():
-            batch = np.zeros((len(members), 3, height, width), dtype=np.float32)
-            for row, index in enumerate(members):
-                image = images[index]
-                batch[row, :, : image.shape[0], : image.shape[1]] = image[:, :, ::-1].transpose(2, 0, 1)
-            outputs = self._detector.run(self._output_names, {"input": batch})
-            heads = [outputs[start : start + len(_HEADS)] for start in range(0, len(outputs), len(_HEADS))]
-            for index, detections in zip(members, _decoded(heads, width), strict=True):
-                found[index] = without_duplicates(detections, _MAX_OVERLAP)
+            together = max(1, _BATCH_PIXELS // (height * width))
+            for start in range(0, len(members), together):
+                part = members[start : start + together]
+                batch = np.zeros((len(part), 3, height, width), dtype=np.float32)
+                for row, index in enumerate(part):
+                    image = images[index]
+                    batch[row, :, : image.shape[0], : image.shape[1]] = image[:, :, ::-1].transpose(2, 0, 1)
+                outputs = self._detector.run(self._output_names, {"input": batch})
+                heads = [outputs[first : first + len(_HEADS)] for first in range(0, len(outputs), len(_HEADS))]
+                for index, detections in zip(part, _decoded(heads, width), strict=True):
+                    found[index] = without_duplicates(detections, _MAX_OVERLAP)
         return found
 
     def embed(self, crops: Pixels) -> FloatArray:
@@ -113,10 +121,11 @@ def _decoded(heads: Sequence[Sequence[FloatArray]], width: int) -> list[list[Det
     """YuNet's heads to detections, picture by picture: each cell of each stride's grid may hold one face."""
     found: list[list[Detection]] = [[] for _ in heads[0][0]]
     for stride, (classes, objects, boxes, points) in zip(_STRIDES, heads, strict=True):
-        scores = np.sqrt(np.clip(classes[..., 0], 0, 1) * np.clip(objects[..., 0], 0, 1))
-        pictures, cells = np.nonzero(scores >= _FAINT_SCORE)
+        squares = classes[..., 0] * objects[..., 0]  # both end in a sigmoid
+        pictures, cells = np.nonzero(squares >= _FAINT_SCORE**2)
         if not len(cells):
             continue
+        scores = np.sqrt(squares[pictures, cells])
         corners = np.stack([cells % (width // stride), cells // (width // stride)], axis=1).astype(np.float32)
         box = boxes[pictures, cells]
         centres = (corners + box[:, :2]) * stride
@@ -124,7 +133,7 @@ def _decoded(heads: Sequence[Sequence[FloatArray]], width: int) -> list[list[Det
         places = np.concatenate([centres - sides / 2, sides], axis=1)
         landmarks = (points[pictures, cells].reshape(-1, 5, 2) + corners[:, None, :]) * np.float32(stride)
         for picture, place, five, score in zip(
-            pictures.tolist(), places.tolist(), landmarks, scores[pictures, cells].tolist(), strict=True
+            pictures.tolist(), places.tolist(), landmarks, scores.tolist(), strict=True
         ):
             found[picture].append(Detection(Box(*place), five, score))
     return found

@@ -127,6 +127,15 @@ def model_info(name: str) -> ModelInfo:
 
 def open_model(name: str, runtime: Runtime) -> FaceModel:
     """Load the model called `name` (see `model_info`) on `runtime`. Raises `ModelError`, `DeviceError`."""
+    model = _opened(name, runtime)
+    if not runtime.gathers:
+        return model
+    from facesearch.faces.gathering import GatheringModel
+
+    return GatheringModel(model)
+
+
+def _opened(name: str, runtime: Runtime) -> FaceModel:
     if name == EMBEDDED:
         from facesearch.faces.embedded import EmbeddedModel
 

@@ -94,6 +94,11 @@ class Runtime:
         threads = f"{streams}{self.threads} thread{'s' if self.threads != 1 else ''}"
         return f"{self.name} on {self.device}, {self.precision}, {threads}"
 
+    @property
+    def gathers(self) -> bool:
+        """Whether photos worked on at once are best put together into batches: not on a processor."""
+        return self.device != "cpu" and self.streams > 1
+
     def shared_by(self, workers: int) -> Runtime:
         """The same, for `workers` threads that each ask one question at a time: a core for each, none waits."""
         return replace(self, threads=max(1, self.threads // workers), streams=workers)

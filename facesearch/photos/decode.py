@@ -12,7 +12,7 @@ import io
 import math
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.types import PhotoFacts
@@ -32,6 +32,7 @@ SUFFIXES = frozenset(
 DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
 
+_HEAD = 16
 _MOST_DECODED = 64_000_000
 """Pixels. Of larger photos, panoramas mostly, the half is taken for the whole: memory stays within bounds, and a face
 in them has pixels to spare."""
@@ -96,14 +97,14 @@ def _format_of(data: bytes) -> str:
     raise PhotoError("not a photo in a format that can be read")
 
 
-def memory_needed(data: bytes) -> int:
+def memory_needed(stream: BinaryIO) -> int:
     """Bytes that looking at this photo may take at most, with its small faces cropped from the whole; 0 for no photo.
 
     Decoded pixels take four bytes each, and turning a picture upright makes another copy.
     """
     try:
         with _Reasons():
-            image = _opened(data)
+            image = _opened(stream)
             width, height = image.size
             kept = width * height * _finest(width, height) ** 2
             scaled = image.format in ("JPEG", "MPO")
@@ -120,11 +121,12 @@ def _finest(width: int, height: int) -> float:
     return float(0.5**halvings)
 
 
-def _opened(data: bytes) -> Image:
-    format_name = _format_of(data)
+def _opened(stream: BinaryIO) -> Image:
+    format_name = _format_of(stream.read(_HEAD))
+    stream.seek(0)
     _register(format_name)
     # Opened as JPEG, a file of several pictures comes back as MPO, showing its first.
-    image: Image = _pillow().open(io.BytesIO(data), formats=[format_name])
+    image: Image = _pillow().open(stream, formats=[format_name])
     return image
 
 
@@ -149,7 +151,7 @@ class Photo:
         self._levels: list[Level] = []
         self._opened: Image | None = None
         with _Reasons():
-            image = self._opened = _opened(data)
+            image = self._opened = _opened(io.BytesIO(data))
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
@@ -209,7 +211,7 @@ class Photo:
         from PIL import ImageOps
 
         # The first decode goes on from what was opened: reading a PNG's EXIF has decoded it already.
-        opened, self._opened = self._opened or _opened(self._data), None
+        opened, self._opened = self._opened or _opened(io.BytesIO(self._data)), None
         with opened as image:
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "YCbCr"):
                 # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow
@@ -219,7 +221,8 @@ class Photo:
             image.load()
             too_large = image.mode in _HALVED and max(image.size) > self._most
             bounded = image.reduce(round(max(image.size) / self._most)) if too_large else image
-            return _rgb(ImageOps.exif_transpose(bounded))
+            ImageOps.exif_transpose(bounded, in_place=True)  # which makes no copy of a picture that is upright
+            return _rgb(bounded)
 
 
 def _rgb(image: Image) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
+from facesearch import indexing
 from facesearch.errors import InputError, UsageError
 from facesearch.faces.model import FaceModel
 from facesearch.indexing import _Ahead, refresh
@@ -384,8 +386,18 @@ def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int
 
 def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
     data = (photos / "astronaut.jpg").read_bytes()
-    assert memory_needed(data) == 2 * 4 * 512 * 512
-    assert memory_needed(b"") == memory_needed(b"no photo") == memory_needed(data[:1]) == 0
+    assert memory_needed(io.BytesIO(data)) == 2 * 4 * 512 * 512
+    assert memory_needed(io.BytesIO((photos / "trip/cameraman.png").read_bytes())) == 3 * 4 * 512 * 512
+    for nothing in (b"", b"no photo", data[:1]):
+        assert memory_needed(io.BytesIO(nothing)) == 0
+
+
+def test_large_files_are_read_again_when_their_turn_comes(
+    photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "KEPT_BYTES", 0)
+    assert summary(refresh(store, counting, [photos])) == {"new": 5, "no_face": 1, "failed": 1}
+    assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
 
 def test_photos_that_would_fill_the_memory_are_looked_at_one_by_one(

@@ -1,0 +1,105 @@
+"""Several threads, one batch: each gets its own answers, and failures reach those they concern."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import toy_model_info
+from sample_library import shipped_photo
+
+from facesearch.faces.gathering import GatheringModel
+from facesearch.faces.model import FaceModel
+from facesearch.faces.runtime import Runtime
+from facesearch.types import Detection
+
+Array = np.ndarray[Any, Any]
+
+
+class SlowModel:
+    """Embeds a crop as its first pixel; its first batch waits until the others have gathered."""
+
+    info = toy_model_info("slow", 3)
+    runtime = Runtime("none", "cpu", 1)
+    max_side = None
+    face_score = sure_score = 0.5
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.others_may_come = threading.Event()
+        self.first_is_under_way = threading.Event()
+
+    def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
+        return [[] for _ in images]
+
+    def embed(self, crops: Array) -> Array:
+        self.batches.append(len(crops))
+        if len(self.batches) == 1:
+            self.first_is_under_way.set()
+            assert self.others_may_come.wait(10)
+        if (crops == 255).all(axis=(1, 2, 3)).any():
+            raise ValueError("a white crop")
+        found: Array = crops[:, 0, 0, :].astype(np.float32)
+        return found
+
+
+def crops_of(*values: int) -> Array:
+    return np.stack([np.full((112, 112, 3), value, dtype=np.uint8) for value in values])
+
+
+def asked(model: GatheringModel, slow: SlowModel, questions: list[Array]) -> list[Any]:
+    """The first question is under way while all others come; each one's answer, or what it raised."""
+
+    def ask(crops: Array) -> Any:
+        try:
+            return model.embed(crops)
+        except ValueError as error:
+            return error
+
+    with ThreadPoolExecutor(len(questions)) as pool:
+        first = pool.submit(ask, questions[0])
+        assert slow.first_is_under_way.wait(10)
+        others = [pool.submit(ask, question) for question in questions[1:]]
+        waiting = model._embed
+        while len(waiting._waiting) < len(others):
+            pass
+        slow.others_may_come.set()
+        return [first.result(10), *(other.result(10) for other in others)]
+
+
+def test_what_gathers_meanwhile_goes_together_and_comes_back_apart() -> None:
+    slow = SlowModel()
+    model = GatheringModel(slow)
+    questions = [crops_of(1), crops_of(2, 3), crops_of(4), crops_of(*range(5, 45)), crops_of(*range(50, 70))]
+    answers = asked(model, slow, questions)
+    for question, answer in zip(questions, answers, strict=True):
+        assert answer[:, 0].tolist() == question[:, 0, 0, 0].tolist()
+    assert slow.batches[0] == 1
+    assert sum(slow.batches) == 64
+    assert len(slow.batches) == 2, "all 63 that had gathered"
+
+
+def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_one_works() -> None:
+    slow = SlowModel()
+    model = GatheringModel(slow)
+    first, *others = asked(model, slow, [crops_of(1), crops_of(2), crops_of(255)])
+    assert first.tolist() == [[1, 1, 1]]
+    assert [str(other) for other in others] == ["a white crop"] * 2
+    assert model.embed(crops_of(7)).tolist() == [[7, 7, 7]]
+    assert model.embed(np.empty((0, 112, 112, 3), dtype=np.uint8)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 6])
+def test_the_real_model_answers_alike(model: FaceModel, threads: int) -> None:
+    gathering = GatheringModel(model)
+    pictures = [np.asarray(shipped_photo(name)) for name in ("astronaut", "t1", "hanks", "coffee")] * 3
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(lambda picture: gathering.detect([picture])[0], pictures))
+    for picture, detections in zip(pictures, found, strict=True):
+        (alone,) = model.detect([picture])
+        assert [face.box for face in detections] == [face.box for face in alone]
+    assert gathering.info == model.info

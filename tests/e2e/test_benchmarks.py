@@ -1,0 +1,147 @@
+"""The benchmarks run: each once, on next to nothing. What they measure is not for a test to judge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT
+from PIL import ImageEnhance, ImageOps
+from sample_library import FACES_IN_T1, shipped_photo
+
+from facesearch.faces import embedded
+
+GROUPS = {"left.png": ((0, 0, 640, 886), "bea"), "right.png": ((640, 0, 1280, 886), "dan")}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two photos with faces, one without, one too small to count, and a file that is none."""
+    folder = tmp_path / "photos"
+    (folder / "inside").mkdir(parents=True)
+    shipped_photo("t1").save(folder / "group.jpg")
+    shipped_photo("astronaut").save(folder / "inside" / "astronaut.PNG")
+    shipped_photo("coffee").save(folder / "coffee.jpeg")
+    shipped_photo("astronaut").resize((200, 200)).save(folder / "small.jpg")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    return folder
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Two people with three portraits each, and each in a group photo."""
+    folder, photo = tmp_path / "people", shipped_photo("t1")
+    (folder / "groups").mkdir(parents=True)
+    for name, (box, person) in GROUPS.items():
+        photo.crop(box).save(folder / "groups" / name)
+        left, top, width, height = FACES_IN_T1[person]
+        portrait = photo.crop((left - width // 2, top - height // 2, left + width * 3 // 2, top + height * 3 // 2))
+        changed = [portrait, ImageOps.mirror(portrait), ImageEnhance.Brightness(portrait).enhance(0.8)]
+        (folder / "portraits" / person).mkdir(parents=True)
+        for number, picture in enumerate(changed):
+            picture.save(folder / "portraits" / person / f"{number}.jpg", quality=90)
+    who = {name: {"people": [person]} for name, (_, person) in GROUPS.items()}
+    (folder / "groups" / "who.json").write_text(json.dumps(who))
+    return folder
+
+
+Benchmark = Callable[..., str]
+
+
+@pytest.fixture
+def run_benchmark(environment: dict[str, str], tmp_path: Path) -> Benchmark:
+    """Runs a script of `benchmarks/` in a process of its own and gives back what it prints: its report or complaint."""
+
+    def run(script: str, *arguments: str | Path, exit_code: int = 0) -> str:
+        result = subprocess.run(
+            [sys.executable, str(CHECKOUT / "benchmarks" / script), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        assert result.returncode == exit_code, result.stderr
+        return result.stderr if exit_code else result.stdout
+
+    return run
+
+
+def test_index_speed(run_benchmark: Benchmark, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    sizes = ("--megapixels", "0.3", "0.2", "--runs", "1", "--copies", "1")
+    printed = run_benchmark("index_speed.py", photos, *sizes, "--json", out, "--peers")
+    result = json.loads(out.read_text())
+    assert [(size["megapixels"], size["photos"]) for size in result["sizes"]] == [(0.2, 3), (0.3, 3)]
+    assert all(size["bits_per_pixel"] > 1 for size in result["sizes"])
+    assert [row["program"] for row in result["programs"]] == ["facesearch"] * 2
+    for row in result["programs"]:
+        assert (row["photos"], row["faces"], len(row["rates"]), row["ratio"]) == (3, 7, 1, None)
+        assert row["rate"] > 0
+    for bound in result["bounds"]:
+        assert (bound["photos"], bound["faces"]) == (3, 7)
+        assert bound["calls"]["decode"] >= 1
+        assert bound["calls"]["detect"] >= 2
+        assert 0 < bound["calls"]["embed"] <= 1
+        assert bound["runtime"]
+        assert min(*bound["core_ms"].values(), bound["rate"], bound["share"]) > 0
+    assert result["not_run"] == {}
+    assert result["machine"]["cores"] >= 1
+    assert "| 0.3 | facesearch | 3 | 7 | 1 |" in printed
+    assert not list(tmp_path.glob("index-speed-*")), "something was left behind"
+
+
+def test_index_speed_takes_so_many_photos(run_benchmark: Benchmark, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    some = ("--megapixels", "0.2", "--runs", "1", "--copies", "2", "--limit", "1", "--bound", "0")
+    run_benchmark("index_speed.py", photos, *some, "--json", out, "--peers")
+    result = json.loads(out.read_text())
+    assert [row["photos"] for row in result["programs"]] == [2]
+    assert result["bounds"] == []
+
+
+def test_index_speed_needs_photos(run_benchmark: Benchmark, tmp_path: Path) -> None:
+    assert "no photos" in run_benchmark("index_speed.py", tmp_path / "home", "--peers", exit_code=1)
+
+
+@pytest.mark.skipif(find_spec("cv2") is None, reason="needs OpenCV, which is the loop's and not facesearch's")
+def test_the_plain_loop_finds_the_same_faces(run_benchmark: Benchmark, tmp_path: Path) -> None:
+    for name in ("t1", "astronaut", "coffee"):
+        shipped_photo(name).save(tmp_path / f"{name}.jpg", quality=92)
+    weights = Path(embedded.__file__).parent / "weights"
+    graphs = [weights / "yunet_2023mar.onnx", weights / "sface_2021dec.onnx"]
+    told = json.loads(run_benchmark("peers/loop.py", tmp_path, *graphs, "1"))
+    assert (told["photos"], told["faces"]) == (3, 7)
+    assert 0 < sum(told["stages"].values()) <= told["seconds"]
+
+
+def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
+    lines = run_benchmark("people_in_groups.py", people).splitlines()
+    assert "| left.png | bea | 3 of 3 | 3 of 3 | 1 of 1 | 1 of 1 |" in lines
+    assert "| right.png | dan | 3 of 3 | 3 of 3 | 1 of 1 | 1 of 1 |" in lines
+    assert "| wrong hits | | 0 | 0 | 0 | 0 |" in lines
+
+
+def test_throughput(run_benchmark: Benchmark, people: Path) -> None:
+    printed = run_benchmark("throughput.py", people / "groups", "--runs", "1")
+    assert "groups: 2 photos, 6 faces, " in printed
+
+
+def test_cold_query(run_benchmark: Benchmark, people: Path) -> None:
+    printed = run_benchmark("cold_query.py", people / "portraits/bea/0.jpg", "1", "20")
+    assert {"whole process", "imports", "detect and embed", "search"} <= {
+        line[:24].strip() for line in printed.splitlines()
+    }
+
+
+def test_refresh(run_benchmark: Benchmark) -> None:
+    printed = run_benchmark("refresh.py", "20", "40")
+    assert "20 files, nothing changed: " in printed
+    assert "ten new photos in an index of 40 faces: " in printed
