@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.faces import embedded
@@ -134,11 +134,38 @@ def test_throughput(run_benchmark: Benchmark, people: Path) -> None:
     assert "groups: 2 photos, 6 faces, " in printed
 
 
-def test_cold_query(run_benchmark: Benchmark, people: Path) -> None:
-    printed = run_benchmark("cold_query.py", people / "portraits/bea/0.jpg", "1", "20")
-    assert {"whole process", "imports", "detect and embed", "search"} <= {
-        line[:24].strip() for line in printed.splitlines()
-    }
+def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    run_benchmark("cold_query.py", people / "portraits/bea/0.jpg", "1", "20", "--json", out)
+    told = json.loads(out.read_text())
+    assert {"whole process", "facesearch --help", "imports", "decode", "detect", "embed", "search"} <= set(told)
+    assert told["whole process"] > told["embed"] > 0
+
+
+def test_search_scale(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    crops = tmp_path / "crops"
+    for person in ("bea", "dan"):
+        for number in range(60):
+            portrait = Image.open(people / "portraits" / person / "0.jpg").resize((112, 112))
+            (crops / person).mkdir(parents=True, exist_ok=True)
+            ImageEnhance.Brightness(portrait).enhance(0.5 + number / 60).save(crops / person / f"{number}.png")
+    script = ["search_scale.py", crops, "--faces", "900", "3000", "--kept-out", "20", "--json", out]
+    printed = run_benchmark(*map(str, script))
+    told = json.loads(out.read_text())
+    assert [size["faces"] for size in told["sizes"]] == [900, 3000]
+    for size in told["sizes"]:
+        assert set(size["types"]) == {"flat", "ivf"}
+        assert size["types"]["flat"]["recall"] == 1
+        assert size["pairs"]["genuine"][2] > size["pairs"]["impostor"][2]
+    assert told["sizes"][1]["types"]["ivf"]["own_recall"] >= 0.9
+    assert "| 3,000 | ivf |" in printed
+
+
+def test_faces_found(run_benchmark: Benchmark, photos: Path) -> None:
+    printed = run_benchmark("faces_found.py", photos, "--mosaics", "1")
+    assert "| photos | 4 | 8 | 8 |" in printed
+    assert "| mosaics | 1 |" in printed
 
 
 def test_refresh(run_benchmark: Benchmark) -> None:

@@ -1,0 +1,249 @@
+"""How long questions take in galleries of different sizes, exact and approximate, and how much is found.
+
+    python benchmarks/search_scale.py CROPS [--faces 10000 100000 1000000 4000000] [--types flat ivf] [--json OUT.json]
+
+CROPS has one folder a person, with crops of 112 x 112 pixels that are aligned already or with any photos of them. Their
+real embeddings are spread to the size that is asked for: each copy of the whole set is turned by a small random
+rotation of its own, which makes it a set of other people. Random vectors would say nothing, because they have no
+people in them. How like the spread set is to the real one is printed: the similarities of genuine and impostor pairs.
+
+Each file is made and asked in processes of its own, so that memory is its own. Recall at 10 is that of questions that
+are not in the gallery: crops that were kept out of it. Times are medians; the file is in the page cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facesearch.faces.model import open_model
+from facesearch.faces.runtime import choose_runtime
+from facesearch.finding import find_faces
+from facesearch.machine import available_cores
+from facesearch.photos.decode import Photo
+from facesearch.store.vectors import FaissIndex, Stamp, write_file
+
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+UUID = bytes(16)
+STRENGTH = 1.0
+PERCENTILES = (1, 25, 50, 75, 99, 99.9)
+BLOCK = 65536
+
+
+def embedded_crops(folder: Path) -> tuple[Vectors, Labels]:
+    """Real embeddings and whose they are."""
+    model = open_model("embedded", choose_runtime("cpu"))
+    rows: list[Any] = []
+    labels: list[int] = []
+    for label, person in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
+        for path in sorted(person.iterdir()):
+            photo = Photo(path.read_bytes())
+            if photo.size == (112, 112):
+                with Image.open(path) as image:
+                    found = model.embed(np.asarray(image.convert("RGB"))[None])
+            else:
+                faces = find_faces(model, photo)
+                best = max(faces, key=lambda face: face.detection.box.area, default=None)
+                found = np.empty((0, model.info.dim), np.float32) if best is None else best.embedding[None]
+            rows.append(found)
+            labels += [label] * len(found)
+    return np.concatenate(rows), np.array(labels, dtype=np.int64)
+
+
+def rotations(dim: int, seed: int = 0) -> Iterator[Vectors]:
+    """Random rotations near to none: of the identity and a little noise, made orthogonal."""
+    rng = np.random.default_rng(seed)
+    while True:
+        rotation, triangle = np.linalg.qr(np.eye(dim) + STRENGTH * rng.normal(size=(dim, dim)) / np.sqrt(dim))
+        yield (rotation * np.sign(np.diag(triangle))).astype(np.float32)
+
+
+def spread(vectors: Vectors, labels: Labels, total: int, path: Path) -> tuple[Vectors, Labels]:
+    """`total` vectors in a file at `path`, mapped, and whose they are."""
+    spread_out = np.lib.format.open_memmap(path, "w+", np.float32, (total, vectors.shape[1]))
+    people = np.empty(total, dtype=np.int64)
+    for copy, rotation in enumerate(rotations(vectors.shape[1])):
+        start = copy * len(vectors)
+        if start >= total:
+            break
+        end = min(total, start + len(vectors))
+        spread_out[start:end] = (vectors @ rotation)[: end - start]
+        people[start:end] = labels[: end - start] + copy * (labels.max() + 1)
+    spread_out.flush()
+    return spread_out, people
+
+
+def similarities(vectors: Vectors, labels: Labels) -> dict[str, list[float]]:
+    """Percentiles of the similarities of genuine and of impostor pairs, drawn at random."""
+    rng = np.random.default_rng(1)
+    one, two = rng.integers(0, len(vectors), (2, 300_000))
+    scores = (vectors[one] * vectors[two]).sum(axis=1)
+    impostor = scores[labels[one] != labels[two]]
+    genuine = []
+    for label in rng.choice(np.unique(labels), 200):
+        members = np.flatnonzero(labels == label)
+        one, two = rng.choice(members, (2, 100))
+        genuine.append((vectors[one] * vectors[two]).sum(axis=1)[one != two])
+    return {
+        "genuine": np.percentile(np.concatenate(genuine), PERCENTILES).round(3).tolist(),
+        "impostor": np.percentile(impostor, PERCENTILES).round(3).tolist(),
+    }
+
+
+def made(source: Path, file: Path, kind: str) -> dict[str, Any]:
+    """Seconds and memory for the vector file of that kind; `recall` is what it says of itself."""
+    vectors = np.load(source, mmap_mode="r")
+    ids = np.arange(1, len(vectors) + 1, dtype=np.int64)
+
+    def blocks() -> Iterator[tuple[Labels, Vectors]]:
+        for start in range(0, len(vectors), BLOCK):
+            yield ids[start : start + BLOCK], np.ascontiguousarray(vectors[start : start + BLOCK])
+
+    started = time.perf_counter()
+    recall = write_file(file, vectors.shape[1], Stamp(UUID, 1, len(vectors)), kind, blocks)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "own_recall": recall, "bytes": file.stat().st_size, "made_mib": _peak()}
+
+
+def asked(file: Path, questions: Vectors) -> dict[str, Any]:
+    """Times and memory for questions to a file, in milliseconds and MiB; the ids found, ten for each question."""
+    dim = questions.shape[1]
+    started = time.perf_counter()
+    index = FaissIndex.open(file, dim, UUID)
+    opened = time.perf_counter() - started
+    assert index is not None
+    index.search(questions[:1], 20)
+    one = [_seconds(lambda row=row: index.search(questions[row : row + 1], 20)) for row in range(21)]  # type: ignore[misc]
+    many = [_seconds(lambda: index.search(questions[:64], 20)) for _ in range(5)]
+    return {
+        "open_ms": opened * 1000,
+        "one_ms": statistics.median(one) * 1000,
+        "many_ms": statistics.median(many) * 1000,
+        "probes": index.probes,
+        "asked_mib": _peak(),
+        "ids": index.search(questions, 10)[1],
+    }
+
+
+def bare(source: Path, questions: Vectors) -> dict[str, float]:
+    """What the memory and the processor can do: reading all vectors, one product with them, 64 products."""
+    vectors = np.array(np.load(source, mmap_mode="r"))
+    parts = np.array_split(vectors, available_cores() * 4)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        read = min(_seconds(lambda: list(pool.map(np.max, parts))) for _ in range(5))
+    one = min(_seconds(lambda: vectors @ questions[0]) for _ in range(5))
+    blocks = np.array_split(vectors, max(1, len(vectors) // 8192))
+    out = np.empty((64, len(blocks[0])), dtype=np.float32)
+    many = min(
+        _seconds(lambda: [np.matmul(questions[:64], block.T, out=out[:, : len(block)]) for block in blocks])
+        for _ in range(3)
+    )
+    return {"read_gb_s": vectors.nbytes / read / 1e9, "product_ms": one * 1000, "products_ms": many * 1000}
+
+
+def truth(source: Path, questions: Vectors) -> Labels:
+    """The ids of the ten nearest, by plain products."""
+    vectors = np.load(source, mmap_mode="r")
+    scores = np.concatenate(
+        [questions @ vectors[start : start + BLOCK].T for start in range(0, len(vectors), BLOCK)], axis=1
+    )
+    nearest: Labels = np.argpartition(-scores, 10, axis=1)[:, :10] + 1
+    return nearest
+
+
+def in_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """What `work` gives back, run in a fresh process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def main(
+    crops: Path, sizes: Sequence[int], kinds: Sequence[str], kept_out_size: int, output: Path | None
+) -> dict[str, Any]:
+    vectors, labels = embedded_crops(crops)
+    chosen = np.random.default_rng(2).permutation(len(vectors))
+    kept_out, used = chosen[:kept_out_size], chosen[kept_out_size:]
+    # Questions are about people of the first copies, each turned as its copy is.
+    turns = [turn for turn, _ in zip(rotations(vectors.shape[1]), range(8), strict=False)]
+    report: dict[str, Any] = {"real": similarities(vectors, labels), "sizes": []}
+    print(f"real: {len(vectors):,} faces of {labels.max() + 1} people; percentiles {PERCENTILES}")
+    _show_pairs(report["real"])
+    print(
+        "| faces | type | made in s | file MB | opens in ms | one question, ms | 64, ms | recall at 10 | MiB |\n"
+        "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source, file = Path(folder) / "vectors.npy", Path(folder) / "faces.faiss"
+        for size in sizes:
+            spread_out, people = spread(vectors[used], labels[used], size, source)
+            turned = max(1, min(len(turns), size // len(used)))
+            questions = np.stack([vectors[row] @ turns[number % turned] for number, row in enumerate(kept_out)])
+            entry: dict[str, Any] = {"faces": size, "pairs": similarities(spread_out, people), "types": {}}
+            entry["bare"] = in_a_process(bare, source, questions)
+            expected = truth(source, questions)
+            for kind in kinds:
+                result = in_a_process(made, source, file, kind) | in_a_process(asked, file, questions)
+                found = result.pop("ids")
+                result["recall"] = statistics.mean(
+                    len(set(row) & set(best)) / 10 for row, best in zip(found.tolist(), expected.tolist(), strict=True)
+                )
+                entry["types"][kind] = result
+                print(
+                    f"| {size:,} | {kind} | {result['seconds']:.1f} | {result['bytes'] / 1e6:,.0f} "
+                    f"| {result['open_ms']:.0f} | {result['one_ms']:.2f} | {result['many_ms']:.1f} "
+                    f"| {result['recall']:.4f} | {result['asked_mib']:,.0f} |",
+                    flush=True,
+                )
+            report["sizes"].append(entry)
+    print("\nspread sets and the bare machine:")
+    for entry in report["sizes"]:
+        raw = entry["bare"]
+        print(
+            f"{entry['faces']:,} faces: memory is read at {raw['read_gb_s']:.1f} GB/s; one bare product takes "
+            f"{raw['product_ms']:.1f} ms, 64 take {raw['products_ms']:.1f} ms"
+        )
+        _show_pairs(entry["pairs"])
+    if output is not None:
+        output.write_text(json.dumps(report, indent=2) + "\n")
+    return report
+
+
+def _show_pairs(pairs: dict[str, list[float]]) -> None:
+    for name, values in pairs.items():
+        print(f"  {name:<9}" + "  ".join(f"{value:6.3f}" for value in values))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("crops", type=Path)
+    parser.add_argument("--faces", type=int, nargs="+", default=[10_000, 100_000, 1_000_000, 4_000_000])
+    parser.add_argument("--types", nargs="+", default=["flat", "ivf"], choices=["flat", "ivf"])
+    parser.add_argument("--kept-out", type=int, default=200, help="crops to ask about, which the galleries do not hold")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    main(arguments.crops, arguments.faces, arguments.types, arguments.kept_out, arguments.json)

@@ -1,0 +1,133 @@
+"""Many photos as one question or as many, where the time goes, and how vectors are searched: the real command."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """An index of the sample library; not to be written to."""
+    path = tmp_path_factory.mktemp("indexed") / "index"
+    command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
+    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
+    return path
+
+
+def hits(answer: str) -> list[tuple[str, float]]:
+    return [(Path(hit["path"]).name, hit["similarity"]) for hit in map(json.loads, answer.splitlines())]
+
+
+def test_each_photo_of_a_folder_is_asked_about(facesearch: Run, library: Path, indexed: Path) -> None:
+    portraits = library / "photos/portraits"
+    whole = json.loads(facesearch("query", "--each", portraits, "--index", indexed, "-f", "json").stdout)
+    asked = [Path(query["path"]).name for query in whole["queries"]]
+    assert asked == sorted(path.name for path in portraits.iterdir())
+    for query in whole["queries"]:
+        alone = facesearch("query", query["path"], "--index", indexed, "-f", "json")
+        (expected,) = json.loads(alone.stdout)["queries"]
+        assert [hit["path"] for hit in query["hits"]] == [hit["path"] for hit in expected["hits"]]
+        for one, other in zip(query["hits"], expected["hits"], strict=True):
+            assert one["similarity"] == pytest.approx(other["similarity"], abs=1e-3)
+
+
+def test_what_cannot_be_asked_about_is_told_and_the_rest_answered(
+    facesearch: Run, library: Path, indexed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    photos = [tmp_path / "broken.jpg", library / "photos/scans/coffee.png", library / "query.jpg", "missing.jpg"]
+    answer = facesearch("query", "--each", *photos, "--index", indexed, "-f", "jsonl")
+    assert {hit["query"] for hit in map(json.loads, answer.stdout.splitlines())} == {str(library / "query.jpg")}
+    said = answer.stderr.splitlines()
+    assert len(said) == 3
+    assert all(line.endswith("; left out") for line in said)
+    none = facesearch("query", "--each", *photos[:2], "--index", indexed, exit_code=3)
+    assert "none of the 2 photos can be asked about" in none.stderr
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "a folder without photos" in facesearch("query", empty, "--index", indexed, exit_code=3).stderr
+
+
+def test_several_photos_make_one_question(facesearch: Run, library: Path, indexed: Path) -> None:
+    bea = [library / "query.jpg", library / "photos/portraits/bea.jpg"]
+
+    def answer(*photos: Path) -> dict[str, Any]:
+        found = facesearch("query", *photos, "--index", indexed, "-f", "json", "--no-threshold")
+        whole: dict[str, Any] = json.loads(found.stdout)
+        return whole
+
+    together = answer(*bea)
+    (query,) = together["queries"]
+    assert query["paths"] == [str(path) for path in bea]
+    assert "path" not in query
+    assert query["hits"][0]["query_paths"] == query["paths"]
+    assert query["hits"][0]["query"] == str(bea[0])
+    alone = {photo: {hit["path"]: hit["similarity"] for hit in answer(photo)["queries"][0]["hits"]} for photo in bea}
+    between = sum(next(iter(scores.values())) > 0.99 for scores in alone.values())
+    assert between == 1, "one of the two is in the index itself"
+    for hit in query["hits"]:
+        if not hit["path"].endswith(("bea.jpg", "large.jpg")):  # other boxes of the same photo may be nearer
+            mean = sum(scores[hit["path"]] for scores in alone.values()) / 2
+            assert abs(hit["similarity"] - mean) < 0.1
+    error = facesearch("query", *bea, "--face", "1", "--index", indexed, exit_code=2)
+    assert "--face 1 picks a face of one photo" in error.stderr
+
+
+def test_options_that_contradict_each_other(facesearch: Run, library: Path, indexed: Path) -> None:
+    query: list[str | Path] = ["query", library / "query.jpg", "--index", indexed]
+    assert (
+        "--sheet draws the hits of one question" in facesearch(*query, "--each", "--sheet", "a.png", exit_code=2).stderr
+    )
+
+
+def test_timing_tells_where_the_time_went(facesearch: Run, library: Path, indexed: Path) -> None:
+    plain = facesearch("query", library / "query.jpg", "--index", indexed)
+    timed = facesearch("query", library / "query.jpg", "--index", indexed, "--timing")
+    assert timed.stdout == plain.stdout
+    told = re.findall(r"([\d.]+) ms  (.+)", timed.stderr)
+    steps = {step: float(milliseconds) for milliseconds, step in told}
+    assert list(steps) == [
+        "start Python, read the command line", "imports", "open the catalog", "load the model", "decode", "detect",
+        "embed", "open the vectors", "search", "write the answer", "all until now",
+    ]  # fmt: skip
+    total = steps.pop("all until now")
+    assert total == pytest.approx(sum(steps.values()), abs=1)
+    many = facesearch("query", "--each", library / "photos/portraits", "--index", indexed, "--timing", "-f", "paths")
+    assert "ms  faces of 7 photos" in many.stderr
+
+
+def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    facesearch("index", library / "photos", "--index", "ix", "--index-type", "flat", "-q")
+    assert "search     flat, exact, as chosen" in facesearch("status", "--index", "ix").stdout
+    again = facesearch("reindex", "--index-type", "auto", "--index", "ix")
+    assert again.stdout == "ix: flat, exact, by its size\n"
+    told = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
+    assert told["search"] == {"kind": "flat", "chosen": False, "recall": 1.0, "probes": None}
+    few = facesearch("reindex", "--index-type", "ivf", "--index", "ix")
+    assert "under 1,000 there is nothing to gain" in few.stderr
+    for command in (["index"], ["reindex"]):
+        error = facesearch(*command, "--index", "ix", "--index-type", "hnsw", exit_code=2)
+        assert "--index-type hnsw: choose one of auto, flat, ivf" in error.stderr
+    assert "no index at" in facesearch("reindex", "--index-type", "flat", "--index", "none", exit_code=3).stderr
+
+
+@pytest.mark.parametrize("size", ["3", "many", "-1G", "1.5.2G", ""])
+def test_a_size_that_is_none(facesearch: Run, library: Path, tmp_path: Path, size: str) -> None:
+    error = facesearch("index", library / "photos", "--index", "ix", f"--max-memory={size}", exit_code=2)
+    assert "is no size; write it as 800M, 2G or 1.5G" in error.stderr
+    assert not (tmp_path / "ix").exists()
+
+
+def test_with_little_memory_and_one_thread_the_same_is_found(facesearch: Run, library: Path) -> None:
+    report = facesearch(
+        "index", library / "photos", "--index", "ix", "--max-memory", "1M", "--threads", "1", "-f", "json"
+    )
+    assert json.loads(report.stdout)["faces"] == 32

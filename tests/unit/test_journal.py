@@ -1,0 +1,67 @@
+"""What was in hand when a process died, whatever it was doing at that moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facesearch.store import journal as journal_module
+from facesearch.store.journal import Journal
+
+names = st.sampled_from([b"a.jpg", b"b b.jpg", b"\xff\n.jpg", b"c", b"long" * 50])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from(["take", "drop", "die"]), names), max_size=40), large=st.booleans())
+def test_what_is_in_hand_is_what_was_taken_and_not_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, bytes]], large: bool
+) -> None:
+    monkeypatch.setattr(journal_module, "_LARGE", 10**6 if large else 50)
+    path = tmp_path / "in-hand"
+    path.unlink(missing_ok=True)
+    journal = Journal(path)
+    noted: dict[bytes, int] = {}
+    deaths: dict[bytes, int] = {}
+    for step, name in steps:
+        if step == "take":
+            journal.take(name)
+            noted[name] = deaths.get(name, 0) + 1
+        elif step == "drop":
+            journal.drop(name)
+            noted.pop(name, None)
+            deaths.pop(name, None)
+        else:
+            journal = Journal(path)
+            deaths = dict(noted)
+        if step == "die":
+            assert journal.deaths == deaths
+    journal.clear()
+    assert Journal(path).deaths == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "in-hand"
+    journal = Journal(path)
+    journal.take(b"one")
+    journal.take(b"two")
+    data = path.read_bytes()
+    path.write_bytes(data[:-cut])
+    assert Journal(path).deaths == ({b"one": 1} if cut <= 9 else {})
+    path.write_bytes(b"nonsense\n5\n\xff\xfe\n" + data)
+    assert Journal(path).deaths == {b"one": 1, b"two": 1}
+
+
+def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
+    journal = Journal(None)
+    journal.take(b"a")
+    journal.drop(b"a")
+    journal.clear()
+    (tmp_path / "folder").mkdir()
+    blocked = Journal(tmp_path / "folder" / "missing" / "in-hand")
+    blocked.take(b"a")
+    blocked.drop(b"a")
