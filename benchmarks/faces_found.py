@@ -14,7 +14,7 @@ import argparse
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,7 +25,10 @@ from facesearch.faces.geometry import scaled, without_duplicates
 from facesearch.faces.runtime import choose_runtime
 from facesearch.finding import detect_faces
 from facesearch.photos.decode import SUFFIXES, Photo
-from facesearch.types import Detection, Pixels
+from facesearch.types import Detection
+
+if TYPE_CHECKING:
+    from facesearch.types import Pixels
 
 SIDES = (320, 640, 1280, 2560)
 SURE, LEAST = 0.75, 20

@@ -1,6 +1,6 @@
 """Photos to faces, the same for every model: how closely a photo is looked at, turned pictures, crops, embeddings.
 
-A photo is first looked at with its longer side at 640 pixels, and at 320 for faces that fill the frame: there a face
+A photo is first looked at with its longer side at 640 pixels, and at 160 for faces that fill the frame: there a face
 of a twentieth of the photo's size is found, which in most photos is all there are. Four things ask for another look:
 
 * a small face, or a faint hint of one, or no face at all: where it is smaller than 48 pixels, others may be smaller
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["aligned_crops", "detect_faces", "find_faces", "unmarked"]
 
-_NEAR_SIDE, _FIRST_SIDE = 320, 640
+_NEAR_SIDE, _FIRST_SIDE = 160, 640
 _SMALL_AT = {640: 48, 1280: 24}
 _CLOSER = {640: 1280, 1280: 2560}
 _TILE = 736

@@ -89,7 +89,7 @@ def query(
             runtime = runtime.shared_by(runtime.threads)
         model = open_model(store.model.source or store.model.name, runtime)
         store.require_model(model.info)
-        Thread(target=preload, daemon=True).start()
+        Thread(target=preload).start()
         watch.lap("load the model")
         if verbose:
             say(f"index {folder}, model {store.model.name}; {model.runtime}")

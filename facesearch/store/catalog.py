@@ -244,7 +244,9 @@ class Catalog:
             FROM photos
             """
         )
-        faces = self._value("SELECT count(*) FROM faces JOIN photos ON photos.id = photo WHERE missing_since IS NULL")
+        # Counting all and taking away the few that are hidden takes a fifth of the time of joining a million.
+        hidden = "SELECT count(*) FROM faces WHERE photo IN (SELECT id FROM photos WHERE missing_since IS NOT NULL)"
+        faces = self._value("SELECT count(*) FROM faces") - self._value(hidden)
         return Counts(photos, faces, no_face, failed, missing)
 
     # Roots

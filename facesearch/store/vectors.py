@@ -77,7 +77,10 @@ class Stamp(NamedTuple):
 
 def preload() -> None:
     """Load FAISS, which takes a while, ahead of its first use: on another thread, say, while a photo is decoded."""
-    import faiss  # noqa: F401
+    try:
+        import faiss  # noqa: F401
+    except ImportError:
+        pass  # whoever uses it is told
 
 
 def read_stamp(path: Path, uuid: bytes) -> Stamp | None:

@@ -131,3 +131,12 @@ def test_with_little_memory_and_one_thread_the_same_is_found(facesearch: Run, li
         "index", library / "photos", "--index", "ix", "--max-memory", "1M", "--threads", "1", "-f", "json"
     )
     assert json.loads(report.stdout)["faces"] == 32
+
+
+def test_every_runtime_finds_the_same(facesearch: Run, library: Path, indexed: Path) -> None:
+    pytest.importorskip("openvino", reason="pip install 'facesearch[openvino]'")
+    question: list[str | Path] = ["query", library / "query.jpg", "--index", indexed, "-f", "jsonl", "-k", "8"]
+    one, other = (hits(facesearch(*question, "--device", device).stdout) for device in ("cpu", "openvino"))
+    assert [name for name, _ in one] == [name for name, _ in other]
+    for (_, first), (_, second) in zip(one, other, strict=True):
+        assert first == pytest.approx(second, abs=2e-3)

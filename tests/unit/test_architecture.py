@@ -103,7 +103,7 @@ def test_public_names_exist_and_are_sorted(name: str) -> None:
 HEAVY = ("numpy", "PIL", "faiss", "onnxruntime", "openvino", "insightface", "onnx", "cv2", "scipy", "skimage", "rich")
 
 
-@pytest.mark.parametrize("code", ["import facesearch", "import facesearch.cli; facesearch.cli.main()"])
+@pytest.mark.parametrize("code", ["import facesearch", "import facesearch.cli; facesearch.cli._run()"])
 def test_nothing_heavy_is_loaded_for_help(code: str) -> None:
     script = (
         f"import sys; sys.argv = ['facesearch', '--help']\ntry:\n    {code}\nexcept SystemExit: pass\n"
@@ -113,11 +113,17 @@ def test_nothing_heavy_is_loaded_for_help(code: str) -> None:
     assert "loaded: []" in result.stdout
 
 
-def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path) -> None:
+@pytest.mark.parametrize("command", ["scan", "query"])
+def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path, command: str) -> None:
+    photos = str(library / "photos/portraits")
+    asked = ["scan", str(library / "query.jpg"), photos, "--model", "embedded"]
+    if command == "query":
+        index = [sys.executable, "-m", "facesearch", "index", photos, "--index", "ix", "--model", "embedded"]
+        subprocess.run(index, capture_output=True, check=True, cwd=tmp_path)
+        asked = ["query", str(library / "query.jpg"), "--index", "ix"]
     script = (
         "import sys; from facesearch.cli import _run\n"
-        f"sys.argv = ['facesearch', 'scan', {str(library / 'query.jpg')!r}, {str(library / 'photos/portraits')!r},"
-        " '--model', 'embedded']\n"
+        f"sys.argv = ['facesearch', *{asked!r}]\n"
         "_run(); print('loaded:', [name for name in "
         "('insightface', 'onnx', 'cv2', 'scipy', 'skimage', 'openvino', 'sklearn', 'rich') if name in sys.modules])"
     )
