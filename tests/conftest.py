@@ -94,3 +94,12 @@ def toy_face(
     vector = np.asarray(embedding, dtype=np.float32)
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
     return Face(Detection(Box(*box), landmarks, 0.9), vector / np.linalg.norm(vector))
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """An index of the sample library; not to be written to."""
+    path = tmp_path_factory.mktemp("indexed") / "index"
+    command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
+    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
+    return path

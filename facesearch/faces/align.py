@@ -56,7 +56,7 @@ def crop_face(
     `image` is the upright photo, or a smaller decode of it with `image_scale` pixels a photo pixel; `transform` maps
     photo pixels to crop pixels. A face larger than the crop is shrunk with a filter as wide as the shrinking asks for
     (sampling a 600-pixel face at 112 points would alias), then turned into place at a scale of one. A `rough` crop,
-    good enough to find landmarks in, is sampled at once where it shrinks by less than two.
+    good enough to find landmarks in, is turned with fewer neighbours for each pixel, in half the time.
     """
     from PIL.Image import Resampling, Transform
 
@@ -66,7 +66,7 @@ def crop_face(
     half = 0.5 + 0.5j
     to_image = image_scale / a  # continuous crop -> continuous image: z -> to_image * z + offset
     offset = ((-half - b) / a + half) * image_scale
-    if shrink < (0.5 if rough else 1):
+    if shrink < 1:
         corners = [to_image * corner + offset for corner in (0, side, side * 1j, side + side * 1j)]
         margin = 3 / shrink
         left = max(0.0, min(corner.real for corner in corners) - margin)

@@ -23,15 +23,6 @@ from sample_library import shipped_photo
 FOUND = {"everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg"}
 
 
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
-    """An index of the sample library; not to be written to."""
-    path = tmp_path_factory.mktemp("indexed") / "index"
-    command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
-    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
-    return path
-
-
 def names(lines: str) -> set[str]:
     return {Path(line).name for line in lines.splitlines()}
 

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Run
-
-
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
-    """An index of the sample library; not to be written to."""
-    path = tmp_path_factory.mktemp("indexed") / "index"
-    command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
-    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
-    return path
 
 
 def hits(answer: str) -> list[tuple[str, float]]:
