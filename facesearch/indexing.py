@@ -129,7 +129,10 @@ class _Content(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What came of a photo: its faces, or why it failed; `lasting` when only another content can change that."""
+    """What came of a photo: its faces, or why it failed; `lasting` when only another content can change that.
+
+    No faces, no facts and no error: the file has gone since it was listed.
+    """
 
     content: _Content
     faces: list[Face]
@@ -320,6 +323,8 @@ class _Run:
     def _looked_at(self, content: _Content) -> _Outcome:
         try:
             data = content.data or _read_again(content)
+        except FileNotFoundError:
+            return _Outcome(content, [], None, None, lasting=False)
         except PhotoError as error:
             return _Outcome(content, [], None, str(error), lasting=False)
         try:
@@ -339,7 +344,7 @@ class _Run:
         task = content.task
         if error is not None:
             self._fail(content, error, lasting=lasting)
-        else:
+        elif facts is not None:
             status: Status = "faces" if faces else "no_face"
             photo = self._store.catalog.put_photo(task.root.id, task.file, content.hash, status, facts=facts)
             self._store.catalog.replace_faces(photo, faces)
@@ -347,8 +352,10 @@ class _Run:
             self._report.no_face += not faces
             self._count(task)
         for twin in self._waiting.pop(content.hash or b"", []):
-            if error is not None:
-                self._fail(twin, error, lasting=lasting)
+            if not lasting:  # that was about this file, or about the moment
+                self._look_again(twin.task)
+            elif error is not None:
+                self._fail(twin, error)
             else:
                 self._adopt(twin)
             self._step()
@@ -410,9 +417,11 @@ def _read(task: Task) -> _Content:
 
 
 def _read_again(content: _Content) -> bytes:
-    """A large file's bytes. Raises `PhotoError` when they are no longer those that were hashed."""
+    """A large file's bytes. Raises `FileNotFoundError`, and `PhotoError` when they are not those that were hashed."""
     try:
         data = Path(os.fsdecode(content.task.path)).read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise PhotoError(f"cannot be read: {error.strerror}") from error
     if hashlib.sha256(data).digest() != content.hash:

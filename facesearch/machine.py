@@ -31,7 +31,7 @@ def available_memory(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> in
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, ValueError, OSError):
         pass
-    return min((limit for limit in limits if limit), default=None)
+    return min((limit for limit in limits if limit and limit > 0), default=None)
 
 
 def give_back_memory() -> None:
@@ -49,7 +49,7 @@ def _groups(controller: str, membership: Path, mount: Path) -> Iterator[Path]:
     host's, while what is mounted is the container's own group: so the mount itself counts, too.
     """
     try:
-        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+        lines = [line.split(":", 2) for line in membership.read_bytes().decode(errors="surrogateescape").splitlines()]
     except OSError:
         return
     for _, controllers, path in (line for line in lines if len(line) == 3):
@@ -67,7 +67,8 @@ def _cpu_share(folder: Path) -> float | None:
             quota, period = (folder / "cpu.max").read_text().split()
         else:
             quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
-        return float(quota) / float(period) if float(quota) > 0 else None
+        share = float(quota) / float(period)
+        return share if 0 < share < math.inf else None
     except (OSError, ValueError, ZeroDivisionError):  # not there, or `max`: no limit
         return None
 

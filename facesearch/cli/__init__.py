@@ -10,7 +10,7 @@ import warnings
 import typer
 
 from facesearch.cli import care, index, query, reindex, roots, scan, status
-from facesearch.cli.console import say, write
+from facesearch.cli.console import ReaderGone, StopSignal, say, write
 from facesearch.errors import FacesearchError
 
 __all__ = ["app", "main"]
@@ -77,9 +77,11 @@ def _run() -> int:
         return _complain(f"{error.format_message()} (see facesearch --help)", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", _INTERRUPTED)
-    except BrokenPipeError:  # whoever read us, `head` perhaps, has seen enough
+    except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
+    except SystemExit as end:  # of a second signal; and typer's own, with 1, when nobody reads its help any more
+        return end.code if isinstance(end.code, int) and end.code != 1 else _BROKEN_PIPE
     except MemoryError:
         return _complain("out of memory; close other programs or lower --threads", 3)
     except OSError as error:
@@ -88,6 +90,8 @@ def _run() -> int:
         return _complain(f"the disk is full: {error.filename or 'where the answer goes'}; make room and try again", 3)
     except Exception as error:
         return _unexpected(error)
+    if code == _INTERRUPTED and not StopSignal.any_was_noted:  # typer has taken the exception for an exit
+        return _complain("interrupted", _INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

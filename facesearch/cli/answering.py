@@ -120,7 +120,7 @@ class Question:
                     if isinstance(probes, FacesearchError):
                         raise probes
                     chosen += self._chosen(probes)
-                except InputError as error:
+                except FacesearchError as error:  # a photo that cannot be used, or has no such face
                     say(f"{error}; left out")
         return chosen
 

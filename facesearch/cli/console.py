@@ -16,15 +16,29 @@ from typing import Any
 
 from facesearch.errors import StorageError, UsageError
 
-__all__ = ["RunProgress", "StopSignal", "Stopwatch", "confirm", "is_terminal", "say", "use_log_format", "write"]
+__all__ = [
+    "ReaderGone",
+    "RunProgress",
+    "StopSignal",
+    "Stopwatch",
+    "confirm",
+    "is_terminal",
+    "say",
+    "use_log_format",
+    "write",
+]
 
 _LINE_SECONDS = 30.0
+
+
+class ReaderGone(Exception):  # noqa: N818 - no error: `head` has seen enough
+    """Whoever read our stdout does so no more. Not a `BrokenPipeError`: typer takes those for its own, with code 1."""
 
 
 def write(pieces: Iterable[str]) -> None:
     """Text to stdout; file names keep their bytes, whatever the terminal's encoding.
 
-    Raises `StorageError` when it cannot be written; a reader that has gone away is a `BrokenPipeError`.
+    Raises `StorageError` when it cannot be written, and `ReaderGone` when whoever read it has gone away.
     """
     try:
         descriptor = sys.stdout.fileno()
@@ -34,8 +48,8 @@ def write(pieces: Iterable[str]) -> None:
         with open(descriptor, "wb", closefd=False) as stream:
             for piece in pieces:
                 stream.write(piece.encode("utf-8", "surrogateescape"))
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGone from error
     except OSError as error:
         raise StorageError(f"the answer cannot be written: {error.strerror}; check where stdout goes") from error
 
@@ -118,6 +132,8 @@ class StopSignal:
     After `seconds`, too, it is time to stop.
     """
 
+    any_was_noted = False
+
     def __init__(self, seconds: float | None = None) -> None:
         self.number: int | None = None
         self._deadline = None if seconds is None else time.monotonic() + seconds
@@ -145,6 +161,7 @@ class StopSignal:
         if self.number is not None:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
+        StopSignal.any_was_noted = True
         say("stopping: finishing the photos in hand; what is done is kept (again to stop at once)")
 
 

@@ -82,22 +82,22 @@ def query(
 
     folder = index_path or default_index_path()
     watch.lap("imports")
-    with Store.open(folder, notify=(lambda _message: None) if quiet else say) as store:
-        watch.lap("open the catalog")
-        runtime = choose_runtime(device, threads, few=len(asked) < MANY)
-        if len(asked) > 1:
-            runtime = runtime.shared_by(runtime.threads)
-        model = open_model(store.model.source or store.model.name, runtime)
-        store.require_model(model.info)
-        Thread(target=preload).start()
-        watch.lap("load the model")
-        if verbose:
-            say(f"index {folder}, model {store.model.name}; {model.runtime}")
-        probes = question.probes(model, asked, rotations=not no_rotations, mark=watch.lap)
-        len(store)
-        watch.lap("open the vectors")
-        try:
+    try:
+        with Store.open(folder, notify=(lambda _message: None) if quiet else say) as store:
+            watch.lap("open the catalog")
+            runtime = choose_runtime(device, threads, few=len(asked) < MANY)
+            if len(asked) > 1:
+                runtime = runtime.shared_by(runtime.threads)
+            model = open_model(store.model.source or store.model.name, runtime)
+            store.require_model(model.info)
+            Thread(target=preload).start()
+            watch.lap("load the model")
+            if verbose:
+                say(f"index {folder}, model {store.model.name}; {model.runtime}")
+            probes = question.probes(model, asked, rotations=not no_rotations, mark=watch.lap)
+            len(store)
+            watch.lap("open the vectors")
             question.answer(store, probes, str(folder), watch.lap)
-        finally:
-            if timing:
-                watch.tell()
+    finally:
+        if timing:
+            watch.tell()

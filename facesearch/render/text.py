@@ -93,7 +93,8 @@ def render_status(status: dict[str, Any]) -> str:
 
 def search_line(search: SearchFacts) -> str:
     """How questions are answered, and how good that is, in one line."""
-    why = "as chosen" if search.chosen else "by its size"
+    why = "as chosen" if search.chosen == search.kind else f"not yet {search.chosen}, which is chosen"
+    why = "by its size" if search.chosen == "auto" else why
     if search.probes is None:
         return f"{search.kind}, exact, {why}"
     return (

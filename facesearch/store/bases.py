@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 __all__ = [
+    "IVF_FROM",
     "KINDS",
     "LEAST_RECALL",
     "Base",
@@ -46,12 +47,14 @@ LEAST_RECALL = 0.99
 Blocks = Callable[[], Iterable[tuple["IdArray", "FloatArray"]]]
 """All vectors, from the beginning each time: ascending ids, int64[n], with float32[n, dim], block by block."""
 
+IVF_FROM = 1000
+"""Vectors; with fewer there is nothing to gain."""
+
 _FEW_QUESTIONS = 4
 _FEW_ANSWERS = 1024
 _ROWS_AT_ONCE = 8192
 _FIRST_ROWS = 512
 
-_IVF_FROM = 1000
 _CODES_A_BYTE = 2
 _TRAINED_ON = 40
 _FIRST_PROBES = 16
@@ -209,8 +212,8 @@ def load(index: Any, dim: int) -> FlatBase | IvfBase | None:
     return None
 
 
-def make(kind: str, dim: int, blocks: Blocks) -> tuple[Any, float]:
-    """A FAISS index of that kind over all vectors, and its recall at 10 (1 for an exact one).
+def make(kind: str, dim: int, blocks: Blocks) -> tuple[Any, str, float]:
+    """A FAISS index of that kind over all vectors, the kind that it is, and its recall at 10 (1 for an exact one).
 
     The recall is that of questions with a sample of its own vectors, against exact search. Under 1,000 vectors there
     is nothing to gain, and every kind is flat.
@@ -218,11 +221,11 @@ def make(kind: str, dim: int, blocks: Blocks) -> tuple[Any, float]:
     import faiss
 
     count = sum(len(ids) for ids, _ in blocks()) if kind == "ivf" else 0
-    approximate = count >= _IVF_FROM and dim % _CODES_A_BYTE == 0
+    approximate = count >= IVF_FROM and dim % _CODES_A_BYTE == 0
     index = faiss.IndexIDMap(_trained(dim, count, blocks) if approximate else faiss.IndexFlatIP(dim))
     for ids, vectors in blocks():
         index.add_with_ids(vectors, ids)
-    return index, _measured_recall(index, dim, blocks) if approximate else 1.0
+    return (index, "ivf", _measured_recall(index, dim, blocks)) if approximate else (index, "flat", 1.0)
 
 
 def _trained(dim: int, count: int, blocks: Blocks) -> Any:
@@ -238,7 +241,7 @@ def _trained(dim: int, count: int, blocks: Blocks) -> Any:
     inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1  # it would print a warning
     floats = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     refined = faiss.IndexRefine(inverted, floats)
-    refined.train(_sampled(blocks, count, max(clusters * _TRAINED_ON, _IVF_FROM)))
+    refined.train(_sampled(blocks, count, max(clusters * _TRAINED_ON, IVF_FROM)))
     inverted.nprobe = _FIRST_PROBES
     return refined
 

@@ -77,9 +77,14 @@ class Journal:
         self._close()
         text = "".join(f"{count} {name.hex()}\n" for name, count in self._noted.items()).encode("ascii")
         beside = self._beside(path)
-        self._descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._length = os.write(self._descriptor, text)
-        beside.replace(path)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            self._length = os.write(descriptor, text)
+            beside.replace(path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor  # only now: without it the next note begins anew
 
     def _close(self) -> None:
         if self._descriptor is not None:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
-from facesearch.store.bases import KINDS
+from facesearch.store.bases import IVF_FROM, KINDS
 from facesearch.store.catalog import Catalog
 from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
-from facesearch.store.vectors import FaissIndex, Stamp, preload, read_stamp, write_file
+from facesearch.store.vectors import FaissIndex, Stamp, preload, read_kind, read_stamp, write_file
 from facesearch.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ class StoreSize:
 
 @dataclass(frozen=True, slots=True)
 class SearchFacts:
-    """How questions are answered: the kind of the vector file, whether that was chosen or follows from the size.
+    """How questions are answered: the kind of the vector file, and the type that was chosen, `auto` without one.
 
     `recall` is the share of the true ten nearest that is found, 1 when exact; `probes` is None then.
     """
 
     kind: str
-    chosen: bool
+    chosen: str
     recall: float
     probes: int | None
 
@@ -252,12 +252,13 @@ class Store:
         """Scores and vector ids of the nearest faces; see `VectorIndex.search`."""
         vectors = self._loaded_vectors()
         scores, ids = vectors.search(queries, k, allowed)
-        return (scores, ids) if vectors.verified else self._scored_again(queries, ids)
+        exact = vectors.verified and vectors.kind == "flat"
+        return (scores, ids) if exact else self._scored_again(queries, ids)
 
     def search_facts(self) -> SearchFacts:
         """How this index answers."""
         vectors = self._loaded_vectors()
-        return SearchFacts(vectors.kind, self.catalog.index_type() != "auto", vectors.recall, vectors.probes)
+        return SearchFacts(vectors.kind, self.catalog.index_type(), vectors.recall, vectors.probes)
 
     def use_index_type(self, name: str) -> SearchFacts:
         """Answer with that kind of vector file from now on; the file is written anew where it is another.
@@ -268,17 +269,17 @@ class Store:
         self.catalog.begin()
         self.catalog.set_index_type(name)
         self.catalog.commit(vectors_changed=False)
-        if self._file is not None and self.search_facts().kind != self._kind():
-            self.catalog.rollback()
+        if self._file is not None and read_kind(self._file, self.catalog.uuid) != self._kind():
             self._write_snapshot()
         return self.search_facts()
 
     def _kind(self) -> str:
         """Of the vector file, when it is written next."""
         chosen = self.catalog.index_type()
-        if chosen != "auto":
-            return chosen
-        return "flat" if self.catalog.count_vectors() * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
+        count = self.catalog.count_vectors()
+        if chosen == "auto":
+            return "flat" if count * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
+        return chosen if count >= IVF_FROM else "flat"
 
     def commit(self, *, vectors_changed: bool) -> None:
         """Make durable what was done since `catalog.begin`, and the vector file follow when it has fallen behind."""
@@ -347,7 +348,10 @@ class Store:
         stamp = read_stamp(file, self.catalog.uuid)
         last_id = stamp.last_id if stamp else 0
         behind = self.catalog.count_changed_vectors(last_id)
-        if behind > max(tail, last_id // _TAIL_SHARE):
+        # A run may have died between the choice of another type and the file of that type.
+        wrong = stamp is not None and self.catalog.index_type() != "auto"
+        wrong = wrong and read_kind(file, self.catalog.uuid) != self._kind()
+        if wrong or behind > max(tail, last_id // _TAIL_SHARE):
             self._write_snapshot()
 
     def _write_snapshot(self) -> None:
@@ -423,7 +427,7 @@ class Store:
             pass
 
     def _scored_again(self, queries: FloatArray, ids: IdArray) -> tuple[FloatArray, IdArray]:
-        """Scores from the catalog's own vectors: a file too large to be verified may have changed on the disk."""
+        """Scores from the catalog's own vectors: a large file may have changed, an approximate one rounds."""
         import numpy as np
 
         scores = np.full(ids.shape, -np.inf, dtype=np.float32)

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-__all__ = ["VERIFIED_BELOW", "FaissIndex", "Stamp", "VectorIndex", "preload", "read_stamp", "write_file"]
+__all__ = ["VERIFIED_BELOW", "FaissIndex", "Stamp", "VectorIndex", "preload", "read_kind", "read_stamp", "write_file"]
 
 VERIFIED_BELOW = 64 * 2**20
 """Bytes. Smaller files are read whole and their checksum verified; larger ones are mapped, which takes no time."""
 
-_MAGIC = b"fsvecto2"
-_TRAILER = struct.Struct("<8s16sQQdQ16s16s")
+_MAGIC = b"fsvecto3"
+_TRAILER = struct.Struct("<8s16sQQ8sdQ16s16s")
 _SLACK = 16
 _ROUNDING = 1e-5
 _BLOCK = 65536
@@ -91,6 +91,16 @@ def read_stamp(path: Path, uuid: bytes) -> Stamp | None:
     except OSError:
         return None
     return trailer.stamp if trailer else None
+
+
+def read_kind(path: Path, uuid: bytes) -> str | None:
+    """The kind of a vector file, without its vectors; None when there is none or it is not this index's."""
+    try:
+        with path.open("rb") as stream:
+            trailer = _read_trailer(stream, uuid)
+    except OSError:
+        return None
+    return trailer.kind if trailer else None
 
 
 class FaissIndex:
@@ -171,7 +181,8 @@ class FaissIndex:
         """See `VectorIndex.search`.
 
         Each part proposes candidates, fast and to within rounding; their scores are then computed again in double
-        precision, so that copies of a vector score exactly alike whichever part they are in, and sorted here.
+        precision, so that copies of a vector score exactly alike whichever part they are in, and sorted here. Of an
+        approximate base only to within 16-bit rounding: `Store.search` scores its answers once more.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         width = min(k, len(self))
@@ -233,14 +244,16 @@ def write_file(path: Path, dim: int, stamp: Stamp, kind: str, blocks: Blocks) ->
 
     Written beside `path`, flushed, then renamed over it. Raises `StorageError`.
     """
-    index, recall = make(kind, dim, blocks)
+    index, made, recall = make(kind, dim, blocks)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as stream:
             writer = _HashingWriter(stream)
             writer.write_index(index)
-            trailer = _TRAILER.pack(_MAGIC, *stamp, recall, writer.length, writer.checksum(), bytes(16))[:-16]
+            trailer = _TRAILER.pack(_MAGIC, *stamp, made.encode(), recall, writer.length, writer.checksum(), bytes(16))[
+                :-16
+            ]
             stream.write(trailer + _checksum(trailer))
             stream.flush()
             os.fsync(stream.fileno())
@@ -277,6 +290,7 @@ def _places(held: IdArray, ids: IdArray) -> tuple[IdArray, Mask]:
 
 class _Trailer(NamedTuple):
     stamp: Stamp
+    kind: str
     recall: float
     length: int
     checksum: bytes
@@ -289,12 +303,14 @@ def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
         return None
     stream.seek(size - _TRAILER.size)
     data = stream.read(_TRAILER.size)
-    magic, owner, generation, last_id, recall, length, checksum, own_checksum = _TRAILER.unpack(data)
+    magic, owner, generation, last_id, kind, recall, length, checksum, own_checksum = _TRAILER.unpack(data)
     if _checksum(data[: -len(own_checksum)]) != own_checksum:
         return None
     if magic != _MAGIC or owner != uuid or length != size - _TRAILER.size:
         return None
-    return _Trailer(Stamp(owner, generation, last_id), recall, length, checksum)
+    return _Trailer(
+        Stamp(owner, generation, last_id), kind.rstrip(b"\0").decode("ascii", "replace"), recall, length, checksum
+    )
 
 
 class _HashingWriter:

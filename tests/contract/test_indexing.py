@@ -405,3 +405,31 @@ def test_photos_that_would_fill_the_memory_are_looked_at_one_by_one(
 ) -> None:
     report = refresh(store, counting, [photos], options=Options(workers=4, memory=1))
     assert summary(report) == {"new": 5, "no_face": 1, "failed": 1}
+
+
+@pytest.mark.parametrize("what", ["gone", "changed"])
+def test_a_large_file_that_goes_does_not_take_its_twin_along(
+    photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Two files of one content; the first is another, or none, when its turn comes."""
+    monkeypatch.setattr(indexing, "KEPT_BYTES", 0)
+    first, twin = photos / "a first.jpg", photos / "z twin.jpg"
+    for path in (first, twin):
+        shutil.copy(photos / "astronaut.jpg", path)
+    (photos / "astronaut.jpg").unlink()
+    read_again = indexing._read_again
+
+    def reading(content: indexing._Content) -> bytes:
+        if content.task.file.path == b"a first.jpg" and first.exists():
+            if what == "gone":
+                first.unlink()
+            else:
+                first.write_bytes(b"another")
+        return read_again(content)
+
+    monkeypatch.setattr(indexing, "_read_again", reading)
+    report = refresh(store, counting, [photos])
+    known = {photo.file.path: photo.status for photo in store.catalog.photos(1)}
+    assert known[b"z twin.jpg"] == "faces"
+    assert known.get(b"a first.jpg") == (None if what == "gone" else "failed")
+    assert report.faces == 3

@@ -25,12 +25,12 @@ def vector(seed: int) -> np.ndarray:
     return (values / np.linalg.norm(values)).astype(np.float32)
 
 
-def add_photos(store: Store, seeds: range, *, finish: bool = True) -> None:
+def add_photos(store: Store, seeds: range, *, finish: bool = True, name: bytes = b"%d.jpg") -> None:
     store.catalog.begin()
     roots = store.catalog.roots()
     root = roots[0] if roots else store.catalog.add_root(b"/photos")
     for seed in seeds:
-        photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % seed, 1, 1), None, "faces")
+        photo = store.catalog.put_photo(root.id, PhotoFile(name % seed, 1, 1), None, "faces")
         store.catalog.replace_faces(photo, [toy_face(vector(seed))])
     store.commit(vectors_changed=True)
     if finish:
@@ -256,9 +256,9 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
     with Store.create(path, toy_model_info()) as store:
         add_photos(store, range(1200))
     with Store.open(path, write=True) as store:
-        assert store.search_facts() == SearchFacts("flat", chosen=False, recall=1.0, probes=None)
+        assert store.search_facts() == SearchFacts("flat", chosen="auto", recall=1.0, probes=None)
         facts = store.use_index_type("ivf")
-        assert (facts.kind, facts.chosen) == ("ivf", True)
+        assert (facts.kind, facts.chosen) == ("ivf", "ivf")
         assert facts.recall >= 0.99
     with Store.open(path, write=True) as store:
         assert store.search_facts() == facts, "the file tells"
@@ -273,7 +273,7 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
     with Store.open(path, write=True) as store:
         add_photos(store, range(1500, 1900))
         facts = store.search_facts()
-        assert (facts.kind, facts.chosen) == ("ivf", False), "by its size"
+        assert (facts.kind, facts.chosen) == ("ivf", "auto"), "by its size"
         with pytest.raises(UsageError, match="--index-type hnsw: choose one of auto, flat, ivf"):
             store.use_index_type("hnsw")
 
@@ -290,3 +290,32 @@ def test_a_lost_approximate_file_is_made_anew_as_one(tmp_path: Path) -> None:
     assert len(said) == 1
     with Store.open(path) as store:
         assert store.search_facts().kind == "ivf"
+
+
+def test_a_type_that_was_chosen_comes_even_when_the_run_died(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with Store.create(path, toy_model_info()) as store:
+        add_photos(store, range(1100))
+        store.use_index_type("ivf")
+        store.catalog.begin()  # as `use_index_type` does, and no further
+        store.catalog.set_index_type("flat")
+        store.catalog.commit(vectors_changed=False)
+    with Store.open(path) as store:
+        facts = store.search_facts()
+        assert (facts.kind, facts.chosen) == ("ivf", "flat"), "what is, and what was chosen"
+    with Store.open(path, write=True) as store:
+        store.finish()
+        assert store.search_facts().kind == "flat"
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_copies_score_alike_whatever_the_type_and_the_part(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "index"
+    with Store.create(path, toy_model_info()) as store:
+        add_photos(store, range(1100))
+        store.use_index_type(kind)
+        add_photos(store, range(50), finish=False, name=b"again %d.jpg")
+        for seed in range(50):
+            scores, ids = store.search(vector(seed)[None, :], 2)
+            assert scores[0, 0] == scores[0, 1] == pytest.approx(1, abs=1e-6)
+            assert ids[0, 0] < ids[0, 1]

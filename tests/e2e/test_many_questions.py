@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +103,9 @@ def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path
     again = facesearch("reindex", "--index-type", "auto", "--index", "ix")
     assert again.stdout == "ix: flat, exact, by its size\n"
     told = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
-    assert told["search"] == {"kind": "flat", "chosen": False, "recall": 1.0, "probes": None}
+    assert told["search"] == {"kind": "flat", "chosen": "auto", "recall": 1.0, "probes": None}
     few = facesearch("reindex", "--index-type", "ivf", "--index", "ix")
+    assert few.stdout == "ix: flat, exact, not yet ivf, which is chosen\n"
     assert "under 1,000 there is nothing to gain" in few.stderr
     for command in (["index"], ["reindex"]):
         error = facesearch(*command, "--index", "ix", "--index-type", "hnsw", exit_code=2)
@@ -129,3 +134,36 @@ def test_every_runtime_finds_the_same(facesearch: Run, library: Path, indexed: P
     assert [name for name, _ in one] == [name for name, _ in other]
     for (_, first), (_, second) in zip(one, other, strict=True):
         assert first == pytest.approx(second, abs=2e-3)
+
+
+def test_a_photo_without_the_face_that_is_asked_for_is_left_out(facesearch: Run, library: Path, indexed: Path) -> None:
+    photos = [library / "photos/party/everybody.jpg", library / "query.jpg"]
+    answer = facesearch("query", "--each", *photos, "--face", "2", "--index", indexed, "-f", "json")
+    assert [query["path"] for query in json.loads(answer.stdout)["queries"]] == [str(photos[0])]
+    assert re.search(r"--face 2: .*query.jpg shows 1; .*; left out\n", answer.stderr)
+
+
+def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment: dict[str, str]) -> None:
+    """`head` ends after a line, while there is more to write than a pipe holds."""
+    question: list[str | Path] = ["--each", *([library / "query.jpg"] * 60)]
+    options = ["--index", indexed, "--no-threshold", "--all-faces", "-f", "json", "-q"]
+    command = [sys.executable, "-m", "facesearch", "query", *map(str, [*question, *options])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_ctrl_c_during_a_question_is_told(library: Path, indexed: Path, environment: dict[str, str]) -> None:
+    many = [str(library / "photos")] * 20
+    command = [sys.executable, "-m", "facesearch", "query", "--each", *many, "--index", str(indexed), "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert b"Traceback" not in said
+        assert said.splitlines()[-1] == b"facesearch: interrupted"

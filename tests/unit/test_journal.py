@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,17 @@ def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
     blocked = Journal(tmp_path / "folder" / "missing" / "in-hand")
     blocked.take(b"a")
     blocked.drop(b"a")
+
+
+def test_a_disk_that_was_full_for_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "in-hand"
+    journal = Journal(path)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        journal.take(b"a")
+    journal.take(b"b")
+    assert Journal(path).deaths == {b"a": 1, b"b": 1}

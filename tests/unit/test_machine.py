@@ -58,12 +58,21 @@ def test_the_first_version_of_control_groups(tmp_path: Path) -> None:
     assert available_cores(membership, tmp_path / "mount") == CORES
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "0::/missing", "a:b", "0::/../../../etc"])
-def test_without_groups_the_machine_counts(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"nonsense", b"0::/missing", b"a:b", b"0::/../../../etc", b"0::/caf\xe9\n"])
+def test_without_groups_the_machine_counts(tmp_path: Path, text: bytes) -> None:
     membership = tmp_path / "cgroup"
-    membership.write_text(text)
+    membership.write_bytes(text)
     assert available_cores(membership, tmp_path / "mount") == CORES
     assert available_cores(tmp_path / "missing", tmp_path / "mount") == CORES
+    memory = available_memory(membership, tmp_path / "mount")
+    assert memory is not None
+    assert memory > 2**28
+
+
+@pytest.mark.parametrize("quota", ["inf 100000", "1e400 1", "10 nan", "10 0", "-1 -1", "x y z", ""])
+def test_what_makes_no_sense_is_no_limit(tmp_path: Path, membership: Path, quota: str) -> None:
+    group(tmp_path / "mount", "docker/abc", cpu__max=quota, memory__max="-5")
+    assert available_cores(membership, tmp_path / "mount") >= 1
     memory = available_memory(membership, tmp_path / "mount")
     assert memory is not None
     assert memory > 2**28
