@@ -120,8 +120,10 @@ def table(vectors: Vectors, labels: Labels, photos: int) -> dict[str, Any]:
     mean = continued(np.nanmean(false_rates, axis=(0, 1)), least)
     people = len(true_rates)
     drawn = []
-    for _ in range(DRAWS):
+    while len(drawn) < DRAWS:
         chosen = rng.choice(people, people)
+        if len(set(chosen.tolist())) < 2:
+            continue  # one person alone is nobody's impostor
         drawn.append(continued(np.nanmean(false_rates[np.ix_(chosen, chosen)], axis=(0, 1)), least))
     low, high = np.percentile(np.stack(drawn), (5, 95), axis=0)
     worst = continued(np.nanmax(false_rates, axis=(0, 1)), least)
@@ -155,6 +157,8 @@ def main(folder: Path, model_name: str, output: Path | None) -> dict[str, Any]:
     for entry in result["templates"]:
         logs = np.array(entry["log10_fmr"])
         for rate in (-2, -3, -4, -5, -6, -7):
+            if logs[-1] > rate:
+                continue
             at = int(np.flatnonzero(logs <= rate)[0])
             low, high, worst = (10 ** entry[f"log10_fmr_{kind}"][at] for kind in ("low", "high", "worst_pair"))
             extrapolated = " (extrapolated)" if rate < entry["measured_to"] else ""

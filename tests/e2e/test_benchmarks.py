@@ -50,6 +50,18 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def crops(people: Path, tmp_path: Path) -> Path:
+    """Sixty crops of each of two people, brighter and brighter."""
+    folder = tmp_path / "crops"
+    for person in ("bea", "dan"):
+        (folder / person).mkdir(parents=True)
+        portrait = Image.open(people / "portraits" / person / "0.jpg").resize((112, 112))
+        for number in range(60):
+            ImageEnhance.Brightness(portrait).enhance(0.5 + number / 60).save(folder / person / f"{number}.png")
+    return folder
+
+
 Benchmark = Callable[..., str]
 
 
@@ -142,14 +154,8 @@ def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> N
     assert told["whole process"] > told["embed"] > 0
 
 
-def test_search_scale(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
+def test_search_scale(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    crops = tmp_path / "crops"
-    for person in ("bea", "dan"):
-        for number in range(60):
-            portrait = Image.open(people / "portraits" / person / "0.jpg").resize((112, 112))
-            (crops / person).mkdir(parents=True, exist_ok=True)
-            ImageEnhance.Brightness(portrait).enhance(0.5 + number / 60).save(crops / person / f"{number}.png")
     script = ["search_scale.py", crops, "--faces", "900", "3000", "--kept-out", "20", "--json", out]
     printed = run_benchmark(*map(str, script))
     told = json.loads(out.read_text())
@@ -160,6 +166,19 @@ def test_search_scale(run_benchmark: Benchmark, people: Path, tmp_path: Path) ->
         assert size["pairs"]["genuine"][2] > size["pairs"]["impostor"][2]
     assert told["sizes"][1]["types"]["ivf"]["own_recall"] >= 0.9
     assert "| 3,000 | ivf |" in printed
+
+
+def test_calibrate(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    printed = run_benchmark("calibrate.py", crops, "--output", out)
+    told = json.loads(out.read_text())
+    assert (told["people"], told["crops"], told["left_out"]) == (2, 120, 0)
+    assert [entry["photos"] for entry in told["templates"]] == [1, 2, 3, 5]
+    for entry in told["templates"]:
+        assert len(entry["log10_fmr"]) == len(entry["tmr"]) == len(told["similarity"])
+        assert entry["log10_fmr"] == sorted(entry["log10_fmr"], reverse=True), "the higher, the rarer"
+        assert entry["tmr"][0] == 1
+    assert "1e-7 (extrapolated)" in printed
 
 
 def test_faces_found(run_benchmark: Benchmark, photos: Path) -> None:
