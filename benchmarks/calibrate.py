@@ -119,7 +119,7 @@ def table(vectors: Vectors, labels: Labels, photos: int) -> dict[str, Any]:
     least = SUPPORTED / compared
     mean = continued(np.nanmean(false_rates, axis=(0, 1)), least)
     people = len(true_rates)
-    drawn = []
+    drawn: list[Floats] = []
     while len(drawn) < DRAWS:
         chosen = rng.choice(people, people)
         if len(set(chosen.tolist())) < 2:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["aligned_crops", "detect_faces", "find_faces", "unmarked"]
 
 _NEAR_SIDE, _FIRST_SIDE = 160, 640
+_LARGE_SHARE = 0.2
 _SMALL_AT = {640: 48, 1280: 24}
 _CLOSER = {640: 1280, 1280: 2560}
 _TILE = 736
@@ -168,8 +169,10 @@ def _first_look(model: FaceModel, photo: Photo, turns: int) -> list[Detection]:
         [scaled(detection, longer / min(side, longer)) for detection in look]
         for side, look in zip(sides, looks, strict=True)
     )
-    # A faint hint in the smaller picture is of a large face: it asks for no closer look.
-    return _merged(whole, [face for look in near for face in _faces(model, look)])
+    # The smaller picture is there for large faces: what is small in it the larger one shows better. A faint hint asks
+    # for no closer look.
+    large = [face for look in near for face in _faces(model, look) if face.box.shorter >= _LARGE_SHARE * longer]
+    return _merged(whole, large)
 
 
 def _closer_look(model: FaceModel, picture: Pixels, factor: float) -> list[Detection]:
