@@ -192,7 +192,7 @@ def _closer_look(model: FaceModel, picture: Pixels, factor: float) -> list[Detec
                 cut = cut or (top > 0 and box.top < top) or (bottom < height and box.top + box.height > bottom)
                 if not cut:
                     found.append(scaled(face, factor))
-    return _merged(found, [])
+    return without_duplicates(found, _MAX_OVERLAP)
 
 
 def _tiles(length: int) -> list[tuple[int, int]]:

@@ -192,7 +192,9 @@ class _Run:
             ahead = _Ahead(pool, depth=self._options.workers * 2)
             contents = ahead(_read, self._until_stopped(tasks), cost=lambda task: task.file.size, limit=reading)
             try:
-                for outcome in ahead(self._look, self._unknown(contents), cost=_memory_of, limit=looking):
+                for outcome in ahead(
+                    self._look, self._unknown(contents), cost=lambda content: content.memory, limit=looking
+                ):
                     self._finish(outcome)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -427,10 +429,6 @@ def _read_again(content: _Content) -> bytes:
     if hashlib.sha256(data).digest() != content.hash:
         raise PhotoError("changed while it was read")
     return data
-
-
-def _memory_of(content: _Content) -> int:
-    return content.memory
 
 
 class _Ahead:

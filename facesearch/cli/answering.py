@@ -78,26 +78,27 @@ class Question:
             check_sheet_name(self.sheet)
 
     def probes(
-        self, model: FaceModel, photos: Sequence[str], *, rotations: bool, mark: Callable[[str], None] | None = None
+        self,
+        model: FaceModel,
+        photos: Sequence[str],
+        *,
+        rotations: bool,
+        mark: Callable[[str], None] = lambda _step: None,
     ) -> list[Probe]:
         """The faces that are asked about: those of one photo, one of each photo, or a template of them all.
 
         Of several photos those that cannot be used are told and left out. Raises `InputError` where none is left, and
         what `probe_faces` raises for a single photo.
         """
-        from facesearch.finding import unmarked
         from facesearch.searching import probe_faces, template
 
         if len(photos) == 1:
-            probes = probe_faces(
-                model, photos[0], rotations=rotations, max_pixels=self.max_pixels, mark=mark or unmarked
-            )
+            probes = probe_faces(model, photos[0], rotations=rotations, max_pixels=self.max_pixels, mark=mark)
             return self._chosen(probes)
         if self.face is not None and not self.each:
             raise UsageError(f"--face {self.face} picks a face of one photo; several photos make one question")
         chosen = self._of_many(model, photos, rotations=rotations)
-        if mark is not None:
-            mark(f"faces of {len(photos)} photos")
+        mark(f"faces of {len(photos)} photos")
         if not chosen:
             raise InputError(f"none of the {len(photos):,} photos can be asked about")
         return chosen if self.each else [template(chosen)]

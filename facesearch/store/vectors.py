@@ -85,21 +85,13 @@ def preload() -> None:
 
 def read_stamp(path: Path, uuid: bytes) -> Stamp | None:
     """The stamp of a vector file, without its vectors; None when there is none or it is not this index's."""
-    try:
-        with path.open("rb") as stream:
-            trailer = _read_trailer(stream, uuid)
-    except OSError:
-        return None
+    trailer = _trailer_of(path, uuid)
     return trailer.stamp if trailer else None
 
 
 def read_kind(path: Path, uuid: bytes) -> str | None:
     """The kind of a vector file, without its vectors; None when there is none or it is not this index's."""
-    try:
-        with path.open("rb") as stream:
-            trailer = _read_trailer(stream, uuid)
-    except OSError:
-        return None
+    trailer = _trailer_of(path, uuid)
     return trailer.kind if trailer else None
 
 
@@ -251,9 +243,8 @@ def write_file(path: Path, dim: int, stamp: Stamp, kind: str, blocks: Blocks) ->
         with open(descriptor, "wb") as stream:
             writer = _HashingWriter(stream)
             writer.write_index(index)
-            trailer = _TRAILER.pack(_MAGIC, *stamp, made.encode(), recall, writer.length, writer.checksum(), bytes(16))[
-                :-16
-            ]
+            facts = (made.encode(), recall, writer.length, writer.checksum())
+            trailer = _TRAILER.pack(_MAGIC, *stamp, *facts, bytes(16))[:-16]
             stream.write(trailer + _checksum(trailer))
             stream.flush()
             os.fsync(stream.fileno())
@@ -296,6 +287,14 @@ class _Trailer(NamedTuple):
     checksum: bytes
 
 
+def _trailer_of(path: Path, uuid: bytes) -> _Trailer | None:
+    try:
+        with path.open("rb") as stream:
+            return _read_trailer(stream, uuid)
+    except OSError:
+        return None
+
+
 def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
     """The last bytes of a vector file; None unless they are a trailer of this index and the file is whole."""
     size = stream.seek(0, os.SEEK_END)
@@ -308,9 +307,8 @@ def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
         return None
     if magic != _MAGIC or owner != uuid or length != size - _TRAILER.size:
         return None
-    return _Trailer(
-        Stamp(owner, generation, last_id), kind.rstrip(b"\0").decode("ascii", "replace"), recall, length, checksum
-    )
+    name = kind.rstrip(b"\0").decode("ascii", "replace")
+    return _Trailer(Stamp(owner, generation, last_id), name, recall, length, checksum)
 
 
 class _HashingWriter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -66,7 +67,7 @@ def asked(model: GatheringModel, slow: SlowModel, questions: list[Array]) -> lis
         others = [pool.submit(ask, question) for question in questions[1:]]
         waiting = model._embed
         while len(waiting._waiting) < len(others):
-            pass
+            time.sleep(0.001)
         slow.others_may_come.set()
         return [first.result(10), *(other.result(10) for other in others)]
 

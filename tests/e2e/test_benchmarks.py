@@ -141,11 +141,6 @@ def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
     assert "| wrong hits | | 0 | 0 | 0 | 0 |" in lines
 
 
-def test_throughput(run_benchmark: Benchmark, people: Path) -> None:
-    printed = run_benchmark("throughput.py", people / "groups", "--runs", "1")
-    assert "groups: 2 photos, 6 faces, " in printed
-
-
 def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     run_benchmark("cold_query.py", people / "portraits/bea/0.jpg", "1", "20", "--json", out)
