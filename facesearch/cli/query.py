@@ -43,7 +43,7 @@ def query(
     photos: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PHOTO...",
+            metavar="PHOTO",
             readable=False,
             help="Photos of the person to look for, or folders of them; together they make one better question.",
         ),
