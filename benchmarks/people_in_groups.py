@@ -20,7 +20,8 @@ import numpy as np
 from facesearch.faces.model import open_model
 from facesearch.faces.runtime import choose_runtime
 from facesearch.indexing import refresh
-from facesearch.searching import Probe, Want, find, probe_faces
+from facesearch.probing import Probe, probe_faces
+from facesearch.searching import Want, find
 from facesearch.store.store import Store
 from facesearch.types import Face
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from facesearch.faces.align import CROP_SIDE, Similarity, centred, crop_face, similarity_to_template
 from facesearch.faces.geometry import looks_upright, scaled, shifted, turned_back, with_border, without_duplicates
+from facesearch.faces.quality import face_quality
 from facesearch.types import Detection, Face
 
 if TYPE_CHECKING:
@@ -101,9 +102,13 @@ def find_faces(
     mark("decode")
     detections = detect_faces(model, photo, rotations=rotations, thorough=thorough)
     mark("detect")
-    embeddings = model.embed(aligned_crops(photo, detections))
+    crops = aligned_crops(photo, detections)
+    embeddings = model.embed(crops)
     mark("embed")
-    return [Face(detection, embedding) for detection, embedding in zip(detections, embeddings, strict=True)]
+    return [
+        Face(detection, embedding, face_quality(crop, detection, face_score=model.face_score))
+        for detection, embedding, crop in zip(detections, embeddings, crops, strict=True)
+    ]
 
 
 def _faces(model: FaceModel, candidates: Sequence[Detection]) -> list[Detection]:

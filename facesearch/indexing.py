@@ -22,6 +22,7 @@ from facesearch.faces.model import FaceModel
 from facesearch.finding import find_faces
 from facesearch.machine import give_back_memory
 from facesearch.photos.decode import Photo, memory_needed
+from facesearch.photos.fingerprint import fingerprint
 from facesearch.photos.scan import is_offline
 from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
 from facesearch.store.catalog import KnownPhoto, Status
@@ -139,6 +140,7 @@ class _Outcome(NamedTuple):
     facts: PhotoFacts | None
     error: str | None
     lasting: bool = True
+    fingerprint: int | None = None
 
 
 class _Run:
@@ -332,6 +334,7 @@ class _Run:
         try:
             photo = Photo(data, max_pixels=self._options.max_pixels)
             faces = find_faces(self._model, photo, rotations=self._options.rotations)
+            seen = fingerprint(photo)
         except PhotoTooLargeError as error:
             # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
             return _Outcome(content.without_data(), [], None, str(error), lasting=False)
@@ -339,16 +342,18 @@ class _Run:
             return _Outcome(content.without_data(), [], None, str(error))
         except MemoryError:
             return _Outcome(content.without_data(), [], None, "not enough memory to look at it", lasting=False)
-        return _Outcome(content.without_data(), faces, photo.facts, None)
+        return _Outcome(content.without_data(), faces, photo.facts, None, fingerprint=seen)
 
     def _keep(self, outcome: _Outcome) -> None:
-        content, faces, facts, error, lasting = outcome
+        content, faces, facts, error, lasting, seen = outcome
         task = content.task
         if error is not None:
             self._fail(content, error, lasting=lasting)
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
-            photo = self._store.catalog.put_photo(task.root.id, task.file, content.hash, status, facts=facts)
+            photo = self._store.catalog.put_photo(
+                task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
+            )
             self._store.catalog.replace_faces(photo, faces)
             self._dirty = self._dirty or bool(faces) or task.known is not None
             self._report.no_face += not faces

@@ -1,26 +1,30 @@
-"""Questions to their answers: the photos that show whoever a probe shows."""
+"""Questions to their answers: the photos that show whoever a probe shows, and how sure that is."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from facesearch.errors import NoFaceError, PhotoError
-from facesearch.faces.model import FaceModel
-from facesearch.finding import find_faces, unmarked
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.calibration import Calibration, Judge, calibration_of
+from facesearch.photos.fingerprint import ALIKE_BITS
 from facesearch.photos.scan import is_offline
+from facesearch.probing import Probe
 from facesearch.store.catalog import FaceRow
 from facesearch.store.store import Store
-from facesearch.types import Face
+from facesearch.types import Filter, Verdict
 
-__all__ = ["Answer", "Hit", "Probe", "Want", "find", "find_all", "probe_faces", "template"]
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["Answer", "Hit", "Want", "find", "find_all"]
 
 _FIRST_PORTION = 64
 _LARGER_PORTION = 4
 _QUESTIONS_AT_ONCE = 256
+_NEAREST_COUNTED = 1024
+_SEEDS = 20
+_ALIKE_FACES = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,26 +32,41 @@ class Want:
     """Which hits are wanted.
 
     `top_k` alone gives that many, however unlike; `threshold` alone all from there on; both the best of those;
-    neither cannot be told from all, so a caller passes the model's own threshold. `min_face` is in pixels.
+    neither cannot be told from all, so a caller passes the model's own threshold. Only faces that `filter` lets
+    through are looked at, and only photos that show all of `together` too, each at `together_from` or more.
+
+    `all_faces` gives every face instead of one a photo, `fold` one hit for near-identical shots, and `expand` asks
+    again with the mean of the question and its certain hits.
     """
 
     top_k: int | None = None
     threshold: float | None = None
-    min_face: float = 0.0
+    filter: Filter = field(default_factory=Filter)
     all_faces: bool = False
+    fold: bool = False
+    expand: bool = False
+    together: tuple[Probe, ...] = ()
+    together_from: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A face that looks like the probe: `similarity` is the cosine, in [-1, 1]; `rank` counts from 1.
 
-    `offline` tells that the photo's root is not there at the moment.
+    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many of the faces searched
+    that are. `offline` tells that the photo's root is not there at the moment. `is_query` marks the very photo that was
+    asked about, which has the rank 0. `folded` are hits whose photos look like this one's, best first.
     """
 
     rank: int
     similarity: float
     face: FaceRow
-    offline: bool
+    offline: bool = False
+    fmr: float | None = None
+    expected_false_hits: float | None = None
+    verdict: Verdict | None = None
+    is_query: bool = False
+    folded: tuple[Hit, ...] = ()
 
     @property
     def distance(self) -> float:
@@ -56,132 +75,243 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """A face to look for: the `number`th of its photo, from 1, the largest first.
-
-    A template, made of several photos of one person, has the `others` that it was made of beside its first.
-    """
-
-    path: str
-    number: int
-    of: int
-    face: Face
-    others: tuple[Probe, ...] = ()
-
-    @property
-    def paths(self) -> list[str]:
-        """All photos that it was made of."""
-        return [self.path, *(other.path for other in self.others)]
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits for one probe, best first."""
+    """The hits for one probe, best first, the query photo itself before them.
+
+    `searched` is the number of faces that could be hits; `nearest` is the nearest of them that is not in the query
+    photo itself, whether or not it reached the threshold.
+    """
 
     probe: Probe
     hits: list[Hit]
+    searched: int = 0
+    nearest: Hit | None = None
 
 
-def probe_faces(
-    model: FaceModel,
-    path: str,
-    *,
-    rotations: bool = True,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    mark: Callable[[str], None] = unmarked,
-) -> list[Probe]:
-    """The faces in a query photo, the largest first; `mark` is told what was done, step by step.
-
-    Raises `PhotoError` when it cannot be read and `NoFaceError`, saying what was tried, when it shows none.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PhotoError("not a file; give a photo")
-        with open(path, "rb") as stream:
-            photo = Photo(stream.read(), max_pixels=max_pixels)
-        faces = find_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
-    except OSError as error:
-        raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except PhotoError as error:
-        raise PhotoError(f"{path}: {error}") from error
-    if not faces:
-        turned = ", turned by 90, 180 and 270 degrees," if rotations else ""
-        width, height = photo.size
-        raise NoFaceError(
-            f"{path}: no face found ({width} x {height} pixels; looked upright{turned} and with a border); "
-            "try a photo with a larger or clearer face"
-        )
-    faces.sort(key=lambda face: -face.detection.box.area)
-    return [Probe(path, number, len(faces), face) for number, face in enumerate(faces, start=1)]
-
-
-def template(probes: Sequence[Probe]) -> Probe:
-    """One probe for several photos of one person: the mean of their embeddings, at unit length."""
-    import numpy as np
-
-    first, *others = probes
-    mean = np.mean([probe.face.embedding for probe in probes], axis=0)
-    mean /= max(float(np.linalg.norm(mean)), 1e-12)
-    return replace(first, face=replace(first.face, embedding=mean.astype(np.float32)), others=tuple(others))
-
-
-def find(store: Store, probe: Probe, want: Want) -> Answer:
+def find(store: Store, probe: Probe, want: Want, calibration: Calibration | None = None) -> Answer:
     """The photos most like the probe; see `find_all`."""
-    (answer,) = find_all(store, [probe], want)
+    (answer,) = find_all(store, [probe], want, calibration)
     return answer
 
 
-def find_all(store: Store, probes: Sequence[Probe], want: Want) -> list[Answer]:
+def find_all(store: Store, probes: Sequence[Probe], want: Want, calibration: Calibration | None = None) -> list[Answer]:
     """For each probe the photos most like it, best first: one hit a photo, its best face, unless all are wanted.
 
     All probes are asked in one pass over the vectors, and again for more where an answer is not complete yet. Photos
-    that are out of sight are not found. Equal similarities come in the order of their faces' ids.
+    that are out of sight are not found. Equal similarities come in the order of their faces' ids. How sure a hit is
+    comes from `calibration`, that of the store's model unless another is given.
     """
-    offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
+    search = _Search(store, want, calibration or calibration_of(store.model))
     answers: list[Answer] = []
     for start in range(0, len(probes), _QUESTIONS_AT_ONCE):
-        answers += _answered(store, probes[start : start + _QUESTIONS_AT_ONCE], want, offline)
+        answers += search.answers(probes[start : start + _QUESTIONS_AT_ONCE])
     return answers
 
 
-def _answered(store: Store, probes: Sequence[Probe], want: Want, offline: set[int]) -> list[Answer]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """A probe, and the faces of the index that it was expanded with: their vectors by id, and the sum of all."""
+
+    probe: Probe
+    total: FloatArray
+    seeds: Mapping[int, FloatArray] = field(default_factory=dict)
+
+    @classmethod
+    def plain(cls, probe: Probe) -> _Question:
+        return cls(probe, probe.face.embedding * probe.photos)
+
+    def expanded(self, seeds: Mapping[int, FloatArray]) -> _Question:
+        total = self.total + sum(seeds.values())
+        face = replace(self.probe.face, embedding=_unit(total))
+        return _Question(replace(self.probe, face=face, found=len(seeds)), total, seeds)
+
+    def without_themselves(self, nearest: list[tuple[float, int]]) -> list[tuple[float, int]]:
+        """Faces that are part of the question are compared with the rest of it, like all others."""
+        if not self.seeds:
+            return nearest
+        fair = [
+            (float(self.seeds[key] @ _unit(self.total - self.seeds[key])) if key in self.seeds else score, key)
+            for score, key in nearest
+        ]
+        return sorted(fair, key=lambda found: (-found[0], found[1]))
+
+
+class _Search:
+    """One kind of question to one store: which faces are looked at, and what becomes of those that come near."""
+
+    def __init__(self, store: Store, want: Want, calibration: Calibration) -> None:
+        self._store = store
+        self._want = want
+        self._calibration = calibration
+        self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
+        self._companions = _Companions(store, want)
+        self._allowed: IdArray | None = None
+        if want.together:
+            self._allowed = store.catalog.matching(want.filter, photos=self._companions.photos)
+        elif not want.filter.lets_all_through:
+            self._allowed = store.catalog.matching(want.filter)
+        self._in_sight = store.catalog.counts().faces if self._allowed is None else len(self._allowed)
+        self._total = len(store) if self._allowed is None else len(self._allowed)
+
+    def answers(self, probes: Sequence[Probe]) -> list[Answer]:
+        """An answer each; asked again, with their certain hits, where that is wanted and there are any."""
+        questions = [_Question.plain(probe) for probe in probes]
+        answers = self._asked(questions)
+        if self._want.expand:
+            seeds = [self._seeds(answer) for answer in answers]
+            again = [number for number, found in enumerate(seeds) if found]
+            expanded = self._asked([questions[number].expanded(seeds[number]) for number in again])
+            for number, answer in zip(again, expanded, strict=True):
+                answers[number] = answer
+        return answers
+
+    def _seeds(self, answer: Answer) -> dict[int, FloatArray]:
+        """The vectors of the hits that are certain, the best of them, by id."""
+        certain = [hit for hit in answer.hits if hit.verdict is Verdict.certain and not hit.is_query][:_SEEDS]
+        ids = [hit.face.vector_id for hit in certain]
+        return dict(zip(ids, self._store.catalog.vectors(ids, self._store.model.dim), strict=True))
+
+    def _asked(self, questions: Sequence[_Question]) -> list[Answer]:
+        import numpy as np
+
+        portion = min(self._total, max(_FIRST_PORTION, 2 * (self._want.top_k or 0)))
+        answers = [Answer(question.probe, [], self._in_sight) for question in questions]
+        pending = list(range(len(questions)))
+        while pending and portion:
+            asked = np.stack([questions[number].probe.face.embedding for number in pending])
+            scores, ids = self._store.search(asked, portion, self._allowed)
+            incomplete = []
+            for number, row_scores, row_ids in zip(pending, scores.tolist(), ids.tolist(), strict=True):
+                nearest = [(score, key) for score, key in zip(row_scores, row_ids, strict=True) if key >= 0]
+                question = questions[number]
+                answers[number], complete = self._answer(question.probe, question.without_themselves(nearest))
+                if not complete:
+                    incomplete.append(number)
+            if portion == self._total:
+                break
+            pending, portion = incomplete, min(self._total, portion * _LARGER_PORTION)
+        return answers
+
+    def _answer(self, probe: Probe, nearest: Sequence[tuple[float, int]]) -> tuple[Answer, bool]:
+        """The answer that the nearest faces give, and whether those that are less near would change nothing."""
+        if not nearest:
+            return Answer(probe, [], self._in_sight), True
+        least, threshold = nearest[-1][0], self._want.threshold
+        reaching = len(nearest) if threshold is None else sum(score >= threshold for score, _ in nearest)
+        rows = self._store.catalog.face_rows([key for _, key in nearest[: max(reaching, _FIRST_PORTION)]])
+        asked = {photo.id for content in probe.contents for photo, _ in self._store.catalog.photos_with_hash(content)}
+        others = [score for score, key in nearest if key not in rows or rows[key].photo_id not in asked]
+        judge = Judge(self._calibration, probe.photos, self._in_sight, others, probe.quality)
+        judged = least < self._calibration.near(probe.photos, self._in_sight) or len(nearest) >= _NEAREST_COUNTED
+        seen = [
+            self._hit(score, rows[key], judge, is_query=rows[key].photo_id in asked)
+            for score, key in nearest
+            if key in rows and self._companions.fit_beside(rows[key])
+        ]
+        picked = _Picked(self._want, self._store)
+        hits = picked.hits([hit for hit in seen if threshold is None or hit.similarity >= threshold])
+        closest = next((hit for hit in seen if not hit.is_query), None)
+        complete = picked.full or (threshold is not None and least < threshold)
+        return Answer(probe, hits, self._in_sight, closest), complete and judged
+
+    def _hit(self, score: float, row: FaceRow, judge: Judge, *, is_query: bool) -> Hit:
+        similarity = min(1.0, score)
+        return Hit(
+            0, similarity, row, row.root_id in self._offline, judge.fmr(similarity),
+            judge.expected_false_hits(similarity), judge.verdict(similarity, row.quality), is_query,
+        )  # fmt: skip
+
+
+class _Picked:
+    """Of the faces that come near, best first, the wanted hits: one a photo, near-identical shots in one."""
+
+    def __init__(self, want: Want, store: Store) -> None:
+        self._want = want
+        self._store = store
+        self.full = False
+
+    def hits(self, faces: Sequence[Hit]) -> list[Hit]:
+        """The query photo first, then the others, ranked; `full` is set when more faces would change nothing."""
+        found = faces if self._want.all_faces else _one_a_photo(faces)
+        query = [hit for hit in found if hit.is_query]
+        others = [hit for hit in found if not hit.is_query]
+        groups = self._folded(others) if self._want.fold else others
+        if self._want.top_k is not None:
+            # Of folded hits one more than wanted tells that what is alike to the last has been seen.
+            self.full = len(groups) >= self._want.top_k + self._want.fold
+            groups = groups[: self._want.top_k]
+        return query + [replace(hit, rank=rank) for rank, hit in enumerate(groups, start=1)]
+
+    def _folded(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Photos that look alike, with faces that are alike, as one hit each."""
+        import numpy as np
+
+        vectors = self._store.catalog.vectors([hit.face.vector_id for hit in hits], self._store.model.dim)
+        looks = np.array([hit.face.fingerprint or 0 for hit in hits], dtype=np.int64).view(np.uint64)
+        known = np.array([hit.face.fingerprint is not None for hit in hits], dtype=np.bool_)
+        first: list[int] = []
+        alike: dict[int, list[Hit]] = {}
+        for number, hit in enumerate(hits):
+            kept = np.array(first, dtype=np.int64)
+            same = known[kept] & known[number] & (np.bitwise_count(looks[kept] ^ looks[number]) <= ALIKE_BITS)
+            same &= vectors[kept] @ vectors[number] >= _ALIKE_FACES
+            if same.any():
+                alike[int(kept[same.argmax()])].append(hit)
+            else:
+                first.append(number)
+                alike[number] = []
+        return [replace(hits[number], folded=tuple(alike[number])) for number in first]
+
+
+def _one_a_photo(faces: Sequence[Hit]) -> list[Hit]:
+    best: dict[int, Hit] = {}
+    for hit in faces:
+        best.setdefault(hit.face.photo_id, hit)
+    return list(best.values())
+
+
+class _Companions:
+    """The people who must be in a hit's photo as well, each with a face of their own."""
+
+    def __init__(self, store: Store, want: Want) -> None:
+        self._faces: list[dict[int, set[int]]] = []
+        for probe in want.together:
+            faces: dict[int, set[int]] = {}
+            for row in _faces_like(store, probe, want.together_from):
+                faces.setdefault(row.photo_id, set()).add(row.face_id)
+            self._faces.append(faces)
+
+    @property
+    def photos(self) -> list[int]:
+        """Photos in which all of them are."""
+        common = set.intersection(*(set(faces) for faces in self._faces)) if self._faces else set()
+        return sorted(common)
+
+    def fit_beside(self, row: FaceRow) -> bool:
+        """Whether the photo of a face has other faces for all of them."""
+        return _each_its_own([faces.get(row.photo_id, set()) - {row.face_id} for faces in self._faces])
+
+
+def _faces_like(store: Store, probe: Probe, threshold: float) -> Iterable[FaceRow]:
+    """All faces in sight from a similarity on."""
+    total, portion = len(store), _FIRST_PORTION
+    while True:
+        scores, ids = store.search(probe.face.embedding[None], min(portion, total))
+        if portion >= total or scores[0, -1] < threshold:
+            return store.catalog.face_rows(ids[0][(scores[0] >= threshold) & (ids[0] >= 0)].tolist()).values()
+        portion *= _LARGER_PORTION
+
+
+def _each_its_own(choices: Sequence[set[int]]) -> bool:
+    """Whether one can be taken from each set, none twice."""
+    if not choices:
+        return True
+    first, *rest = sorted(choices, key=len)
+    return any(_each_its_own([other - {taken} for other in rest]) for taken in first)
+
+
+def _unit(vector: FloatArray) -> FloatArray:
     import numpy as np
 
-    total = len(store)
-    portion = min(total, max(_FIRST_PORTION, 2 * (want.top_k or 0)))
-    hits: list[list[Hit]] = [[] for _ in probes]
-    pending = list(range(len(probes)))
-    while pending and portion:
-        scores, ids = store.search(np.stack([probes[number].face.embedding for number in pending]), portion)
-        rows = store.catalog.face_rows(sorted(set(ids[ids >= 0].tolist())))
-        incomplete = []
-        for number, row_scores, row_ids in zip(pending, scores.tolist(), ids.tolist(), strict=True):
-            nearest = [(score, rows[key]) for score, key in zip(row_scores, row_ids, strict=True) if key in rows]
-            hits[number], complete = _hits(nearest, want, offline, least=row_scores[-1])
-            if not complete:
-                incomplete.append(number)
-        if portion == total:
-            break
-        pending, portion = incomplete, min(total, portion * _LARGER_PORTION)
-    return [Answer(probe, found) for probe, found in zip(probes, hits, strict=True)]
-
-
-def _hits(
-    nearest: Sequence[tuple[float, FaceRow]], want: Want, offline: set[int], *, least: float
-) -> tuple[list[Hit], bool]:
-    """The wanted hits among the nearest faces, and whether those that are less near could add none.
-
-    `least` is the similarity of the last face that was looked at, be it in sight or not.
-    """
-    hits: list[Hit] = []
-    seen: set[int] = set()
-    for similarity, face in nearest:
-        if want.threshold is not None and similarity < want.threshold:
-            return hits, True
-        if face.detection.box.shorter < want.min_face or (not want.all_faces and face.photo_id in seen):
-            continue
-        seen.add(face.photo_id)
-        hits.append(Hit(len(hits) + 1, min(1.0, similarity), face, face.root_id in offline))
-        if len(hits) == want.top_k:
-            return hits, True
-    return hits, want.threshold is not None and least < want.threshold
+    unit: FloatArray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit

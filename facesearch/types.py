@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,9 +19,11 @@ __all__ = [
     "Box",
     "Detection",
     "Face",
+    "Filter",
     "ModelInfo",
     "PhotoFacts",
     "PhotoFile",
+    "Verdict",
 ]
 
 
@@ -68,10 +71,15 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A detection with its embedding, float32[dim] of unit length."""
+    """A detection with its embedding, float32[dim] of unit length.
+
+    `quality` tells how much the embedding can be relied on, in [0, 1] (see `facesearch.faces.quality`); None where it
+    was not measured.
+    """
 
     detection: Detection
     embedding: FloatArray
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +126,36 @@ class PhotoFacts:
     height: int
     taken_at: str | None = None
     position: tuple[float, float] | None = None
+
+
+class Verdict(StrEnum):
+    """How sure it is that a face is whoever was asked for, the surest first; `facesearch.calibration` defines them."""
+
+    certain = "certain"
+    likely = "likely"
+    possible = "possible"
+    unlikely = "unlikely"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which faces are looked at at all, as data: any store can turn it into its own kind of condition.
+
+    `under` and `not_under` are absolute paths of folders or photos, in the system's bytes; without `under` all are
+    meant. `since` and `until` bound the moment a photo was taken, in local time as `YYYY-MM-DDTHH:MM:SS`, both
+    included; a photo that does not say when counts by its file's time. `min_face` is the shorter side of a face's box
+    in pixels. `faces` bounds how many faces its photo shows.
+    """
+
+    under: tuple[bytes, ...] = ()
+    not_under: tuple[bytes, ...] = ()
+    since: str | None = None
+    until: str | None = None
+    min_face: float = 0.0
+    min_quality: float = 0.0
+    faces: tuple[int, int] | None = None
+
+    @property
+    def lets_all_through(self) -> bool:
+        """Whether it leaves nothing out."""
+        return self == Filter()

@@ -17,7 +17,8 @@ from facesearch.render.sheet import check_sheet_name, save_sheet
 
 if TYPE_CHECKING:
     from facesearch.faces.model import FaceModel
-    from facesearch.searching import Answer, Probe
+    from facesearch.probing import Probe
+    from facesearch.searching import Answer
     from facesearch.store.store import Store
 
 __all__ = ["Question", "photos_of"]
@@ -90,7 +91,7 @@ class Question:
         Of several photos those that cannot be used are told and left out. Raises `InputError` where none is left, and
         what `probe_faces` raises for a single photo.
         """
-        from facesearch.searching import probe_faces, template
+        from facesearch.probing import probe_faces, template
 
         if len(photos) == 1:
             probes = probe_faces(model, photos[0], rotations=rotations, max_pixels=self.max_pixels, mark=mark)
@@ -106,7 +107,7 @@ class Question:
     def _of_many(self, model: FaceModel, photos: Sequence[str], *, rotations: bool) -> list[Probe]:
         from concurrent.futures import ThreadPoolExecutor
 
-        from facesearch.searching import probe_faces
+        from facesearch.probing import probe_faces
 
         def faces_of(photo: str) -> list[Probe] | FacesearchError:
             try:
@@ -147,10 +148,11 @@ class Question:
         from facesearch.render.records import shown_path
         from facesearch.render.text import Format, render_answers
         from facesearch.searching import Want, find_all
+        from facesearch.types import Filter
 
         threshold = self._threshold(store)
         cut = threshold if self.top_k is None or self.threshold is not None else None
-        want = Want(top_k=self.top_k, threshold=cut, min_face=self.min_face, all_faces=self.all_faces)
+        want = Want(top_k=self.top_k, threshold=cut, filter=Filter(min_face=self.min_face), all_faces=self.all_faces)
         answers = find_all(store, probes, want)
         mark("search")
         counts = store.catalog.counts()

@@ -8,38 +8,61 @@ from dataclasses import asdict
 from typing import Any
 
 from facesearch.planning import Report
-from facesearch.searching import Answer, Hit, Probe
+from facesearch.probing import Probe
+from facesearch.searching import Answer, Hit
 
 __all__ = ["answers_record", "hit_record", "path_keys", "report_record", "shown_path"]
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
-    """One hit. `above_threshold` is null where no threshold applies; keys that do not apply are left out.
+    """One hit, as `hit.schema.json` beside this module describes it; keys that do not apply are left out.
 
-    Of a template of several photos `query` is the first, and `query_paths` are all.
+    `above_threshold` is null where no threshold applies. Of a template of several photos `query` is the first, and
+    `query_paths` are all.
     """
-    detection = hit.face.detection
+    face, detection = hit.face, hit.face.detection
     box = detection.box
     record: dict[str, Any] = {
         **path_keys("query", os.fsencode(probe.path)),
         **({"query_paths": [shown_path(path) for path in probe.paths]} if probe.others else {}),
         "query_face": probe.number,
         "rank": hit.rank,
-        **path_keys("path", hit.face.path),
+        **path_keys("path", face.path),
         "similarity": round(hit.similarity, 6),
         "distance": round(hit.distance, 6),
         "above_threshold": None if threshold is None else hit.similarity >= threshold,
+        **_sureness(hit),
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "face_px": round(box.shorter, 1),
         "det_score": round(detection.score, 4),
-        "photo_id": hit.face.photo_id,
-        "face_id": hit.face.face_id,
+        "photo_id": face.photo_id,
+        "face_id": face.face_id,
+        "date": face.date,
+        "date_source": face.date_source,
     }
-    if hit.face.taken_at:
-        record["taken_at"] = hit.face.taken_at
+    if face.quality is not None:
+        record["quality"] = round(face.quality, 3)
+    if face.taken_at:
+        record["taken_at"] = face.taken_at
+    if hit.is_query:
+        record["is_query"] = True
     if hit.offline:
         record["offline"] = True
+    if hit.folded:
+        record["folded"] = [
+            {**path_keys("path", also.face.path), "similarity": round(also.similarity, 6)} for also in hit.folded
+        ]
     return record
+
+
+def _sureness(hit: Hit) -> dict[str, Any]:
+    if hit.verdict is None or hit.fmr is None or hit.expected_false_hits is None:
+        return {}
+    return {
+        "fmr": float(f"{hit.fmr:.3g}"),
+        "expected_false_hits": float(f"{hit.expected_false_hits:.3g}"),
+        "verdict": str(hit.verdict),
+    }
 
 
 def answers_record(answers: list[Answer], threshold: float | None, index: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +73,8 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
                 **_query_keys(answer.probe),
                 "face": answer.probe.number,
                 "faces": answer.probe.of,
+                "searched": answer.searched,
+                **({"expanded_with": answer.probe.found} if answer.probe.found else {}),
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
             }
             for answer in answers

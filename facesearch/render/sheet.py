@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError, StorageError, UsageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.render.pictures import face_picture, whole_picture
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image as Picture
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
@@ -86,7 +87,7 @@ def _caption(hit: Hit, threshold: float | None) -> str:
 
 
 def _cell(
-    sheet: Image,
+    sheet: Picture,
     draw: ImageDraw,
     number: int,
     columns: int,
@@ -100,39 +101,20 @@ def _cell(
     left, top = _PAD + number % columns * _CELL[0], _PAD + number // columns * _CELL[1]
     draw.rounded_rectangle((left, top, left + _CELL[0] - _PAD, top + _CELL[1] - _PAD), 8, fill=_PANEL)
     left, top = left + _PAD // 2, top + _PAD // 2
+    from PIL import Image
+
     try:
         photo = Photo(Path(os.fsdecode(path)).read_bytes(), max_pixels=max_pixels)
-        sheet.paste(_face(photo, box), (left, top))
-        sheet.paste(_whole(photo, box, colour), (left + _FACE + 6, top))
+        sheet.paste(face_picture(photo, box, _FACE), (left, top))
+        frame = Image.new("RGB", _PHOTO, _PANEL)
+        small = whole_picture(photo, _PHOTO, {box: colour})
+        frame.paste(small, ((_PHOTO[0] - small.width) // 2, (_PHOTO[1] - small.height) // 2))
+        sheet.paste(frame, (left + _FACE + 6, top))
     except (OSError, PhotoError):
         draw.text((left + 8, top + _FACE // 2), "the photo cannot be read now", font=name[0], fill=_FAINT)
     width = _FACE + 6 + _PHOTO[0]
     draw.text((left + 2, top + _FACE + 6), _fitted(*heading, width), font=heading[0], fill=_INK)
     draw.text((left + 2, top + _FACE + 27), _fitted(*name, width), font=name[0], fill=_FAINT)
-
-
-def _face(photo: Photo, box: Box) -> Image:
-    """A square around the face, a half larger than its box where the photo has that much around it."""
-    side = min(max(box.width, box.height) * 1.5, *photo.size)
-    left = min(max(box.left + box.width / 2 - side / 2, 0), photo.size[0] - side)
-    top = min(max(box.top + box.height / 2 - side / 2, 0), photo.size[1] - side)
-    image, scale = photo.level(max(photo.size) * min(1.0, _FACE / side))
-    right, bottom = min((left + side) * scale, image.width), min((top + side) * scale, image.height)
-    return image.resize((_FACE, _FACE), box=(left * scale, top * scale, right, bottom))
-
-
-def _whole(photo: Photo, box: Box, colour: tuple[int, int, int]) -> Image:
-    """The whole photo, small, with a frame around the face."""
-    from PIL import Image, ImageDraw
-
-    scale = min(_PHOTO[0] / photo.size[0], _PHOTO[1] / photo.size[1])
-    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
-    small = photo.level(max(size)).image.resize(size)
-    corners = [edge * scale for edge in (box.left, box.top, box.left + box.width, box.top + box.height)]
-    ImageDraw.Draw(small).rectangle(corners, outline=colour, width=2)
-    frame = Image.new("RGB", _PHOTO, _PANEL)
-    frame.paste(small, ((_PHOTO[0] - size[0]) // 2, (_PHOTO[1] - size[1]) // 2))
-    return frame
 
 
 def _fitted(font: FreeTypeFont, text: str, width: int) -> str:

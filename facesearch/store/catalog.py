@@ -13,13 +13,15 @@ import uuid as uuids
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote_from_bytes
 
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
 from facesearch.store.migrations import APPLICATION_ID, MIGRATIONS
-from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile
+from facesearch.store.selection import condition
+from facesearch.types import Box, Detection, Face, Filter, ModelInfo, PhotoFacts, PhotoFile
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
@@ -59,7 +61,10 @@ class KnownPhoto:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRow:
-    """A face that can be a hit: `path` is absolute, in the system's bytes."""
+    """A face that can be a hit: `path` is absolute, in the system's bytes.
+
+    `quality` and `fingerprint` (of the photo) are None where they were not measured.
+    """
 
     vector_id: int
     face_id: int
@@ -68,6 +73,24 @@ class FaceRow:
     path: bytes
     detection: Detection
     taken_at: str | None
+    mtime_ns: int = 0
+    quality: float | None = None
+    fingerprint: int | None = None
+
+    @property
+    def date(self) -> str:
+        """When the photo was taken, or else its file changed, in local time as `YYYY-MM-DDTHH:MM:SS`."""
+        if self.taken_at:
+            return self.taken_at[:19]
+        try:
+            return datetime.fromtimestamp(self.mtime_ns // 10**9).isoformat()
+        except (OverflowError, ValueError, OSError):  # a file from the year 300,000
+            return "1970-01-01T00:00:00"
+
+    @property
+    def date_source(self) -> Literal["exif", "file"]:
+        """Who says so: the camera, or the file's time."""
+        return "exif" if self.taken_at else "file"
 
 
 class Counts(NamedTuple):
@@ -325,22 +348,24 @@ class Catalog:
         status: Status,
         *,
         facts: PhotoFacts | None = None,
+        fingerprint: int | None = None,
         error: str | None = None,
     ) -> int:
         """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
         seen = facts or PhotoFacts(0, 0)
         latitude, longitude = seen.position or (None, None)
         size = (facts.width, facts.height) if facts else (None, None)
-        values = (*size, seen.taken_at, latitude, longitude, status, error)
+        values = (*size, seen.taken_at, latitude, longitude, fingerprint, status, error)
         (row,) = self._rows(
             """
             INSERT INTO photos
-                (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, status, error)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, fingerprint, status,
+                error)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (root, path) DO UPDATE SET
                 size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,
                 width = excluded.width, height = excluded.height, taken_at = excluded.taken_at,
-                latitude = excluded.latitude, longitude = excluded.longitude,
+                latitude = excluded.latitude, longitude = excluded.longitude, fingerprint = excluded.fingerprint,
                 status = excluded.status, error = excluded.error, missing_since = NULL
             RETURNING id
             """,
@@ -363,12 +388,13 @@ class Catalog:
 
     def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:
         """This file has its twin's content: it gets its twin's faces and vectors under ids of its own."""
-        ((content, width, height, taken_at, latitude, longitude, status),) = self._rows(
-            "SELECT hash, width, height, taken_at, latitude, longitude, status FROM photos WHERE id = ?", twin
+        ((content, width, height, taken_at, latitude, longitude, fingerprint, status),) = self._rows(
+            "SELECT hash, width, height, taken_at, latitude, longitude, fingerprint, status FROM photos WHERE id = ?",
+            twin,
         )
         position = None if latitude is None else (latitude, longitude)
         facts = PhotoFacts(width, height, taken_at, position)
-        photo = self.put_photo(root, file, content, status, facts=facts)
+        photo = self.put_photo(root, file, content, status, facts=facts, fingerprint=fingerprint)
         self.replace_faces(photo, self._faces_of(twin))
         return photo
 
@@ -422,21 +448,23 @@ class Catalog:
         }
         for face in faces:
             box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
-            values = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
+            values = (box.left, box.top, box.width, box.height, landmarks, face.detection.score, face.quality)
             same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id][0]), default=None)
             if same is not None and not _could_be_same(face, *earlier[same]):
                 same = None
             if same is not None:
                 del earlier[same]
                 self._run(
-                    'UPDATE faces SET x = ?, y = ?, width = ?, height = ?, landmarks = ?, score = ? WHERE id = ?',
+                    "UPDATE faces SET x = ?, y = ?, width = ?, height = ?, landmarks = ?, score = ?, quality = ?"
+                    " WHERE id = ?",
                     *values, same,
                 )  # fmt: skip
                 self._run("DELETE FROM vectors WHERE face = ?", same)
                 face_id = same
             else:
                 face_id = self._insert(
-                    'INSERT INTO faces (photo, x, y, width, height, landmarks, score) VALUES (?, ?, ?, ?, ?, ?, ?)',
+                    "INSERT INTO faces (photo, x, y, width, height, landmarks, score, quality)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     photo, *values,
                 )  # fmt: skip
             self._run(
@@ -449,11 +477,13 @@ class Catalog:
         import numpy as np
 
         rows = self._rows(
-            "SELECT x, y, width, height, landmarks, score, vector FROM faces JOIN vectors ON face = faces.id"
+            "SELECT x, y, width, height, landmarks, score, vector, quality FROM faces JOIN vectors ON face = faces.id"
             " WHERE photo = ? ORDER BY faces.id",
             photo,
         )
-        return [Face(_detection(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32)) for row in rows]
+        return [
+            Face(_detection(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32), row[7]) for row in rows
+        ]
 
     def delete_face(self, face: int) -> bool:
         """Delete a face with its vectors; False when there is none with this id."""
@@ -538,7 +568,7 @@ class Catalog:
             for row in self._rows(
                 f"""
                 SELECT vectors.id, faces.id, photos.id, roots.id, roots.path, photos.path,
-                    x, y, faces.width, faces.height, landmarks, score, taken_at
+                    x, y, faces.width, faces.height, landmarks, score, taken_at, mtime_ns, quality, fingerprint
                 FROM vectors
                 JOIN faces ON faces.id = vectors.face
                 JOIN photos ON photos.id = faces.photo
@@ -547,12 +577,34 @@ class Catalog:
                 """,
                 *part,
             ):
-                vector_id, face_id, photo_id, root_id, root, path, *detected, taken_at = row
+                vector_id, face_id, photo_id, root_id, root, path, *detected = row[:12]
                 found[vector_id] = FaceRow(
-                    vector_id, face_id, photo_id, root_id, _absolute(root, path),
-                    _detection(*detected), taken_at,
-                )  # fmt: skip
+                    vector_id, face_id, photo_id, root_id, _absolute(root, path), _detection(*detected), *row[12:]
+                )
         return found
+
+    def matching(self, wanted: Filter, *, photos: Sequence[int] | None = None) -> IdArray:
+        """Ids, ascending, of the vectors of the faces in sight that a filter lets through; of `photos` alone if given."""
+        import numpy as np
+
+        sql, values = condition(wanted, self.roots())
+        chosen = (
+            "SELECT vectors.id FROM photos JOIN faces ON faces.photo = photos.id"
+            f" JOIN vectors ON vectors.face = faces.id WHERE missing_since IS NULL AND {sql}"
+        )
+        if photos is None:
+            found = [row[0] for row in self._rows(chosen, *values)]
+        else:
+            found = [
+                row[0]
+                for part in _chunks(photos)
+                for row in self._rows(f"{chosen} AND photos.id IN ({_marks(part)})", *values, *part)
+            ]
+        return np.sort(np.array(found, dtype=np.int64))
+
+    def count_unmeasured(self) -> int:
+        """Faces in the index whose quality was not measured: an earlier facesearch found them."""
+        return int(self._value("SELECT count(*) FROM faces WHERE quality IS NULL"))
 
     # Care
 

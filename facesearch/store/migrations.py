@@ -79,4 +79,9 @@ MIGRATIONS: tuple[str, ...] = (
         INSERT OR IGNORE INTO dead_vectors (id) VALUES (old.id);
     END;
     """,
+    # 2: how much a face can be relied on, and what a photo looks like; NULL in what was indexed before.
+    """
+    ALTER TABLE faces ADD COLUMN quality REAL;
+    ALTER TABLE photos ADD COLUMN fingerprint INTEGER;
+    """,
 )

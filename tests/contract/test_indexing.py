@@ -22,8 +22,10 @@ from facesearch.faces.model import FaceModel
 from facesearch.indexing import _Ahead, refresh
 from facesearch.photos.decode import memory_needed
 from facesearch.planning import Options, Report
-from facesearch.searching import Hit, Want, find, probe_faces
+from facesearch.probing import probe_faces
+from facesearch.searching import Hit, Want, find
 from facesearch.store.store import Store
+from facesearch.types import Filter
 
 
 class CountingModel:
@@ -352,7 +354,7 @@ def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, cou
     }  # fmt: skip
     assert ids(find(store, probe, Want(threshold=0.47, top_k=2)).hits) == ids(above)[:2]
     assert find(store, probe, Want(threshold=1.0)).hits == []
-    large = find(store, probe, Want(min_face=80)).hits
+    large = find(store, probe, Want(filter=Filter(min_face=80))).hits
     assert large
     assert all(hit.face.detection.box.shorter >= 80 for hit in large)
 

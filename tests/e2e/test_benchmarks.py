@@ -51,14 +51,15 @@ def people(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def crops(people: Path, tmp_path: Path) -> Path:
-    """Sixty crops of each of two people, brighter and brighter."""
+def crops(tmp_path: Path) -> Path:
+    """Forty crops of each of three people, brighter and brighter."""
     folder = tmp_path / "crops"
-    for person in ("bea", "dan"):
+    for person in ("bea", "dan", "fay"):
         (folder / person).mkdir(parents=True)
-        portrait = Image.open(people / "portraits" / person / "0.jpg").resize((112, 112))
-        for number in range(60):
-            ImageEnhance.Brightness(portrait).enhance(0.5 + number / 60).save(folder / person / f"{number}.png")
+        left, top, width, height = FACES_IN_T1[person]
+        portrait = shipped_photo("t1").crop((left, top, left + width, top + height)).resize((112, 112))
+        for number in range(40):
+            ImageEnhance.Brightness(portrait).enhance(0.5 + number / 40).save(folder / person / f"{number}.png")
     return folder
 
 
@@ -167,9 +168,9 @@ def test_calibrate(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> Non
     out = tmp_path / "out.json"
     printed = run_benchmark("calibrate.py", crops, "--output", out)
     told = json.loads(out.read_text())
-    assert (told["people"], told["crops"], told["left_out"]) == (2, 120, 0)
-    assert [entry["photos"] for entry in told["templates"]] == [1, 2, 3, 5]
-    for entry in told["templates"]:
+    assert (told["people"], told["faces"], told["left_out"]) == (3, 120, 0)
+    assert [entry["photos"] for entry in told["curves"]] == [1, 2, 3, 5, 10]
+    for entry in told["curves"]:
         assert len(entry["log10_fmr"]) == len(entry["tmr"]) == len(told["similarity"])
         assert entry["log10_fmr"] == sorted(entry["log10_fmr"], reverse=True), "the higher, the rarer"
         assert entry["tmr"][0] == 1

@@ -54,7 +54,7 @@ def test_an_insightface_pack_from_index_to_refusal(facesearch: Run, real_photos:
     assert (report["photos"], report["faces"]) == (10, 10)
     for device in ("cpu", "openvino"):
         answer = facesearch(
-            "query", portraits / "amy/amy1.png", "--index", "ix", "-k", "5", "-f", "paths", "--device", device
+            "query", portraits / "amy/amy1.png", "--index", "ix", "-k", "4", "-f", "paths", "--device", device
         )
         assert {Path(line).parent.name for line in answer.stdout.splitlines()} == {"amy"}
     status = facesearch("status", "--index", "ix").stdout

@@ -17,7 +17,8 @@ PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
     {"errors", "machine", "types"},
     {"photos", "faces", "store"},
-    {"finding", "planning"},
+    {"calibrating", "calibration", "finding", "planning"},
+    {"probing"},
     {"indexing", "searching", "upkeep"},
     {"render"},
     {"cli"},
@@ -31,7 +32,7 @@ SEAMS = {
     "faiss": {"store/bases.py", "store/vectors.py"},
     "sqlite3": {"store/catalog.py"},
     "pillow_heif": {"photos/decode.py"},
-    "platformdirs": {"store/store.py"},
+    "platformdirs": {"store/store.py", "calibration.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
 }

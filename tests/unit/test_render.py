@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +15,21 @@ from PIL import Image
 from sample_library import shipped_photo
 
 from facesearch.errors import StorageError, UsageError
+from facesearch.probing import Probe
 from facesearch.render.sheet import save_sheet
 from facesearch.render.text import Format, render_answers, render_report
-from facesearch.searching import Answer, Hit, Probe
+from facesearch.searching import Answer, Hit
 from facesearch.store.catalog import FaceRow
+from facesearch.types import Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
 
 
-def hit(rank: int, similarity: float, path: bytes, *, offline: bool = False, taken_at: str | None = None) -> Hit:
+def hit(rank: int, similarity: float, path: bytes, **more: Any) -> Hit:
     face = toy_face([1.0, 0.0], (10.26, 20.0, 90.0, 100.0)).detection
-    return Hit(rank, similarity, FaceRow(rank, rank + 100, rank + 200, 1, path, face, taken_at), offline)
+    row = FaceRow(rank, rank + 100, rank + 200, 1, path, face, "2020-05-06T07:08:09+02:00", quality=0.8765)
+    values = {"fmr": 1.2345e-9, "expected_false_hits": 1.4814e-8, "verdict": Verdict.certain, **more}
+    return Hit(rank, similarity, row, **values)
 
 
 @pytest.fixture
@@ -55,7 +60,9 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
     assert first == {
         "query": "me.jpg", "query_face": 1, "rank": 1, "path": "/photos/a b.jpg", "similarity": 0.8125,
         "distance": 0.1875, "above_threshold": True, "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
-        "det_score": 0.9, "photo_id": 201, "face_id": 101,
+        "det_score": 0.9, "photo_id": 201, "face_id": 101, "date": "2020-05-06T07:08:09", "date_source": "exif",
+        "taken_at": "2020-05-06T07:08:09+02:00", "fmr": 1.23e-9, "expected_false_hits": 1.48e-8, "verdict": "certain",
+        "quality": 0.877,
     }  # fmt: skip
     assert second["path"] == "/photos/�\n.jpg"
     assert second["path_b64"] == "L3Bob3Rvcy//Ci5qcGc="

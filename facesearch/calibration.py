@@ -1,0 +1,249 @@
+"""What a similarity means: how often strangers reach it, and from that how sure a match is.
+
+A calibration is a table, measured for one model (see `facesearch.calibrating`): for templates of one, two, three, five
+and ten photos, the false-match rate (FMR) of each similarity, the share of comparisons with strangers that reach it.
+The embedded model's is part of the package; one that the user has measured counts before it. A model without any gets
+a plain guess around its threshold, which never says that a match is certain.
+
+A verdict rests on the false hits to expect: FMR times the faces searched, and then four things that the mean over all
+people does not know.
+
+* The question's own impostors. Some people have sixty to a hundred times the mean FMR with one another. Where more
+  faces come near the question than should, by a factor, expectations are raised by its square. (Measured on people that
+  the table does not know: without it, one in fifteen "certain" hits would be wrong for the worst person.)
+* How much was found. Among hundreds of hits a false one more weighs less: expectations are divided by 1 + hits / 10.
+* Poor pictures. A blurred face looks like other blurred faces: where the better of the two has a quality under 0.55,
+  expectations are raised, by half a decade for each 0.1. (Measured at a similarity of 0.47: 8 times the false matches
+  between 0.3 and 0.4, 45 times between 0.1 and 0.2. Between a sharp face and a blurred one there are no more than
+  between two sharp ones.)
+* Small libraries. Fewer than 1,000 faces count as 1,000: whoever asks about ten photos asks about ten more tomorrow.
+
+"certain" is what has 0.003 or fewer of such false hits, "likely" 0.1, "possible" 10; the rest is "unlikely".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from facesearch.errors import StorageError
+from facesearch.types import ModelInfo, Verdict
+
+__all__ = ["Calibration", "Curve", "Judge", "calibration_of", "keep_calibration", "own_calibration_path"]
+
+_SHIPPED = Path(__file__).parent / "calibrations"
+_PLAIN_FMR = -4.0
+_PLAIN_DECADE = 0.06
+_LIMITS = ((Verdict.certain, 0.003), (Verdict.likely, 0.1), (Verdict.possible, 10.0))
+_LEAST_SEARCHED = 1000
+_NEAR_FMR, _NEAR_EXPECTED = 1e-3, 10.0
+_HITS_TO_DOUBLE = 10.0
+_POOR_QUALITY, _DECADES_OF_DOUBT, _MOST_DOUBT = 0.55, 5.0, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One template size: log10 of the FMR over the table's similarities, with its interval, and true-match rates.
+
+    Rates below 10 ** `measured_to` are extrapolated.
+    """
+
+    photos: int
+    measured_to: float
+    log10_fmr: Sequence[float]
+    log10_fmr_low: Sequence[float]
+    log10_fmr_high: Sequence[float]
+    tmr: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A table for one model. `measured` is False for a guess; `origin` says in a few words where it is from.
+
+    `note` is one line for the user where a table of their own could not be used.
+    """
+
+    similarity: Sequence[float]
+    curves: Sequence[Curve]
+    origin: str
+    measured: bool = True
+    note: str | None = None
+
+    def curve(self, photos: int) -> Curve:
+        """The one for templates of so many photos, or of the next smaller size there is."""
+        return max((curve for curve in self.curves if curve.photos <= photos), key=lambda curve: curve.photos)
+
+    def fmr(self, similarity: float, photos: int = 1) -> float:
+        """The share of strangers that reach this similarity to a template of so many photos."""
+        return float(min(1.0, 10 ** self._at(self.curve(photos).log10_fmr, similarity)))
+
+    def interval(self, similarity: float, photos: int = 1) -> tuple[float, float]:
+        """Where that share lies, 5 to 95 %, had other people been measured."""
+        curve = self.curve(photos)
+        low, high = (self._at(logs, similarity) for logs in (curve.log10_fmr_low, curve.log10_fmr_high))
+        return float(min(1.0, 10**low)), float(min(1.0, 10**high))
+
+    def tmr(self, similarity: float, photos: int = 1) -> float:
+        """The share of a person's photos that reach this similarity, in the mean over people."""
+        return self._at(self.curve(photos).tmr, similarity)
+
+    def similarity_at(self, fmr: float, photos: int = 1) -> float:
+        """The least similarity that no more than this share of strangers reach; 1 where the table ends before."""
+        from math import log10
+
+        logs = self.curve(photos).log10_fmr
+        wanted = log10(fmr)
+        after = bisect_left([-value for value in logs], -wanted)
+        if after == 0:
+            return self.similarity[0]
+        if after == len(logs):
+            return 1.0
+        (one, other), (above, below) = self.similarity[after - 1 : after + 1], logs[after - 1 : after + 1]
+        return one + (other - one) * (above - wanted) / (above - below)
+
+    def _at(self, values: Sequence[float], similarity: float) -> float:
+        grid = self.similarity
+        if similarity <= grid[0]:
+            return values[0]
+        if similarity >= grid[-1]:
+            return values[-1]
+        after = bisect_right(grid, similarity)
+        share = (similarity - grid[after - 1]) / (grid[after] - grid[after - 1])
+        return values[after - 1] + share * (values[after] - values[after - 1])
+
+    def near(self, photos: int, searched: int) -> float:
+        """The similarity from which faces count as near the question: few strangers should come so near."""
+        return self.similarity_at(min(_NEAR_FMR, _NEAR_EXPECTED / max(searched, 1)), photos)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges similarities to one question: a template of `photos` photos, asked among `searched` faces.
+
+    `nearest` are the similarities of the faces nearest to it, best first, at least as far as `Calibration.near` goes
+    (or a thousand of them). `quality` is that of the best photo in the question, None where it is not known.
+    """
+
+    calibration: Calibration
+    photos: int
+    searched: int
+    nearest: Sequence[float] = ()
+    quality: float | None = None
+
+    def fmr(self, similarity: float) -> float:
+        """See `Calibration.fmr`."""
+        return self.calibration.fmr(similarity, self.photos)
+
+    def expected_false_hits(self, similarity: float) -> float:
+        """How many strangers, in the mean, reach this similarity among the faces searched."""
+        return self.fmr(similarity) * self.searched
+
+    @cached_property
+    def excess(self) -> float:
+        """How many times more faces come near the question than strangers should; at least 1."""
+        near = self.calibration.near(self.photos, self.searched)
+        return max(1.0, self._from(near) / (self.expected_false_hits(near) + 1))
+
+    def verdict(self, similarity: float, quality: float | None = None) -> Verdict:
+        """How sure a face of this similarity and quality is; see the module for what is weighed."""
+        expected = self.fmr(similarity) * max(self.searched, _LEAST_SEARCHED)
+        expected *= self.excess**2 * _doubt(self.quality, quality)
+        expected /= 1 + self._from(similarity) / _HITS_TO_DOUBLE
+        best = next((verdict for verdict, limit in _LIMITS if expected <= limit), Verdict.unlikely)
+        return Verdict.likely if best is Verdict.certain and not self.calibration.measured else best
+
+    def _from(self, similarity: float) -> int:
+        """How many of the nearest reach a similarity."""
+        return bisect_right(self._ascending, -similarity)
+
+    @cached_property
+    def _ascending(self) -> list[float]:
+        return [-similarity for similarity in self.nearest]
+
+
+def _doubt(one: float | None, other: float | None) -> float:
+    """How many times more false matches there are between two faces of these qualities."""
+    better = max(1.0 if one is None else one, 1.0 if other is None else other)
+    return float(10 ** min(_MOST_DOUBT, max(0.0, (_POOR_QUALITY - better) * _DECADES_OF_DOUBT)))
+
+
+def calibration_of(model: ModelInfo) -> Calibration:
+    """The table that the user has measured for this model, else the package's own, else a guess at its threshold."""
+    note = None
+    own = own_calibration_path(model)
+    if own is not None and own.is_file():
+        try:
+            table = json.loads(own.read_text())
+            if _fits(table, model):
+                return _read(table, f"measured on {table['people']} people of yours")
+            note = f"{own}: of another model; it is not used"
+        except (OSError, ValueError, KeyError, TypeError):
+            note = f"{own}: cannot be read; it is not used: delete it, or make it anew with facesearch models calibrate"
+    shipped = _SHIPPED / f"{model.name}.json"
+    if model.source is None and shipped.is_file():
+        table = json.loads(shipped.read_text())
+        if _fits(table, model):
+            read = _read(table, f"measured on {table['people']} people")
+            return Calibration(read.similarity, read.curves, read.origin, note=note)
+    return _plain(model.threshold, note)
+
+
+def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
+    """Keep a table that was measured for this model among the user's data. Raises `StorageError`."""
+    path = own_calibration_path(model)
+    if path is None:
+        raise StorageError("there is no home folder to keep a calibration in; set XDG_DATA_HOME to a folder")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps(table) + "\n")
+        unfinished.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def own_calibration_path(model: ModelInfo) -> Path | None:
+    """Where the user's table for a model is kept, whether or not there is one; None without a home."""
+    from platformdirs import user_data_path
+
+    identity = hashlib.sha256(repr(model.identity).encode()).hexdigest()[:16]
+    try:
+        return user_data_path("facesearch", appauthor=False) / "calibrations" / f"{model.name}-{identity}.json"
+    except RuntimeError:
+        return None
+
+
+def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
+    digests, dim, pipeline = model.identity
+    return (tuple(table["digests"]), table["dim"], table["pipeline"]) == (digests, dim, pipeline)
+
+
+def _read(table: Mapping[str, Any], origin: str) -> Calibration:
+    curves = [
+        Curve(
+            curve["photos"], curve["measured_to"], curve["log10_fmr"], curve["log10_fmr_low"],
+            curve["log10_fmr_high"], curve["tmr"],
+        )
+        for curve in table["curves"]
+    ]  # fmt: skip
+    if not curves or curves[0].photos != 1 or any(len(curve.log10_fmr) != len(table["similarity"]) for curve in curves):
+        raise ValueError("not a calibration")
+    return Calibration(table["similarity"], curves, origin)
+
+
+def _plain(threshold: float, note: str | None) -> Calibration:
+    """A straight line through FMR 1e-4 at the threshold, a decade for each 0.06: what other networks come near to."""
+    grid = [number / 100 for number in range(101)]
+    logs = [min(0.0, _PLAIN_FMR - (similarity - threshold) / _PLAIN_DECADE) for similarity in grid]
+    curve = Curve(1, 0.0, logs, logs, logs, [1.0 if similarity < threshold else 0.5 for similarity in grid])
+    return Calibration(grid, [curve], "a guess, not measured", measured=False, note=note)

@@ -1,0 +1,31 @@
+"""What a photo looks like in 64 bits, to tell near-identical shots: copies, resized re-saves, bursts.
+
+Each bit says whether one of 8 x 8 places is brighter than its neighbour to the left (a difference hash): what survives
+another size, another quality and a slight shift of the camera.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facesearch.photos.decode import Photo
+
+__all__ = ["ALIKE_BITS", "fingerprint"]
+
+ALIKE_BITS = 10
+"""Two photos of which at most this many bits differ look alike."""
+
+_PLACES = 8
+_FROM = 160
+
+
+def fingerprint(photo: Photo) -> int:
+    """A signed 64-bit number, as SQLite keeps them. Raises `PhotoError` when the photo cannot be decoded."""
+    import numpy as np
+    from PIL import Image
+
+    small = Image.fromarray(photo.pixels(_FROM)).convert("L")
+    grey = np.asarray(small.resize((_PLACES + 1, _PLACES), Image.Resampling.BOX), dtype=np.int16)
+    brighter = (grey[:, 1:] > grey[:, :-1]).ravel()
+    return int.from_bytes(np.packbits(brighter).tobytes(), "big", signed=True)

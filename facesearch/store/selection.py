@@ -1,0 +1,70 @@
+"""A filter as SQL: a condition on the tables `faces` and `photos`, with the values bound in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from facesearch.types import Filter
+
+__all__ = ["Condition", "condition", "places"]
+
+_FILE_TIME = "strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime')"
+_TAKEN = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
+
+
+class Condition(NamedTuple):
+    """SQL that is true for what is wanted, and the values for its question marks."""
+
+    sql: str
+    values: tuple[object, ...]
+
+
+def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
+    """What `wanted` says; `roots` are the ids and absolute paths of all roots."""
+    known = list(roots)
+    parts = []
+    if wanted.under:
+        parts.append(_any(part for path in wanted.under for part in places(path, known)))
+    if wanted.not_under:
+        inside = _any(part for path in wanted.not_under for part in places(path, known))
+        parts.append(Condition(f"NOT {inside.sql}", inside.values))
+    if wanted.since is not None:
+        parts.append(Condition(f"{_TAKEN} >= ?", (wanted.since,)))
+    if wanted.until is not None:
+        parts.append(Condition(f"{_TAKEN} <= ?", (wanted.until,)))
+    if wanted.min_face > 0:
+        parts.append(Condition("min(faces.width, faces.height) >= ?", (wanted.min_face,)))
+    if wanted.min_quality > 0:
+        parts.append(Condition("quality >= ?", (wanted.min_quality,)))
+    if wanted.faces is not None:
+        counted = "(SELECT count(*) FROM faces AS shown WHERE shown.photo = photos.id) BETWEEN ? AND ?"
+        parts.append(Condition(counted, wanted.faces))
+    if not parts:
+        return Condition("true", ())
+    return Condition(" AND ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))
+
+
+def places(path: bytes, roots: Iterable[tuple[int, bytes]]) -> list[Condition]:
+    """Where in the roots an absolute path lies: nowhere, in one of them, or around several."""
+    separator = os.fsencode(os.sep)
+    found = []
+    for root, top in roots:
+        if top == path or top.startswith(os.path.join(path, b"")):
+            found.append(Condition("photos.root = ?", (root,)))
+        elif path.startswith(os.path.join(top, b"")):
+            inner = os.path.relpath(path, top)
+            # Everything that begins with the folder's name and a separator, as bytes.
+            bounds = (inner + separator, inner + bytes([separator[0] + 1]))
+            sql = "(photos.root = ? AND (photos.path = ? OR (photos.path >= ? AND photos.path < ?)))"
+            found.append(Condition(sql, (root, inner, *bounds)))
+    return found
+
+
+def _any(parts: Iterable[Condition]) -> Condition:
+    known = list(parts)
+    if not known:
+        return Condition("false", ())
+    sql = " OR ".join(part.sql for part in known)
+    return Condition(f"({sql})", tuple(value for part in known for value in part.values))
