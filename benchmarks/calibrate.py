@@ -22,7 +22,9 @@ from facesearch.faces.model import FaceModel, open_model
 from facesearch.faces.runtime import choose_runtime
 
 
-def embedded_crops(folder: Path, model: FaceModel) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
+def embedded_crops(
+    folder: Path, model: FaceModel, *, mirrored: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
     """Embeddings, whose they are, and the people's names."""
     crops, labels = [], []
     people = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -31,7 +33,12 @@ def embedded_crops(folder: Path, model: FaceModel) -> tuple[NDArray[np.float32],
             with Image.open(path) as image:
                 crops.append(np.asarray(image.convert("RGB")))
             labels.append(label)
-    return model.embed(np.stack(crops)), np.array(labels, dtype=np.int64), [person.name for person in people]
+    pictures = np.stack(crops)[:, :, ::-1] if mirrored else np.stack(crops)
+    return (
+        model.embed(np.ascontiguousarray(pictures)),
+        np.array(labels, dtype=np.int64),
+        [person.name for person in people],
+    )
 
 
 def main(folder: Path, model_name: str, output: Path | None) -> dict[str, Any]:

@@ -13,12 +13,18 @@ extrapolated, and the table says where. The intervals, 5 to 95 %, come from draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from facesearch.errors import InputError
+from facesearch.errors import FacesearchError, InputError
+from facesearch.faces.model import FaceModel
+from facesearch.probing import Probe, pick_by_others, probe_faces
 from facesearch.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -29,21 +35,108 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["LEAST_FACES", "LEAST_PEOPLE", "measured", "well_labelled"]
+__all__ = [
+    "FEW_PEOPLE",
+    "LEAST_FACES",
+    "LEAST_PEOPLE",
+    "PHOTOS",
+    "LabelledFaces",
+    "labelled_faces",
+    "measured",
+    "well_labelled",
+]
 
 LEAST_PEOPLE = 3
+FEW_PEOPLE = 12
+"""With fewer, other people would give quite other rates."""
+
 LEAST_FACES = 4
 """Of each person; who has fewer says nothing about the same person's photos."""
 
+PHOTOS = (1, 2, 3, 5, 10)
+"""Sizes of templates that curves are measured for."""
+
 _GRID = np.round(np.arange(0.0, 1.0001, 0.01), 2)
-_PHOTOS = (1, 2, 3, 5, 10)
 _TEMPLATES = 400
 _DRAWS = 400
 _SUPPORTED = 30
 _LEAST_OWN = 0.3
 
 
-def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFaces:
+    """One face a photo: float32[n, dim] of unit length, and whose they are, int64[n] into `people`.
+
+    `left_out` tells which photos were not used, and why.
+    """
+
+    vectors: FloatArray
+    labels: IdArray
+    people: list[str]
+    left_out: list[str]
+
+
+def labelled_faces(
+    folder: Path,
+    model: FaceModel,
+    *,
+    rotations: bool = True,
+    progress: Callable[[int, int, int, int], None] = lambda _done, _total, _faces, _failed: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> LabelledFaces:
+    """The faces in a folder with one folder a person; of a photo with several the one most like the person's others.
+
+    `progress` is told how many of how many photos are done, how many people are, and how many photos were of no use.
+    Raises `InputError` where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one that has a folder of photos for each person")
+    people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    photos = {person: sorted(path for path in person.rglob("*") if path.is_file()) for person in people}
+    total, done = sum(map(len, photos.values())), 0
+    vectors: list[FloatArray] = []
+    labels: list[int] = []
+    names: list[str] = []
+    left_out: list[str] = []
+    with ThreadPoolExecutor(model.runtime.streams) as pool:
+        for person in people:
+            if should_stop():
+                break
+            seen: list[Sequence[Probe]] = []
+            for found in _ahead(pool, model, photos[person], rotations=rotations):
+                if should_stop():
+                    break
+                done += 1
+                if isinstance(found, FacesearchError):
+                    left_out.append(str(found))
+                else:
+                    seen.append(found)
+                progress(done, total, len(names), len(left_out))
+            if seen:
+                vectors += [probe.face.embedding for probe in pick_by_others(seen)]
+                labels += [len(names)] * len(seen)
+                names.append(person.name)
+    stacked = np.stack(vectors) if vectors else np.empty((0, model.info.dim), dtype=np.float32)
+    return LabelledFaces(stacked, np.array(labels, dtype=np.int64), names, left_out)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, model: FaceModel, photos: Sequence[Path], *, rotations: bool
+) -> Iterator[list[Probe] | FacesearchError]:
+    """The faces of each photo, or why there are none; a few photos are worked on ahead."""
+
+    def look(path: Path) -> list[Probe] | FacesearchError:
+        try:
+            return probe_faces(model, str(path), rotations=rotations)
+        except FacesearchError as error:
+            return error
+
+    paths = iter(photos)
+    while portion := list(islice(paths, 16)):
+        yield from pool.map(look, portion)
+
+
+def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Sequence[int] = PHOTOS) -> dict[str, Any]:
     """A calibration as plain values, to be kept as JSON and read by `facesearch.calibration`.
 
     `vectors` are float32[n, dim] of unit length, `labels` int64[n] say whose they are, from 0 on without gaps. Raises
@@ -70,12 +163,14 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo) -> dict[str
         "faces": len(labels),
         "left_out": int((~used).sum()),
         "similarity": _GRID.tolist(),
-        "curves": [_curve(vectors, labels, photos) for photos in _PHOTOS if photos < fewest],
+        "curves": [_curve(vectors, labels, size) for size in photos if size < fewest],
     }
 
 
 def well_labelled(vectors: FloatArray, labels: IdArray) -> Mask:
     """Which faces are nearer to their own folder than to any other, and near enough."""
+    if not len(labels):
+        return np.ones(0, dtype=np.bool_)
     sums = np.stack([vectors[labels == label].sum(axis=0) for label in range(labels.max() + 1)])
     others = sums[labels] - vectors
     own = (vectors * others).sum(axis=1) / np.maximum(np.linalg.norm(others, axis=1), 1e-12)

@@ -9,24 +9,31 @@ import warnings
 
 import typer
 
-from facesearch.cli import care, index, query, reindex, roots, scan, status
-from facesearch.cli.console import ReaderGone, StopSignal, say, write
+from facesearch.cli import care, compare, faces, index, models, query, reindex, roots, scan, status
+from facesearch.cli.console import ReaderGone, StopSignal, examples, say, write
 from facesearch.errors import FacesearchError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     help="Find a person in a folder of photos, on your own machine.",
+    epilog=examples(
+        ("facesearch index ~/Pictures", "find every face once"),
+        ("facesearch query me.jpg", "then ask, as often as you like"),
+    ),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 index.register(app)
 query.register(app)
 scan.register(app)
+compare.register(app)
+faces.register(app)
 status.register(app)
 roots.register(app)
 reindex.register(app)
 care.register(app)
+models.register(app)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

@@ -1,192 +1,233 @@
-"""What `query` and `scan` share: the probes, the question, the answers and their exit code."""
+"""What `query` and `scan` share: the answers, what becomes of them, and their exit code."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from facesearch.cli.asking import companions, note_guess, probes_of
 from facesearch.cli.console import say, write
-from facesearch.cli.options import parse_face
-from facesearch.errors import FacesearchError, InputError, UsageError
-from facesearch.render.sheet import check_sheet_name, save_sheet
+from facesearch.cli.question import Question
+from facesearch.errors import InputError
 
 if TYPE_CHECKING:
+    from facesearch.calibration import Calibration
+    from facesearch.exporting import Export
     from facesearch.faces.model import FaceModel
     from facesearch.probing import Probe
-    from facesearch.searching import Answer
+    from facesearch.searching import Answer, Want
     from facesearch.store.store import Store
 
-__all__ = ["Question", "photos_of"]
+__all__ = ["Asked", "answer", "ask"]
+
+_FEW_HITS = 3
+_SEVERAL = 3
+_INCOMPLETE = 5
 
 
-def photos_of(paths: Sequence[Path]) -> list[str]:
-    """The photos to ask about: files as they are named, folders as all the photos in them. Raises `InputError`."""
-    photos: list[str] = []
-    for path in paths:
-        if not os.path.isdir(path):
-            photos.append(str(path))
-            continue
-        from facesearch.photos.scan import scan
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for: one or several probes, and who has to be beside them."""
 
-        folder = os.fsencode(path)
-        found = [os.fsdecode(os.path.join(folder, file.path)) for file in scan(folder, unreadable=_unreadable(path))]
-        if not found:
-            raise InputError(f"{path}: a folder without photos; name photos of the person to look for")
-        photos += found
-    return photos
+    probes: list[Probe]
+    beside: tuple[Probe, ...]
+    calibration: Calibration
 
 
-def _unreadable(folder: Path) -> Callable[[bytes, str], None]:
-    return lambda path, reason: say(f"{folder / os.fsdecode(path)}: cannot be read ({reason})")
+def ask(
+    question: Question,
+    model: FaceModel,
+    photos: Sequence[str],
+    *,
+    each: bool = False,
+    rotations: bool = True,
+    mark: Callable[[str], None] = lambda _step: None,
+) -> Asked:
+    """Look at the photos that are asked about. Raises what `probes_of` raises."""
+    from facesearch.calibration import calibration_of
+
+    calibration = calibration_of(model.info)
+    note_guess(calibration, model.info.name, quiet=question.quiet)
+    probes = probes_of(question, model, calibration, photos, each=each, rotations=rotations, mark=mark)
+    beside = companions(question, model, calibration, rotations=rotations)
+    return Asked(probes, beside, calibration)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """The options of a question, as they were given; checked by `check` before anything heavy is loaded."""
+def answer(
+    question: Question,
+    asked: Asked,
+    store: Store,
+    where: str,
+    *,
+    mark: Callable[[str], None] = lambda _step: None,
+    seconds: Callable[[], float] = lambda: 0.0,
+) -> None:
+    """Search, write what was found, and end with exit code 1 when nothing reached the threshold.
 
-    top_k: int | None
-    threshold: float | None
-    no_threshold: bool
-    min_face: float
-    all_faces: bool
-    face: str | None
-    layout: str
-    nul: bool
-    sheet: Path | None
-    max_pixels: int
-    quiet: bool
-    each: bool = False
+    `seconds` tells how long the question has taken until now.
+    """
+    from facesearch.render.records import shown_path
+    from facesearch.render.text import Format, render_answers
+    from facesearch.searching import find_all
 
-    def check(self) -> None:
-        """Raises `UsageError` for options that contradict each other."""
-        formats = ("table", "json", "jsonl", "csv", "paths")
-        if self.layout not in formats:
-            raise UsageError(f"--format {self.layout}: choose one of {', '.join(formats)}")
-        if self.nul and self.layout not in ("table", "paths"):
-            raise UsageError(f"--print0 writes bare paths; it cannot be combined with --format {self.layout}")
-        if self.no_threshold and self.threshold is not None:
-            raise UsageError("--threshold and --no-threshold contradict each other; give one of them")
-        if parse_face(self.face) == 0 and self.sheet is not None:
-            raise UsageError("--sheet draws the hits of one face; give --face a number")
-        if self.each and self.sheet is not None:
-            raise UsageError("--sheet draws the hits of one question; leave --each away, or the sheet")
-        if self.sheet is not None:
-            check_sheet_name(self.sheet)
-
-    def probes(
-        self,
-        model: FaceModel,
-        photos: Sequence[str],
-        *,
-        rotations: bool,
-        mark: Callable[[str], None] = lambda _step: None,
-    ) -> list[Probe]:
-        """The faces that are asked about: those of one photo, one of each photo, or a template of them all.
-
-        Of several photos those that cannot be used are told and left out. Raises `InputError` where none is left, and
-        what `probe_faces` raises for a single photo.
-        """
-        from facesearch.probing import probe_faces, template
-
-        if len(photos) == 1:
-            probes = probe_faces(model, photos[0], rotations=rotations, max_pixels=self.max_pixels, mark=mark)
-            return self._chosen(probes)
-        if self.face is not None and not self.each:
-            raise UsageError(f"--face {self.face} picks a face of one photo; several photos make one question")
-        chosen = self._of_many(model, photos, rotations=rotations)
-        mark(f"faces of {len(photos)} photos")
-        if not chosen:
-            raise InputError(f"none of the {len(photos):,} photos can be asked about")
-        return chosen if self.each else [template(chosen)]
-
-    def _of_many(self, model: FaceModel, photos: Sequence[str], *, rotations: bool) -> list[Probe]:
-        from concurrent.futures import ThreadPoolExecutor
-
-        from facesearch.probing import probe_faces
-
-        def faces_of(photo: str) -> list[Probe] | FacesearchError:
-            try:
-                return probe_faces(model, photo, rotations=rotations, max_pixels=self.max_pixels)
-            except FacesearchError as error:
-                return error
-
-        chosen: list[Probe] = []
-        with ThreadPoolExecutor(model.runtime.streams) as pool:
-            for probes in pool.map(faces_of, photos):
-                try:
-                    if isinstance(probes, FacesearchError):
-                        raise probes
-                    chosen += self._chosen(probes)
-                except FacesearchError as error:  # a photo that cannot be used, or has no such face
-                    say(f"{error}; left out")
-        return chosen
-
-    def _chosen(self, probes: list[Probe]) -> list[Probe]:
-        """Those of a photo's faces that `--face` asks for; the largest without it."""
-        number, photo = parse_face(self.face), probes[0].path
-        if number == 0:
-            return probes
-        if number is not None and number > len(probes):
-            raise UsageError(
-                f"--face {number}: {photo} shows {len(probes)}; choose from 1 (the largest) to {len(probes)}"
-            )
-        if number is None and len(probes) > 1 and not self.quiet:
-            others = "; ".join(f"{probe.number} at {_place(probe)}" for probe in probes[1:])
-            used = _place(probes[0])
-            say(f"{photo} shows {len(probes)} faces: using the largest, at {used}; --face picks another ({others})")
-        return [probes[(number or 1) - 1]]
-
-    def answer(
-        self, store: Store, probes: list[Probe], where: str, mark: Callable[[str], None] = lambda _step: None
-    ) -> None:
-        """Search, write what was found, and end with exit code 1 when nothing reached the threshold."""
-        from facesearch.render.records import shown_path
-        from facesearch.render.text import Format, render_answers
-        from facesearch.searching import Want, find_all
-        from facesearch.types import Filter
-
-        threshold = self._threshold(store)
-        cut = threshold if self.top_k is None or self.threshold is not None else None
-        want = Want(top_k=self.top_k, threshold=cut, filter=Filter(min_face=self.min_face), all_faces=self.all_faces)
-        answers = find_all(store, probes, want)
-        mark("search")
-        counts = store.catalog.counts()
-        index = {"path": shown_path(where), "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
-        layout = Format.paths if self.nul else Format(self.layout)
-        write(render_answers(answers, threshold, index, layout, nul=self.nul))
-        mark("write the answer")
-        if self.sheet is not None:
-            save_sheet(answers[0], threshold, self.sheet, max_pixels=self.max_pixels)
-            if not self.quiet:
-                say(f"contact sheet in {self.sheet}")
-        if not any(_reached(answer, threshold) for answer in answers):
-            if not self.quiet:
-                say(self._nothing(threshold, index))
-            raise typer.Exit(1)
-
-    def _threshold(self, store: Store) -> float | None:
-        if self.no_threshold:
-            return None
-        return store.model.threshold if self.threshold is None else self.threshold
-
-    def _nothing(self, threshold: float | None, index: dict[str, object]) -> str:
-        searched = f"among {index['faces']:,} faces in {index['path']}"
-        sized = f" of {self.min_face:g} pixels or more" if self.min_face else ""
-        if threshold is None:
-            return f"no face{sized} {searched}"
-        advice = "" if self.top_k else "; --top-k 5 --no-threshold shows the nearest"
-        return f"no face{sized} reaches a similarity of {threshold:g} {searched}{advice}"
+    _check_filter(question, store)
+    photos = max(probe.photos for probe in asked.probes)
+    default = asked.calibration.threshold or store.model.threshold
+    threshold = question.limit(asked.calibration, default, photos)
+    answers = find_all(store, asked.probes, _want(question, asked, threshold, default), asked.calibration)
+    took = seconds()
+    mark("search")
+    counts = store.catalog.counts()
+    index = {"path": shown_path(where), "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
+    layout = Format.paths if question.nul else Format(question.layout)
+    write(render_answers(answers, threshold, index, layout, nul=question.nul))
+    mark("write the answer")
+    if not question.quiet:
+        _tell(question, asked, answers, threshold, where, counts.faces)
+    complete = _hand_out(question, answers, threshold, index, took)
+    if not any(_reached(one, threshold) for one in answers):
+        raise typer.Exit(1)
+    if not complete:
+        raise typer.Exit(_INCOMPLETE)
 
 
-def _reached(answer: Answer, threshold: float | None) -> bool:
-    return any(threshold is None or hit.similarity >= threshold for hit in answer.hits)
+def _want(question: Question, asked: Asked, threshold: float | None, default: float) -> Want:
+    from facesearch.searching import Want
+
+    return Want(
+        top_k=question.top_k,
+        threshold=threshold if question.top_k is None or question.names_a_limit else None,
+        filter=question.filter(),
+        all_faces=question.all_faces,
+        fold=question.fold,
+        expand=question.expand,
+        together=asked.beside,
+        together_from=default if threshold is None else threshold,
+    )
 
 
-def _place(probe: Probe) -> str:
-    box = probe.face.detection.box
-    return f"{box.left:.0f},{box.top:.0f} ({box.shorter:.0f} px)"
+def _check_filter(question: Question, store: Store) -> None:
+    """A folder that no photo can be in is a slip of the hand. Raises `InputError`."""
+    from facesearch.store.selection import places
+
+    roots = list(store.catalog.roots())
+    wanted = question.filter()
+    for path, given in zip(
+        wanted.under + wanted.not_under, [*(question.under or ()), *(question.not_under or ())], strict=True
+    ):
+        if not places(path, roots):
+            known = ", ".join(os.fsdecode(root.path) for root in roots) or "none"
+            raise InputError(f"{given}: not in a folder that was searched; those are {known}")
+    if wanted.min_quality > 0:
+        unknown = store.catalog.count_unmeasured()
+        if unknown:
+            say(f"faces whose quality was never measured are left out by --min-quality: {unknown:,}; index anew")
+
+
+def _tell(
+    question: Question, asked: Asked, answers: Sequence[Answer], threshold: float | None, where: str, faces: int
+) -> None:
+    """What a person should know about the answer, in one line each."""
+    found = sum(_reached(one, threshold) for one in answers)
+    if not found:
+        say(_nothing(question, answers, threshold, where, faces))
+    first = answers[0]
+    if len(answers) > 1 or threshold is None:
+        return
+    hits = [hit for hit in first.hits if not hit.is_query and hit.similarity >= threshold]
+    if found and first.hits and not hits:
+        say(f"only the query photo itself reaches {threshold:g}{_nearest(first)}")
+    if first.probe.found:
+        say(f"asked again with {first.probe.found} certain hits; similarities are to the mean of all")
+    one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
+    few = len(hits) < min(_FEW_HITS, question.top_k or _FEW_HITS)
+    if first.probe.photos == 1 and few and asked.calibration.measured and one < several:
+        say(
+            f"one photo finds some {one:.0%} of a person's photos, {_SEVERAL} photos of them some {several:.0%}: "
+            "give several, if you have them"
+        )
+
+
+def _nothing(question: Question, answers: Sequence[Answer], threshold: float | None, where: str, faces: int) -> str:
+    searched = f"among {answers[0].searched:,} faces in {where}"
+    if not answers[0].searched and faces:
+        return f"none of the {faces:,} faces in {where} is one that was asked for: see --under, --since, --faces, ..."
+    if threshold is None or not faces:
+        return f"no face {searched}"
+    advice = "" if question.top_k else "; --top-k 5 shows the nearest"
+    nearest = _nearest(answers[0]) if len(answers) == 1 else ""
+    return f"no face reaches a similarity of {threshold:.3g} {searched}{nearest}{advice}"
+
+
+def _nearest(one: Answer) -> str:
+    if one.nearest is None:
+        return ""
+    path = os.fsdecode(one.nearest.face.path)
+    return f"; the nearest is {path} ({one.nearest.similarity:.2f}, {one.nearest.verdict})"
+
+
+def _reached(one: Answer, threshold: float | None) -> bool:
+    return any(threshold is None or hit.similarity >= threshold for hit in one.hits)
+
+
+def _hand_out(
+    question: Question, answers: Sequence[Answer], threshold: float | None, index: dict[str, object], seconds: float
+) -> bool:
+    """Pictures and copies of what was found; whether all of it could be had."""
+    if question.sheet is not None:
+        from facesearch.render.sheet import save_sheet
+
+        pages = save_sheet(answers[0], threshold, question.sheet, seconds=seconds, max_pixels=question.max_pixels)
+        _note(question, f"contact sheet in {', '.join(str(page) for page in pages)}")
+    if question.html is not None:
+        from facesearch.render.gallery import save_gallery
+
+        save_gallery(answers, threshold, index, question.html, seconds=seconds, max_pixels=question.max_pixels)
+        _note(question, f"gallery in {question.html}")
+    complete = True
+    for what, done in _exports(question, answers):
+        complete = _export(question, what, done) and complete
+    return complete
+
+
+def _exports(question: Question, answers: Sequence[Answer]) -> list[tuple[str, Export]]:
+    if not (question.copy_to or question.link_to or question.crops_to):
+        return []
+    from facesearch.exporting import copy_photos, link_photos, save_crops
+
+    hits = [hit for one in answers for hit in one.hits]
+    paths = [hit.face.path for hit in hits]
+    done = []
+    if question.copy_to is not None:
+        done.append((f"copied to {question.copy_to}", copy_photos(paths, question.copy_to, dry_run=question.dry_run)))
+    if question.link_to is not None:
+        links = link_photos(paths, question.link_to, hard=question.hard_links, dry_run=question.dry_run)
+        done.append((f"linked to in {question.link_to}", links))
+    if question.crops_to is not None:
+        faces = {hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box) for hit in hits}
+        crops = save_crops(faces.values(), question.crops_to, max_pixels=question.max_pixels, dry_run=question.dry_run)
+        done.append((f"saved as faces in {question.crops_to}", crops))
+    return done
+
+
+def _export(question: Question, what: str, done: Export) -> bool:
+    """Tell what was done, and whether all of it could be."""
+    for source, target in done.planned:
+        say(f"would make {target} from {source}")
+    for trouble in done.failed:
+        say(f"{trouble}; left out")
+    kept = f", {done.kept:,} were there already" if done.kept else ""
+    if question.dry_run:
+        _note(question, f"nothing was done; {len(done.planned):,} would be {what}{kept}")
+    else:
+        _note(question, f"{done.made:,} {what}{kept}")
+    return not done.failed
+
+
+def _note(question: Question, message: str) -> None:
+    if not question.quiet:
+        say(message)

@@ -7,19 +7,34 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, say, write
+from facesearch.cli.console import confirm, examples, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import InputError, UsageError
 
 __all__ = ["register"]
 
+_CHECK = examples(("facesearch check", "once in a while"), ("facesearch check --repair", "when it has found something"))
+_FORGET = examples(
+    ("facesearch forget photos/2019/ex.jpg --dry-run", "what would go"),
+    ("facesearch forget photos/private --never-again", "a folder, and never look at it again"),
+    ("facesearch forget --face 1234", "a single face, by its face_id"),
+)
+_BACKUP = examples(("facesearch backup faces.sqlite", "also while an index run is going on"))
+_EXPORT = examples(
+    ("facesearch export --no-vectors --format csv", "every face as a table"),
+    ("facesearch export --format npz --output faces.npz", "for NumPy"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(name="check", short_help="Is the index sound; --repair mends it.")(check)
-    app.command(name="forget", short_help="Remove photos or faces for good.")(forget)
-    app.command(name="backup", short_help="A consistent copy of the index.")(backup)
-    app.command(name="export", short_help="Hand out every face, with its vector.")(export)
+    for command, help_line, example in (
+        (check, "Is the index sound; --repair mends it.", _CHECK),
+        (forget, "Remove photos or faces for good.", _FORGET),
+        (backup, "A consistent copy of the index.", _BACKUP),
+        (export, "Hand out every face, with its vector.", _EXPORT),
+    ):
+        app.command(name=command.__name__, short_help=help_line, epilog=example)(command)
 
 
 def check(

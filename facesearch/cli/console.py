@@ -22,6 +22,7 @@ __all__ = [
     "StopSignal",
     "Stopwatch",
     "confirm",
+    "examples",
     "is_terminal",
     "say",
     "use_log_format",
@@ -97,6 +98,16 @@ def confirm(what: str, *, yes: bool) -> None:
         raise UsageError("nothing was done")
 
 
+def examples(*lines: tuple[str, str]) -> str:
+    """The end of a command's help: commands, and what they do, one a line."""
+    width = max(len(command) for command, _ in lines)
+    shown = [
+        f"  {command:<{width}}  {purpose}" if width < 50 else f"  {command}\n      {purpose}"
+        for command, purpose in lines
+    ]
+    return "\b\nExamples:\n" + "\n".join(shown)
+
+
 class Stopwatch:
     """Where the time of a command goes, step by step, from the start of its process."""
 
@@ -109,6 +120,10 @@ class Stopwatch:
         now = time.perf_counter()
         self._laps.append((step, now - self._last))
         self._last = now
+
+    def total(self) -> float:
+        """Seconds since the start."""
+        return sum(seconds for _, seconds in self._laps) + time.perf_counter() - self._last
 
     def tell(self) -> None:
         """All steps in milliseconds, to stderr."""

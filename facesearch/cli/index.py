@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, confirm, is_terminal, say, use_log_format, write
+from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, is_terminal, say, use_log_format, write
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -36,10 +36,17 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_EXAMPLES = examples(
+    ("facesearch index ~/Pictures", "the first time"),
+    ("facesearch index", "from then on: every folder it knows, only what changed"),
+    ("facesearch index --quiet --max-time 4h", "every night, from cron"),
+    ("facesearch index ~/Pictures --dry-run", "what would be read"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="index", short_help="Find every face in folders of photos and keep it.")(index)
+    app.command(name="index", short_help="Find every face in folders of photos and keep it.", epilog=_EXAMPLES)(index)
 
 
 def index(

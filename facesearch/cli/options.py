@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,30 +14,37 @@ import typer
 from facesearch.errors import UsageError
 
 __all__ = [
+    "DEVICES",
+    "FORMATS",
     "Device",
-    "FormatOption",
     "IndexPath",
     "LogFormat",
     "MaxMegapixels",
     "MaxMemory",
-    "MinFace",
+    "ModelName",
     "NoRotations",
-    "NoThreshold",
-    "Nul",
-    "QueryFace",
     "Quiet",
-    "Sheet",
     "Threads",
-    "Threshold",
-    "TopK",
     "Verbose",
     "Wait",
     "Yes",
     "memory_for_photos",
+    "parse_count_range",
     "parse_duration",
     "parse_face",
+    "parse_moment",
     "parse_size",
+    "suggestions",
 ]
+
+FORMATS = ("table", "json", "jsonl", "csv", "paths")
+DEVICES = ("auto", "cpu", "cuda", "coreml", "openvino")
+
+
+def suggestions(*words: str) -> Callable[[str], list[str]]:
+    """What a shell offers for an option's value: those of the words that go on as what was typed."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
 
 _BEFORE_PHOTOS = 400 * 2**20
 _LEAST_FOR_PHOTOS = 64 * 2**20
@@ -48,7 +58,10 @@ IndexPath = Annotated[
         help="The index's folder. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]",
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.")]
+Device = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.", autocompletion=suggestions(*DEVICES)),
+]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 MaxMemory = Annotated[
     str | None,
@@ -57,6 +70,10 @@ MaxMemory = Annotated[
         metavar="SIZE",
         help="Memory to stay within, as 800M or 2G. [default: 1G, half of what a small machine has]",
     ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="embedded, an installed InsightFace pack, or a folder of .onnx files."),
 ]
 NoRotations = Annotated[
     bool, typer.Option("--no-rotations", help="Do not look at photos turned on their side when no face is sure.")
@@ -67,29 +84,6 @@ MaxMegapixels = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes, only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which model and runtime are used.")]
-TopK = Annotated[
-    int | None,
-    typer.Option("--top-k", "-k", min=1, help="The K most similar photos; those below the threshold are marked."),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option(
-        "--threshold", "-t", min=-1, max=1, help="Photos from this cosine similarity on. [default: the model's]"
-    ),
-]
-NoThreshold = Annotated[bool, typer.Option("--no-threshold", help="All photos, however unlike, most similar first.")]
-MinFace = Annotated[
-    float, typer.Option("--min-face", min=0, help="Only faces whose shorter side has this many pixels.")
-]
-FormatOption = Annotated[str, typer.Option("--format", "-f", help="table, json, jsonl, csv or paths.")]
-Nul = Annotated[bool, typer.Option("--print0", "-0", help="Bare paths, each ended by NUL instead of a new line.")]
-QueryFace = Annotated[
-    str | None, typer.Option("--face", help="Which face of the query photo: 1 is the largest; all: each in turn.")
-]
-Sheet = Annotated[
-    Path | None, typer.Option("--sheet", help="Also draw the hits as a contact sheet: a .png or .jpg file.")
-]
-
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted for good.")]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
@@ -134,3 +128,36 @@ def parse_face(text: str | None) -> int | None:
     if text.isascii() and text.isdigit() and int(text) >= 1:
         return int(text)
     raise UsageError(f"--face {text}: give a number from 1, or all")
+
+
+_MOMENT = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", re.ASCII)
+
+
+def parse_moment(option: str, text: str) -> tuple[str, str]:
+    """The first and the last second of a year, month, day, minute or second, as `YYYY-MM-DDTHH:MM:SS`.
+
+    Raises `UsageError`, naming the option.
+    """
+    match = _MOMENT.fullmatch(text.strip())
+    given = [int(part) for part in match.groups() if part is not None] if match else []
+    try:
+        first = datetime(*[*given, *(1, 1, 0, 0, 0)[len(given) - 1 :]])  # type: ignore[arg-type]
+        days = monthrange(first.year, given[1] if len(given) > 1 else 12)[1]
+        last = datetime(*[*given, *(12, days, 23, 59, 59)[len(given) - 1 :]])  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{option} {text}: no date; write it as 2019, 2019-07, 2019-07-31 or 2019-07-31T18:30"
+        ) from error
+    return first.isoformat(), last.isoformat()
+
+
+def parse_count_range(text: str) -> tuple[int, int]:
+    """The least and the most in `2`, `1..3`, `..3` or `4..`. Raises `UsageError`."""
+    match = re.fullmatch(r"(\d{0,6})(\.\.)?(\d{0,6})", text.strip(), re.ASCII)
+    if match is None or not (match[1] or match[3]) or (match[3] and not match[2]):
+        raise UsageError(f"--faces {text}: write a number as 2, or a range as 1..3, ..3 or 4..")
+    least = int(match[1] or 0)
+    most = int(match[3]) if match[3] else 10**6 if match[2] else least
+    if least > most:
+        raise UsageError(f"--faces {text}: the range ends before it begins; write {most}..{least}")
+    return least, most

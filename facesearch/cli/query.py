@@ -8,37 +8,33 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.answering import Question, photos_of
-from facesearch.cli.console import Stopwatch, say
-from facesearch.cli.options import (
-    Device,
-    FormatOption,
-    IndexPath,
-    MaxMegapixels,
-    MinFace,
-    NoRotations,
-    NoThreshold,
-    Nul,
-    QueryFace,
-    Quiet,
-    Sheet,
-    Threads,
-    Threshold,
-    TopK,
-    Verbose,
-)
+from facesearch.cli.answering import answer, ask
+from facesearch.cli.asking import photos_of
+from facesearch.cli.console import Stopwatch, examples, say
+from facesearch.cli.options import Device, IndexPath, NoRotations, Threads, Verbose
+from facesearch.cli.question import Question, asks
 
 __all__ = ["register"]
 
 MANY = 16
 """Photos from which the runtime that runs fastest beats the one that starts fastest."""
 
+_EXAMPLES = examples(
+    ("facesearch query me.jpg", "every photo that shows me"),
+    ("facesearch query me1.jpg me2.jpg me3.jpg", "the same, from three photos: finds more"),
+    ("facesearch query me.jpg --top-k 20 --sheet hits.png", "the twenty nearest, drawn"),
+    ("facesearch query me.jpg --under holidays --since 2024-06 --until 2024-08", "last summer's"),
+    ("facesearch query me.jpg --together you.jpg --copy-to both", "the two of us, copied"),
+    ("facesearch query me.jpg -0 | xargs -0 ls -l", "into other tools"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="query", short_help="Who looks like this: answer from the index.")(query)
+    app.command(name="query", short_help="Who looks like this: answer from the index.", epilog=_EXAMPLES)(query)
 
 
+@asks
 def query(
     photos: Annotated[
         list[Path],
@@ -48,34 +44,19 @@ def query(
             help="Photos of the person to look for, or folders of them; together they make one better question.",
         ),
     ],
-    index_path: IndexPath = None,
+    question: Question,
     each: Annotated[bool, typer.Option("--each", help="Every photo is a question of its own.")] = False,
-    top_k: TopK = None,
-    threshold: Threshold = None,
-    no_threshold: NoThreshold = False,
-    min_face: MinFace = 0,
-    all_faces: Annotated[bool, typer.Option("--all-faces", help="Every matching face, not one hit a photo.")] = False,
-    face: QueryFace = None,
-    layout: FormatOption = "table",
-    nul: Nul = False,
-    sheet: Sheet = None,
+    index_path: IndexPath = None,
     device: Device = "auto",
     threads: Threads = 0,
     no_rotations: NoRotations = False,
-    max_megapixels: MaxMegapixels = 200,
     timing: Annotated[bool, typer.Option("--timing", help="Tell on stderr where the time went.")] = False,
-    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Who looks like this: answer from the index, without touching the photos."""
     watch = Stopwatch()
-    question = Question(
-        top_k=top_k, threshold=threshold, no_threshold=no_threshold, min_face=min_face, all_faces=all_faces,
-        face=face, layout=layout, nul=nul, sheet=sheet, max_pixels=round(max_megapixels * 1e6), quiet=quiet,
-        each=each,
-    )  # fmt: skip
-    question.check()
-    asked = photos_of(photos)
+    question.check(each=each)
+    asked_about = photos_of(photos)
     from facesearch.faces.model import open_model
     from facesearch.faces.runtime import choose_runtime
     from facesearch.store.store import Store, default_index_path, preload
@@ -83,10 +64,10 @@ def query(
     folder = index_path or default_index_path()
     watch.lap("imports")
     try:
-        with Store.open(folder, notify=(lambda _message: None) if quiet else say) as store:
+        with Store.open(folder, notify=(lambda _message: None) if question.quiet else say) as store:
             watch.lap("open the catalog")
-            runtime = choose_runtime(device, threads, few=len(asked) < MANY)
-            if len(asked) > 1:
+            runtime = choose_runtime(device, threads, few=len(asked_about) < MANY)
+            if len(asked_about) > 1:
                 runtime = runtime.shared_by(runtime.threads)
             model = open_model(store.model.source or store.model.name, runtime)
             store.require_model(model.info)
@@ -94,10 +75,10 @@ def query(
             watch.lap("load the model")
             if verbose:
                 say(f"index {folder}, model {store.model.name}; {model.runtime}")
-            probes = question.probes(model, asked, rotations=not no_rotations, mark=watch.lap)
+            asked = ask(question, model, asked_about, each=each, rotations=not no_rotations, mark=watch.lap)
             len(store)
             watch.lap("open the vectors")
-            question.answer(store, probes, str(folder), watch.lap)
+            answer(question, asked, store, str(folder), mark=watch.lap, seconds=watch.total)
     finally:
         if timing:
             watch.tell()

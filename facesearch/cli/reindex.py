@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import say, write
+from facesearch.cli.console import examples, say, write
 from facesearch.cli.options import IndexPath, Quiet, Wait
 
 __all__ = ["register"]
 
+_EXAMPLES = examples(("facesearch reindex --index-type flat", "exact again, however large"))
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="reindex", short_help="Search the same faces in another way.")(reindex)
+    app.command(name="reindex", short_help="Search the same faces in another way.", epilog=_EXAMPLES)(reindex)
 
 
 def reindex(

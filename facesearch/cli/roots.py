@@ -9,16 +9,21 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, say, write
+from facesearch.cli.console import confirm, examples, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import UsageError
 
 __all__ = ["register"]
 
+_EXAMPLES = examples(
+    ("facesearch roots list", "where the photos are"),
+    ("facesearch roots move /mnt/old /mnt/new", "the library is mounted elsewhere now"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The folders that an index knows: list, move, remove.")
+    group = typer.Typer(help="The folders that an index knows: list, move, remove.", epilog=_EXAMPLES)
     group.command(name="list")(list_roots)
     group.command(name="move")(move)
     group.command(name="remove")(remove)

@@ -10,16 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from facesearch.cli.console import say, write
+from facesearch.cli.console import examples, say, write
 from facesearch.cli.options import Device, IndexPath, Threads
 from facesearch.errors import UsageError
 
 __all__ = ["register"]
 
+_EXAMPLES = examples(("facesearch status", "what is in it"), ("facesearch status --failed", "what could not be read"))
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="status", short_help="Where the index is and what is in it.")(status)
+    app.command(name="status", short_help="Where the index is and what is in it.", epilog=_EXAMPLES)(status)
 
 
 def status(
@@ -32,6 +34,7 @@ def status(
     """Where the index is, its model, what is in it, its size and its last run."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
+    from facesearch.calibration import calibration_of
     from facesearch.faces.runtime import choose_runtime
     from facesearch.render.records import shown_path
     from facesearch.render.text import render_status, search_line
@@ -42,14 +45,15 @@ def status(
         if failed:
             write(f"{os.fsdecode(path)}\t{error}\n" for path, error in store.catalog.failed_photos())
             return
-        search = store.search_facts()
+        search, calibration = store.search_facts(), calibration_of(store.model)
         counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
         roots = [shown_path(os.fsdecode(root.path)) for root in store.catalog.roots()]
         facts: dict[str, Any] = {
             "index": shown_path(str(folder)),
             "model": store.model.name,
             "runtime": str(choose_runtime(device, threads)),
-            "threshold": store.model.threshold,
+            "threshold": calibration.threshold or store.model.threshold,
+            "calibration": {"people": calibration.people} if calibration.measured else None,
             "search": asdict(search),
             "roots": roots,
             "photos": counts.photos,
@@ -66,6 +70,7 @@ def status(
         return
     facts["roots"] = ", ".join(roots)
     facts["search"] = search_line(search)
+    facts["calibration"] = f"measured on {calibration.people} people" if calibration.measured else "none: a guess"
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
     facts["last_run"] = _told(facts.pop("last_run"))
     write([render_status(facts)])

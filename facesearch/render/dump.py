@@ -21,7 +21,7 @@ __all__ = ["dump_text", "save_npz"]
 
 
 def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool) -> Iterator[str]:
-    """Lines of JSON or CSV, one a face: path, box, landmarks, det_score, photo_id, face_id, taken_at, vector.
+    """Lines of JSON or CSV, one a face: path, box, landmarks, det_score, quality, photo_id, face_id, taken_at, vector.
 
     In CSV landmarks and vector are numbers separated by spaces. Vectors are of unit length.
     """
@@ -30,7 +30,10 @@ def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vecto
             yield json.dumps({**path_keys("path", row.path), **_values(row, vector, vectors=vectors)}) + "\n"
         return
     text = io.StringIO()
-    fields = ["path", "left", "top", "width", "height", "landmarks", "det_score", "photo_id", "face_id", "taken_at"]
+    fields = [
+        "path", "left", "top", "width", "height", "landmarks", "det_score", "quality", "photo_id", "face_id",
+        "taken_at",
+    ]  # fmt: skip
     writer = csv.DictWriter(text, fields + ["vector"] * vectors, lineterminator="\n")
     writer.writeheader()
     for row, vector in faces:
@@ -49,8 +52,10 @@ def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vecto
 
 
 def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
-    """Arrays, a row a face: `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores`
-    float32[n], `photo_ids`, `face_ids` int64[n], and `vectors` float32[n, dim]. Raises `StorageError`.
+    """Arrays, a row a face: `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` and
+    `qualities` float32[n] (NaN where not measured), `photo_ids`, `face_ids` int64[n], and `vectors` float32[n, dim].
+
+    Raises `StorageError`.
     """
     import numpy as np
 
@@ -64,6 +69,7 @@ def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors
         "boxes": np.array(boxes, dtype=np.float32).reshape(-1, 4),
         "landmarks": np.array([row.detection.landmarks for row in rows], dtype=np.float32).reshape(-1, 5, 2),
         "det_scores": np.array([row.detection.score for row in rows], dtype=np.float32),
+        "qualities": np.array([np.nan if row.quality is None else row.quality for row in rows], dtype=np.float32),
         "photo_ids": np.array([row.photo_id for row in rows], dtype=np.int64),
         "face_ids": np.array([row.face_id for row in rows], dtype=np.int64),
     }
@@ -82,6 +88,7 @@ def _values(row: FaceRow, vector: FloatArray, *, vectors: bool) -> dict[str, Any
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in detection.landmarks.tolist()],
         "det_score": round(detection.score, 4),
+        "quality": None if row.quality is None else round(row.quality, 4),
         "photo_id": row.photo_id,
         "face_id": row.face_id,
         "taken_at": row.taken_at,

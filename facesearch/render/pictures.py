@@ -1,20 +1,27 @@
-"""Small pictures of a photo: a face of it, or all of it with its faces framed."""
+"""Small pictures of a photo: a face of it, or all of it with its faces framed; and pictures to files."""
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facesearch.errors import StorageError, UsageError
 from facesearch.photos.decode import Photo
+from facesearch.render.drawing import draw_frame
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from facesearch.types import Box
 
-__all__ = ["face_picture", "whole_picture"]
+__all__ = ["check_picture_name", "face_picture", "save_picture", "scaled_corners", "whole_picture"]
 
 _AROUND = 1.5
+_LEAST_FRAME = 10
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def face_picture(photo: Photo, box: Box, side: int) -> Image:
@@ -22,7 +29,7 @@ def face_picture(photo: Photo, box: Box, side: int) -> Image:
 
     Raises `PhotoError`.
     """
-    edge = min(max(box.width, box.height) * _AROUND, *photo.size)
+    edge = min(max(box.width, box.height, 1.0) * _AROUND, *photo.size)
     left = min(max(box.left + box.width / 2 - edge / 2, 0), photo.size[0] - edge)
     top = min(max(box.top + box.height / 2 - edge / 2, 0), photo.size[1] - edge)
     image, scale = photo.level(max(photo.size) * min(1.0, side / edge))
@@ -33,7 +40,7 @@ def face_picture(photo: Photo, box: Box, side: int) -> Image:
 def whole_picture(photo: Photo, size: tuple[int, int], frames: Mapping[Box, tuple[int, int, int]]) -> Image:
     """The whole photo, as large as fits into `size` and never enlarged, with a frame of its colour around each box.
 
-    Raises `PhotoError`.
+    A box that would be hard to see gets a larger frame. Raises `PhotoError`.
     """
     from PIL import ImageDraw
 
@@ -43,6 +50,40 @@ def whole_picture(photo: Photo, size: tuple[int, int], frames: Mapping[Box, tupl
     draw = ImageDraw.Draw(picture)
     width = max(2, round(max(fitted) / 300))
     for box, colour in frames.items():
-        corners = [edge * scale for edge in (box.left, box.top, box.left + box.width, box.top + box.height)]
-        draw.rectangle(corners, outline=colour, width=width)
+        around = max(0.0, (_LEAST_FRAME - box.shorter * scale) / 2)
+        draw_frame(draw, scaled_corners(box, scale, fitted, around), colour, width)
     return picture
+
+
+def scaled_corners(
+    box: Box, scale: float, size: tuple[int, int], around: float = 0.0
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a box in a picture of `size`, which shows its photo at `scale`; all inside it."""
+    left, top = box.left * scale - around, box.top * scale - around
+    right, bottom = (box.left + box.width) * scale + around, (box.top + box.height) * scale + around
+    left, top = min(max(0.0, left), size[0] - 1.0), min(max(0.0, top), size[1] - 1.0)
+    return left, top, min(max(left, right), size[0] - 1.0), min(max(top, bottom), size[1] - 1.0)
+
+
+def check_picture_name(path: Path, why: str) -> None:
+    """Raises `UsageError`, with the reason, for a file name that is no picture's."""
+    if path.suffix.lower() not in _FORMATS:
+        raise UsageError(f"{path}: {why}; end its name in one of {', '.join(_FORMATS)}")
+
+
+def save_picture(picture: Image, path: Path) -> None:
+    """Write a picture in the format of its file's name: whole, or not at all. Raises `StorageError`."""
+    encoded = io.BytesIO()
+    # Colours at full size: text and frames would have coloured shadows otherwise.
+    picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0)
+    unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(encoded.getvalue())
+        unfinished.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); check the folder") from error
+    finally:
+        try:
+            unfinished.unlink()
+        except OSError:  # it has its name now, or could not be made
+            pass

@@ -11,7 +11,7 @@ from facesearch.planning import Report
 from facesearch.probing import Probe
 from facesearch.searching import Answer, Hit
 
-__all__ = ["answers_record", "hit_record", "path_keys", "report_record", "shown_path"]
+__all__ = ["answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
@@ -59,10 +59,15 @@ def _sureness(hit: Hit) -> dict[str, Any]:
     if hit.verdict is None or hit.fmr is None or hit.expected_false_hits is None:
         return {}
     return {
-        "fmr": float(f"{hit.fmr:.3g}"),
-        "expected_false_hits": float(f"{hit.expected_false_hits:.3g}"),
+        "fmr": rounded(hit.fmr),
+        "expected_false_hits": rounded(hit.expected_false_hits),
         "verdict": str(hit.verdict),
     }
+
+
+def rounded(number: float) -> float:
+    """To three digits, however small it is."""
+    return float(f"{number:.3g}")
 
 
 def answers_record(answers: list[Answer], threshold: float | None, index: dict[str, Any]) -> dict[str, Any]:

@@ -1,128 +1,297 @@
-"""A contact sheet: the query and its hits as one picture, to be judged at a glance."""
+"""A contact sheet: the query and its hits as pictures, to be judged at a glance."""
 
 from __future__ import annotations
 
-import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.errors import PhotoError, StorageError, UsageError
+from facesearch.errors import PhotoError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
-from facesearch.render.pictures import face_picture, whole_picture
+from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
+from facesearch.render.pictures import check_picture_name, face_picture, save_picture, whole_picture
+from facesearch.types import Verdict
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-    from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont
 
+    from facesearch.render.drawing import Colour
     from facesearch.searching import Answer, Hit
     from facesearch.types import Box
 
-__all__ = ["MAX_HITS", "check_sheet_name", "save_sheet"]
+__all__ = ["MAX_HITS_A_PAGE", "MAX_PAGES", "check_sheet_name", "save_sheet"]
 
-MAX_HITS = 60
-"""More would not be taken in at a glance, and make a picture of tens of thousands of pixels."""
+MAX_HITS_A_PAGE = 40
+"""More would not be taken in at a glance."""
 
-_COLUMNS = 4
-_FACE, _PHOTO = 132, (176, 132)
-_PAD, _TEXT = 12, 46
-_CELL = (_FACE + 6 + _PHOTO[0] + 2 * _PAD, _FACE + _TEXT + 2 * _PAD)
-_BACKGROUND, _PANEL, _INK, _FAINT = (24, 26, 30), (38, 41, 47), (236, 238, 241), (150, 156, 166)
-_BOX, _QUERY_BOX = (88, 214, 141), (255, 196, 61)
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PAGES = 25
+"""Nobody turns more, and every photo on them has to be read."""
+
+_COLUMNS, _FEWEST_COLUMNS = 4, 2
+_MARGIN, _GAP, _PAD, _CORNER = 20, 14, 12, 8
+_FACE, _PHOTO, _BESIDE = 150, (200, 150), 6
+_INNER = _FACE + _BESIDE + _PHOTO[0]
+_CELL = _INNER + 2 * _PAD
+_SCORE_LINE, _NAME_LINE, _REMARK_LINE, _LAST_LINE = 27, 50, 70, 4
+_QUERY, _QUERY_PHOTO = 168, (224, 168)
+_HEADER = _QUERY + 2 * _PAD
+_OTHER = (_QUERY - _BESIDE) // 2
+_MAX_QUERY_FACES = 6
+_NO_HIT = 90
+
+_BACKGROUND, _PANEL, _WELL = (24, 26, 30), (38, 41, 47), (28, 30, 35)
+_INK, _SOFT, _FAINT = (238, 240, 243), (196, 201, 210), (150, 157, 168)
+_QUERY_COLOUR = (104, 170, 255)
+_VERDICT_COLOURS = {
+    Verdict.certain: (88, 214, 141),
+    Verdict.likely: (190, 214, 82),
+    Verdict.possible: (246, 185, 73),
+    Verdict.unlikely: (160, 167, 178),
+}
+_LOW_QUALITY = 0.2
 
 
 def check_sheet_name(path: Path) -> None:
     """Raises `UsageError` for a file name that is no picture's."""
-    if path.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{path}: a contact sheet is a picture; end its name in one of {', '.join(_SUFFIXES)}")
+    check_picture_name(path, "a contact sheet is a picture")
 
 
-def save_sheet(answer: Answer, threshold: float | None, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
-    """Draw the query and up to `MAX_HITS` of its hits, each as its face and the photo with the face marked.
+def save_sheet(
+    answer: Answer,
+    threshold: float | None,
+    path: Path,
+    *,
+    seconds: float | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> list[Path]:
+    """Draw the query and its hits, each as its face and the photo with the face framed; gives the files written.
 
-    A photo that cannot be read any more is shown as an empty frame with its name. Raises `UsageError` for a file name
-    that is no picture's, `StorageError` when the file cannot be written.
+    Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages beside it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`;
+    files of these names are replaced. `seconds` is how long the answer took. A photo that cannot be read any more
+    leaves a quiet place that says so. Raises `UsageError` for a file name that is no picture's, `StorageError` when a
+    page cannot be written.
     """
-    from PIL import Image, ImageDraw, ImageFont
-
     check_sheet_name(path)
-    hits = answer.hits[:MAX_HITS]
-    cells = 1 + len(hits)
-    columns = min(_COLUMNS, cells)
-    rows = -(-cells // columns)
-    sheet = Image.new("RGB", (columns * _CELL[0] + _PAD, rows * _CELL[1] + _PAD), _BACKGROUND)
-    draw = ImageDraw.Draw(sheet)
-    title, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    assert isinstance(title, ImageFont.FreeTypeFont)
-    assert isinstance(small, ImageFont.FreeTypeFont)
+    starts = range(0, max(1, len(answer.hits)), MAX_HITS_A_PAGE)[:MAX_PAGES]
+    paths = []
+    for number, start in enumerate(starts, start=1):
+        facts = _facts(answer, threshold, seconds)
+        facts += [f"page {number} of {len(starts)}"] * (len(starts) > 1)
+        left_out = len(answer.hits) - MAX_PAGES * MAX_HITS_A_PAGE
+        facts += [f"the last {_counted(left_out, 'hit')} left out"] * (left_out > 0)
+        page = _Page(answer, threshold, answer.hits[start : start + MAX_HITS_A_PAGE], facts, max_pixels)
+        paths.append(path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        save_picture(page.drawn(), paths[-1])
+    return paths
+
+
+def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> list[str]:
+    """What was asked and what came of it, a few words each."""
     probe = answer.probe
-    _cell(
-        sheet, draw, 0, columns, os.fsencode(probe.path), probe.face.detection.box, _QUERY_BOX,
-        (title, "the query" if probe.of == 1 else f"the query, face {probe.number} of {probe.of}"),
-        (small, os.path.basename(probe.path)), max_pixels,
-    )  # fmt: skip
-    for number, hit in enumerate(hits, start=1):
-        _cell(
-            sheet, draw, number, columns, hit.face.path, hit.face.detection.box, _BOX,
-            (title, _caption(hit, threshold)),
-            (small, os.fsdecode(os.path.basename(hit.face.path))), max_pixels,
-        )  # fmt: skip
-    encoded = io.BytesIO()
-    sheet.save(encoded, Image.registered_extensions()[path.suffix.lower()], quality=90)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_bytes(encoded.getvalue())
-        unfinished.replace(path)
-    except OSError as error:
-        if unfinished.exists():
-            unfinished.unlink()
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); check the folder") from error
+    hits = [hit for hit in answer.hits if not hit.is_query]
+    below = sum(_is_below(hit, threshold) for hit in hits)
+    facts = []
+    if probe.others:
+        facts.append(f"{1 + len(probe.others)} photos of one person")
+    elif probe.of > 1:
+        facts.append(f"face {probe.number} of {probe.of}")
+    facts.append(_counted(len(hits), "hit") + (f", {below:,} below the threshold" if below else ""))
+    facts.append(f"{_counted(answer.searched, 'face')} searched")
+    if probe.found:
+        facts.append(f"asked again with {_counted(probe.found, 'certain hit')}")
+    if seconds is not None:
+        facts.append(f"answered in {seconds:.2f} s")
+    facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")
+    return facts
 
 
-def _caption(hit: Hit, threshold: float | None) -> str:
-    below = "  (below threshold)" if threshold is not None and hit.similarity < threshold else ""
-    return f"{hit.rank}.  {hit.similarity:.3f}{below}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _cell(
-    sheet: Picture,
-    draw: ImageDraw,
-    number: int,
-    columns: int,
-    path: bytes,
-    box: Box,
-    colour: tuple[int, int, int],
-    heading: tuple[FreeTypeFont, str],
-    name: tuple[FreeTypeFont, str],
-    max_pixels: int,
-) -> None:
-    left, top = _PAD + number % columns * _CELL[0], _PAD + number // columns * _CELL[1]
-    draw.rounded_rectangle((left, top, left + _CELL[0] - _PAD, top + _CELL[1] - _PAD), 8, fill=_PANEL)
-    left, top = left + _PAD // 2, top + _PAD // 2
-    from PIL import Image
-
-    try:
-        photo = Photo(Path(os.fsdecode(path)).read_bytes(), max_pixels=max_pixels)
-        sheet.paste(face_picture(photo, box, _FACE), (left, top))
-        frame = Image.new("RGB", _PHOTO, _PANEL)
-        small = whole_picture(photo, _PHOTO, {box: colour})
-        frame.paste(small, ((_PHOTO[0] - small.width) // 2, (_PHOTO[1] - small.height) // 2))
-        sheet.paste(frame, (left + _FACE + 6, top))
-    except (OSError, PhotoError):
-        draw.text((left + 8, top + _FACE // 2), "the photo cannot be read now", font=name[0], fill=_FAINT)
-    width = _FACE + 6 + _PHOTO[0]
-    draw.text((left + 2, top + _FACE + 6), _fitted(*heading, width), font=heading[0], fill=_INK)
-    draw.text((left + 2, top + _FACE + 27), _fitted(*name, width), font=name[0], fill=_FAINT)
+def _is_below(hit: Hit, threshold: float | None) -> bool:
+    return threshold is not None and hit.similarity < threshold
 
 
-def _fitted(font: FreeTypeFont, text: str, width: int) -> str:
-    """The text, its middle left out where it is too wide; characters that cannot be shown become question marks."""
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    if font.getlength(text) <= width:
-        return text
-    keep = len(text)
-    while keep > 2 and font.getlength(text[: keep // 2] + "…" + text[-(keep - keep // 2) :]) > width:
-        keep -= 1
-    return text[: keep // 2] + "…" + text[-(keep - keep // 2) :]
+def _remarks(hit: Hit, threshold: float | None) -> str:
+    quality = hit.face.quality
+    remarks = {
+        "below threshold": _is_below(hit, threshold),
+        "offline": hit.offline,
+        "low quality": quality is not None and quality < _LOW_QUALITY,
+        f"+{len(hit.folded)} alike": bool(hit.folded),
+    }
+    return "  ·  ".join(remark for remark, applies in remarks.items() if applies)
+
+
+def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:
+    """Facts on as few lines as they fit on."""
+    lines: list[str] = []
+    for fact in facts:
+        longer = f"{lines[-1]}  ·  {fact}" if lines else fact
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(fact)
+    return lines
+
+
+class _Page:
+    """One page of a sheet: where on it everything stands."""
+
+    def __init__(
+        self, answer: Answer, threshold: float | None, hits: Sequence[Hit], facts: list[str], max_pixels: int
+    ) -> None:
+        from PIL import Image, ImageDraw
+
+        self._answer = answer
+        self._threshold = threshold
+        self._hits = hits
+        self._facts = facts
+        self._max_pixels = max_pixels
+        self._columns = min(_COLUMNS, max(_FEWEST_COLUMNS, len(answer.hits)))
+        remarks = any(_remarks(hit, threshold) for hit in hits)
+        self._row = 2 * _PAD + _FACE + (_REMARK_LINE if remarks else _NAME_LINE) + _LAST_LINE
+        self._width = self._columns * (_CELL + _GAP) - _GAP
+        rows = -(-len(hits) // self._columns)
+        below = rows * (self._row + _GAP) if hits else _NO_HIT + _GAP
+        self._picture = Image.new("RGB", (self._width + 2 * _MARGIN, _HEADER + below + 2 * _MARGIN), _BACKGROUND)
+        self._draw = ImageDraw.Draw(self._picture)
+
+    def drawn(self) -> Picture:
+        """The page with all that is on it."""
+        self._header()
+        top = _MARGIN + _HEADER + _GAP
+        for number, hit in enumerate(self._hits):
+            row, column = divmod(number, self._columns)
+            self._cell(hit, _MARGIN + column * (_CELL + _GAP), top + row * (self._row + _GAP))
+        if not self._hits:
+            self._panel((_MARGIN, top), (self._width, _NO_HIT))
+            middle = (_MARGIN + self._width / 2, top + _NO_HIT / 2)
+            draw_text(self._draw, middle, self._nothing(), 18, _SOFT, width=self._width - 2 * _PAD, anchor="mm")
+        return self._picture
+
+    def _nothing(self) -> str:
+        if self._threshold is None:
+            return "no face was found"
+        nearest = self._answer.nearest
+        best = f"; the nearest has {nearest.similarity:.3f}" if nearest else ""
+        return f"no face reached a similarity of {self._threshold:g}{best}"
+
+    def _header(self) -> None:
+        self._panel((_MARGIN, _MARGIN), (self._width, _HEADER))
+        left, top = _MARGIN + _PAD, _MARGIN + _PAD
+        left = self._query(left, top) + 20
+        width = _MARGIN + self._width - _PAD - left
+        first, *others = [os.path.basename(path) for path in self._answer.probe.paths]
+        baseline = top + 28
+        draw_text(self._draw, (left, baseline), first, 24, _INK, width=width, bold=True)
+        if others:
+            baseline += 22
+            draw_text(self._draw, (left, baseline), ", ".join(others), 15, _FAINT, width=width)
+        for line in _packed(self._facts, 17, width):
+            baseline += 24
+            draw_text(self._draw, (left, baseline), line, 17, _SOFT, width=width)
+        if baseline + 40 <= top + _QUERY:
+            self._verdicts(left, baseline + 18)
+
+    def _verdicts(self, left: int, top: int) -> None:
+        """How many hits are how sure, on all pages together."""
+        for verdict, colour in _VERDICT_COLOURS.items():
+            number = sum(hit.verdict is verdict and not hit.is_query for hit in self._answer.hits)
+            if number:
+                text = f"{number:,} {verdict}"
+                draw_pill(self._picture, (left, top), text, 14, colour)
+                left += pill_size(text, 14)[0] + 8
+
+    def _query(self, left: int, top: int) -> int:
+        """The face that is asked about, and beside it its photo or its other photos' faces; gives their right end."""
+        probe = self._answer.probe
+        pictures = self._pictures(probe.path, probe.face.detection.box, _QUERY_COLOUR, _QUERY, _QUERY_PHOTO)
+        self._face(pictures and pictures[0], (left, top), _QUERY)
+        left += _QUERY + _BESIDE
+        if probe.others:
+            return left + self._others(left, top)
+        if pictures is None:
+            return left - _BESIDE
+        self._well((left, top), _QUERY_PHOTO, pictures[1])
+        return left + _QUERY_PHOTO[0]
+
+    def _others(self, left: int, top: int) -> int:
+        """The other faces of a template in two rows; gives their width."""
+        shown = self._answer.probe.others[: _MAX_QUERY_FACES - 1]
+        for number, other in enumerate(shown):
+            box, (column, row) = other.face.detection.box, divmod(number, 2)
+            pictures = self._pictures(other.path, box, _QUERY_COLOUR, _OTHER, (_OTHER, _OTHER))
+            at = left + column * (_OTHER + _BESIDE), top + row * (_OTHER + _BESIDE)
+            self._face(pictures and pictures[0], at, _OTHER)
+        return -(-len(shown) // 2) * (_OTHER + _BESIDE) - _BESIDE
+
+    def _cell(self, hit: Hit, left: int, top: int) -> None:
+        self._panel((left, top), (_CELL, self._row))
+        left, top = left + _PAD, top + _PAD
+        colour = _QUERY_COLOUR if hit.is_query else _VERDICT_COLOURS[hit.verdict] if hit.verdict else _INK
+        pictures = self._pictures(os.fsdecode(hit.face.path), hit.face.detection.box, colour, _FACE, _PHOTO)
+        if pictures is None:
+            self._lost((left, top), (_INNER, _FACE))
+        else:
+            self._face(pictures[0], (left, top), _FACE)
+            self._well((left + _FACE + _BESIDE, top), _PHOTO, pictures[1])
+        self._score(hit, left, top + _FACE + _SCORE_LINE, colour)
+        self._name(hit, left, top + _FACE + _NAME_LINE)
+        draw_text(
+            self._draw, (left, top + _FACE + _REMARK_LINE), _remarks(hit, self._threshold), 13, _SOFT, width=_INNER
+        )
+
+    def _score(self, hit: Hit, left: int, baseline: int, colour: Colour) -> None:
+        """Rank, similarity, verdict; at the right end the date."""
+        x: float = left
+        if not hit.is_query:
+            x += draw_text(self._draw, (x, baseline), f"{hit.rank}", 17, _FAINT) + 12
+        x += draw_text(self._draw, (x, baseline), f"{hit.similarity:.3f}", 20, _INK, bold=True) + 12
+        word = "the query itself" if hit.is_query else hit.verdict
+        if word:
+            draw_pill(self._picture, (round(x), baseline - 15), word, 13, colour)
+        date = ("file date " if hit.face.date_source == "file" else "") + hit.face.date[:10]
+        draw_text(self._draw, (left + _INNER, baseline), date, 13, _FAINT, anchor="rs")
+
+    def _name(self, hit: Hit, left: int, baseline: int) -> None:
+        """The file's name, and its folder where there is room."""
+        folder, name = os.path.split(os.fsdecode(hit.face.path))
+        used = draw_text(self._draw, (left, baseline), name, 15, _INK, width=_INNER) + 10
+        if _INNER - used > 70:
+            draw_text(self._draw, (left + used, baseline), folder, 13, _FAINT, width=_INNER - used)
+
+    def _pictures(
+        self, path: str, box: Box, colour: Colour, side: int, size: tuple[int, int]
+    ) -> tuple[Picture, Picture] | None:
+        """The face and the photo with the face framed; None when the photo cannot be read now."""
+        try:
+            if not os.path.isfile(path):  # a pipe would never end
+                return None
+            photo = Photo(Path(path).read_bytes(), max_pixels=self._max_pixels)
+            return face_picture(photo, box, side), whole_picture(photo, size, {box: colour})
+        except (OSError, PhotoError):
+            return None
+
+    def _face(self, face: Picture | None, at: tuple[int, int], side: int) -> None:
+        if face is None:
+            self._lost(at, (side, side))
+        else:
+            draw_rounded(self._picture, at, face.size, _CORNER, face)
+
+    def _panel(self, at: tuple[int, int], size: tuple[int, int]) -> None:
+        draw_rounded(self._picture, at, size, _CORNER + 2, _PANEL)
+
+    def _well(self, at: tuple[int, int], size: tuple[int, int], photo: Picture) -> None:
+        """A photo of any shape in the middle of a place of one size."""
+        draw_rounded(self._picture, at, size, _CORNER, _WELL)
+        middle = at[0] + (size[0] - photo.width) // 2, at[1] + (size[1] - photo.height) // 2
+        draw_rounded(self._picture, middle, photo.size, 4, photo)
+
+    def _lost(self, at: tuple[int, int], size: tuple[int, int]) -> None:
+        draw_rounded(self._picture, at, size, _CORNER, _WELL)
+        middle = at[0] + size[0] / 2, at[1] + size[1] / 2
+        text = "this photo cannot be read now" if size[0] > 250 else "cannot be read"
+        draw_text(self._draw, middle, text, 15 if size[0] > 150 else 11, _FAINT, width=size[0] - 8, anchor="mm")

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +18,17 @@ from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
 from facesearch.store.store import SearchFacts
 
-__all__ = ["Format", "render_answers", "render_report", "render_status", "search_line", "summary_line"]
+__all__ = [
+    "Format",
+    "remarks",
+    "render_answers",
+    "render_report",
+    "render_status",
+    "search_line",
+    "shown_expectation",
+    "summary_line",
+    "table",
+]
 
 
 class Format(StrEnum):
@@ -33,13 +43,15 @@ class Format(StrEnum):
 
 _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
-    "height", "face_px", "det_score", "photo_id", "face_id", "taken_at",
+    "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
+    "quality", "date", "date_source", "is_query", "offline",
 )  # fmt: skip
 _REPORT_FIGURES = (
     "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed",
 )  # fmt: skip
 _REPORT_NAMES = {"no_face": "without a face", "missing": "hidden", "removed": "deleted"}
-_TABLE_HEAD = ("rank", "similarity", "distance", "box", "face px", "detected", "", "path")
+_TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "face px", "quality", "date", "", "path")
+_LEFT_ALIGNED = ("verdict", "date", "", "path")
 
 
 def render_answers(
@@ -63,7 +75,7 @@ def render_answers(
             if len(answers) > 1:
                 yield f"{answer.probe.path}, face {answer.probe.number} of {answer.probe.of}\n"
             if answer.hits:
-                yield _table([_row(hit, threshold) for hit in answer.hits])
+                yield table(_TABLE_HEAD, [_row(hit, threshold) for hit in answer.hits], _LEFT_ALIGNED)
 
 
 def render_report(report: dict[str, Any]) -> str:
@@ -108,39 +120,56 @@ def _lines(pairs: list[tuple[str, str]]) -> str:
 
 
 def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
-    box = hit.face.detection.box
-    remarks = []
-    if threshold is not None and hit.similarity < threshold:
-        remarks.append("below threshold")
-    if hit.offline:
-        remarks.append("offline")
+    face = hit.face
     return (
         str(hit.rank),
         f"{hit.similarity:.4f}",
-        f"{hit.distance:.4f}",
-        f"{box.left:.0f},{box.top:.0f} {box.width:.0f}x{box.height:.0f}",
-        f"{box.shorter:.0f}",
-        f"{hit.face.detection.score:.2f}",
-        ", ".join(remarks),
-        os.fsdecode(hit.face.path),
+        str(hit.verdict or ""),
+        "" if hit.expected_false_hits is None else shown_expectation(hit.expected_false_hits),
+        f"{face.detection.box.shorter:.0f}",
+        "" if face.quality is None else f"{face.quality:.2f}",
+        face.date[:10] + ("" if face.date_source == "exif" else " (file)"),
+        ", ".join(remarks(hit, threshold)),
+        os.fsdecode(face.path),
     )
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    """Columns wide enough for what is in them; the path comes last and is never cut or wrapped."""
-    head: tuple[str, ...] = _TABLE_HEAD
-    if not any(row[-2] for row in rows):
-        head = (*head[:-2], head[-1])
-        rows = [(*row[:-2], row[-1]) for row in rows]
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head) - 1)]
-    lines = []
-    for row in [head, *rows]:
-        cells = [
-            f"{cell:<{width}}" if head[column] in ("box", "") else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row[:-1], widths, strict=True))
-        ]
-        lines.append("  ".join([*cells, row[-1]]) + "\n")
-    return "".join(lines)
+def shown_expectation(number: float) -> str:
+    """How many false hits are to be expected, to two digits: <0.001, 0.02, 1.5, 340."""
+    if number < 0.001:
+        return "<0.001"
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
+
+
+def remarks(hit: Hit, threshold: float | None) -> list[str]:
+    """What is special about a hit, in few words each."""
+    told = []
+    if hit.is_query:
+        told.append("the query itself")
+    if threshold is not None and hit.similarity < threshold:
+        told.append("below threshold")
+    if hit.offline:
+        told.append("offline")
+    if hit.folded:
+        told.append(f"+{len(hit.folded)} alike")
+    return told
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left_aligned: Sequence[str] = ()) -> str:
+    """Columns wide enough for what is in them; the last is never cut or wrapped, an empty one is left away."""
+    shown = [column for column, name in enumerate(head) if name or any(row[column] for row in rows)]
+    lines = [[line[column] for column in shown] for line in [head, *rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
+    names = lines[0]
+
+    def shown_line(line: Sequence[str]) -> str:
+        *cells, last = (
+            f"{cell:<{width}}" if name in left_aligned else f"{cell:>{width}}"
+            for cell, width, name in zip(line, widths, names, strict=True)
+        )
+        return "  ".join([*cells, line[-1] if names[-1] in left_aligned else last]) if line[-1] else "  ".join(cells)
+
+    return "".join(shown_line(line) + "\n" for line in lines)
 
 
 def _csv(answers: list[Answer], threshold: float | None) -> str:

@@ -584,7 +584,7 @@ class Catalog:
         return found
 
     def matching(self, wanted: Filter, *, photos: Sequence[int] | None = None) -> IdArray:
-        """Ids, ascending, of the vectors of the faces in sight that a filter lets through; of `photos` alone if given."""
+        """Vector ids, ascending, of the faces in sight that a filter lets through; of `photos` alone where given."""
         import numpy as np
 
         sql, values = condition(wanted, self.roots())

@@ -17,7 +17,7 @@ from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError,
 from facesearch.store import catalog as catalog_module
 from facesearch.store.catalog import Catalog
 from facesearch.store.migrations import MIGRATIONS
-from facesearch.types import PhotoFacts, PhotoFile
+from facesearch.types import Filter, PhotoFacts, PhotoFile
 
 FACTS = PhotoFacts(640, 480, "2020-01-02T03:04:05+01:00", (48.1, 11.5))
 
@@ -182,6 +182,30 @@ def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monke
             schemas.append(upgraded._rows("SELECT sql FROM sqlite_schema ORDER BY name"))
         Catalog.open(path).close()
     assert all(schema == schemas[-1] for schema in schemas)
+
+
+def test_faces_from_before_quality_was_measured_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.sqlite"
+    monkeypatch.setattr(catalog_module, "MIGRATIONS", MIGRATIONS[:1])
+    Catalog.create(path, toy_model_info())
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            """
+            INSERT INTO roots (id, uuid, path) VALUES (1, 'u', x'2f70');
+            INSERT INTO photos (id, root, path, size, mtime_ns, status)
+                VALUES (1, 1, x'61', 1, 86400000000000, 'faces');
+            INSERT INTO faces (id, photo, x, y, width, height, landmarks, score)
+                VALUES (1, 1, 0, 0, 50, 60, zeroblob(40), 0.9);
+            INSERT INTO vectors (face, model, vector) VALUES (1, 1, zeroblob(32));
+            """
+        )
+    with closing(Catalog.open(path, write=True)) as upgraded:
+        (row,) = upgraded.all_faces()
+        assert (row.quality, row.fingerprint, row.date_source, row.date[:4]) == (None, None, "file", "1970")
+        assert upgraded.count_unmeasured() == 1
+        assert upgraded.matching(Filter(min_face=10)).tolist() == [1]
+        assert upgraded.matching(Filter(min_quality=0.1)).tolist() == []
 
 
 def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:

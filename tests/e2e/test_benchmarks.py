@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.faces import embedded
@@ -187,3 +188,29 @@ def test_refresh(run_benchmark: Benchmark) -> None:
     printed = run_benchmark("refresh.py", "20", "40")
     assert "20 files, nothing changed: " in printed
     assert "ten new photos in an index of 40 faces: " in printed
+
+
+def test_answers_about_photos(run_benchmark: Benchmark, people: Path) -> None:
+    truth = {name: {"people": [person]} for name, (_, person) in GROUPS.items()}
+    (people / "groups/who.json").write_text(json.dumps(truth))
+    printed = run_benchmark("answers.py", "photos", people)
+    assert "Asked with 1 portrait at a time" in printed
+    assert re.search(r"\| bea \| 100\.0% \| 100\.0% \| 0\.00 \| [\d.]+% \| 100\.00% \| 1\.000 \|", printed)
+    (people / "portraits").rename(people / "train")
+    (people / "groups").rename(people / "test")
+    found = run_benchmark("answers.py", "folders", people)
+    assert re.search(r"\| bea \| 3 \| left\.png \(0\.\d\d, \w+\)", found)
+
+
+def test_answers_about_crops(run_benchmark: Benchmark, crops: Path) -> None:
+    printed = run_benchmark("answers.py", "crops", crops, "--questions", "2", "--splits", "0")
+    assert printed.count("| mean |") == 6
+    assert "1 crop at a time, expanded" in printed
+    assert "3 crops at a time, mirrored" in printed
+
+
+def test_quality(run_benchmark: Benchmark, crops: Path) -> None:
+    printed = run_benchmark("quality.py", crops, "--crops", "9")
+    assert re.search(r"^\d+ faces in 27 pictures of 3 people$", printed, re.MULTILINE)
+    assert "rank correlation, as they are:" in printed
+    assert "| the better " in printed

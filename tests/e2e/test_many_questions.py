@@ -76,9 +76,7 @@ def test_several_photos_make_one_question(facesearch: Run, library: Path, indexe
 
 def test_options_that_contradict_each_other(facesearch: Run, library: Path, indexed: Path) -> None:
     query: list[str | Path] = ["query", library / "query.jpg", "--index", indexed]
-    assert (
-        "--sheet draws the hits of one question" in facesearch(*query, "--each", "--sheet", "a.png", exit_code=2).stderr
-    )
+    assert "--sheet draws the hits of one face" in facesearch(*query, "--each", "--sheet", "a.png", exit_code=2).stderr
 
 
 def test_timing_tells_where_the_time_went(facesearch: Run, library: Path, indexed: Path) -> None:

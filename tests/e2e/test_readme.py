@@ -12,7 +12,10 @@ import pytest
 from conftest import CHECKOUT, Run
 
 README = CHECKOUT / "README.md"
-COMMANDS = ("", "index", "query", "scan", "status", "roots", "check", "forget", "backup", "export")
+COMMANDS = (
+    "", "index", "query", "scan", "compare", "faces", "status", "roots", "check", "forget", "backup", "export",
+    "models calibrate",
+)  # fmt: skip
 HELP = re.compile(
     r"(?<=<!-- help: generated, see tests/e2e/test_readme.py -->\n).*?(?=<!-- end of help -->)", re.DOTALL
 )
@@ -63,7 +66,7 @@ def _without_figures(line: str) -> list[str]:
     if line.startswith(("seconds", "last run", "runtime", "size", "roots")):
         return line.split()[:1]
     line = line[: line.index("/")] + Path(line.rsplit("  ", maxsplit=1)[-1]).name if "/photos/" in line else line
-    return [word for word in line.split() if not re.fullmatch(r"-?\d+\.\d+|\d+,\d+|\d+x\d+|\d+", word)]
+    return [word for word in line.split() if not re.fullmatch(r"-?\d+\.\d+|\d+,\d+|\d+x\d+|\d+|\d+-\d\d-\d\d", word)]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README.read_text()))

@@ -231,6 +231,8 @@ def test_everything_can_be_handed_out(facesearch: Run, photos: Path, tmp_path: P
         assert np.allclose(arrays["vectors"], vectors, atol=1e-6)
         assert [os.fsdecode(path) for path in arrays["paths"]] == [line["path"] for line in lines]
         assert arrays["landmarks"].shape == (8, 5, 2)
+        assert arrays["qualities"].tolist() == pytest.approx([line["quality"] for line in lines], abs=1e-4)
+        assert 0 < arrays["qualities"].min() <= arrays["qualities"].max() <= 1
     assert "name a file" in facesearch("export", "--index", "ix", "-f", "npz", exit_code=2).stderr
     assert "choose jsonl" in facesearch("export", "--index", "ix", "-f", "parquet", exit_code=2).stderr
 

@@ -1,0 +1,316 @@
+"""Are answers right, and is a certain hit certain: precision and recall for every person, with default settings.
+
+    python benchmarks/answers.py photos FOLDER    portraits/<person>/, groups/ and who.json
+    python benchmarks/answers.py folders FOLDER   train/<person>/ and test/: who is found
+    python benchmarks/answers.py crops FOLDER     <person>/, aligned crops of 112 x 112 pixels
+
+`photos` asks with every single portrait, and with every template of three, among all other portraits and the group
+photos: a hit is right when its photo shows the person. `crops` asks with random templates of one and of three crops
+among all others, once more expanded with the certain hits, and once more with the question averaged with its mirror
+image. Then it asks people whom the calibration does not know: the table is measured on six people drawn at random and
+used on the other six, of whom all photos but two of the person's own are searched, the hardest case for a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from calibrate import embedded_crops
+from numpy.typing import NDArray
+
+from facesearch.calibrating import measured, well_labelled
+from facesearch.calibration import Calibration, Judge, calibration_of, read_calibration
+from facesearch.faces.align import TEMPLATE
+from facesearch.faces.model import open_model
+from facesearch.faces.runtime import choose_runtime
+from facesearch.indexing import refresh
+from facesearch.probing import Probe, pick_by_others, probe_faces, template
+from facesearch.searching import Answer, Want, find_all
+from facesearch.store.store import Store
+from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile, Verdict
+
+SIZES = (1, 3)
+QUESTIONS = 30
+SPLITS = 24
+FEW = 2
+SEED = 1
+RANKED_FROM = 0.2
+"""Where ranking ends for the mean average precision on crops: below there is next to none of the same person."""
+
+Vectors = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Shown = Mapping[str, set[str]]
+
+
+class Score:
+    """What became of the questions about one person."""
+
+    def __init__(self) -> None:
+        self.questions = self.there = self.right = self.wrong = self.sure = self.sure_wrong = 0
+        self.precisions: list[float] = []
+
+    def add(self, answer: Answer, right: Iterable[bool], there: int, threshold: float) -> None:
+        """`right` tells of every hit whether it is, best first; `there` is how many photos show the person."""
+        self.questions += 1
+        self.there += there
+        good, ranked = 0, []
+        for number, (hit, is_right) in enumerate(zip(answer.hits, right, strict=True), start=1):
+            if is_right:
+                good += 1
+                ranked.append(good / number)
+            if hit.similarity >= threshold:
+                self.right += is_right
+                self.wrong += not is_right
+            if hit.verdict is Verdict.certain:
+                self.sure += is_right
+                self.sure_wrong += not is_right
+        self.precisions.append(sum(ranked) / there if there else 1.0)
+
+    @property
+    def recall(self) -> float:
+        """The share of a person's photos that is found."""
+        return self.right / self.there if self.there else 1.0
+
+    @property
+    def precision(self) -> float:
+        """The share of what is found that is right."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
+
+    @property
+    def false_hits(self) -> float:
+        """For each question."""
+        return self.wrong / self.questions
+
+    @property
+    def certainty(self) -> float:
+        """The share of the certain hits that are right."""
+        return self.sure / (self.sure + self.sure_wrong) if self.sure + self.sure_wrong else 1.0
+
+    @property
+    def mean_precision(self) -> float:
+        """Over the ranks of what is right, and over questions."""
+        return float(np.mean(self.precisions)) if self.precisions else float("nan")
+
+
+def show(title: str, scores: Mapping[str, Score]) -> None:
+    print(f"\n{title}\n")
+    print("| person | recall | precision | false hits a question | certain | of them right | mean average precision |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for person, score in scores.items():
+        print(_row(person, [score]))
+    print(_row("mean", list(scores.values())))
+    worst = {
+        name: min(scores, key=lambda person: getattr(scores[person], name))
+        for name in ("recall", "precision", "certainty")
+    }
+    told = ", ".join(f"{name} {worst[name]} ({getattr(scores[worst[name]], name):.1%})" for name in worst)
+    print(f"\nworst: {told}")
+
+
+def _row(name: str, scores: Sequence[Score]) -> str:
+    def mean(figure: str) -> float:
+        return float(np.mean([getattr(score, figure) for score in scores]))
+
+    certain = np.mean([score.sure / max(score.there, 1) for score in scores])
+    return (
+        f"| {name} | {mean('recall'):.1%} | {mean('precision'):.1%} | {mean('false_hits'):.2f} | {certain:.1%} "
+        f"| {mean('certainty'):.2%} | {mean('mean_precision'):.3f} |"
+    )
+
+
+def photos(folder: Path) -> dict[int, dict[str, Score]]:
+    """Precision and recall over portraits and group photos, by template size and person."""
+    model = open_model("embedded", choose_runtime("cpu"))
+    who = json.loads((folder / "groups/who.json").read_text())
+    portraits: dict[str, list[Probe]] = defaultdict(list)
+    shown: dict[str, set[str]] = {name: set(truth["people"]) for name, truth in who.items()}
+    for path in sorted((folder / "portraits").glob("*/*")):
+        portraits[path.parent.name].append(probe_faces(model, str(path))[0])
+        shown[path.name] = {path.parent.name}
+    scores: dict[int, dict[str, Score]] = {}
+    with Store.memory(model.info) as store:
+        refresh(store, model, [folder / "portraits", folder / "groups"])
+        for size in SIZES:
+            scores[size] = {
+                person: _asked_about(store, person, [template(chosen) for chosen in combinations(own, size)], shown)
+                for person, own in portraits.items()
+            }
+            show(f"Asked with {size} portrait{'s' * (size > 1)} at a time, default threshold", scores[size])
+    return scores
+
+
+def _asked_about(store: Store, person: str, probes: Sequence[Probe], shown: Shown) -> Score:
+    score = Score()
+    threshold = store.model.threshold
+    everywhere = {name for name, people in shown.items() if person in people}
+    for answer in find_all(store, probes, Want(threshold=threshold)):
+        answer.hits[:] = [hit for hit in answer.hits if not hit.is_query]
+        used = {Path(path).name for path in answer.probe.paths}
+        right = [person in shown[Path(hit.face.path.decode()).name] for hit in answer.hits]
+        score.add(answer, right, len(everywhere - used), threshold)
+    return score
+
+
+def folders(folder: Path) -> dict[str, list[str]]:
+    """Which test photos are found for a template of all training photos of each person."""
+    model = open_model("embedded", choose_runtime("cpu"))
+    found: dict[str, list[str]] = {}
+    with Store.memory(model.info) as store:
+        refresh(store, model, [folder / "test"])
+        print("| person | photos | found in test |\n| --- | ---: | --- |")
+        for person in sorted((folder / "train").iterdir()):
+            seen = [probe_faces(model, str(path)) for path in sorted(person.iterdir())]
+            (answer,) = find_all(store, [template(pick_by_others(seen))], Want(threshold=store.model.threshold))
+            found[person.name] = [Path(hit.face.path.decode()).name for hit in answer.hits]
+            told = [
+                f"{name} ({hit.similarity:.2f}, {hit.verdict})"
+                for name, hit in zip(found[person.name], answer.hits, strict=True)
+            ]
+            print(f"| {person.name} | {len(seen)} | {', '.join(told) or 'nobody'} |")
+    return found
+
+
+def crops(folder: Path, questions: int = QUESTIONS, splits: int = SPLITS) -> dict[str, dict[str, Score]]:
+    """Recall, false hits and certainty on labelled crops, each person's and the worst."""
+    model = open_model("embedded", choose_runtime("cpu"))
+    vectors, labels, people = embedded_crops(folder, model)
+    mirrored = embedded_crops(folder, model, mirrored=True)[0]
+    good = well_labelled(vectors, labels)
+    vectors, labels, mirrored = vectors[good], labels[good], mirrored[good]
+    rng = np.random.default_rng(SEED)
+    scores: dict[str, dict[str, Score]] = {}
+    with _library(model.info, vectors) as store:
+        calibration = calibration_of(model.info)
+        for size in SIZES:
+            chosen = {
+                person: [rng.choice(np.flatnonzero(labels == label), size, replace=False) for _ in range(questions)]
+                for label, person in enumerate(people)
+            }
+            for title, asked, expand in (
+                ("", vectors, False),
+                (", expanded", vectors, True),
+                (", mirrored", vectors + mirrored, False),
+            ):
+                name = f"{size} crop{'s' * (size > 1)} at a time{title}"
+                scores[name] = {
+                    person: _crops_asked(store, asked, labels, chosen[person], calibration, expand=expand)
+                    for person in people
+                }
+                show(name, scores[name])
+    for size in SIZES if splits else ():
+        name = f"{size} crop{'s' * (size > 1)} at a time, people whom the table does not know"
+        scores[name] = _strangers_to_the_table(model.info, vectors, labels, people, size, rng, questions, splits)
+        show(name, scores[name])
+    return scores
+
+
+def _library(model: ModelInfo, vectors: Vectors) -> Store:
+    """A store with a photo for each crop, its number for a name."""
+    store = Store.memory(model)
+    store.catalog.begin()
+    root = store.catalog.add_root(b"/crops")
+    detection = Detection(Box(0, 0, 112, 112), TEMPLATE.astype(np.float32), 0.9)
+    for number, vector in enumerate(vectors):
+        photo = store.catalog.put_photo(
+            root.id, PhotoFile(b"%d" % number, 1, 0), None, "faces", facts=PhotoFacts(112, 112)
+        )
+        store.catalog.replace_faces(photo, [Face(detection, vector)])
+    store.commit(vectors_changed=True)
+    return store
+
+
+def _probe(vectors: Vectors) -> Probe:
+    mean = vectors.sum(axis=0)
+    face = Face(Detection(Box(0, 0, 112, 112), TEMPLATE.astype(np.float32), 0.9), mean / np.linalg.norm(mean))
+    first = Probe("", 1, 1, face)
+    return Probe("", 1, 1, face, others=(first,) * (len(vectors) - 1))
+
+
+def _crops_asked(
+    store: Store,
+    vectors: Vectors,
+    labels: Labels,
+    chosen: Sequence[NDArray[np.int64]],
+    calibration: Calibration,
+    *,
+    expand: bool = False,
+) -> Score:
+    score, threshold = Score(), store.model.threshold
+    want = Want(threshold=RANKED_FROM, expand=expand)
+    answers = find_all(store, [_probe(vectors[own]) for own in chosen], want, calibration)
+    for own, answer in zip(chosen, answers, strict=True):
+        numbers = [int(Path(hit.face.path.decode()).name) for hit in answer.hits]
+        used = set(own.tolist())
+        kept = [row for row, number in enumerate(numbers) if number not in used]
+        right = [bool(labels[numbers[row]] == labels[own[0]]) for row in kept]
+        there = int((labels == labels[own[0]]).sum()) - len(used)
+        answer.hits[:] = [answer.hits[row] for row in kept]
+        score.add(answer, right, there, threshold)
+    return score
+
+
+def _strangers_to_the_table(
+    info: ModelInfo,
+    vectors: Vectors,
+    labels: Labels,
+    people: Sequence[str],
+    size: int,
+    rng: np.random.Generator,
+    questions: int,
+    splits: int,
+) -> dict[str, Score]:
+    """A table from half of the people, asked about the others, of whom `FEW` own photos are among all of the rest."""
+    scores: dict[str, Score] = defaultdict(Score)
+    for _ in range(splits):
+        drawn = rng.permutation(len(people))
+        half = len(people) // 2
+        known, others = np.isin(labels, drawn[:half]), drawn[half:]
+        table = measured(vectors[known], np.searchsorted(np.sort(drawn[:half]), labels[known]), info, (1, *SIZES[1:]))
+        calibration = read_calibration(table)
+        for label in others:
+            rest = np.flatnonzero(np.isin(labels, others) & (labels != label))
+            for _question in range(max(1, questions // 2)):
+                own = rng.choice(np.flatnonzero(labels == label), size + FEW, replace=False)
+                searched = np.concatenate([own[size:], rest])
+                # A fresh store for each question costs more than the question: the search is done on arrays instead.
+                _judged(scores[people[label]], calibration, vectors[own[:size]], vectors[searched], info.threshold)
+    return dict(sorted(scores.items()))
+
+
+def _judged(score: Score, calibration: Calibration, own: Vectors, searched: Vectors, threshold: float) -> None:
+    mean = own.sum(axis=0)
+    similarities = searched @ (mean / np.linalg.norm(mean))
+    order = np.argsort(-similarities)
+    nearest = similarities[order].tolist()
+    judge = Judge(calibration, len(own), len(searched), nearest[:1024])
+    score.questions += 1
+    score.there += FEW
+    for similarity, number in zip(nearest[:1024], order[:1024].tolist(), strict=True):
+        is_right = number < FEW
+        if similarity >= threshold:
+            score.right += is_right
+            score.wrong += not is_right
+        if judge.verdict(similarity) is Verdict.certain:
+            score.sure += is_right
+            score.sure_wrong += not is_right
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["photos", "folders", "crops"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="about each person, on crops")
+    parser.add_argument("--splits", type=int, default=SPLITS)
+    arguments = parser.parse_args()
+    if arguments.what == "photos":
+        photos(arguments.folder)
+    elif arguments.what == "folders":
+        folders(arguments.folder)
+    else:
+        crops(arguments.folder, arguments.questions, arguments.splits)

@@ -1,0 +1,100 @@
+"""`facesearch compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facesearch.cli.asking import note_guess
+from facesearch.cli.console import examples, say, write
+from facesearch.cli.options import (
+    Device,
+    MaxMegapixels,
+    ModelName,
+    NoRotations,
+    Quiet,
+    Threads,
+    suggestions,
+)
+from facesearch.errors import UsageError
+
+__all__ = ["register"]
+
+_EXAMPLES = examples(
+    ("facesearch compare passport.jpg me.jpg", "the faces most alike in the two"),
+    ("facesearch compare then.jpg now.jpg --all-faces", "everybody in one with everybody in the other"),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="compare", short_help="Do two photos show the same person, and how sure.", epilog=_EXAMPLES)(
+        compare
+    )
+
+
+def compare(
+    one: Annotated[Path, typer.Argument(metavar="A", readable=False, help="A photo.")],
+    other: Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another photo.")],
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="Every face of A with every face of B, as a table.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", "-t", min=-1, max=1, help="The same from here on. [default: the model's]"),
+    ] = None,
+    fmr: Annotated[
+        float | None, typer.Option("--fmr", help="The threshold that this share of strangers reach.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--format", "-f", help="table or json.", autocompletion=suggestions("table", "json"))
+    ] = "table",
+    model: ModelName = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    no_rotations: NoRotations = False,
+    max_megapixels: MaxMegapixels = 200,
+    quiet: Quiet = False,
+) -> None:
+    """Do two photos show the same person, and how sure is that; exit code 1 when no pair reaches the threshold."""
+    if layout not in ("table", "json"):
+        raise UsageError(f"--format {layout}: choose table or json")
+    if fmr is not None and threshold is not None:
+        raise UsageError("--threshold and --fmr contradict each other; give one of them")
+    if fmr is not None and not 0 < fmr < 1:
+        raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+    from facesearch.calibration import calibration_of
+    from facesearch.comparing import compare as compared
+    from facesearch.comparing import nearest
+    from facesearch.faces.model import choose_model, open_model
+    from facesearch.faces.runtime import choose_runtime
+    from facesearch.probing import probe_faces
+    from facesearch.render.comparisons import comparison_text, comparisons_record, comparisons_table
+
+    opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
+    calibration = calibration_of(opened.info)
+    note_guess(calibration, opened.info.name, quiet=quiet)
+    ones, others = (
+        probe_faces(opened, str(path), rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
+        for path in (one, other)
+    )
+    table = compared(ones, others, calibration)
+    best = nearest(table)
+    limit = threshold if threshold is not None else calibration.threshold or opened.info.threshold
+    if fmr is not None:
+        limit = calibration.similarity_at(fmr)
+    if layout == "json":
+        record = comparisons_record(best, table if all_faces else None, limit, opened.info.name)
+        write([json.dumps(record, indent=2, ensure_ascii=False) + "\n"])
+    else:
+        write([comparisons_table(table) if all_faces else comparison_text(best)])
+    if not quiet and not all_faces and max(len(ones), len(others)) > 1:
+        say(
+            f"of {len(ones)} and {len(others)} faces those most alike: number {best.one.number} and number "
+            f"{best.other.number} by size; --all-faces compares all"
+        )
+    if best.similarity < limit:
+        raise typer.Exit(1)

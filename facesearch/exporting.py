@@ -1,0 +1,236 @@
+"""Photos that were found to a folder: as copies, as links, or as the faces alone. Nothing is ever overwritten.
+
+A name that is taken by another file gets a number; a file that is there already is left as it is, so that the same
+export can be run again.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.errors import PhotoError, StorageError
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.render.pictures import face_picture
+
+if TYPE_CHECKING:
+    from facesearch.types import Box
+
+__all__ = ["Export", "copy_photos", "link_photos", "save_crops"]
+
+_MOST_NAMES = 10_000
+_LEAST_CROP, _MOST_CROP = 32, 1024
+_AROUND = 1.5
+
+
+@dataclass(slots=True)
+class Export:
+    """What was done: files made, files that were there already, and what could not be had, with the reason.
+
+    `planned` are source and target of what a dry run would have made.
+    """
+
+    made: int = 0
+    kept: int = 0
+    planned: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class _SourceError(Exception):
+    """A photo cannot be had now; the others can."""
+
+
+def copy_photos(paths: Iterable[bytes], folder: Path, *, dry_run: bool = False) -> Export:
+    """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
+
+    def is_same(source: str, target: str) -> bool:
+        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+
+    return _exported(paths, folder, is_same, _copy, dry_run=dry_run)
+
+
+def link_photos(paths: Iterable[bytes], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
+    """Make links to photos, symbolic or hard ones. Raises `StorageError`, also where the folder takes no such links."""
+
+    def is_same(source: str, target: str) -> bool:
+        if hard:
+            return os.path.isfile(target) and os.path.samefile(source, target)
+        return os.path.islink(target) and os.readlink(target) == source
+
+    return _exported(paths, folder, is_same, os.link if hard else os.symlink, dry_run=dry_run)
+
+
+def save_crops(
+    faces: Iterable[tuple[bytes, int, Box]],
+    folder: Path,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    dry_run: bool = False,
+) -> Export:
+    """Save faces, given as photo, number and box, as square JPEGs of their own size, 32 to 1024 pixels.
+
+    A face's file is named after its photo and the number. Raises `StorageError`.
+    """
+    done = Export()
+    _prepare(folder, dry_run=dry_run)
+    for path, number, box in faces:
+        source = os.fsdecode(path)
+        stem = os.path.splitext(os.path.basename(source))[0]
+        name = f"{stem} face {number}.jpg"
+        if dry_run:
+            done.planned.append((source, os.path.join(folder, name)))
+            continue
+        try:
+            encoded = _crop(source, box, max_pixels)
+        except (OSError, PhotoError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            done.failed.append(f"{source}: {reason}")
+            continue
+        _place(
+            done, source, folder, name,
+            is_same=partial(_holds, encoded),
+            make=partial(_write, encoded),
+        )  # fmt: skip
+    return done
+
+
+def _exported(
+    paths: Iterable[bytes],
+    folder: Path,
+    is_same: Callable[[str, str], bool],
+    make: Callable[[str, str], None],
+    *,
+    dry_run: bool,
+) -> Export:
+    done = Export()
+    _prepare(folder, dry_run=dry_run)
+    for path in dict.fromkeys(paths):
+        source = os.path.abspath(os.fsdecode(path))
+        if not os.path.isfile(source):
+            done.failed.append(f"{source}: not there now")
+            continue
+        _place(
+            done, source, folder, os.path.basename(source), dry_run=dry_run,
+            is_same=partial(is_same, source),
+            make=partial(make, source),
+        )  # fmt: skip
+    return done
+
+
+def _prepare(folder: Path, *, dry_run: bool) -> None:
+    if dry_run:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+
+
+def _place(
+    done: Export,
+    source: str,
+    folder: Path,
+    name: str,
+    *,
+    is_same: Callable[[str], bool],
+    make: Callable[[str], None],
+    dry_run: bool = False,
+) -> None:
+    """Make one file under the first name that is free, unless it is there under one of those that are not."""
+    planned = {target for _, target in done.planned}
+    try:
+        for target in _names(folder, name):
+            if os.path.lexists(target):
+                if is_same(target):
+                    done.kept += 1
+                    return
+            elif dry_run:
+                if target not in planned:
+                    done.planned.append((source, target))
+                    return
+            else:
+                try:
+                    make(target)
+                except FileExistsError:  # another program was faster
+                    continue
+                done.made += 1
+                return
+    except _SourceError as error:
+        done.failed.append(f"{source}: {error}")
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"
+        ) from error
+    else:
+        raise StorageError(f"{folder}: {_MOST_NAMES:,} files are called {name} already; choose another folder")
+
+
+def _names(folder: Path, name: str) -> Iterator[str]:
+    stem, suffix = os.path.splitext(name)
+    for number in range(1, _MOST_NAMES):
+        yield os.path.join(folder, name if number == 1 else f"{stem}-{number}{suffix}")
+
+
+def _copy(source: str, target: str) -> None:
+    try:
+        reading = open(source, "rb")  # noqa: SIM115 - closed below; an error here is the photo's, not the folder's
+    except OSError as error:
+        raise _SourceError(error.strerror) from error
+
+    def fill(unfinished: str) -> None:
+        with reading, open(unfinished, "xb") as writing:
+            shutil.copyfileobj(reading, writing, 1 << 20)
+        found = os.stat(source)
+        os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+    _new_file(target, fill)
+
+
+def _write(data: bytes, target: str) -> None:
+    def fill(unfinished: str) -> None:
+        with open(unfinished, "xb") as stream:
+            stream.write(data)
+
+    _new_file(target, fill)
+
+
+def _new_file(target: str, fill: Callable[[str], None]) -> None:
+    """Make a file that is there whole or not at all. Raises `FileExistsError` where there is one of this name."""
+    folder, name = os.path.split(target)
+    unfinished = os.path.join(folder, f".{os.getpid()}.{name[-100:]}.tmp")
+    try:
+        fill(unfinished)
+        try:
+            os.link(unfinished, target)  # which, unlike renaming, never replaces
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if os.path.lexists(target):
+                raise FileExistsError(target) from None
+            os.rename(unfinished, target)
+    finally:
+        if os.path.lexists(unfinished):
+            os.unlink(unfinished)
+
+
+def _holds(data: bytes, path: str) -> bool:
+    try:
+        return os.path.getsize(path) == len(data) and Path(path).read_bytes() == data
+    except OSError:
+        return False
+
+
+def _crop(path: str, box: Box, max_pixels: int) -> bytes:
+    """The face as a JPEG file. Raises `OSError`, `PhotoError`."""
+    photo = Photo(Path(path).read_bytes(), max_pixels=max_pixels)
+    side = round(max(box.width, box.height) * _AROUND)
+    encoded = io.BytesIO()
+    face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side))).save(encoded, "JPEG", quality=92)
+    return encoded.getvalue()

@@ -1,0 +1,96 @@
+"""A photo with the faces that were found in it: framed, and each with its label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.photos.decode import Photo
+from facesearch.render.drawing import draw_frame, draw_pill, fitted, pill_size
+from facesearch.render.pictures import check_picture_name, save_picture, scaled_corners, whole_picture
+
+if TYPE_CHECKING:
+    from facesearch.types import Detection
+
+    Corners = tuple[float, float, float, float]
+
+__all__ = ["check_drawn_name", "save_drawn"]
+
+_LONGER_SIDE = 2560
+_COLOURS = ((88, 214, 141), (104, 170, 255), (246, 185, 73), (240, 130, 170), (120, 220, 225), (190, 214, 82))
+_DOT = (255, 240, 120)
+_LEAST_TEXT, _TEXTS = 12, 60
+_OWN_FACE, _ANYTHING_ELSE = 1, 5
+
+
+def check_drawn_name(path: Path) -> None:
+    """Raises `UsageError` for a file name that is no picture's."""
+    check_picture_name(path, "faces are drawn into a picture")
+
+
+def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path) -> None:
+    """Draw a photo with each face framed, dots for its landmarks, and its label beside the frame.
+
+    The picture has at most 2560 pixels on its longer side; lines and labels are in proportion to it. A label lies
+    inside the picture and beside the faces, as far as there is room; one that is wider than the picture loses its
+    middle. Raises `UsageError` for a file name that is no picture's, `PhotoError` when the photo cannot be decoded,
+    `StorageError` when the file cannot be written.
+    """
+    from PIL.ImageDraw import Draw
+
+    check_drawn_name(path)
+    picture = whole_picture(photo, (_LONGER_SIDE, _LONGER_SIDE), {})
+    draw = Draw(picture)
+    scale = max(picture.size) / max(photo.size)
+    side = math.sqrt(picture.width * picture.height)
+    line, text_size = max(2, round(side / 500)), max(_LEAST_TEXT, round(side / _TEXTS))
+    frames = [scaled_corners(detection.box, scale, picture.size) for detection, _ in faces]
+    # A colour each tells in a crowd which label is whose.
+    colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(faces))]
+    for (detection, _), frame, colour in zip(faces, frames, colours, strict=True):
+        draw_frame(draw, frame, colour, line)
+        for x, y in (detection.landmarks * scale).tolist():
+            draw.circle((x, y), line * 0.8, _DOT)
+    placed: list[Corners] = []
+    for number, (_, text) in enumerate(faces):
+        label = fitted(text, text_size, picture.width - 1.5 * text_size)
+        others = frames[:number] + frames[number + 1 :] + placed
+        place = _place(pill_size(label, text_size), frames[number], others, picture.size, gap=2 * line)
+        draw_pill(picture, (round(place[0]), round(place[1])), label, text_size, colours[number])
+        placed.append(place)
+    save_picture(picture, path)
+
+
+def _place(
+    size: tuple[int, int], frame: Corners, others: Sequence[Corners], within: tuple[int, int], gap: int
+) -> Corners:
+    """Where a label covers least: of its own face rather than of another face or label."""
+
+    def covered(place: Corners) -> float:
+        return _OWN_FACE * _shared(place, frame) + _ANYTHING_ELSE * sum(_shared(place, other) for other in others)
+
+    return min(_places(size, frame, within, gap), key=covered)
+
+
+def _places(size: tuple[int, int], frame: Corners, within: tuple[int, int], gap: int) -> Iterator[Corners]:
+    """Around a frame, the best known first; moved into the picture where they would leave it."""
+    (width, height), (left, top, right, bottom) = size, frame
+    above, below, before, after = top - height - gap, bottom + gap, left - width - gap, right + gap
+    centre, middle = (left + right - width) / 2, (top + bottom - height) / 2
+    for x, y in (
+        (centre, above), (left, above), (right - width, above),
+        (centre, below), (left, below), (right - width, below),
+        (after, top), (after, middle), (after, bottom - height),
+        (before, top), (before, middle), (before, bottom - height),
+    ):  # fmt: skip
+        inside_x, inside_y = max(0.0, min(x, within[0] - width)), max(0.0, min(y, within[1] - height))
+        yield inside_x, inside_y, inside_x + width, inside_y + height
+
+
+def _shared(one: Corners, other: Corners) -> float:
+    """Square pixels that two rectangles have in common."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)

@@ -1,0 +1,260 @@
+"""Questions to a real store with made-up faces, against a plain search through all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import toy_face, toy_model_info
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesearch.calibration import Calibration, calibration_of
+from facesearch.probing import Probe
+from facesearch.searching import Hit, Want, find, find_all
+from facesearch.store.store import Store
+from facesearch.types import Face, Filter, PhotoFacts, PhotoFile, Verdict
+
+DIM = 8
+DAY = 86400 * 10**9
+GUESS = calibration_of(toy_model_info(threshold=0.5))
+
+
+def direction(*numbers: float) -> np.ndarray:
+    """A vector whose first numbers are given."""
+    vector = np.zeros(DIM, dtype=np.float32)
+    vector[: len(numbers)] = numbers
+    return vector
+
+
+def face(vector: np.ndarray, left: float = 0, size: float = 50, quality: float | None = 0.9) -> Face:
+    return replace(toy_face(vector, (left, 0, size, size * 1.2)), quality=quality)
+
+
+class Library:
+    """A store that is filled photo by photo."""
+
+    def __init__(self) -> None:
+        self.store = Store.memory(toy_model_info(dim=DIM))
+        self.store.catalog.begin()
+        self.root = self.store.catalog.add_root(b"/photos")
+
+    def add(
+        self, path: str, *faces: Face, looks: int | None = None, day: int = 20_000, taken: str | None = None
+    ) -> None:
+        facts = PhotoFacts(640, 480, taken)
+        content = hashlib.sha256(path.encode()).digest()
+        file = PhotoFile(path.encode(), 10, day * DAY + DAY // 2)
+        photo = self.store.catalog.put_photo(
+            self.root.id, file, content, "faces" if faces else "no_face", facts=facts, fingerprint=looks
+        )
+        self.store.catalog.replace_faces(photo, faces)
+
+    def ask(self, vector: np.ndarray, path: str = "me.jpg", **want: Any) -> list[Hit]:
+        self.store.commit(vectors_changed=True)
+        return find(self.store, probe(vector, path), Want(**want), GUESS).hits
+
+
+def probe(vector: np.ndarray, path: str = "me.jpg") -> Probe:
+    return Probe(path, 1, 1, face(vector), content=hashlib.sha256(path.encode()).digest())
+
+
+def names(hits: list[Hit]) -> list[str]:
+    return [Path(hit.face.path.decode()).name for hit in hits]
+
+
+@pytest.fixture
+def library() -> Iterator[Library]:
+    library = Library()
+    yield library
+    library.store.close()
+
+
+ME, YOU = direction(1), direction(0, 1)
+
+
+def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library) -> None:
+    library.add("me.jpg", face(ME), face(YOU, 100))
+    library.add("near.jpg", face(direction(1, 0.3)))
+    library.add("far.jpg", face(direction(1, 2)))
+    hits = library.ask(ME, top_k=2)
+    assert [(hit.rank, hit.is_query) for hit in hits] == [(0, True), (1, False), (2, False)]
+    assert names(hits) == ["me.jpg", "near.jpg", "far.jpg"]
+    assert names(library.ask(ME, "elsewhere.jpg", top_k=2)) == ["me.jpg", "near.jpg"]
+    alone = library.ask(ME, top_k=1, filter=Filter(not_under=(b"/photos/me.jpg",)))
+    assert names(alone) == ["near.jpg"]
+
+
+def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
+    library.add("me.jpg", face(ME))
+    library.add("like me.jpg", face(direction(1, 3)))
+    library.store.commit(vectors_changed=True)
+    answer = find(library.store, probe(ME), Want(threshold=0.9), GUESS)
+    assert names(answer.hits) == ["me.jpg"]
+    assert answer.nearest is not None
+    assert (answer.nearest.face.path, answer.nearest.verdict) == (b"/photos/like me.jpg", Verdict.unlikely)
+    assert find(library.store, probe(ME), Want(filter=Filter(min_face=500)), GUESS).nearest is None
+
+
+def test_filters(library: Library) -> None:
+    library.add("a/old.jpg", face(ME), taken="2019-07-31T23:59:59+02:00")
+    library.add("a/new.jpg", face(direction(1, 0.1)), taken="2024-06-01T00:00:00")
+    library.add("ab/undated.jpg", face(direction(1, 0.2), size=20), day=19_000)  # 2022-01-08
+    library.add("b/two.jpg", face(direction(1, 0.3), quality=0.1), face(YOU, 100))
+    library.add("b/unmeasured.jpg", face(direction(1, 0.4), quality=None), *(face(YOU, 100 * n) for n in (1, 2, 3)))
+
+    def found(**limits: Any) -> list[str]:
+        return names(library.ask(ME, threshold=0.5, filter=Filter(**limits)))
+
+    every = ["old.jpg", "new.jpg", "undated.jpg", "two.jpg", "unmeasured.jpg"]
+    assert found() == every
+    assert found(under=(b"/photos",)) == found(under=(b"/",)) == every
+    assert found(under=(b"/photos/a",)) == ["old.jpg", "new.jpg"], "not ab"
+    assert found(under=(b"/photos/a", b"/photos/b/two.jpg")) == ["old.jpg", "new.jpg", "two.jpg"]
+    assert found(under=(b"/photo",)) == []
+    assert found(not_under=(b"/photos/a", b"/photos/b")) == ["undated.jpg"]
+    assert found(under=(b"/photos/b",), not_under=(b"/photos/b/two.jpg",)) == ["unmeasured.jpg"]
+    assert found(since="2022-01-01T00:00:00", until="2022-12-31T23:59:59") == ["undated.jpg"]
+    assert found(until="2019-07-31T23:59:59") == ["old.jpg"]
+    assert found(until="2019-07-31T23:59:58") == []
+    assert found(since="2024-06-01T00:00:00", until="2024-06-01T00:00:00") == ["new.jpg"]
+    assert found(min_face=21) == ["old.jpg", "new.jpg", "two.jpg", "unmeasured.jpg"]
+    assert found(min_quality=0.5) == ["old.jpg", "new.jpg", "undated.jpg"]
+    assert found(faces=(1, 1)) == ["old.jpg", "new.jpg", "undated.jpg"]
+    assert found(faces=(2, 4)) == ["two.jpg", "unmeasured.jpg"]
+    assert found(faces=(2, 4), min_quality=0.05) == ["two.jpg"]
+
+
+def test_filtered_answers_count_what_they_searched(library: Library) -> None:
+    for number in range(40):
+        library.add(f"{'a' if number % 4 else 'b'}/{number}.jpg", face(direction(1, number / 10)))
+    library.store.commit(vectors_changed=True)
+    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), GUESS)
+    assert answer.searched == 10
+    assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
+    for hit in answer.hits:
+        assert hit.fmr == pytest.approx(GUESS.fmr(hit.similarity))
+        assert hit.expected_false_hits == pytest.approx(10 * GUESS.fmr(hit.similarity))
+
+
+def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:
+    library.add("both.jpg", face(direction(1, 0.1)), face(direction(0.1, 1), 100))
+    library.add("me.jpg", face(ME))
+    library.add("you.jpg", face(YOU))
+    library.add("between.jpg", face(direction(1, 1)))  # one face that is like both of us
+    library.add("three.jpg", face(direction(1, 0.2)), face(YOU, 100), face(direction(0, 0, 1), 200))
+    you, she = probe(YOU, "you2.jpg"), probe(direction(0, 0, 1), "she.jpg")
+    asked = {"threshold": 0.5, "together_from": 0.5}
+    assert names(library.ask(ME, "q.jpg", together=(you,), **asked)) == ["both.jpg", "three.jpg"]
+    assert names(library.ask(ME, "q.jpg", together=(you, she), **asked)) == ["three.jpg"]
+    assert names(library.ask(ME, "q.jpg", together=(you, you), **asked)) == [], "twice the same needs two such faces"
+    only = Filter(faces=(2, 2))
+    assert names(library.ask(ME, "q.jpg", together=(you,), filter=only, **asked)) == ["both.jpg"]
+
+
+def test_near_identical_shots_are_one_hit(library: Library) -> None:
+    library.add("burst 1.jpg", face(direction(1, 0.10)), looks=0b1111)
+    library.add("burst 2.jpg", face(direction(1, 0.12)), looks=0b0111)
+    library.add("same look, other face.jpg", face(direction(1, 1.5)), looks=0b1111)
+    library.add("other look.jpg", face(direction(1, 0.11)), looks=-1)
+    library.add("unmeasured.jpg", face(direction(1, 0.13)))
+    library.add("burst 3.jpg", face(direction(1, 0.2)), looks=0b1110)
+    hits = library.ask(ME, "q.jpg", top_k=4, fold=True)
+    assert names(hits) == ["burst 1.jpg", "other look.jpg", "unmeasured.jpg", "same look, other face.jpg"]
+    assert [names(list(hit.folded)) for hit in hits] == [["burst 2.jpg", "burst 3.jpg"], [], [], []]
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert len(library.ask(ME, "q.jpg", top_k=9)) == 6
+
+
+def test_expansion_finds_what_is_like_the_certain_hits(measured: Calibration, library: Library) -> None:
+    for number in range(4):
+        library.add(f"sure {number}.jpg", face(direction(1, 0.5, number / 20)))
+    library.add("like those.jpg", face(direction(0.2, 1)))
+    library.add("nobody.jpg", face(direction(0, 0, 0, 1)))
+    library.store.commit(vectors_changed=True)
+    plain, expanded = (
+        find(library.store, probe(ME), Want(threshold=0.4, expand=expand), measured) for expand in (False, True)
+    )
+    assert "like those.jpg" not in names(plain.hits)
+    assert "like those.jpg" in names(expanded.hits)
+    assert "nobody.jpg" not in names(expanded.hits)
+    assert (plain.probe.found, expanded.probe.found) == (0, 4)
+    seeds = [direction(1, 0.5, number / 20) for number in range(4)]
+    units = [seed / np.linalg.norm(seed) for seed in seeds]
+    total = ME + sum(units)
+    for hit in expanded.hits:
+        if names([hit])[0].startswith("sure"):
+            own = units[int(names([hit])[0][5])]
+            rest = total - own
+            assert hit.similarity == pytest.approx(float(own @ rest / np.linalg.norm(rest)), abs=1e-5)
+    nobody = probe(direction(0, 0, 0, 0, 1))
+    same = [find(library.store, nobody, Want(top_k=3, expand=expand), measured) for expand in (False, True)]
+    assert [hit.similarity for hit in same[0].hits] == [hit.similarity for hit in same[1].hits]
+
+
+@pytest.fixture
+def measured() -> Calibration:
+    return replace(GUESS, people=12)
+
+
+def test_expanding_without_a_certain_hit_changes_nothing(measured: Calibration, library: Library) -> None:
+    library.add("unlike.jpg", face(direction(1, 1.8)))
+    library.store.commit(vectors_changed=True)
+    plain, expanded = (
+        find(library.store, probe(ME), Want(top_k=1, expand=expand), measured) for expand in (False, True)
+    )
+    assert plain.hits[0].similarity == expanded.hits[0].similarity
+    assert expanded.probe.found == 0
+
+
+numbers = st.floats(-1, 1, width=32).filter(lambda number: abs(number) > 1e-3)
+
+
+@given(st.data())
+def test_any_question_is_answered_as_by_looking_at_every_face(data: st.DataObject) -> None:
+    library = Library()
+    try:
+        shown: dict[str, list[np.ndarray]] = {}
+        for number in range(data.draw(st.integers(0, 12), label="photos")):
+            drawn = data.draw(st.lists(st.lists(numbers, min_size=DIM, max_size=DIM), max_size=3), label="faces")
+            shown[f"{number % 3}/{number}.jpg"] = [np.array(vector, dtype=np.float32) for vector in drawn]
+        for path, vectors in shown.items():
+            library.add(path, *(face(vector, 100 * place) for place, vector in enumerate(vectors)))
+        question = np.array(data.draw(st.lists(numbers, min_size=DIM, max_size=DIM), label="question"), np.float32)
+        question /= np.linalg.norm(question)
+        top_k = data.draw(st.one_of(st.none(), st.integers(1, 5)), label="top k")
+        threshold = data.draw(st.sampled_from([None, -1.0, 0.0, 0.4]), label="threshold")
+        folder, most = data.draw(st.sampled_from([None, "0", "1"])), data.draw(st.sampled_from([None, 1, 2]))
+        wanted = Filter(
+            under=() if folder is None else (f"/photos/{folder}".encode(),), faces=None if most is None else (0, most)
+        )
+        hits = library.ask(question, "q.jpg", top_k=top_k, threshold=threshold, filter=wanted)
+        expected = [
+            max(float(vector @ question / np.linalg.norm(vector)) for vector in vectors)
+            for path, vectors in shown.items()
+            if vectors and (folder is None or path.startswith(folder)) and (most is None or len(vectors) <= most)
+        ]
+        expected = sorted((s for s in expected if threshold is None or s >= threshold), reverse=True)[:top_k]
+        assert [hit.similarity for hit in hits] == pytest.approx(expected, abs=1e-5)
+        assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    finally:
+        library.store.close()
+
+
+def test_many_questions_at_once_are_answered_like_one_by_one(library: Library) -> None:
+    rng = np.random.default_rng(7)
+    for number in range(300):
+        library.add(f"{number}.jpg", face(rng.normal(size=DIM).astype(np.float32)))
+    library.store.commit(vectors_changed=True)
+    probes = [probe(row / np.linalg.norm(row), f"q{n}.jpg") for n, row in enumerate(rng.normal(size=(9, DIM)))]
+    want = Want(threshold=0.3, filter=Filter(min_quality=0.5))
+    together = find_all(library.store, probes, want, GUESS)
+    for one, answer in zip(probes, together, strict=True):
+        alone = find(library.store, one, want, GUESS)
+        assert names(answer.hits) == names(alone.hits)
+        assert [hit.verdict for hit in answer.hits] == [hit.verdict for hit in alone.hits]

@@ -1,0 +1,291 @@
+"""Answers a person can use, through the real command: verdicts, filters, exports, comparisons, faces."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from jsonschema import Draft202012Validator
+from PIL import Image, ImageOps
+from sample_library import FACES_IN_T1, shipped_photo
+
+SCHEMA = json.loads((files("facesearch.render") / "hit.schema.json").read_text())
+
+
+def hits(answer: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in answer.splitlines()]
+
+
+def names(answer: str) -> set[str]:
+    return {Path(line).name for line in answer.splitlines()}
+
+
+@pytest.fixture
+def me(library: Path) -> Path:
+    return library / "query.jpg"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (), ("-k", "30"), ("--no-threshold", "--all-faces"), ("--fold", "--no-threshold"), ("--expand",),
+        ("--each",), ("--face", "all", "--no-threshold"),
+    ],
+)  # fmt: skip
+def test_every_hit_is_as_the_schema_says(
+    facesearch: Run, library: Path, indexed: Path, options: tuple[str, ...], me: Path
+) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    asked = [library / "photos/portraits/bea.jpg", me]
+    found = hits(
+        facesearch(
+            "query", *asked[: 2 if "--face" not in options else 1], "--index", indexed, "-f", "jsonl", *options
+        ).stdout
+    )
+    assert found
+    for hit in found:
+        Draft202012Validator(SCHEMA).validate(hit)
+    assert any(hit.get("is_query") for hit in found)
+    if "--fold" in options:
+        assert any("folded" in hit for hit in found)
+
+
+def test_how_sure_it_is(facesearch: Run, indexed: Path, me: Path) -> None:
+    found = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "--no-threshold").stdout)
+    assert [hit["verdict"] for hit in found[:4]] == ["certain"] * 4
+    assert found[-1]["verdict"] == "unlikely"
+    for hit in found:
+        assert hit["expected_false_hits"] == pytest.approx(32 * hit["fmr"], rel=0.02), "of 32 faces"
+    filtered = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "--faces", "6..").stdout)
+    assert [Path(hit["path"]).name for hit in filtered] == ["everybody.jpg", "everybody small.webp"]
+    assert filtered[0]["expected_false_hits"] == pytest.approx(12 * filtered[0]["fmr"], rel=0.02)
+
+
+def test_a_rate_of_strangers_as_the_limit(facesearch: Run, indexed: Path, me: Path) -> None:
+    asked = ["query", me, "--index", indexed, "-f", "json"]
+    limits = [
+        json.loads(facesearch(*asked, "--fmr", rate, exit_code=code).stdout)["threshold"]
+        for rate, code in (("1e-2", 0), ("1e-5", 0), ("1e-12", 1))
+    ]
+    assert limits == sorted(limits)
+    assert limits[0] == pytest.approx(0.34, abs=0.02)
+
+
+def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library: Path, indexed: Path) -> None:
+    itself = library / "photos/portraits/bea.jpg"
+    found = hits(facesearch("query", itself, "--index", indexed, "-f", "jsonl", "-k", "2").stdout)
+    assert [(hit["rank"], hit.get("is_query", False)) for hit in found] == [(0, True), (1, False), (2, False)]
+    alone = facesearch("query", library / "photos/portraits/tight crop.png", "--index", indexed)
+    assert "only the query photo itself reaches 0.47; the nearest is" in alone.stderr
+    assert "one photo finds some" in alone.stderr
+
+
+def test_nothing_found_names_the_nearest(facesearch: Run, indexed: Path, me: Path) -> None:
+    answer = facesearch("query", me, "--index", indexed, "-t", "0.99", exit_code=1)
+    assert answer.stdout == ""
+    assert re.search(r"the nearest is /.*\.(png|jpg) \(0\.\d\d, certain\)", answer.stderr)
+    none = facesearch("query", me, "--index", indexed, "--since", "2200", exit_code=1)
+    assert "none of the 32 faces" in none.stderr
+
+
+def test_filters(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
+    def found(*options: str | Path, exit_code: int = 0) -> set[str]:
+        return names(facesearch("query", me, "--index", indexed, "-f", "paths", *options, exit_code=exit_code).stdout)
+
+    assert found("--under", library / "photos/portraits") == {"bea.jpg"}
+    assert found("--not-under", library / "photos/party") == {"bea.jpg"}
+    assert found("--alone") == {"bea.jpg"}
+    assert found("--faces", "2..5") == {"left half.png"}
+    assert found("--min-face", "100") == {"everybody.jpg", "left half.png", "bea.jpg"}
+    assert found("--since", "2020", "--until", "2100") == {
+        "everybody.jpg",
+        "everybody small.webp",
+        "left half.png",
+        "bea.jpg",
+    }
+    assert found("--until", "2010", exit_code=1) == set()
+    dan, fay = library / "photos/portraits/dan.jpg", library / "photos/portraits/fay.jpg"
+    assert found("--together", dan) == {"everybody.jpg", "everybody small.webp"}
+    assert found("--together", dan, "--together", fay) == {"everybody.jpg", "everybody small.webp"}
+    assert found("--together", library / "photos/phone/large.jpg", exit_code=1) == set()
+
+
+def test_camera_dates_count_before_file_dates(facesearch: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    exif = Image.Exif()
+    exif[0x0132] = "2001:02:03 04:05:06"
+    shipped_photo("astronaut").save(tmp_path / "photos/dated.jpg", exif=exif, quality=95)
+    shipped_photo("astronaut").resize((400, 400)).save(tmp_path / "photos/undated.jpg", quality=95)
+    os.utime(tmp_path / "photos/undated.jpg", (1e9, 1e9))  # 9 September 2001
+    facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
+    asked = ["query", "photos/undated.jpg", "--index", "ix", "-f", "jsonl"]
+    found = {
+        Path(hit["path"]).name: hit for hit in hits(facesearch(*asked, "--since", "2001", "--until", "2001").stdout)
+    }
+    assert {name: hit["date_source"] for name, hit in found.items()} == {"dated.jpg": "exif", "undated.jpg": "file"}
+    assert found["dated.jpg"]["date"] == "2001-02-03T04:05:06"
+    (only,) = hits(facesearch(*asked, "--until", "2001-02").stdout)
+    assert Path(only["path"]).name == "dated.jpg"
+    assert "2001-09-09 (file)" in facesearch("query", "photos/dated.jpg", "--index", "ix").stdout
+
+
+def test_near_identical_shots_are_folded(facesearch: Run, library: Path, indexed: Path) -> None:
+    asked = ["query", library / "photos/phone/large.jpg", "--index", indexed, "-f", "jsonl"]
+    plain = hits(facesearch(*asked).stdout)
+    folded = hits(facesearch(*asked, "--fold").stdout)
+    assert len(plain) == 6
+    assert len(folded) == 1 + 2, "upright in colour and in grey, and lying on its side"
+    assert sum(len(hit.get("folded", [])) for hit in folded) + len(folded) == len(plain)
+
+
+def test_somebody_else_among_the_photos_is_left_out(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
+    portraits = library / "photos/portraits"
+    answer = facesearch("query", me, portraits / "bea.jpg", portraits / "dan.jpg", "--index", indexed, "-f", "jsonl")
+    assert re.search(
+        r"dan\.jpg: somebody else than in the other photos \(similarity -?0\.\d\d\); left out", answer.stderr
+    )
+    assert hits(answer.stdout)[0]["query_paths"] == [str(me), str(portraits / "bea.jpg")]
+    two = facesearch("query", me, portraits / "dan.jpg", "--index", indexed)
+    assert "may show two people" in two.stderr
+    group = facesearch("query", library / "photos/party/everybody.jpg", me, portraits / "bea.jpg", "--index", indexed)
+    assert "shows 6 faces: using the one most like the other photos', at 26" in group.stderr
+
+
+def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_path: Path) -> None:
+    asked = ["query", me, "--index", indexed, "-f", "paths"]
+    dry = facesearch(*asked, "--copy-to", "copies", "--crops-to", "faces", "--dry-run")
+    assert len(re.findall(r"would make copies/", dry.stderr)) == 4
+    assert not (tmp_path / "copies").exists()
+    done = facesearch(*asked, "--copy-to", "copies", "--link-to", "links", "--crops-to", "faces")
+    assert "4 copied to copies" in done.stderr
+    found = names(done.stdout)
+    for folder in ("copies", "links"):
+        assert {path.name for path in (tmp_path / folder).iterdir()} == found
+    assert all((tmp_path / "links" / name).is_symlink() for name in found)
+    assert len(list((tmp_path / "faces").iterdir())) == 4
+    again = facesearch(*asked, "--copy-to", "copies", "--hard-links", "--link-to", "hard")
+    assert "0 copied to copies, 4 were there already" in again.stderr
+    assert all((tmp_path / "hard" / name).stat().st_nlink > 1 for name in found)
+    (tmp_path / "file").write_text("")
+    refused = facesearch(*asked, "--copy-to", "file/folder", exit_code=3)
+    assert names(refused.stdout) == found, "the answer comes first"
+    assert "cannot be made" in refused.stderr.splitlines()[-1]
+
+
+def test_what_cannot_be_copied_is_told_with_exit_code_5(facesearch: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shipped_photo("astronaut").save(tmp_path / "photos/here.png")
+    ImageOps.mirror(shipped_photo("astronaut")).save(tmp_path / "photos/gone.png")
+    facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
+    (tmp_path / "photos/gone.png").unlink()
+    answer = facesearch("query", "photos/here.png", "--index", "ix", "--copy-to", "copies", exit_code=5)
+    assert "gone.png: not there now; left out" in answer.stderr
+    assert [path.name for path in (tmp_path / "copies").iterdir()] == ["here.png"]
+
+
+def test_a_gallery(facesearch: Run, indexed: Path, me: Path, tmp_path: Path) -> None:
+    answer = facesearch("query", me, "--index", indexed, "-k", "6", "--html", "hits.html")
+    assert "gallery in hits.html" in answer.stderr
+    page = (tmp_path / "hits.html").read_text()
+    assert page.count("everybody small.webp") >= 1
+    assert "https:" not in page
+    assert "http:" not in page.replace("http://www.w3.org", "")
+    both = facesearch("query", me, me, "--each", "--index", indexed, "--html", "both.html")
+    assert "gallery in both.html" in both.stderr
+
+
+def test_compare(facesearch: Run, library: Path, me: Path) -> None:
+    portraits = library / "photos/portraits"
+    same = facesearch("compare", me, portraits / "bea.jpg")
+    assert re.search(r"^verdict +certain$", same.stdout, re.MULTILINE)
+    other = facesearch("compare", me, portraits / "dan.jpg", "-f", "json", exit_code=1)
+    told = json.loads(other.stdout)
+    assert (told["same"], told["best"]["verdict"], told["threshold"]) == (False, "unlikely", 0.47)
+    group = facesearch("compare", me, library / "photos/party/everybody.jpg")
+    assert "of 1 and 6 faces those most alike" in group.stderr
+    table = facesearch("compare", portraits / "dan.jpg", library / "photos/party/everybody.jpg", "--all-faces").stdout
+    (row,) = table.splitlines()[1:]
+    assert len(re.findall(r"certain", row)) == 1
+    assert len(re.findall(r"unlikely", row)) == 5
+    every = json.loads(
+        facesearch("compare", me, library / "photos/party/everybody.jpg", "--all-faces", "-f", "json").stdout
+    )
+    assert len(every["pairs"]) == 6
+    assert every["best"]["expected_false_hits"] == pytest.approx(6 * every["best"]["fmr"], rel=0.02)
+    facesearch("compare", me, portraits / "bea.jpg", "--fmr", "1e-14", exit_code=1)
+
+
+def test_the_faces_of_a_photo(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    photo = library / "photos/party/everybody.jpg"
+    told = json.loads(facesearch("faces", photo, "-f", "json").stdout)
+    assert [face["face"] for face in told["faces"]] == [1, 2, 3, 4, 5, 6]
+    sizes = [face["box"][2] * face["box"][3] for face in told["faces"]]
+    assert sizes == sorted(sizes, reverse=True), "as --face counts them"
+    assert all(len(face["landmarks"]) == 5 and 0 < face["quality"] <= 1 for face in told["faces"])
+    lefts = sorted(face["box"][0] for face in told["faces"])
+    assert lefts == pytest.approx(sorted(box[0] for box in FACES_IN_T1.values()), abs=15)
+    rows = list(csv.DictReader(io.StringIO(facesearch("faces", photo, "-f", "csv").stdout)))
+    assert [float(row["left"]) for row in rows] == [face["box"][0] for face in told["faces"]]
+    drawn = facesearch("faces", photo, "--draw", "drawn.png", "--crops-to", "crops")
+    assert len(drawn.stdout.splitlines()) == 7
+    with Image.open(tmp_path / "drawn.png") as picture:
+        assert picture.size == shipped_photo("t1").size
+    assert len(list((tmp_path / "crops").iterdir())) == 6
+
+
+def test_a_model_is_calibrated_on_the_users_own_people(facesearch: Run, tmp_path: Path) -> None:
+    """With a pack, which brings no table: verdicts are a guess before, and rest on the table afterwards."""
+    photo = shipped_photo("t1")
+    for person, (left, top, width, height) in FACES_IN_T1.items():
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number in range(6):
+            shift = 4 * number
+            box = (left - width // 2 - shift, top - height // 2, left + width * 3 // 2, top + height * 3 // 2 + shift)
+            portrait = photo.crop(box)
+            portrait = ImageOps.mirror(portrait) if number % 2 else portrait
+            portrait.save(tmp_path / f"people/{person}/{number}.jpg", quality=60 + 5 * number)
+    (tmp_path / "people/ada/broken.jpg").write_bytes(b"\xff\xd8")
+    looked = facesearch("models", "calibrate", "people", "--model", "embedded", "--dry-run")
+    assert "36 faces of 6 people, 0 left out" in looked.stdout
+    assert "ada/broken.jpg: not a photo" in looked.stderr or "broken.jpg" in looked.stderr
+    smaller = facesearch("models", "calibrate", "people", "--model", "embedded")
+    assert "not kept: the table that comes with facesearch for embedded rests on 12 people" in smaller.stderr
+    assert not (tmp_path / "home/.local").exists()
+
+
+def test_every_command_gives_examples(facesearch: Run) -> None:
+    commands = re.findall(r"^  (\w+) ", facesearch("--help").stdout.split("Commands:")[1], re.MULTILINE)
+    assert {"query", "compare", "faces", "models"} <= set(commands)
+    for command in commands:
+        shown = facesearch(command, "--help").stdout
+        assert re.search(rf"Examples:\n +facesearch {command}", shown), command
+
+
+def test_shells_are_helped_to_complete(environment: dict[str, str]) -> None:
+    def offered(*words: str) -> set[str]:
+        line = " ".join(words)
+        result = subprocess.run(
+            [sys.executable, "-m", "facesearch"],
+            env={
+                **environment, "_FACESEARCH_COMPLETE": "complete_bash", "COMP_WORDS": line,
+                "COMP_CWORD": str(len(words) - 1),
+            },
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in result.stderr
+        return set(result.stdout.split())
+
+    assert offered("facesearch", "co") == {"compare"}
+    assert {"--together", "--top-k", "--threshold"} <= offered("facesearch", "query", "--t")
+    assert offered("facesearch", "query", "--format", "j") == {"json", "jsonl"}
+    assert offered("facesearch", "index", "--device", "c") == {"cpu", "cuda", "coreml"}

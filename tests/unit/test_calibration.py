@@ -1,0 +1,191 @@
+"""What similarities mean: laws of the tables, and of the verdicts that rest on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import toy_model_info
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesearch.calibrating import measured, well_labelled
+from facesearch.calibration import (
+    DEFAULT_FMR,
+    Calibration,
+    Judge,
+    calibration_of,
+    keep_calibration,
+    own_calibration_path,
+    shipped_calibration,
+)
+from facesearch.errors import InputError, StorageError
+from facesearch.faces import embedded
+from facesearch.types import Verdict
+
+SHIPPED = shipped_calibration(embedded.model_info())
+assert SHIPPED is not None
+TABLE: Calibration = SHIPPED
+ORDER = list(Verdict)
+
+similarities = st.floats(-1, 1, allow_nan=False)
+sizes = st.integers(1, 30)
+
+
+def order(verdict: Verdict) -> int:
+    return ORDER.index(verdict)
+
+
+def test_the_models_threshold_is_at_its_false_match_rate() -> None:
+    assert TABLE.fmr(embedded.THRESHOLD) == pytest.approx(DEFAULT_FMR, rel=0.5)
+    assert TABLE.similarity_at(DEFAULT_FMR) == pytest.approx(embedded.THRESHOLD, abs=0.01)
+    for rate, similarity in ((1e-2, 0.34), (1e-3, 0.41), (1e-5, 0.51)):
+        assert TABLE.similarity_at(rate) == pytest.approx(similarity, abs=0.015), "points measured on other people"
+
+
+@given(similarities, similarities, sizes)
+def test_the_more_alike_the_fewer_strangers(one: float, other: float, photos: int) -> None:
+    low, high = sorted((one, other))
+    assert 0 <= TABLE.fmr(high, photos) <= TABLE.fmr(low, photos) <= 1
+    assert 0 <= TABLE.tmr(high, photos) <= TABLE.tmr(low, photos) <= 1
+    below, above = TABLE.interval(low, photos)
+    assert below <= above
+
+
+@given(st.floats(-9, -0.2), sizes)
+def test_similarity_at_a_rate_is_the_rates_inverse(exponent: float, photos: int) -> None:
+    similarity = TABLE.similarity_at(10**exponent, photos)
+    assert TABLE.fmr(similarity, photos) <= 10**exponent * 1.01
+    if TABLE.similarity[0] < similarity < 1:
+        assert TABLE.fmr(similarity - 0.011, photos) > 10**exponent * 0.99
+
+
+@given(similarities, similarities, st.integers(0, 10**7), sizes, st.lists(similarities, max_size=50))
+def test_verdicts_never_grow_surer_with_less_similarity(
+    one: float, other: float, searched: int, photos: int, nearest: list[float]
+) -> None:
+    low, high = sorted((one, other))
+    judge = Judge(TABLE, photos, searched, sorted(nearest, reverse=True))
+    assert order(judge.verdict(high)) <= order(judge.verdict(low))
+    assert judge.excess >= 1
+
+
+@given(similarities, st.integers(1, 10**7), st.integers(1, 10**7), sizes)
+def test_verdicts_never_grow_surer_in_a_larger_library(one: float, small: int, large: int, photos: int) -> None:
+    small, large = sorted((small, large))
+    assert order(Judge(TABLE, photos, small).verdict(one)) <= order(Judge(TABLE, photos, large).verdict(one))
+
+
+@given(similarities, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_poor_pictures_never_make_a_verdict_surer(one: float, probe: float, poor: float, good: float) -> None:
+    poor, good = sorted((poor, good))
+    judge = Judge(TABLE, 1, 5000, quality=probe)
+    assert order(judge.verdict(one, good)) <= order(judge.verdict(one, poor))
+
+
+def test_two_blurred_faces_are_less_sure_than_a_sharp_one_and_a_blurred() -> None:
+    verdicts = [Judge(TABLE, 1, 5000, quality=probe).verdict(0.62, 0.1) for probe in (0.9, 0.1)]
+    assert verdicts == [Verdict.certain, Verdict.possible]
+
+
+def test_many_who_come_near_make_it_less_sure() -> None:
+    """A question whose look-alikes are in the library: their photos come near, none near enough to be a hit."""
+    alone = Judge(TABLE, 1, 5000, [0.66])
+    assert alone.verdict(0.66) is Verdict.certain
+    assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 20).verdict(0.66) is Verdict.likely
+    assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 90).verdict(0.66) is Verdict.possible
+
+
+def test_the_persons_own_photos_are_no_look_alikes() -> None:
+    """Those that no stranger is like say how many others of theirs there are, less like the question."""
+    share = [TABLE.tmr(similarity) - TABLE.tmr(similarity + 0.01) for similarity in np.arange(0.3, 1, 0.01)]
+    counts = (np.array(share) * 500).round().astype(int)
+    own = sorted(np.repeat(np.arange(0.3, 1, 0.01), counts).tolist(), reverse=True)
+    assert Judge(TABLE, 1, 5000, own).excess < 3
+    assert Judge(TABLE, 1, 5000, [similarity for similarity in own if similarity < 0.6]).excess > 20
+
+
+def test_expected_false_hits_are_the_rate_times_the_faces() -> None:
+    judge = Judge(TABLE, 3, 20_000, [0.5] * 10)
+    assert judge.expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 20_000)
+    assert [Judge(TABLE, 1, count).verdict(0.47) for count in (10, 2000, 10**6)] == [
+        Verdict.likely, Verdict.possible, Verdict.unlikely,
+    ]  # fmt: skip
+
+
+def test_a_guess_is_never_certain() -> None:
+    guess = calibration_of(toy_model_info(threshold=0.4))
+    assert not guess.measured
+    assert guess.fmr(0.4) == pytest.approx(DEFAULT_FMR)
+    assert Judge(guess, 1, 10).verdict(1.0) is Verdict.likely
+
+
+def people(count: int, faces: int, spread: float = 0.5, dim: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(count)
+    centres = rng.normal(size=(count, dim))
+    vectors = np.repeat(centres, faces, axis=0) + spread * rng.normal(size=(count * faces, dim))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit.astype(np.float32), np.repeat(np.arange(count), faces)
+
+
+def test_wrong_labels_are_found() -> None:
+    vectors, labels = people(5, 40)
+    wrong = labels.copy()
+    wrong[[3, 77]] = [2, 4]
+    assert np.flatnonzero(~well_labelled(vectors, wrong)).tolist() == [3, 77]
+    assert well_labelled(vectors, labels).all()
+
+
+def test_a_table_agrees_with_counting() -> None:
+    vectors, labels = people(6, 50, spread=0.9)
+    table = measured(vectors, labels, toy_model_info())
+    scores = vectors @ vectors.T
+    strangers = scores[labels[:, None] != labels]
+    at = table["similarity"].index(0.3)
+    assert 10 ** table["curves"][0]["log10_fmr"][at] == pytest.approx((strangers >= 0.3).mean(), rel=0.01)
+    same = scores[(labels[:, None] == labels) & ~np.eye(len(labels), dtype=bool)]
+    assert table["curves"][0]["tmr"][at] == pytest.approx((same >= 0.3).mean(), abs=0.001)
+    assert [curve["photos"] for curve in table["curves"]] == [1, 2, 3, 5, 10]
+    for curve in table["curves"]:
+        assert curve["log10_fmr"] == sorted(curve["log10_fmr"], reverse=True)
+        assert all(low <= high for low, high in zip(curve["log10_fmr_low"], curve["log10_fmr_high"], strict=True))
+    assert min(table["curves"][0]["log10_fmr"]) < -7, "extrapolated beyond what was counted"
+
+
+def test_too_few_people_are_no_calibration() -> None:
+    with pytest.raises(InputError, match=r"2 people with 4 or more .* needs 3"):
+        measured(*people(2, 20), toy_model_info())
+    with pytest.raises(InputError, match="0 people"):
+        measured(np.empty((0, 8), np.float32), np.empty(0, np.int64), toy_model_info())
+
+
+def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    model = toy_model_info("pack", dim=32)
+    assert not calibration_of(model).measured
+    path = keep_calibration(model, measured(*people(6, 50, spread=0.9), model))
+    assert path == own_calibration_path(model)
+    mine = calibration_of(model)
+    assert mine.people == 6
+    assert mine.threshold is not None
+    assert mine.fmr(mine.threshold) == pytest.approx(DEFAULT_FMR, rel=0.05)
+    assert not calibration_of(toy_model_info("other", dim=32)).measured, "another model"
+    path.write_text(path.read_text()[:100])
+    broken = calibration_of(model)
+    assert not broken.measured
+    assert broken.note is not None
+    assert "cannot be read" in broken.note
+    table = measured(*people(6, 50), model)
+    path.write_text(json.dumps({**table, "digests": ["other"]}))
+    assert "of another model" in (calibration_of(model).note or "")
+    path.write_text(json.dumps({**table, "curves": []}))
+    assert "cannot be read" in (calibration_of(model).note or "")
+
+
+def test_a_calibration_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "facesearch").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(StorageError, match="cannot be written"):
+        keep_calibration(toy_model_info(), {"people": 3})
