@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import toy_face, toy_model_info
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesearch.calibration import Calibration, calibration_of
@@ -215,6 +215,7 @@ def test_expanding_without_a_certain_hit_changes_nothing(measured: Calibration, 
 numbers = st.floats(-1, 1, width=32).filter(lambda number: abs(number) > 1e-3)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_question_is_answered_as_by_looking_at_every_face(data: st.DataObject) -> None:
     library = Library()

@@ -97,7 +97,7 @@ def test_timing_tells_where_the_time_went(facesearch: Run, library: Path, indexe
 
 def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path, tmp_path: Path) -> None:
     facesearch("index", library / "photos", "--index", "ix", "--index-type", "flat", "-q")
-    assert "search     flat, exact, as chosen" in facesearch("status", "--index", "ix").stdout
+    assert "search       flat, exact, as chosen" in facesearch("status", "--index", "ix").stdout
     again = facesearch("reindex", "--index-type", "auto", "--index", "ix")
     assert again.stdout == "ix: flat, exact, by its size\n"
     told = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
