@@ -41,7 +41,7 @@ SPLITS = 24
 FEW = 2
 SEED = 1
 RANKED_FROM = 0.2
-"""Where ranking ends for the mean average precision on crops: below there is next to none of the same person."""
+"""Where ranking ends for the mean average precision: below there is next to none of the same person."""
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -120,7 +120,7 @@ def _row(name: str, scores: Sequence[Score]) -> str:
     certain = np.mean([score.sure / max(score.there, 1) for score in scores])
     return (
         f"| {name} | {mean('recall'):.1%} | {mean('precision'):.1%} | {mean('false_hits'):.2f} | {certain:.1%} "
-        f"| {mean('certainty'):.2%} | {mean('mean_precision'):.3f} |"
+        f"| {mean('certainty'):.2%} | {mean('mean_precision'):.3f} |".replace("nan", "")
     )
 
 
@@ -149,7 +149,7 @@ def _asked_about(store: Store, person: str, probes: Sequence[Probe], shown: Show
     score = Score()
     threshold = store.model.threshold
     everywhere = {name for name, people in shown.items() if person in people}
-    for answer in find_all(store, probes, Want(threshold=threshold)):
+    for answer in find_all(store, probes, Want(threshold=RANKED_FROM)):
         answer.hits[:] = [hit for hit in answer.hits if not hit.is_query]
         used = {Path(path).name for path in answer.probe.paths}
         right = [person in shown[Path(hit.face.path.decode()).name] for hit in answer.hits]
