@@ -12,8 +12,8 @@ people does not know.
   faces come near the question than strangers should, by a factor, expectations are raised by its cube. The person's own
   photos come near too: how many is told from those that are too much alike for any stranger, and the table's
   true-match rates, and they do not count. (Measured on people that the table does not know, with two photos of theirs
-  among 2,500 of five others: 99.7 % of the certain hits were right for the worst person asked with three photos, and
-  75 % without this.)
+  among 2,500 of five others: 99.3 % of the certain hits were right for the worst person asked with three photos, and
+  60 % without this.)
 * Poor pictures. A blurred face looks like other blurred faces: where the better of the two has a quality under 0.55,
   expectations are raised, by half a decade for each 0.1. (Measured at a similarity of 0.47: 19 times the false matches
   between 0.3 and 0.4, 43 times between 0.1 and 0.2. Between a sharp face and a blurred one there are no more than
