@@ -14,7 +14,7 @@ import pytest
 from conftest import toy_face, toy_model_info
 
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
-from facesearch.store import catalog as catalog_module
+from facesearch.store import database as database_module
 from facesearch.store.catalog import Catalog
 from facesearch.store.migrations import MIGRATIONS
 from facesearch.types import Filter, PhotoFacts, PhotoFile
@@ -168,12 +168,12 @@ def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monke
     coming = (*MIGRATIONS, "ALTER TABLE faces ADD COLUMN later REAL; CREATE TABLE later (id INTEGER PRIMARY KEY)")
     schemas = []
     for version in range(1, len(coming) + 1):
-        monkeypatch.setattr(catalog_module, "MIGRATIONS", coming[:version])
+        monkeypatch.setattr(database_module, "MIGRATIONS", coming[:version])
         path = tmp_path / f"{version}.sqlite"
         Catalog.create(path, toy_model_info())
         with closing(Catalog.open(path, write=True)) as old:
             old.add_root(b"/photos")
-        monkeypatch.setattr(catalog_module, "MIGRATIONS", coming)
+        monkeypatch.setattr(database_module, "MIGRATIONS", coming)
         if version < len(coming):
             with pytest.raises(IndexVersionError, match="older facesearch"):
                 Catalog.open(path)
@@ -186,7 +186,7 @@ def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monke
 
 def test_faces_from_before_quality_was_measured_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.sqlite"
-    monkeypatch.setattr(catalog_module, "MIGRATIONS", MIGRATIONS[:1])
+    monkeypatch.setattr(database_module, "MIGRATIONS", MIGRATIONS[:1])
     Catalog.create(path, toy_model_info())
     monkeypatch.undo()
     with closing(sqlite3.connect(path)) as database:

@@ -31,7 +31,7 @@ SEAMS = {
     "insightface": {"faces/insight.py"},
     "onnx": {"faces/insight.py"},
     "faiss": {"store/bases.py", "store/vectors.py"},
-    "sqlite3": {"store/catalog.py"},
+    "sqlite3": {"store/catalog.py", "store/database.py"},
     "pillow_heif": {"photos/decode.py"},
     "platformdirs": {"store/store.py", "calibration.py"},
     "typer": {"cli/"},
