@@ -13,6 +13,7 @@ extrapolated, and the table says where. The intervals, 5 to 95 %, come from draw
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import numpy as np
 
 from facesearch.errors import FacesearchError, InputError
 from facesearch.faces.model import FaceModel
+from facesearch.photos.scan import scan
 from facesearch.probing import Probe, pick_by_others, probe_faces
 from facesearch.types import ModelInfo
 
@@ -86,13 +88,13 @@ def labelled_faces(
 ) -> LabelledFaces:
     """The faces in a folder with one folder a person; of a photo with several the one most like the person's others.
 
-    `progress` is told how many of how many photos are done, how many people are, and how many photos were of no use.
+    `progress` is told how many of how many photos are done, the faces so far, and how many photos were of no use.
     Raises `InputError` where there is no such folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that has a folder of photos for each person")
     people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    photos = {person: sorted(path for path in person.rglob("*") if path.is_file()) for person in people}
+    photos = {person: _photos_in(person) for person in people}
     total, done = sum(map(len, photos.values())), 0
     vectors: list[FloatArray] = []
     labels: list[int] = []
@@ -111,13 +113,18 @@ def labelled_faces(
                     left_out.append(str(found))
                 else:
                     seen.append(found)
-                progress(done, total, len(names), len(left_out))
+                progress(done, total, len(vectors) + len(seen), len(left_out))
             if seen:
                 vectors += [probe.face.embedding for probe in pick_by_others(seen)]
                 labels += [len(names)] * len(seen)
                 names.append(person.name)
     stacked = np.stack(vectors) if vectors else np.empty((0, model.info.dim), dtype=np.float32)
     return LabelledFaces(stacked, np.array(labels, dtype=np.int64), names, left_out)
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    top = os.fsencode(folder)
+    return [Path(os.fsdecode(os.path.join(top, file.path))) for file in scan(top, unreadable=lambda _path, _why: None)]
 
 
 def _ahead(

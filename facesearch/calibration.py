@@ -5,22 +5,23 @@ and ten photos, the false-match rate (FMR) of each similarity, the share of comp
 The embedded model's is part of the package; one that the user has measured counts before it. A model without any gets
 a plain guess around its threshold, which never says that a match is certain.
 
-A verdict rests on the false hits to expect: FMR times the faces searched, and then three things that the mean over all
-people does not know.
+A verdict rests on the false hits to expect: FMR times the faces searched, where fewer than 1,000 faces count as 1,000
+(whoever asks about ten photos asks about ten more tomorrow). Two things raise them that the mean over all people does
+not know:
 
-* The question's own impostors. Some people have sixty to a hundred times the mean FMR with one another. Where more
-  faces come near the question than strangers should, by a factor, expectations are raised by its cube. The person's own
-  photos come near too: how many is told from those that are too much alike for any stranger, and the table's
-  true-match rates, and they do not count. (Measured on people that the table does not know, with two photos of theirs
-  among 2,500 of five others: 99.3 % of the certain hits were right for the worst person asked with three photos, and
-  60 % without this.)
+* The question's own impostors. Some people have sixty to a hundred times the mean FMR with one another. The *excess* is
+  by what factor more faces come near the question than strangers should. The person's own photos come near too: how
+  many is told from those that are too much alike for any stranger, and the table's true-match rates; they do not count.
 * Poor pictures. A blurred face looks like other blurred faces: where the better of the two has a quality under 0.55,
   expectations are raised, by half a decade for each 0.1. (Measured at a similarity of 0.47: 19 times the false matches
   between 0.3 and 0.4, 43 times between 0.1 and 0.2. Between a sharp face and a blurred one there are no more than
   between two sharp ones.)
-* Small libraries. Fewer than 1,000 faces count as 1,000: whoever asks about ten photos asks about ten more tomorrow.
 
-"certain" is what has 0.001 or fewer of such false hits, "likely" 0.1, "possible" 10; the rest is "unlikely".
+*certain*: 0.001 false hits or fewer, times the cube of the excess. *likely*: 0.1 or fewer, times its square; among many
+hits a false one weighs less, and the limit grows by a tenth for each. *possible*: 10 or fewer. *unlikely*: more.
+
+Measured on people that the table does not know, with two photos of theirs among 2,500 of five others, asked with three
+photos: 99.3 % of the certain hits were right for the worst person, and 60 % where the excess is left out.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isfinite, log10
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from facesearch.types import ModelInfo, Verdict
 
 __all__ = [
     "DEFAULT_FMR",
+    "LEAST_FMR",
     "Calibration",
     "Curve",
     "Judge",
@@ -53,10 +56,14 @@ __all__ = [
 DEFAULT_FMR = 1e-4
 """What a model's default threshold stands for: one stranger in 10,000 reaches it."""
 
+LEAST_FMR = 1e-9
+"""Nobody can say from a million pairs of faces that fewer strangers are so much alike."""
+
 _SHIPPED = Path(__file__).parent / "calibrations"
 _PLAIN_FMR = -4.0
 _PLAIN_DECADE = 0.06
-_LIMITS = ((Verdict.certain, 0.001), (Verdict.likely, 0.1), (Verdict.possible, 10.0))
+_CERTAIN, _LIKELY, _POSSIBLE = 0.001, 0.1, 10.0
+_HITS_TO_DOUBLE = 10.0
 _LEAST_SEARCHED = 1000
 _NEAR_FMR, _NEAR_EXPECTED = 1e-3, 10.0
 _SURE_FMR, _SURE_EXPECTED = 1e-7, 0.01
@@ -103,14 +110,14 @@ class Calibration:
         return max((curve for curve in self.curves if curve.photos <= photos), key=lambda curve: curve.photos)
 
     def fmr(self, similarity: float, photos: int = 1) -> float:
-        """The share of strangers that reach this similarity to a template of so many photos."""
-        return float(min(1.0, 10 ** self._at(self.curve(photos).log10_fmr, similarity)))
+        """The share of strangers that reach this similarity to a template of so many photos, `LEAST_FMR` or more."""
+        return float(min(1.0, max(LEAST_FMR, 10 ** self._at(self.curve(photos).log10_fmr, similarity))))
 
     def interval(self, similarity: float, photos: int = 1) -> tuple[float, float]:
         """Where that share lies, 5 to 95 %, had other people been measured."""
         curve = self.curve(photos)
         low, high = (self._at(logs, similarity) for logs in (curve.log10_fmr_low, curve.log10_fmr_high))
-        return float(min(1.0, 10**low)), float(min(1.0, 10**high))
+        return float(min(1.0, max(LEAST_FMR, 10**low))), float(min(1.0, max(LEAST_FMR, 10**high)))
 
     def is_extrapolated(self, similarity: float, photos: int = 1) -> bool:
         """Whether fewer pairs of strangers than can be relied on came so near: the rate is that of a straight line."""
@@ -123,8 +130,6 @@ class Calibration:
 
     def similarity_at(self, fmr: float, photos: int = 1) -> float:
         """The least similarity that no more than this share of strangers reach; 1 where the table ends before."""
-        from math import log10
-
         logs = self.curve(photos).log10_fmr
         wanted = log10(fmr)
         after = bisect_left([-value for value in logs], -wanted)
@@ -179,13 +184,29 @@ class Judge:
         near = table.near(size, self.searched)
         sure = table.similarity_at(min(_SURE_FMR, _SURE_EXPECTED / self._counted), size)
         own = self._from(sure) * table.tmr(near, size) / max(table.tmr(sure, size), _LEAST_SHARE)
-        return max(1.0, (self._from(near) - own) / (self.fmr(near) * self._counted + 1))
+        return max(1.0, (self._from(near) - own) / (self._expected(near) + 1))
 
     def verdict(self, similarity: float, quality: float | None = None) -> Verdict:
         """How sure a face of this similarity and quality is; see the module for what is weighed."""
-        expected = self.fmr(similarity) * self._counted * self.excess**3 * _doubt(self.quality, quality)
-        best = next((verdict for verdict, limit in _LIMITS if expected <= limit), Verdict.unlikely)
-        return Verdict.likely if best is Verdict.certain and not self.calibration.measured else best
+        expected = self._expected(similarity) * _doubt(self.quality, quality)
+        if expected * self.excess**3 <= _CERTAIN and self.calibration.measured:
+            return Verdict.certain
+        if expected * self.excess**2 <= _LIKELY or (similarity >= self._likely_from and expected <= _LIKELY):
+            return Verdict.likely
+        return Verdict.possible if expected <= _POSSIBLE else Verdict.unlikely
+
+    def _expected(self, similarity: float) -> float:
+        return self.fmr(similarity) * self._counted
+
+    @cached_property
+    def _likely_from(self) -> float:
+        """The least similarity at which look-alikes are outweighed by the hits there are from there on."""
+        good = [
+            similarity
+            for number, similarity in enumerate(self.nearest, start=1)
+            if self._expected(similarity) * self.excess**2 <= _LIKELY * (1 + number / _HITS_TO_DOUBLE)
+        ]
+        return min(good, default=2.0)
 
     def _from(self, similarity: float) -> int:
         """How many of the nearest reach a similarity."""
@@ -268,16 +289,24 @@ def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
 
 def read_calibration(table: Mapping[str, Any]) -> Calibration:
     """A table as `facesearch.calibrating.measured` gives it. Raises `KeyError`, `ValueError` when it is none."""
+    grid = [float(number) for number in table["similarity"]]
     curves = [
         Curve(
-            curve["photos"], curve["measured_to"], curve["log10_fmr"], curve["log10_fmr_low"],
+            int(curve["photos"]), float(curve["measured_to"]), curve["log10_fmr"], curve["log10_fmr_low"],
             curve["log10_fmr_high"], curve["tmr"],
         )
         for curve in table["curves"]
     ]  # fmt: skip
-    if not curves or curves[0].photos != 1 or any(len(curve.log10_fmr) != len(table["similarity"]) for curve in curves):
+    lists = [
+        values for curve in curves for values in (curve.log10_fmr, curve.log10_fmr_low, curve.log10_fmr_high, curve.tmr)
+    ]
+    sound = len(grid) > 1 and all(
+        len(values) == len(grid) and all(isfinite(value) for value in values) and list(values) == sorted(values)[::-1]
+        for values in lists
+    )
+    if not (curves and curves[0].photos == 1 and sound and grid == sorted(set(grid))):
         raise ValueError("not a calibration")
-    return Calibration(table["similarity"], curves, table["people"])
+    return Calibration(grid, curves, int(table["people"]))
 
 
 def _plain(threshold: float, note: str | None) -> Calibration:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Export", "copy_photos", "link_photos", "save_crops"]
 
 _MOST_NAMES = 10_000
+_LONGEST_NAME = 255
 _LEAST_CROP, _MOST_CROP = 32, 1024
 _AROUND = 1.5
 
@@ -62,7 +63,7 @@ def link_photos(paths: Iterable[bytes], folder: Path, *, hard: bool = False, dry
     def is_same(source: str, target: str) -> bool:
         if hard:
             return os.path.isfile(target) and os.path.samefile(source, target)
-        return os.path.islink(target) and os.readlink(target) == source
+        return os.path.exists(target) and os.path.realpath(target) == os.path.realpath(source)
 
     return _exported(paths, folder, is_same, os.link if hard else os.symlink, dry_run=dry_run)
 
@@ -175,7 +176,15 @@ def _place(
 def _names(folder: Path, name: str) -> Iterator[str]:
     stem, suffix = os.path.splitext(name)
     for number in range(1, _MOST_NAMES):
-        yield os.path.join(folder, name if number == 1 else f"{stem}-{number}{suffix}")
+        ending = suffix if number == 1 else f"-{number}{suffix}"
+        yield os.path.join(folder, _shortened(stem, _LONGEST_NAME - len(os.fsencode(ending))) + ending)
+
+
+def _shortened(name: str, size: int) -> str:
+    """As much of a name as fits into so many bytes, cut between characters."""
+    while len(os.fsencode(name)) > size:
+        name = name[:-1]
+    return name
 
 
 def _copy(source: str, target: str) -> None:
@@ -203,8 +212,8 @@ def _write(data: bytes, target: str) -> None:
 
 def _new_file(target: str, fill: Callable[[str], None]) -> None:
     """Make a file that is there whole or not at all. Raises `FileExistsError` where there is one of this name."""
-    folder, name = os.path.split(target)
-    unfinished = os.path.join(folder, f".{os.getpid()}.{name[-100:]}.tmp")
+    folder = os.path.dirname(target)
+    unfinished = os.path.join(folder, f".facesearch-{os.getpid()}.tmp")
     try:
         fill(unfinished)
         try:

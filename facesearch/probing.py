@@ -18,7 +18,7 @@ from facesearch.types import Face
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["Probe", "odd_ones", "pick_by_others", "probe_faces", "template"]
+__all__ = ["Probe", "odd_ones", "pick_by_others", "probe_faces", "template", "without_copies"]
 
 _LEAST_WEIGHT = 0.1
 
@@ -96,6 +96,11 @@ def probe_faces(
     faces.sort(key=lambda face: -face.detection.box.area)
     content = hashlib.sha256(data).digest()
     return [Probe(path, number, len(faces), face, content=content) for number, face in enumerate(faces, start=1)]
+
+
+def without_copies(photos: Sequence[Sequence[Probe]]) -> list[Sequence[Probe]]:
+    """The faces of each photo, of photos with the very same content once: twice the same says nothing new."""
+    return list({faces[0].content or str(id(faces)): faces for faces in reversed(photos)}.values())[::-1]
 
 
 def template(probes: Sequence[Probe]) -> Probe:

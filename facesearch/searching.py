@@ -54,8 +54,9 @@ class Hit:
     """A face that looks like the probe: `similarity` is the cosine, in [-1, 1]; `rank` counts from 1.
 
     `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many of the faces searched
-    that are. `offline` tells that the photo's root is not there at the moment. `is_query` marks the very photo that was
-    asked about, which has the rank 0. `folded` are hits whose photos look like this one's, best first.
+    that are; where too few strangers were ever measured so near, they are `extrapolated`. `offline` tells that the
+    photo's root is not there at the moment. `is_query` marks the very photo that was asked about, which has the rank 0.
+    `folded` are hits whose photos look like this one's, best first.
     """
 
     rank: int
@@ -65,6 +66,7 @@ class Hit:
     fmr: float | None = None
     expected_false_hits: float | None = None
     verdict: Verdict | None = None
+    extrapolated: bool = False
     is_query: bool = False
     folded: tuple[Hit, ...] = ()
 
@@ -78,7 +80,8 @@ class Hit:
 class Answer:
     """The hits for one probe, best first, the query photo itself before them.
 
-    `searched` is the number of faces that could be hits; `nearest` is the nearest of them that is not in the query
+    `searched` is the number of faces that could be hits, `excess` by what factor more of them come near the probe than
+    strangers should (see `facesearch.calibration`); `nearest` is the nearest of them that is not in the query
     photo itself, whether or not it reached the threshold.
     """
 
@@ -86,6 +89,7 @@ class Answer:
     hits: list[Hit]
     searched: int = 0
     nearest: Hit | None = None
+    excess: float = 1.0
 
 
 def find(store: Store, probe: Probe, want: Want, calibration: Calibration | None = None) -> Answer:
@@ -212,13 +216,14 @@ class _Search:
         hits = picked.hits([hit for hit in seen if threshold is None or hit.similarity >= threshold])
         closest = next((hit for hit in seen if not hit.is_query), None)
         complete = picked.full or (threshold is not None and least < threshold)
-        return Answer(probe, hits, self._in_sight, closest), complete and judged
+        return Answer(probe, hits, self._in_sight, closest, judge.excess), complete and judged
 
     def _hit(self, score: float, row: FaceRow, judge: Judge, *, is_query: bool) -> Hit:
         similarity = min(1.0, score)
         return Hit(
             0, similarity, row, row.root_id in self._offline, judge.fmr(similarity),
-            judge.expected_false_hits(similarity), judge.verdict(similarity, row.quality), is_query,
+            judge.expected_false_hits(similarity), judge.verdict(similarity, row.quality),
+            self._calibration.is_extrapolated(similarity, judge.photos), is_query,
         )  # fmt: skip
 
 

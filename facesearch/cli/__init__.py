@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import warnings
+from types import FrameType
 
 import typer
 
 from facesearch.cli import care, compare, faces, index, models, query, reindex, roots, scan, status
 from facesearch.cli.console import ReaderGone, StopSignal, examples, say, write
-from facesearch.errors import FacesearchError
+from facesearch.errors import FacesearchError, UsageError
 
 __all__ = ["app", "main"]
 
@@ -76,7 +78,10 @@ def main() -> None:
 def _run() -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries warn developers; a user cannot act on it
+    signal.signal(signal.SIGTERM, _terminated)
     try:
+        if "" in sys.argv[1:]:
+            raise UsageError("an argument is empty; a variable in a script may not be set")
         code = app(standalone_mode=False, prog_name="facesearch")
     except FacesearchError as error:
         return _complain(str(error), error.exit_code)
@@ -100,6 +105,11 @@ def _run() -> int:
     if code == _INTERRUPTED and not StopSignal.any_was_noted:  # typer has taken the exception for an exit
         return _complain("interrupted", _INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """A polite end: what is unfinished is taken away."""
+    raise SystemExit(128 + number)
 
 
 def _unexpected(error: Exception) -> int:

@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING
 import typer
 
 from facesearch.cli.asking import companions, note_guess, probes_of
-from facesearch.cli.console import say, write
+from facesearch.cli.console import ReaderGone, say, write
 from facesearch.cli.question import Question
-from facesearch.errors import InputError
+from facesearch.errors import FacesearchError, InputError, StorageError
 
 if TYPE_CHECKING:
     from facesearch.calibration import Calibration
     from facesearch.exporting import Export
     from facesearch.faces.model import FaceModel
     from facesearch.probing import Probe
-    from facesearch.searching import Answer, Want
+    from facesearch.searching import Answer, Hit, Want
     from facesearch.store.store import Store
 
 __all__ = ["Asked", "answer", "ask"]
 
 _FEW_HITS = 3
+_MANY_LOOK_ALIKES = 5.0
 _SEVERAL = 3
 _INCOMPLETE = 5
 
@@ -84,11 +85,17 @@ def answer(
     counts = store.catalog.counts()
     index = {"path": shown_path(where), "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
     layout = Format.paths if question.nul else Format(question.layout)
-    write(render_answers(answers, threshold, index, layout, nul=question.nul))
+    gone: ReaderGone | StorageError | None = None
+    try:
+        write(render_answers(answers, threshold, index, layout, nul=question.nul))
+    except (ReaderGone, StorageError) as error:  # what was asked for beside the answer is made all the same
+        gone = error
     mark("write the answer")
     if not question.quiet:
         _tell(question, asked, answers, threshold, where, counts.faces)
     complete = _hand_out(question, answers, threshold, index, took)
+    if gone is not None:
+        raise gone
     if not any(_reached(one, threshold) for one in answers):
         raise typer.Exit(1)
     if not complete:
@@ -122,6 +129,8 @@ def _check_filter(question: Question, store: Store) -> None:
         if not places(path, roots):
             known = ", ".join(os.fsdecode(root.path) for root in roots) or "none"
             raise InputError(f"{given}: not in a folder that was searched; those are {known}")
+        if not store.catalog.has_photos_at(path):
+            raise InputError(f"{given}: no known photo is there; check the path")
     if wanted.min_quality > 0:
         unknown = store.catalog.count_unmeasured()
         if unknown:
@@ -136,16 +145,24 @@ def _tell(
     if not found:
         say(_nothing(question, answers, threshold, where, faces))
     first = answers[0]
+    if len(answers) > 1 and 0 < found < len(answers):
+        without = [one.probe.path for one in answers if not _reached(one, threshold)]
+        more = f" and {len(without) - _FEW_HITS:,} more" if len(without) > _FEW_HITS else ""
+        say(f"nothing for {len(without):,} of {len(answers):,} questions: {', '.join(without[:_FEW_HITS])}{more}")
     if len(answers) > 1 or threshold is None:
         return
     hits = [hit for hit in first.hits if not hit.is_query and hit.similarity >= threshold]
-    if found and first.hits and not hits:
-        say(f"only the query photo itself reaches {threshold:g}{_nearest(first)}")
+    if first.excess >= _MANY_LOOK_ALIKES and hits:
+        say(
+            f"{first.excess:.0f} times more faces come near this one than strangers should; look-alikes may be among "
+            "them: verdicts are less sure"
+        )
     if first.probe.found:
         say(f"asked again with {first.probe.found} certain hits; similarities are to the mean of all")
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
     few = len(hits) < min(_FEW_HITS, question.top_k or _FEW_HITS)
-    if first.probe.photos == 1 and few and asked.calibration.measured and one < several:
+    unfiltered = question.filter().lets_all_through and not asked.beside and first.searched > 0
+    if first.probe.photos == 1 and few and unfiltered and asked.calibration.measured and one < several:
         say(
             f"one photo finds some {one:.0%} of a person's photos, {_SEVERAL} photos of them some {several:.0%}: "
             "give several, if you have them"
@@ -160,6 +177,8 @@ def _nothing(question: Question, answers: Sequence[Answer], threshold: float | N
         return f"no face {searched}"
     advice = "" if question.top_k else "; --top-k 5 shows the nearest"
     nearest = _nearest(answers[0]) if len(answers) == 1 else ""
+    if any(hit.is_query and hit.similarity >= threshold for one in answers for hit in one.hits):
+        return f"only the query photo itself, or a copy of it, reaches a similarity of {threshold:.3g} {searched}{nearest}{advice}"
     return f"no face reaches a similarity of {threshold:.3g} {searched}{nearest}{advice}"
 
 
@@ -171,35 +190,72 @@ def _nearest(one: Answer) -> str:
 
 
 def _reached(one: Answer, threshold: float | None) -> bool:
-    return any(threshold is None or hit.similarity >= threshold for hit in one.hits)
+    """Whether anything but the query photo itself is a hit."""
+    return any(_is_found(hit, threshold) and not hit.is_query for hit in one.hits)
+
+
+def _is_found(hit: Hit, threshold: float | None) -> bool:
+    return threshold is None or hit.similarity >= threshold
 
 
 def _hand_out(
     question: Question, answers: Sequence[Answer], threshold: float | None, index: dict[str, object], seconds: float
 ) -> bool:
-    """Pictures and copies of what was found; whether all of it could be had."""
+    """Pictures and copies of what was found; whether all of it could be had. What fails stops none of the others."""
+    failures: list[FacesearchError] = []
+    complete = True
+    for make in (_sheet, _gallery, _copies):
+        try:
+            complete = make(question, answers, threshold, index, seconds) and complete
+        except FacesearchError as error:
+            failures.append(error)
+    for failure in failures[:-1]:
+        say(str(failure))
+    if failures:
+        raise failures[-1]
+    return complete
+
+
+def _sheet(
+    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], seconds: float
+) -> bool:
     if question.sheet is not None:
         from facesearch.render.sheet import save_sheet
 
         pages = save_sheet(answers[0], threshold, question.sheet, seconds=seconds, max_pixels=question.max_pixels)
         _note(question, f"contact sheet in {', '.join(str(page) for page in pages)}")
+    return True
+
+
+def _gallery(
+    question: Question, answers: Sequence[Answer], threshold: float | None, index: dict[str, object], seconds: float
+) -> bool:
     if question.html is not None:
         from facesearch.render.gallery import save_gallery
 
         save_gallery(answers, threshold, index, question.html, seconds=seconds, max_pixels=question.max_pixels)
         _note(question, f"gallery in {question.html}")
+    return True
+
+
+def _copies(
+    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
+) -> bool:
     complete = True
-    for what, done in _exports(question, answers):
+    for what, done in _exports(question, answers, threshold):
         complete = _export(question, what, done) and complete
     return complete
 
 
-def _exports(question: Question, answers: Sequence[Answer]) -> list[tuple[str, Export]]:
+def _exports(question: Question, answers: Sequence[Answer], threshold: float | None) -> list[tuple[str, Export]]:
     if not (question.copy_to or question.link_to or question.crops_to):
         return []
     from facesearch.exporting import copy_photos, link_photos, save_crops
 
-    hits = [hit for one in answers for hit in one.hits]
+    hits = [hit for one in answers for hit in one.hits if _is_found(hit, threshold)]
+    below = sum(len(one.hits) for one in answers) - len(hits)
+    if below and not question.quiet:
+        say(f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
     paths = [hit.face.path for hit in hits]
     done = []
     if question.copy_to is not None:

@@ -134,12 +134,13 @@ def _each(seen: Sequence[list[Probe]], number: int | None, *, quiet: bool) -> li
 
 def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, question: Question) -> list[Probe]:
     """One template for photos of one person; what shows somebody else is left out."""
-    from facesearch.probing import odd_ones, pick_by_others, template
+    from facesearch.probing import odd_ones, pick_by_others, template, without_copies
 
     if not seen:
         return []
-    picked = pick_by_others(seen)
-    for faces, probe in zip(seen, picked, strict=True):
+    photos = without_copies(seen)
+    picked = pick_by_others(photos)
+    for faces, probe in zip(photos, picked, strict=True):
         if len(faces) > 1 and not question.quiet:
             say(f"{probe.path} shows {len(faces)} faces: using the one most like the other photos', at {_place(probe)}")
 

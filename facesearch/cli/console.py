@@ -149,8 +149,10 @@ class StopSignal:
 
     any_was_noted = False
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, *, keeps: bool = True) -> None:
+        """`keeps` tells that what was done until then is kept."""
         self.number: int | None = None
+        self._keeps = keeps
         self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def __call__(self) -> bool:
@@ -177,7 +179,8 @@ class StopSignal:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
         StopSignal.any_was_noted = True
-        say("stopping: finishing the photos in hand; what is done is kept (again to stop at once)")
+        kept = "; what is done is kept" if self._keeps else ""
+        say(f"stopping: finishing the photos in hand{kept} (again to stop at once)")
 
 
 class RunProgress:

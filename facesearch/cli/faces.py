@@ -50,10 +50,10 @@ def faces(
         raise UsageError(f"--format {layout}: choose one of {', '.join(_FORMATS)}")
     if draw is not None:
         from facesearch.render.drawn import check_drawn_name
+        from facesearch.render.pictures import check_may_be_written
 
         check_drawn_name(draw)
-        if draw.exists() and photo.exists() and draw.samefile(photo):
-            raise UsageError(f"--draw {draw}: is the photo itself; give another name")
+        check_may_be_written(draw)
     from facesearch.errors import NoFaceError
     from facesearch.faces.model import choose_model, open_model
     from facesearch.faces.runtime import choose_runtime
@@ -89,5 +89,9 @@ def faces(
             crops_to,
             max_pixels=max_pixels,
         )
+        for trouble in done.failed:
+            say(f"{trouble}; left out")
         if not quiet:
             say(f"{done.made} saved as faces in {crops_to}" + (f", {done.kept} were there already" * bool(done.kept)))
+        if done.failed:
+            raise typer.Exit(5)

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from facesearch.errors import UsageError
+from facesearch.faces.runtime import DEVICES
 
 __all__ = [
-    "DEVICES",
     "FORMATS",
     "Device",
     "IndexPath",
@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 FORMATS = ("table", "json", "jsonl", "csv", "paths")
-DEVICES = ("auto", "cpu", "cuda", "coreml", "openvino")
 
 
 def suggestions(*words: str) -> Callable[[str], list[str]]:

@@ -84,7 +84,10 @@ class Question:
     ] = 0
     alone: Annotated[bool, typer.Option("--alone", help="Only photos that show nobody else.")] = False
     faces: Annotated[
-        str | None, typer.Option("--faces", metavar="N..M", help="Only photos with so many faces: 2, 1..3 or 4...")
+        str | None,
+        typer.Option(
+            "--faces", metavar="N..M", help="Only photos with so many faces: 2, 1..3 or 4.. for four and more."
+        ),
     ] = None
     all_faces: Annotated[bool, typer.Option("--all-faces", help="Every matching face, not one hit a photo.")] = False
     fold: Annotated[
@@ -108,7 +111,10 @@ class Question:
         ),
     ] = None
     copy_to: Annotated[
-        Path | None, typer.Option("--copy-to", metavar="DIR", help="Copy the photos found; nothing is overwritten.")
+        Path | None,
+        typer.Option(
+            "--copy-to", metavar="DIR", help="Copy the photos that reach the threshold; nothing is overwritten."
+        ),
     ] = None
     link_to: Annotated[
         Path | None, typer.Option("--link-to", metavar="DIR", help="Make symbolic links to the photos found.")
@@ -150,14 +156,19 @@ class Question:
         self.filter()
 
     def _check_files(self) -> None:
+        """What cannot be written later is better said before anything is searched."""
         if self.sheet is not None:
+            from facesearch.render.pictures import check_may_be_written
             from facesearch.render.sheet import check_sheet_name
 
             check_sheet_name(self.sheet)
+            check_may_be_written(self.sheet)
         if self.html is not None:
             from facesearch.render.gallery import check_gallery_name
+            from facesearch.render.pictures import check_may_be_written
 
             check_gallery_name(self.html)
+            check_may_be_written(self.html)
 
     @property
     def max_pixels(self) -> int:

@@ -65,7 +65,7 @@ def scan(
         workers=runtime.threads,
         memory=memory_for_photos(max_memory, runtime.threads),
     )
-    stop = StopSignal()
+    stop = StopSignal(keeps=False)
     with Store.memory(opened.info) as store:
         with stop.noted(), RunProgress(quiet=question.quiet) as progress:
             report = refresh(store, opened, paths, options=options, progress=progress, should_stop=stop)

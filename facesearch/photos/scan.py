@@ -75,7 +75,7 @@ def _walk(
                 unreadable(relative, error.strerror or type(error).__name__)
                 return
             if found is not None and stat.S_ISREG(found.st_mode):
-                yield PhotoFile(path, found.st_size, found.st_mtime_ns)
+                yield PhotoFile(path, found.st_size, _within_64_bits(found.st_mtime_ns))
         elif not _is_skipped(entry, real_root):
             try:
                 found = os.stat(entry.path)
@@ -85,6 +85,11 @@ def _walk(
             identity = (found.st_dev, found.st_ino)
             if identity not in above:
                 yield from _walk(entry.path, path, real_root, above | {identity}, unreadable)
+
+
+def _within_64_bits(nanoseconds: int) -> int:
+    """File systems can hold times that databases cannot: the year 300,000."""
+    return min(max(nanoseconds, -(2**63)), 2**63 - 1)
 
 
 def _is_skipped(entry: os.DirEntry[bytes], real_root: bytes) -> bool:

@@ -30,7 +30,7 @@ from facesearch.errors import PhotoError, StorageError, UsageError
 from facesearch.machine import available_cores
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.probing import Probe
-from facesearch.render.pictures import face_picture, scaled_corners, whole_picture
+from facesearch.render.pictures import check_may_be_written, face_picture, scaled_corners, whole_picture
 from facesearch.render.records import answers_record, shown_path
 from facesearch.render.text import shown_expectation
 from facesearch.searching import Answer, Hit
@@ -78,6 +78,7 @@ def save_gallery(
     `StorageError` when the file cannot be written; a file that was there before is then still as it was.
     """
     check_gallery_name(path)
+    check_may_be_written(path)
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as page:

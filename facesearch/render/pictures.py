@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,20 @@ if TYPE_CHECKING:
 
     from facesearch.types import Box
 
-__all__ = ["check_picture_name", "face_picture", "save_picture", "scaled_corners", "whole_picture"]
+__all__ = [
+    "check_may_be_written",
+    "check_picture_name",
+    "face_picture",
+    "save_picture",
+    "scaled_corners",
+    "whole_picture",
+]
 
 _AROUND = 1.5
 _LEAST_FRAME = 10
+_SOFTWARE = 0x0131
+_MADE_BY = b"made by facesearch"
+_LOOKED_AT = 64 * 2**20
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -71,11 +82,34 @@ def check_picture_name(path: Path, why: str) -> None:
         raise UsageError(f"{path}: {why}; end its name in one of {', '.join(_FORMATS)}")
 
 
+def check_may_be_written(path: Path) -> None:
+    """Raises `StorageError` where there is a file that facesearch did not make: it may be somebody's photo."""
+    if not os.path.lexists(path):
+        return
+    try:
+        with path.open("rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise StorageError(f"{path}: not a file; give another name")
+            ours = _MADE_BY in stream.read(_LOOKED_AT)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+    if not ours:
+        raise StorageError(f"{path}: is there already, and not made by facesearch; give another name, or move it away")
+
+
 def save_picture(picture: Image, path: Path) -> None:
-    """Write a picture in the format of its file's name: whole, or not at all. Raises `StorageError`."""
+    """Write a picture in the format of its file's name: whole, or not at all.
+
+    A file that facesearch made is replaced, any other never. Raises `StorageError`.
+    """
+    from PIL import Image
+
+    check_may_be_written(path)
+    exif = Image.Exif()
+    exif[_SOFTWARE] = _MADE_BY.decode()
     encoded = io.BytesIO()
     # Colours at full size: text and frames would have coloured shadows otherwise.
-    picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0)
+    picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0, exif=exif)
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
         unfinished.write_bytes(encoded.getvalue())

@@ -61,6 +61,7 @@ def _sureness(hit: Hit) -> dict[str, Any]:
     return {
         "fmr": rounded(hit.fmr),
         "expected_false_hits": rounded(hit.expected_false_hits),
+        **({"extrapolated": True} if hit.extrapolated else {}),
         "verdict": str(hit.verdict),
     }
 
@@ -79,6 +80,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
                 "face": answer.probe.number,
                 "faces": answer.probe.of,
                 "searched": answer.searched,
+                "excess": rounded(answer.excess),
                 **({"expanded_with": answer.probe.found} if answer.probe.found else {}),
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
             }

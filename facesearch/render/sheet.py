@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from facesearch.errors import PhotoError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
-from facesearch.render.pictures import check_picture_name, face_picture, save_picture, whole_picture
+from facesearch.render.pictures import (
+    check_may_be_written,
+    check_picture_name,
+    face_picture,
+    save_picture,
+    whole_picture,
+)
 from facesearch.types import Verdict
 
 if TYPE_CHECKING:
@@ -67,22 +73,23 @@ def save_sheet(
 ) -> list[Path]:
     """Draw the query and its hits, each as its face and the photo with the face framed; gives the files written.
 
-    Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages beside it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`;
-    files of these names are replaced. `seconds` is how long the answer took. A photo that cannot be read any more
+    Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages beside it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`.
+    Earlier sheets of these names are replaced, other files never. `seconds` is how long the answer took. A photo that cannot be read any more
     leaves a quiet place that says so. Raises `UsageError` for a file name that is no picture's, `StorageError` when a
     page cannot be written.
     """
     check_sheet_name(path)
     starts = range(0, max(1, len(answer.hits)), MAX_HITS_A_PAGE)[:MAX_PAGES]
-    paths = []
+    paths = [path, *(path.with_name(f"{path.stem}-{page}{path.suffix}") for page in range(2, len(starts) + 1))]
+    for page_path in paths:
+        check_may_be_written(page_path)
     for number, start in enumerate(starts, start=1):
         facts = _facts(answer, threshold, seconds)
         facts += [f"page {number} of {len(starts)}"] * (len(starts) > 1)
         left_out = len(answer.hits) - MAX_PAGES * MAX_HITS_A_PAGE
         facts += [f"the last {_counted(left_out, 'hit')} left out"] * (left_out > 0)
         page = _Page(answer, threshold, answer.hits[start : start + MAX_HITS_A_PAGE], facts, max_pixels)
-        paths.append(path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}"))
-        save_picture(page.drawn(), paths[-1])
+        save_picture(page.drawn(), paths[number - 1])
     return paths
 
 

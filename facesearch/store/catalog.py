@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from facesearch.errors import IndexDamagedError, StorageError
 from facesearch.store.database import Database
 from facesearch.store.migrations import APPLICATION_ID
-from facesearch.store.selection import condition
+from facesearch.store.selection import condition, places
 from facesearch.types import Box, Detection, Face, Filter, ModelInfo, PhotoFacts, PhotoFile
 
 if TYPE_CHECKING:
@@ -559,6 +559,13 @@ class Catalog(Database):
                 for row in self._rows(f"{chosen} AND photos.id IN ({_marks(part)})", *values, *part)
             ]
         return np.sort(np.array(found, dtype=np.int64))
+
+    def has_photos_at(self, path: bytes) -> bool:
+        """Whether a known photo lies at an absolute path, or in the folder there."""
+        return any(
+            self._rows(f"SELECT 1 FROM photos WHERE {place.sql} LIMIT 1", *place.values)
+            for place in places(path, self.roots())
+        )
 
     def count_unmeasured(self) -> int:
         """Faces in the index whose quality was not measured: an earlier facesearch found them."""

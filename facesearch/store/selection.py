@@ -50,11 +50,15 @@ def places(path: bytes, roots: Iterable[tuple[int, bytes]]) -> list[Condition]:
     """Where in the roots an absolute path lies: nowhere, in one of them, or around several."""
     separator = os.fsencode(os.sep)
     found = []
-    for root, top in roots:
-        if top == path or top.startswith(os.path.join(path, b"")):
+    known = list(roots)
+    spellings = [(path, top, root) for root, top in known]
+    # Where links are in the way a folder is reached by several names.
+    spellings += [(os.path.realpath(path), os.path.realpath(top), root) for root, top in known]
+    for place, top, root in dict.fromkeys(spellings):
+        if top == place or top.startswith(os.path.join(place, b"")):
             found.append(Condition("photos.root = ?", (root,)))
-        elif path.startswith(os.path.join(top, b"")):
-            inner = os.path.relpath(path, top)
+        elif place.startswith(os.path.join(top, b"")):
+            inner = os.path.relpath(place, top)
             # Everything that begins with the folder's name and a separator, as bytes.
             bounds = (inner + separator, inner + bytes([separator[0] + 1]))
             sql = "(photos.root = ? AND (photos.path = ? OR (photos.path >= ? AND photos.path < ?)))"

@@ -85,8 +85,10 @@ def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library
     itself = library / "photos/portraits/bea.jpg"
     found = hits(facesearch("query", itself, "--index", indexed, "-f", "jsonl", "-k", "2").stdout)
     assert [(hit["rank"], hit.get("is_query", False)) for hit in found] == [(0, True), (1, False), (2, False)]
-    alone = facesearch("query", library / "photos/portraits/tight crop.png", "--index", indexed)
-    assert "only the query photo itself reaches 0.47; the nearest is" in alone.stderr
+    alone = facesearch("query", library / "photos/portraits/tight crop.png", "--index", indexed, exit_code=1)
+    assert "only the query photo itself, or a copy of it, reaches a similarity of 0.47 among 32 faces" in alone.stderr
+    assert "; the nearest is /" in alone.stderr
+    assert len(alone.stdout.splitlines()) == 2
     assert "one photo finds some" in alone.stderr
 
 
@@ -96,6 +98,7 @@ def test_nothing_found_names_the_nearest(facesearch: Run, indexed: Path, me: Pat
     assert re.search(r"the nearest is /.*\.(png|jpg) \(0\.\d\d, certain\)", answer.stderr)
     none = facesearch("query", me, "--index", indexed, "--since", "2200", exit_code=1)
     assert "none of the 32 faces" in none.stderr
+    assert "one photo finds" not in none.stderr
 
 
 def test_filters(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
@@ -176,6 +179,15 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
     again = facesearch(*asked, "--copy-to", "copies", "--hard-links", "--link-to", "hard")
     assert "0 copied to copies, 4 were there already" in again.stderr
     assert all((tmp_path / "hard" / name).stat().st_nlink > 1 for name in found)
+    near = facesearch(*asked, "-k", "6", "--copy-to", "near")
+    assert "hits below the threshold are not copied: 2;" in near.stderr
+    assert len(list((tmp_path / "near").iterdir())) == 4
+    reader = subprocess.run(
+        f"{sys.executable} -m facesearch query '{me}' --index '{indexed}' --no-threshold --copy-to piped | head -1",
+        shell=True, capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert len(reader.stdout.splitlines()) == 1
+    assert len(list((tmp_path / "piped").iterdir())) >= 17, "the copies were asked for, whoever reads the list"
     (tmp_path / "file").write_text("")
     refused = facesearch(*asked, "--copy-to", "file/folder", exit_code=3)
     assert names(refused.stdout) == found, "the answer comes first"

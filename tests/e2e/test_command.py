@@ -163,9 +163,9 @@ def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path)
     (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
     assert "could not be read: 1;" in facesearch("index", "odd", "--index", "ix").stderr
     query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")
-    answer = facesearch("query", query, "--index", "ix", "-0")
+    answer = facesearch("query", query, "--index", "ix", "-0", exit_code=1)  # all are copies of the question
     assert sorted(os.path.basename(os.fsencode(path)) for path in answer.stdout.split("\0")[:-1]) == sorted(odd)
-    for line in facesearch("query", query, "--index", "ix", "-f", "jsonl").stdout.encode().splitlines():
+    for line in facesearch("query", query, "--index", "ix", "-f", "jsonl", exit_code=1).stdout.encode().splitlines():
         hit = json.loads(line.decode("utf-8"))  # valid UTF-8, whatever the names are
         assert ("path_b64" in hit) == ("�" in hit["path"])
     failed = facesearch("status", "--failed", "--index", "ix")
@@ -205,7 +205,9 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("compare", "me.jpg", "me.jpg", "--format", "csv"), 2, r"--format csv: choose table or json"),
     (("faces", "text.jpg"), 3, r"text\.jpg: not a photo"),
     (("faces", "no face.png"), 1, r"no face\.png: no face found"),
-    (("faces", "me.jpg", "--draw", "me.jpg"), 2, r"--draw me\.jpg: is the photo itself"),
+    (("faces", "me.jpg", "--draw", "me.jpg"), 3, r"me\.jpg: is there already, and not made by facesearch"),
+    (("query", "me.jpg", "--index", "{ix}", "--sheet", "me.jpg"), 3, r"me\.jpg: is there already, and not made by"),
+    (("query", "", "--index", "{ix}"), 2, r"an argument is empty"),
     (("faces", "me.jpg", "--draw", "me.pdf"), 2, r"me\.pdf: faces are drawn into a picture"),
     (("models", "calibrate", "nowhere"), 3, r"nowhere: no such folder"),
     (("models", "calibrate", "photos"), 3, r"photos: no folders with photos of faces"),

@@ -95,7 +95,7 @@ def test_many_who_come_near_make_it_less_sure() -> None:
     alone = Judge(TABLE, 1, 5000, [0.66])
     assert alone.verdict(0.66) is Verdict.certain
     assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 20).verdict(0.66) is Verdict.likely
-    assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 90).verdict(0.66) is Verdict.possible
+    assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 400).verdict(0.66) is Verdict.possible
 
 
 def test_the_persons_own_photos_are_no_look_alikes() -> None:

@@ -343,12 +343,18 @@ def test_a_gallery_is_there_whole_or_not_at_all(photo: Path, tmp_path: Path, mon
         assert "\n" not in str(raised.value)
     assert [path.name for path in folder.iterdir()] == ["album.html"], "nothing lost, nothing left"
 
-    (folder / "hits.html").write_text("before")
+    (folder / "hits.html").write_text("mine")
+    with pytest.raises(StorageError, match="not made by facesearch"):
+        save_gallery(answers, None, INDEX, folder / "hits.html")
+    assert (folder / "hits.html").read_text() == "mine"
+    (folder / "hits.html").unlink()
+    save_gallery(answers, None, INDEX, folder / "hits.html")
+    before = (folder / "hits.html").read_text()
     monkeypatch.setattr(gallery, "_card", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_gallery(answers, None, INDEX, folder / "hits.html")
     assert sorted(path.name for path in folder.iterdir()) == ["album.html", "hits.html"]
-    assert (folder / "hits.html").read_text() == "before"
+    assert (folder / "hits.html").read_text() == before
 
 
 def interrupt(*_: object) -> str:

@@ -25,7 +25,7 @@ from facesearch.render import drawing, sheet
 from facesearch.render.drawing import fitted, text_width
 from facesearch.render.drawn import save_drawn
 from facesearch.render.pictures import whole_picture
-from facesearch.render.sheet import save_sheet
+from facesearch.render.sheet import MAX_HITS_A_PAGE, save_sheet
 from facesearch.searching import Answer, Hit
 from facesearch.store.catalog import FaceRow
 from facesearch.types import Box, Detection, Verdict
@@ -255,7 +255,8 @@ def test_a_sheet_names_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_sheet_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "sheet.png").write_bytes(b"before")
+    save_sheet(Answer(probe("/gone.jpg"), []), 0.5, tmp_path / "sheet.png")
+    before = (tmp_path / "sheet.png").read_bytes()
     write = Path.write_bytes
 
     def half(self: Path, data: bytes) -> int:
@@ -266,7 +267,22 @@ def test_a_full_disk_leaves_the_sheet_of_before(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StorageError, match="No space left"):
         save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "sheet.png")
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-    assert (tmp_path / "sheet.png").read_bytes() == b"before"
+    assert (tmp_path / "sheet.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -> None:
+    sheet, second = tmp_path / f"hits{suffix}", tmp_path / f"hits-2{suffix}"
+    many = Answer(probe("/gone.jpg"), [hit(rank, b"/gone.jpg") for rank in range(1, MAX_HITS_A_PAGE + 2)])
+    Image.new("RGB", (9, 9)).save(second)
+    mine = second.read_bytes()
+    with pytest.raises(StorageError, match=r"hits-2\..* is there already, and not made by facesearch"):
+        save_sheet(many, None, sheet)
+    assert not sheet.exists(), "told before anything is written"
+    assert second.read_bytes() == mine
+    second.unlink()
+    first = save_sheet(many, None, sheet)
+    assert save_sheet(many, 0.4, sheet) == first == [sheet, second]
 
 
 def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
