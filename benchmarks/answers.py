@@ -21,7 +21,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from calibrate import embedded_crops
+from calibrate import embedded_crops, faces_in_crops
 from numpy.typing import NDArray
 
 from facesearch.calibrating import measured, well_labelled
@@ -176,11 +176,18 @@ def folders(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-def crops(folder: Path, questions: int = QUESTIONS, splits: int = SPLITS) -> dict[str, dict[str, Score]]:
+def crops(
+    folder: Path, questions: int = QUESTIONS, splits: int = SPLITS, *, as_photos: bool = False
+) -> dict[str, dict[str, Score]]:
     """Recall, false hits and certainty on labelled crops, each person's and the worst."""
-    model = open_model("embedded", choose_runtime("cpu"))
-    vectors, labels, people = embedded_crops(folder, model)
-    mirrored = embedded_crops(folder, model, mirrored=True)[0]
+    runtime = choose_runtime("cpu")
+    model = open_model("embedded", runtime.shared_by(runtime.threads))
+    if as_photos:
+        vectors, labels, people = faces_in_crops(folder, model)
+        mirrored = np.zeros_like(vectors)
+    else:
+        vectors, labels, people = embedded_crops(folder, model)
+        mirrored = embedded_crops(folder, model, mirrored=True)[0]
     good = well_labelled(vectors, labels)
     vectors, labels, mirrored = vectors[good], labels[good], mirrored[good]
     rng = np.random.default_rng(SEED)
@@ -196,7 +203,7 @@ def crops(folder: Path, questions: int = QUESTIONS, splits: int = SPLITS) -> dic
                 ("", vectors, False),
                 (", expanded", vectors, True),
                 (", mirrored", vectors + mirrored, False),
-            ):
+            )[: 2 if as_photos else 3]:
                 name = f"{size} crop{'s' * (size > 1)} at a time{title}"
                 scores[name] = {
                     person: _crops_asked(store, asked, labels, chosen[person], calibration, expand=expand)
@@ -307,10 +314,11 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--questions", type=int, default=QUESTIONS, help="about each person, on crops")
     parser.add_argument("--splits", type=int, default=SPLITS)
+    parser.add_argument("--as-photos", action="store_true", help="detect and align the crops anew, as photos")
     arguments = parser.parse_args()
     if arguments.what == "photos":
         photos(arguments.folder)
     elif arguments.what == "folders":
         folders(arguments.folder)
     else:
-        crops(arguments.folder, arguments.questions, arguments.splits)
+        crops(arguments.folder, arguments.questions, arguments.splits, as_photos=arguments.as_photos)

@@ -257,6 +257,9 @@ class _Run:
                     self._later(partial(self._fail, content, content.error))
                 else:
                     self._step()  # it has gone since it was listed
+            elif self._options.again and content.task.known is not None:
+                self._journal.take(content.task.path)
+                yield content
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
                 self._waiting[content.hash].append(content.without_data())

@@ -42,6 +42,8 @@ _ZONES = 14
 class Options:
     """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
 
+    `again` reads all, also those that are known and unchanged; their faces keep their ids.
+
     Photos being read and looked at take up to `memory` bytes, whatever their number; a single one may take more.
 
     A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
@@ -49,6 +51,7 @@ class Options:
 
     rotations: bool = True
     retry_failed: bool = False
+    again: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     workers: int = 1
     memory: int = 640 * 2**20
@@ -205,7 +208,7 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
-    if not looks_unchanged(file, known.file):
+    if options.again or not looks_unchanged(file, known.file):
         return True
     return known.status == "failed" and (options.retry_failed or not known.was_read)
 

@@ -134,7 +134,10 @@ def _check_filter(question: Question, store: Store) -> None:
     if wanted.min_quality > 0:
         unknown = store.catalog.count_unmeasured()
         if unknown:
-            say(f"faces whose quality was never measured are left out by --min-quality: {unknown:,}; index anew")
+            say(
+                f"faces whose quality was never measured are left out by --min-quality: {unknown:,}; facesearch index "
+                "--again measures them"
+            )
 
 
 def _tell(
@@ -178,7 +181,8 @@ def _nothing(question: Question, answers: Sequence[Answer], threshold: float | N
     advice = "" if question.top_k else "; --top-k 5 shows the nearest"
     nearest = _nearest(answers[0]) if len(answers) == 1 else ""
     if any(hit.is_query and hit.similarity >= threshold for one in answers for hit in one.hits):
-        return f"only the query photo itself, or a copy of it, reaches a similarity of {threshold:.3g} {searched}{nearest}{advice}"
+        only = f"only the query photo itself, or a copy of it, reaches a similarity of {threshold:.3g}"
+        return f"{only} {searched}{nearest}{advice}"
     return f"no face reaches a similarity of {threshold:.3g} {searched}{nearest}{advice}"
 
 

@@ -74,6 +74,10 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")
     ] = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Look at every photo anew, for what an earlier facesearch did not measure."),
+    ] = False,
     max_megapixels: MaxMegapixels = 200,
     keep_missing: Annotated[
         float, typer.Option("--keep-missing", metavar="DAYS", min=0, help="How long photos out of sight are kept.")
@@ -107,6 +111,7 @@ def index(
     options = Options(
         rotations=not no_rotations,
         retry_failed=retry_failed,
+        again=again,
         max_pixels=round(max_megapixels * 1e6),
         keep_missing=0 if prune else keep_missing * 86400,
     )
@@ -141,6 +146,9 @@ def index(
     else:
         with _open_store(folder, model, paths or [], note, wait) as store:
             report = work(store)
+            unmeasured = store.catalog.count_unmeasured()
+            if unmeasured:
+                note(f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; --again does")
             record = report_record(report, str(folder))
             store.keep_report({**record, "finished": round(time.time())})
     _tell_troubles(report, note)

@@ -74,9 +74,9 @@ def save_sheet(
     """Draw the query and its hits, each as its face and the photo with the face framed; gives the files written.
 
     Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages beside it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`.
-    Earlier sheets of these names are replaced, other files never. `seconds` is how long the answer took. A photo that cannot be read any more
-    leaves a quiet place that says so. Raises `UsageError` for a file name that is no picture's, `StorageError` when a
-    page cannot be written.
+    Earlier sheets of these names are replaced, other files never. `seconds` is how long the answer took. A photo that
+    cannot be read any more leaves a quiet place that says so. Raises `UsageError` for a file name that is no picture's,
+    `StorageError` when a page cannot be written.
     """
     check_sheet_name(path)
     starts = range(0, max(1, len(answer.hits)), MAX_HITS_A_PAGE)[:MAX_PAGES]

@@ -435,3 +435,24 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     assert known[b"z twin.jpg"] == "faces"
     assert known.get(b"a first.jpg") == (None if what == "gone" else "failed")
     assert report.faces == 3
+
+
+def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, library: Path) -> None:
+    """As after an upgrade: an earlier version measured no quality and took no fingerprints."""
+    with Store.memory(model.info) as store:
+        refresh(store, model, [library / "photos/party"])
+        before = {row.face_id: row for row in store.catalog.all_faces()}
+        store.catalog.begin()
+        store.catalog._run("UPDATE faces SET quality = NULL")
+        store.catalog._run("UPDATE photos SET fingerprint = NULL")
+        store.commit(vectors_changed=False)
+        assert store.catalog.count_unmeasured() == len(before)
+        assert refresh(store, model).unchanged == 4
+        assert store.catalog.count_unmeasured() == len(before)
+        report = refresh(store, model, options=Options(again=True))
+        assert (report.changed, report.unchanged, report.new) == (4, 0, 0)
+        after = {row.face_id: row for row in store.catalog.all_faces()}
+        assert after.keys() == before.keys()
+        for face_id, row in after.items():
+            assert row.quality == pytest.approx(before[face_id].quality, abs=1e-3)
+            assert row.fingerprint == before[face_id].fingerprint

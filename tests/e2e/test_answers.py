@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -301,3 +303,30 @@ def test_shells_are_helped_to_complete(environment: dict[str, str]) -> None:
     assert {"--together", "--top-k", "--threshold"} <= offered("facesearch", "query", "--t")
     assert offered("facesearch", "query", "--format", "j") == {"json", "jsonl"}
     assert offered("facesearch", "index", "--device", "c") == {"cpu", "cuda", "coreml"}
+
+
+def test_a_terminated_run_leaves_nothing_half_made(
+    environment: dict[str, str], library: Path, indexed: Path, me: Path, tmp_path: Path
+) -> None:
+    """A pipe that nobody reads holds the command in the middle of its gallery: there it is asked to end."""
+    (tmp_path / "photos").mkdir()
+    for number in range(40):
+        shipped_photo("t1").resize((2560, 1772)).save(tmp_path / f"photos/{number}.png", compress_level=0)
+    run = [sys.executable, "-m", "facesearch"]
+    subprocess.run(
+        [*run, "index", "photos", "--index", "many", "--model", "embedded", "-q"],
+        env=environment, cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    asked = [*run, "query", str(me), "--index", "many", "--no-threshold", "--all-faces", "--html", "out/hits.html"]
+    (tmp_path / "out").mkdir()
+    with subprocess.Popen(
+        asked, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "out").iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert b"Traceback" not in said
+    assert list((tmp_path / "out").iterdir()) == []
