@@ -8,6 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from facesearch.errors import ModelError
+from facesearch.faces.registry import (
+    KNOWN_PACKS,
+    RECORD_NAME,
+    UNKNOWN_LICENCE,
+    KnownPack,
+    faults_of,
+    known_pack,
+    read_record,
+    read_registry,
+)
 from facesearch.faces.runtime import Runtime
 from facesearch.types import Detection, ModelInfo
 
@@ -17,11 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "EMBEDDED",
     "FaceModel",
+    "ListedModel",
     "ModelChoice",
+    "VerifiedPack",
     "choose_model",
     "installed_packs",
+    "listed_models",
     "model_info",
     "open_model",
+    "pack_folder",
+    "verified_packs",
 ]
 
 EMBEDDED = "embedded"
@@ -74,6 +89,37 @@ class FaceModel(Protocol):
         ...
 
 
+class ListedModel(NamedTuple):
+    """One line of `facesearch models list`.
+
+    `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
+    its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
+    model. `dim` is the length of its embeddings, None where that would take reading it. `pulled`: facesearch installed
+    it. `known` is what its maker publishes about it.
+    """
+
+    name: str
+    state: str
+    licence: str
+    folder: Path | None = None
+    dim: int | None = None
+    pulled: bool = False
+    known: KnownPack | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether an index can be made with it now."""
+        return self.state in ("in the package", "installed", "added")
+
+
+class VerifiedPack(NamedTuple):
+    """How a pack compares with what is on record: `faults` are one line each; `note` says why there is no record."""
+
+    name: str
+    faults: Sequence[str] = ()
+    note: str | None = None
+
+
 class ModelChoice(NamedTuple):
     """The model for a new index, and one line that tells the user why, or None when it was asked for by name."""
 
@@ -82,13 +128,24 @@ class ModelChoice(NamedTuple):
 
 
 def choose_model(asked: str | None) -> ModelChoice:
-    """The model for a new index: the one asked for, else $FACESEARCH_MODEL, else an installed pack, else the embedded.
+    """The model for a new index: the one asked for, else $FACESEARCH_MODEL, else the default that the user has set.
 
-    Never looks at the network. A pack counts as installed when it has a detection and a recognition graph.
+    Else an installed pack, else the embedded one. Never looks at the network. A pack counts as installed when it has a
+    detection and a recognition graph. Raises `ModelError` when the default is not there any more.
     """
     asked = asked or os.environ.get("FACESEARCH_MODEL") or None
     if asked:
         return ModelChoice(asked, None)
+    default = read_registry().default
+    if default is not None:
+        if default != EMBEDDED and pack_folder(default) is None:
+            raise ModelError(
+                f"the default model {default} is not there any more; facesearch models use sets another, "
+                "models use --none leaves the choice to facesearch"
+            )
+        return ModelChoice(
+            default, f"using {default}, the default set with facesearch models use; --model takes another"
+        )
     packs = installed_packs()
     if packs:
         name = _PREFERRED_PACK if _PREFERRED_PACK in packs else packs[0]
@@ -106,15 +163,95 @@ def installed_packs() -> list[str]:
 
     folder = models_folder()
     try:
-        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and is_complete(entry))
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]  # hidden: not yet unpacked
+        return sorted(entry.name for entry in entries if entry.is_dir() and is_complete(entry))
     except OSError:  # none were ever installed, or they are somebody else's
         return []
 
 
-def model_info(name: str) -> ModelInfo:
-    """Which model `name` is, without loading it: `embedded`, the name of an installed pack, or a folder.
+def listed_models() -> list[ListedModel]:
+    """Every model that there is or could be: the embedded one, known packs, other installed ones, registered ones.
 
-    Raises `ModelError` when there is no such model.
+    Raises `ModelError` when what the user has registered cannot be read.
+    """
+    from facesearch.faces.insight import models_folder
+
+    embedded = model_info(EMBEDDED)
+    listed = [ListedModel(EMBEDDED, "in the package", embedded.licence, dim=embedded.dim)]
+    installed = installed_packs()
+    for known in KNOWN_PACKS:
+        folder = models_folder() / known.name
+        state = "installed" if known.name in installed else "incomplete" if folder.is_dir() else "not installed"
+        there = folder if folder.is_dir() else None
+        listed.append(ListedModel(known.name, state, known.licence, there, known.dim, _pulled(folder), known))
+    for name in installed:
+        folder = models_folder() / name
+        if known_pack(name) is None:
+            listed.append(ListedModel(name, "installed", UNKNOWN_LICENCE, folder, _dim(folder), _pulled(folder)))
+    for name, pack in sorted(read_registry().added.items()):
+        dim = _dim(pack.folder)
+        state = "gone" if not pack.folder.is_dir() else "incomplete" if dim is None else "added"
+        listed.append(ListedModel(name, state, UNKNOWN_LICENCE, pack.folder, dim))
+    return listed
+
+
+def verified_packs(name: str | None = None) -> list[VerifiedPack]:
+    """Every pack, or the one called `name`, compared with what is on record. Raises `ModelError` for no such pack."""
+    names = [name] if name is not None else [*_names_in_models_folder(), *sorted(read_registry().added)]
+    return [_verified(name) for name in names]
+
+
+def _names_in_models_folder() -> list[str]:
+    """Complete packs, and those that facesearch has installed, whatever is left of them."""
+    from facesearch.faces.insight import models_folder
+
+    complete = installed_packs()
+    pulled = [path.parent.name for path in models_folder().glob(f"*/{RECORD_NAME}")]
+    return sorted({*complete, *pulled})
+
+
+def _verified(name: str) -> VerifiedPack:
+    added = read_registry().added.get(name)
+    if added is not None:
+        return VerifiedPack(name, faults_of(added.folder, added.digests))
+    if name == EMBEDDED:
+        return VerifiedPack(name, note="a part of facesearch; its weights were checked when it was built")
+    folder = pack_folder(name)
+    if folder is None:
+        raise ModelError(f"no model {name!r} is installed or registered; facesearch models list shows those that are")
+    try:
+        record = read_record(folder)
+    except ModelError as error:
+        return VerifiedPack(name, [str(error)])
+    if record is not None:
+        return VerifiedPack(name, faults_of(folder, record.digests))
+    known = known_pack(name)
+    if known is not None:
+        return VerifiedPack(name, faults_of(folder, known.heads, others=True))
+    return VerifiedPack(name, note="not installed by facesearch: there is nothing to compare it with")
+
+
+def _dim(folder: Path) -> int | None:
+    from facesearch.faces.insight import pack_info
+
+    try:
+        return pack_info(folder).dim
+    except ModelError:
+        return None
+
+
+def _pulled(folder: Path) -> bool:
+    try:
+        return read_record(folder) is not None
+    except ModelError:  # damaged; `models verify` tells
+        return True
+
+
+def model_info(name: str) -> ModelInfo:
+    """Which model `name` is, without loading it: `embedded`, the name of an installed or registered pack, or a folder.
+
+    A plain word is a name first and a folder (`./word`) only where there is no such model. Raises `ModelError` when
+    there is none.
     """
     if name == EMBEDDED:
         from facesearch.faces import embedded
@@ -145,14 +282,27 @@ def _opened(name: str, runtime: Runtime) -> FaceModel:
     return InsightModel(_pack_folder(name), runtime)
 
 
-def _pack_folder(name: str) -> Path:
+def pack_folder(name: str) -> Path | None:
+    """Where the pack of that name is, installed or registered, whatever is in it; None: there is none."""
     from facesearch.faces.insight import models_folder
 
+    installed = models_folder() / name
+    if os.sep not in name and not name.startswith(".") and installed.is_dir():
+        return installed
+    added = read_registry().added.get(name)
+    return None if added is None or not added.folder.is_dir() else added.folder
+
+
+def _pack_folder(name: str) -> Path:
+    folder = pack_folder(name) if os.sep not in name else None  # what a name means does not depend on where one stands
+    if folder is not None:
+        return folder
     direct = Path(os.path.expanduser(name))
     if os.path.isdir(direct):
         return direct.resolve()
-    installed = models_folder() / name
-    if os.sep not in name and installed.is_dir():
-        return installed
-    have = ", ".join([EMBEDDED, *installed_packs()])
+    registry = read_registry()
+    if name in registry.added:
+        gone = registry.added[name].folder
+        raise ModelError(f"no model {name!r}: {gone} is not there; facesearch models remove {name} forgets it")
+    have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have})")

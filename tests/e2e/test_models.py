@@ -1,0 +1,363 @@
+"""`facesearch models`: from an empty home to a pack that is used, checked and removed. No network is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Run
+from onnx import TensorProto, helper, save
+
+from facesearch.faces import embedded
+
+ACCEPTED = ("--accept-licence", "--from")
+
+
+def save_head(path: Path, outputs: int, dim: int) -> None:
+    """A graph that has the shape of a head, with random weights."""
+    taken = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
+    given = [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, [1, dim]) for i in range(outputs)]
+    values = np.random.default_rng(outputs).normal(size=200_000).astype(np.float32)
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [len(values)], values.tobytes(), raw=True)
+    nodes = [helper.make_node("Identity", ["weights"], [f"out{i}"]) for i in range(outputs)]
+    save(helper.make_model(helper.make_graph(nodes, "head", [taken], given, [weights])), path)
+
+
+def packed(pack: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
+        for path in sorted(pack.iterdir()):
+            stream.write(path, f"{pack.name}/{path.name}")
+    return archive
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has the shape of a pack; it cannot find faces."""
+    folder = tmp_path_factory.mktemp("packs") / "tiny"
+    folder.mkdir()
+    save_head(folder / "det.onnx", outputs=9, dim=1)
+    save_head(folder / "rec.onnx", outputs=1, dim=128)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archive(pack: Path) -> Path:
+    return packed(pack, pack.parent / "tiny.zip")
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "home/.insightface/models"
+
+
+@pytest.fixture
+def stalling(archive: Path) -> Iterator[str]:
+    """The address of a server that sends half of the archive, then nothing, and the whole of it the second time."""
+    body, again, release = archive.read_bytes(), threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            self.send_response(206 if start else 200)
+            self.send_header("ETag", '"it"')
+            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.end_headers()
+            self.wfile.write(body[start : None if again.is_set() else len(body) // 2])
+            self.wfile.flush()
+            if not again.is_set():
+                again.set()
+                release.wait(30)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/tiny.zip"
+    release.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def listed(facesearch: Run, **options: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(facesearch("models", "list", "-f", "json", **options).stdout)
+    return {**answer, "models": {model["name"]: model for model in answer["models"]}}
+
+
+def test_the_list_in_an_empty_home(facesearch: Run, tmp_path: Path) -> None:
+    table = facesearch("models", "list").stdout
+    assert [line.split()[0] for line in table.splitlines()[1:7]] == [
+        "embedded", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2",
+    ]  # fmt: skip
+    assert "non-commercial research" in table
+    assert "accuracy in per cent, from https://github.com/deepinsight/insightface" in table
+    answer = listed(facesearch)
+    assert answer["default"] == "embedded"
+    assert answer["models"]["embedded"]["default"]
+    assert answer["models"]["buffalo_l"]["state"] == "not installed"
+    assert answer["models"]["buffalo_l"]["accuracy"]["LFW"] == 99.83
+    assert answer["models"]["buffalo_l"]["download_bytes"] == 288_621_354
+    assert list((tmp_path / "home").iterdir()) == []
+    refused = facesearch("models", "list", "-f", "csv", exit_code=2)
+    assert "choose table or json" in refused.stderr
+
+
+def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models: Path) -> None:
+    pulled = facesearch("models", "pull", "tiny", *ACCEPTED, archive)
+    assert pulled.stdout == ""
+    assert "licence of tiny: as its maker says" in pulled.stderr
+    assert "no digest is known for tiny: it is trusted as it came" in pulled.stderr
+    assert f"tiny is installed in {models / 'tiny'}" in pulled.stderr
+    assert sorted(path.name for path in (models / "tiny").iterdir()) == ["det.onnx", "facesearch.json", "rec.onnx"]
+    again = facesearch("models", "pull", "tiny", "--from", archive)
+    assert "and sound" in again.stderr
+    answer = listed(facesearch)
+    entry = answer["models"]["tiny"]
+    assert answer["default"] == "tiny"
+    assert (entry["state"], entry["dim"], entry["pulled"], entry["path"]) == (
+        "installed", 128, True, str(models / "tiny"),
+    )  # fmt: skip
+    assert facesearch("models", "verify").stdout == "tiny: sound\n"
+    (models / "tiny/rec.onnx").write_bytes(b"rot")
+    bad = facesearch("models", "verify", exit_code=3)
+    assert bad.stdout == f"fault: tiny: {models / 'tiny/rec.onnx'}: not the file that it was\n"
+    assert "not sound: tiny; facesearch models remove NAME" in bad.stderr
+    damaged = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3)
+    assert "remove tiny, then pull it again" in damaged.stderr
+    asked = facesearch("models", "remove", "tiny", exit_code=2, stdin=subprocess.DEVNULL)
+    assert "nobody is there to be asked: give --yes" in asked.stderr
+    assert "about to be deleted" in facesearch("models", "remove", "tiny", "--dry-run").stderr
+    assert (models / "tiny").is_dir()
+    facesearch("models", "remove", "tiny", "--yes")
+    assert list(models.iterdir()) == []
+    assert "no model 'tiny'" in facesearch("models", "remove", "tiny", exit_code=3).stderr
+    assert facesearch("models", "verify").stdout == ""
+
+
+def test_a_folder_is_registered_used_and_forgotten(
+    facesearch: Run, pack: Path, models: Path, tmp_path: Path, library: Path
+) -> None:
+    mine = Path(shutil.copytree(pack, tmp_path / "my packs/v2"))
+    facesearch("models", "add", "my packs/v2", "--name", "mine")
+    assert "is registered already" in facesearch("models", "add", mine, "--name", "mine").stderr
+    assert not models.exists()
+    entry = listed(facesearch)["models"]["mine"]
+    assert (entry["state"], entry["dim"], entry["path"]) == ("added", 128, str(mine))
+    assert listed(facesearch)["default"] == "embedded", "registered is not yet chosen"
+    facesearch("models", "use", "mine")
+    assert listed(facesearch)["default"] == "mine"
+    assert listed(facesearch, env={"FACESEARCH_MODEL": "embedded"})["default"] == "embedded"
+    looked = facesearch("index", library / "photos/portraits", "--index", "ix", "--dry-run")
+    assert looked.returncode == 0
+    kept = facesearch("index", library / "photos/portraits", "--index", "ix", "--model", "embedded")
+    assert "default" not in kept.stderr
+    assert facesearch("models", "verify").stdout == "mine: sound\n"
+    (mine / "extra.onnx").write_bytes((mine / "rec.onnx").read_bytes())
+    assert "extra.onnx: was not part of it" in facesearch("models", "verify", "mine", exit_code=3).stdout
+    (mine / "extra.onnx").unlink()
+    gone = facesearch("models", "remove", "mine")
+    assert "mine was the default" in gone.stderr
+    assert sorted(path.name for path in mine.iterdir()) == ["det.onnx", "rec.onnx"]
+    assert "mine" not in listed(facesearch)["models"]
+    assert listed(facesearch)["default"] == "embedded"
+
+
+def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
+    facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
+    facesearch("models", "use", "embedded")
+    made = facesearch("index", library / "photos/portraits", "--index", "ix")
+    assert "using embedded, the default set with facesearch models use; --model takes another" in made.stderr
+    facesearch("models", "use", "--none")
+    assert listed(facesearch)["default"] == "tiny"
+    facesearch("models", "use", "tiny")
+    (tmp_path / "tiny").mkdir()
+    looked = facesearch("index", library / "photos/portraits", "--index", "other", "--dry-run")
+    assert "not a complete pack" not in looked.stderr, "a folder that happens to be called like it is not meant"
+    facesearch("models", "remove", "tiny", "-y")
+    assert listed(facesearch)["default"] == "embedded"
+    assert "give either the NAME of a model, or --none" in facesearch("models", "use", exit_code=2).stderr
+    assert "or models add brings it here" in facesearch("models", "use", "tiny", exit_code=3).stderr
+
+
+def test_a_default_that_has_gone_is_not_silently_replaced(
+    facesearch: Run, archive: Path, models: Path, library: Path
+) -> None:
+    facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
+    facesearch("models", "use", "tiny")
+    shutil.rmtree(models / "tiny")
+    refused = facesearch("index", library / "photos/portraits", "--index", "ix", exit_code=3)
+    assert "the default model tiny is not there any more; facesearch models use" in refused.stderr
+    assert listed(facesearch)["default"] is None
+    facesearch("models", "use", "--none")
+    assert listed(facesearch)["default"] == "embedded"
+
+
+def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack: Path, models: Path) -> None:
+    shutil.copytree(pack, models / "theirs")
+    shutil.copytree(pack, models / "buffalo_s")
+    answer = listed(facesearch)["models"]
+    assert (answer["theirs"]["state"], answer["theirs"]["pulled"]) == ("installed", False)
+    assert answer["buffalo_s"]["state"] == "installed"
+    verified = facesearch("models", "verify", exit_code=3).stdout
+    assert "note: theirs: not installed by facesearch" in verified
+    assert f"fault: buffalo_s: {models / 'buffalo_s/w600k_mbf.onnx'}: not there" in verified
+    refused = facesearch("models", "remove", "theirs", "--yes", exit_code=3)
+    assert f"{models / 'theirs'} was not installed by facesearch, so it does not delete it" in refused.stderr
+    assert (models / "theirs/rec.onnx").exists()
+
+
+FAULTS = [
+    (("pull", "nonsense"), 2, r"no pack 'nonsense' is known"),
+    (("pull", "../evil", "--from", "x.zip"), 2, r"cannot name a pack"),
+    (("pull", "embedded", "--from", "x.zip"), 2, r"cannot name a pack"),
+    (("pull", "buffalo_l"), 2, r"nobody is there to accept the licence of buffalo_l; .*--accept-licence"),
+    (("pull", "x", "--accept-licence", "--from", "gone.zip"), 3, r"gone.zip: cannot be read"),
+    (("pull", "x", "--accept-licence", "--from", "ftp://h/x.zip"), 2, r"no address to fetch from"),
+    (("add", "nowhere", "--name", "x"), 3, r"nowhere: no such folder"),
+    (("add", ".", "--name", "x"), 3, r"no detection head among its 0"),
+    (("add", ".", "--name", "buffalo_l"), 2, r"the name buffalo_l is taken"),
+    (("add", ".", "--name", "embedded"), 2, r"cannot name a pack"),
+    (("remove", "embedded"), 2, r"a part of facesearch"),
+    (("remove", "nonsense"), 3, r"no model 'nonsense'"),
+    (("verify", "nonsense"), 3, r"no model 'nonsense'"),
+    (("use", "nonsense"), 3, r"no model 'nonsense'"),
+    (("use", "embedded", "--none"), 2, r"either the NAME of a model, or --none"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "complaint"), FAULTS, ids=lambda value: str(value)[:40])
+def test_what_goes_wrong_is_one_line(
+    facesearch: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, complaint: str
+) -> None:
+    failed = facesearch("models", *arguments, exit_code=code, stdin=subprocess.DEVNULL)
+    assert failed.stdout == ""
+    last = failed.stderr.splitlines()[-1]
+    assert re.search(complaint, last), failed.stderr
+    assert not (tmp_path / "home/.local").exists()
+
+
+def test_a_damaged_registry_stops_nobody_who_names_a_model(facesearch: Run, tmp_path: Path, library: Path) -> None:
+    kept = tmp_path / "home/.local/share/facesearch/models.json"
+    if sys.platform == "darwin":
+        kept = tmp_path / "home/Library/Application Support/facesearch/models.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{")
+    for arguments in (("models", "list"), ("index", library / "photos/portraits", "--index", "ix")):
+        failed = facesearch(*arguments, exit_code=3)
+        assert failed.stderr == f"facesearch: {kept}: damaged; delete it, and register your models again\n"
+    facesearch("index", library / "photos/portraits", "--index", "ix", "--model", "embedded")
+
+
+def test_offline_there_is_another_way(facesearch: Run, models: Path) -> None:
+    """A proxy that is not there stands for a network that is not there."""
+    for variable in ("https_proxy", "HTTPS_PROXY"):
+        failed = facesearch("models", "pull", "buffalo_sc", "--accept-licence", "-q", exit_code=3, env={
+            variable: "http://127.0.0.1:9"
+        })  # fmt: skip
+        licence, line = failed.stderr.splitlines()
+        assert "non-commercial research only (https://github.com/deepinsight/insightface#license)" in licence
+        assert "github.com cannot be reached: Connection refused" in line
+        assert "https://github.com/deepinsight/insightface/releases/download/model-zoo/buffalo_sc.zip" in line
+        assert f"pull buffalo_sc --from FILE.zip, which unpacks it into {models / 'buffalo_sc'}" in line
+    assert list(models.iterdir()) == []
+
+
+def test_a_wrong_archive_for_a_known_name(facesearch: Run, archive: Path, models: Path) -> None:
+    failed = facesearch("models", "pull", "buffalo_l", *ACCEPTED, archive, exit_code=3)
+    assert "not buffalo_l" in failed.stderr
+    assert list(models.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_installed(
+    facesearch: Run, archive: Path, models: Path
+) -> None:
+    """A limit on the size of files stands for a full disk: writing fails in the middle of the second graph."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    failed = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3, preexec_fn=limited)
+    assert "the disk is full; make room" in failed.stderr.splitlines()[-1]
+    assert list(models.iterdir()) == []
+
+
+def test_ctrl_c_keeps_what_has_come(
+    facesearch: Run, environment: dict[str, str], archive: Path, models: Path, stalling: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "facesearch", "models", "pull", "tiny", *ACCEPTED, stalling]
+    running = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    part, half = models / ".tiny.zip.part", archive.stat().st_size // 2
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size == half):
+        assert time.monotonic() < deadline, "nothing came"
+        time.sleep(0.02)
+    busy = facesearch("models", "pull", "tiny", *ACCEPTED, stalling, exit_code=4)
+    assert "another run is pulling tiny" in busy.stderr
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    assert "what has come is kept; the same command goes on from there" in said
+    assert part.read_bytes() == archive.read_bytes()[:half]
+    facesearch("models", "pull", "tiny", *ACCEPTED, stalling)
+    assert [path.name for path in models.iterdir()] == ["tiny"]
+    assert facesearch("models", "verify", "tiny").stdout == "tiny: sound\n"
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
+def test_somebody_at_a_terminal_is_asked(
+    environment: dict[str, str], archive: Path, models: Path, tmp_path: Path, answer: str, code: int
+) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, answer.encode())
+    command = [sys.executable, "-m", "facesearch", "models", "pull", "tiny", "--from", str(archive)]
+    result = subprocess.run(
+        command, env=environment, cwd=tmp_path, stdin=theirs, capture_output=True, text=True, check=False, timeout=60
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert result.returncode == code, result.stderr
+    assert "Do you accept it? [y/N]" in result.stderr
+    assert result.stdout == ""
+    assert (models / "tiny").is_dir() == (code == 0)
+    assert models.exists() or "not accepted; nothing was fetched" in result.stderr
+
+
+def test_a_real_pack_is_pulled_used_and_registered(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", folder / "det.onnx")
+    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", folder / "rec.onnx")
+    facesearch("models", "pull", "mixed", *ACCEPTED, packed(folder, tmp_path / "mixed.zip"))
+    facesearch("models", "add", folder, "--name", "again")
+    portraits = real_photos / "bbt/portraits"
+    made = facesearch("index", portraits / "amy", portraits / "raj", "--index", "ix", "--format", "json")
+    assert "using the installed InsightFace pack mixed" in made.stderr
+    assert json.loads(made.stdout)["faces"] == 10
+    facesearch("models", "use", "again")
+    other = facesearch("index", portraits / "amy", "--index", "other", "--format", "json")
+    assert "using again, the default set with facesearch models use" in other.stderr
+    assert json.loads(other.stdout)["faces"] == 5
+    for index in ("ix", "other"):
+        answer = facesearch("query", portraits / "amy/amy1.png", "--index", index, "-k", "3", "-f", "paths")
+        assert {Path(line).parent.name for line in answer.stdout.splitlines()} == {"amy"}
