@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -60,6 +61,7 @@ def write_weights(source: Path, folder: Path) -> None:
     manifest = {
         "sources": {weights.source: weights.sha256 for weights in (detector, recogniser)},
         "built": {"detector": detector.built, "recogniser": recogniser.built},
+        "digests": {name: hashlib.sha256(data).hexdigest() for name, data in graphs.items()},
     }
     for licence in (Path(__file__).parent / "licences").iterdir():
         shutil.copy(licence, folder)

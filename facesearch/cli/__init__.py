@@ -11,7 +11,7 @@ from types import FrameType
 
 import typer
 
-from facesearch.cli import care, compare, faces, index, models, query, reindex, roots, scan, status
+from facesearch.cli import care, compare, doctor, faces, index, models, query, reindex, roots, scan, status
 from facesearch.cli.console import ReaderGone, StopSignal, examples, say, write
 from facesearch.errors import FacesearchError, UsageError
 
@@ -36,6 +36,7 @@ roots.register(app)
 reindex.register(app)
 care.register(app)
 models.register(app)
+doctor.register(app)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

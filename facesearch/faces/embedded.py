@@ -7,6 +7,7 @@ follows the papers and OpenCV Zoo's model cards.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from facesearch.types import Box, Detection, ModelInfo
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["EmbeddedModel", "model_info"]
+__all__ = ["EmbeddedModel", "built_faults", "model_info"]
 
 PIPELINE = 2
 DIM = 128
@@ -62,6 +63,25 @@ def model_info() -> ModelInfo:
         threshold=THRESHOLD,
         licence="MIT (YuNet), Apache-2.0 (SFace)",
     )
+
+
+def built_faults() -> list[str]:
+    """What is wrong with the weights in the package, one line each; empty when they are as they were built."""
+    try:
+        digests = _manifest().get("digests", {})
+    except ModelError as error:
+        return [str(error)]
+    faults = []
+    for name, digest in digests.items():
+        try:
+            with (_WEIGHTS / name).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            faults.append(f"{_WEIGHTS / name}: cannot be read ({error.strerror})")
+            continue
+        if found != digest:
+            faults.append(f"{_WEIGHTS / name}: not as it was built")
+    return faults
 
 
 class EmbeddedModel:

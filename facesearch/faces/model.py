@@ -215,7 +215,9 @@ def _verified(name: str) -> VerifiedPack:
     if added is not None:
         return VerifiedPack(name, faults_of(added.folder, added.digests))
     if name == EMBEDDED:
-        return VerifiedPack(name, note="a part of facesearch; its weights were checked when it was built")
+        from facesearch.faces.embedded import built_faults
+
+        return VerifiedPack(name, built_faults())
     folder = pack_folder(name)
     if folder is None:
         raise ModelError(f"no model {name!r} is installed or registered; facesearch models list shows those that are")

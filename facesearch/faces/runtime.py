@@ -22,7 +22,7 @@ from facesearch.machine import available_cores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DEVICES", "Runtime", "Session", "TensorInfo", "choose_runtime", "open_session"]
+__all__ = ["DEVICES", "Runtime", "Session", "TensorInfo", "available_runtimes", "choose_runtime", "open_session"]
 
 DEVICES = ("auto", "cpu", "cuda", "coreml", "openvino")
 
@@ -123,6 +123,25 @@ def choose_runtime(device: str = "auto", threads: int = 0, *, few: bool = False)
     if _PROVIDERS[device] not in _onnxruntime().get_available_providers():
         raise DeviceError(f"device {device} is not available here; {_INSTALL[device]}, or use --device cpu")
     return Runtime("ONNX Runtime", device, threads)
+
+
+def available_runtimes() -> dict[str, list[str]]:
+    """What models can run on here, by the library's name and version. Raises `DeviceError` when there is nothing."""
+    found = {}
+    try:
+        library = _onnxruntime()
+        providers = [name.removesuffix("ExecutionProvider") for name in library.get_available_providers()]
+        found[f"ONNX Runtime {library.__version__}"] = providers
+    except (ImportError, AttributeError, OSError) as error:  # gone, half removed by a rival's removal, or not loadable
+        reason = " ".join(str(error).split())
+        raise DeviceError(f"onnxruntime cannot be loaded ({reason}); install it again") from error
+    if find_spec("openvino") is not None:
+        try:
+            openvino = _openvino()
+            found[f"OpenVINO {openvino.__version__}"] = list(openvino.Core().available_devices)
+        except Exception as error:  # a broken extra is to be told, whatever it raises
+            found["OpenVINO"] = [f"cannot be loaded: {' '.join(str(error).split())}"]
+    return found
 
 
 def open_session(model: Path, runtime: Runtime) -> Session:

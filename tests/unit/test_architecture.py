@@ -19,7 +19,7 @@ LAYERS = [
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
     {"probing"},
-    {"calibrating", "comparing", "indexing", "searching", "upkeep"},
+    {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
     {"render"},
     {"exporting"},
     {"cli"},
@@ -101,7 +101,8 @@ def test_public_names_exist_and_are_sorted(name: str) -> None:
         ]
         commands = {"index", "query", "scan", "status", "reindex", "check", "forget", "backup", "export"}
         commands |= {"compare", "faces", "list_roots", "move", "remove"}
-        commands |= {"list_models", "pull", "add", "verify", "use", "calibrate"}  # reached by the command line only
+        # These are reached through the command line only.
+        commands |= {"list_models", "pull", "add", "verify", "use", "calibrate", "doctor"}
         assert set(defined) - set(public) - commands == set(), f"{name} defines names that are not public"
 
 

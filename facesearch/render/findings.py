@@ -1,0 +1,25 @@
+"""What a checkup has found, for people: the facts, and at the end what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from facesearch.checkup import Finding
+from facesearch.render.text import table
+
+__all__ = ["render_findings"]
+
+
+def render_findings(findings: Sequence[Finding]) -> str:
+    """One line a fact, then one line for each thing to do."""
+    marked = [(finding.about, finding.found, _mark(finding)) for finding in findings]
+    facts = table(
+        ("about", "found", ""), [(about, mark + found, "") for about, found, mark in marked], ("about", "found")
+    )
+    _head, *lines = facts.splitlines(keepends=True)
+    todo = [f"{finding.about}: {finding.advice}\n" for finding in findings if finding.advice]
+    return "".join([*lines, "\n", *(["What to do:\n", *todo] if todo else ["Nothing to do.\n"])])
+
+
+def _mark(finding: Finding) -> str:
+    return "!! " if finding.broken else "! " if finding.advice else ""
