@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli import model_pull
+from facesearch.cli import model_compare, model_pull
 from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, say, write
 from facesearch.cli.options import Device, ModelName, NoRotations, Quiet, Threads, Yes
 from facesearch.errors import InputError, ModelError, UsageError
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     models.command(name="remove", short_help="Forget a registered pack, or delete one.", epilog=_REMOVE)(remove)
     models.command(name="verify", short_help="Are the packs still what they were.", epilog=_VERIFY)(verify)
     models.command(name="use", short_help="Choose the model for new indexes.", epilog=_USE)(use)
+    model_compare.register(models)
     models.command(
         name="calibrate", short_help="Measure how sure a model's matches are, on labelled photos.", epilog=_CALIBRATE
     )(calibrate)

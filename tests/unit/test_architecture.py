@@ -20,6 +20,7 @@ LAYERS = [
     {"calibration", "finding", "planning"},
     {"probing"},
     {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
+    {"contest"},
     {"render"},
     {"exporting"},
     {"cli"},

@@ -1,0 +1,61 @@
+"""Models compared on somebody's own photos: a table, or plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from facesearch.contest import RATES, Standing
+from facesearch.render.text import table
+
+__all__ = ["standings_record", "standings_table"]
+
+_HEAD = (
+    "model",
+    "faces",
+    "rank-1",
+    *(f"TMR at FMR {rate:.0e}".replace("e-0", "e-") for rate in RATES),
+    "ms a photo",
+    "licence",
+)
+
+
+def standings_table(standings: Sequence[Standing]) -> str:
+    """One line a model, the one that tells most people apart first."""
+    rows = [
+        (
+            one.model, f"{one.found:,} of {one.photos:,}", f"{one.rank1:.1%}",
+            *("too few" if share is None else f"{share:.1%}" for share in one.tmr), f"{one.seconds * 1000:,.0f}",
+            one.licence,
+        )
+        for one in sorted(standings, key=_order)
+    ]  # fmt: skip
+    return table(_HEAD, rows, ("model", "licence"))
+
+
+def standings_record(standings: Sequence[Standing]) -> dict[str, Any]:
+    """The same as plain values; shares that cannot be said are null."""
+    return {
+        "models": [
+            {
+                "model": one.model,
+                "licence": one.licence,
+                "photos": one.photos,
+                "found": one.found,
+                "left_out": one.left_out,
+                "rank1": round(one.rank1, 4),
+                "tmr": {
+                    f"{rate:g}": None if share is None else round(share, 4)
+                    for rate, share in zip(RATES, one.tmr, strict=True)
+                },
+                "seconds_a_photo": round(one.seconds, 5),
+            }
+            for one in sorted(standings, key=_order)
+        ]
+    }
+
+
+def _order(one: Standing) -> tuple[float, float, float]:
+    """By the hardest rate that could be told, then by rank-1, then by time."""
+    told = [share for share in one.tmr if share is not None]
+    return -(told[-1] if told else 0.0), -one.rank1, one.seconds

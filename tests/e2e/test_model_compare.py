@@ -1,0 +1,67 @@
+"""`facesearch models compare`: models side by side on labelled photos."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from PIL import ImageEnhance, ImageOps
+from sample_library import FACES_IN_T1, shipped_photo
+
+from facesearch.faces import embedded
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Six people, four photos each, made from one of each."""
+    for person, (left, top, width, height) in FACES_IN_T1.items():
+        folder = tmp_path / "people" / person
+        folder.mkdir(parents=True)
+        box = (left - width // 2, max(0, top - height // 2), left + width * 3 // 2, top + height * 3 // 2)
+        portrait = shipped_photo("t1").crop(box)
+        changed = [portrait, ImageOps.mirror(portrait), ImageEnhance.Brightness(portrait).enhance(0.7)]
+        changed.append(ImageOps.autocontrast(portrait))
+        for number, picture in enumerate(changed):
+            picture.save(folder / f"{number}.png")
+    return tmp_path / "people"
+
+
+def test_the_embedded_model_alone(facesearch: Run, people: Path) -> None:
+    (people / "ada/broken.jpg").write_bytes(b"\xff\xd8")
+    table = facesearch("models", "compare", people)
+    (head, line) = table.stdout.splitlines()
+    assert head.split()[:3] == ["model", "faces", "rank-1"]
+    assert re.match(r"embedded +24 of 25 +100\.0% +too few ", line), line
+    assert "not enough pairs of different people" in table.stderr
+    (told,) = json.loads(facesearch("models", "compare", people, "-f", "json", "-q").stdout)["models"]
+    assert (told["model"], told["found"], told["photos"], told["rank1"]) == ("embedded", 24, 25, 1.0)
+    assert told["tmr"] == {"0.01": None, "0.001": None, "0.0001": None}, "of 240 pairs of strangers"
+    assert told["seconds_a_photo"] > 0
+
+
+def test_a_pack_beside_it(facesearch: Run, people: Path, real_photos: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "home/.insightface/models/mixed"
+    pack.mkdir(parents=True)
+    shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", pack / "det.onnx")
+    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
+    both = json.loads(facesearch("models", "compare", people, "-f", "json", "-q").stdout)["models"]
+    assert {one["model"] for one in both} == {"embedded", "mixed"}
+    assert all(one["rank1"] > 0.9 for one in both)
+    (pack / "rec.onnx").write_bytes(b"no graph")
+    broken = facesearch("models", "compare", people, "--model", "mixed", exit_code=3)
+    assert len(broken.stderr.splitlines()) == 1
+
+
+def test_what_cannot_be_compared(facesearch: Run, people: Path, tmp_path: Path) -> None:
+    for person in people.iterdir():
+        if person.name != "ada":
+            shutil.rmtree(person)
+    alone = facesearch("models", "compare", people, exit_code=3)
+    assert "1 people with two photos or more" in alone.stderr
+    assert "no such folder" in facesearch("models", "compare", "nowhere", exit_code=3).stderr
+    assert "choose table or json" in facesearch("models", "compare", people, "-f", "csv", exit_code=2).stderr
+    assert "no model 'nonsense'" in facesearch("models", "compare", people, "--model", "nonsense", exit_code=3).stderr
