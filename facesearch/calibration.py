@@ -60,6 +60,7 @@ LEAST_FMR = 1e-9
 """Nobody can say from a million pairs of faces that fewer strangers are so much alike."""
 
 _SHIPPED = Path(__file__).parent / "calibrations"
+_ROUNDED, _REACHES = 1e-3, -2.0
 _PLAIN_FMR = -4.0
 _PLAIN_DECADE = 0.06
 _CERTAIN, _LIKELY, _POSSIBLE = 0.001, 0.1, 10.0
@@ -238,7 +239,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
                 read = read_calibration(table)
                 return replace(read, threshold=round(read.similarity_at(DEFAULT_FMR), 3))
             note = f"{own}: of another model; it is not used"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             note = f"{own}: cannot be read; it is not used: delete it, or make it anew with facesearch models calibrate"
     shipped = shipped_calibration(model)
     return _plain(model.threshold, note) if shipped is None else replace(shipped, note=note)
@@ -304,9 +305,17 @@ def read_calibration(table: Mapping[str, Any]) -> Calibration:
         len(values) == len(grid) and all(isfinite(value) for value in values) and list(values) == sorted(values)[::-1]
         for values in lists
     )
-    if not (curves and curves[0].photos == 1 and sound and grid == sorted(set(grid))):
+    in_range = all(
+        -1000 <= min(curve.log10_fmr_low) <= max(curve.log10_fmr_high) <= _ROUNDED
+        and min(curve.log10_fmr) <= _REACHES
+        and 0 <= min(curve.tmr) <= max(curve.tmr) <= 1
+        for curve in curves
+    )
+    sizes, people = [curve.photos for curve in curves], int(table["people"])
+    rising = sizes[:1] == [1] and sizes == sorted(set(sizes)) and grid == sorted(set(grid))
+    if not (sound and in_range and rising and people > 1):
         raise ValueError("not a calibration")
-    return Calibration(grid, curves, int(table["people"]))
+    return Calibration(grid, curves, people)
 
 
 def _plain(threshold: float, note: str | None) -> Calibration:

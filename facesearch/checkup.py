@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from facesearch.errors import FacesearchError
-from facesearch.faces.model import model_info, verified_packs
+from facesearch.faces.model import choose_model, model_info, verified_packs
 from facesearch.faces.runtime import available_runtimes
 from facesearch.machine import available_cores, available_memory
 
@@ -58,7 +58,13 @@ def checkup(index: Path) -> list[Finding]:
     rooms: Sequence[Callable[[], Iterator[Finding]]] = (
         _program, _packages, _runtimes, _machine, _models, lambda: _disk(index), lambda: _index(index),
     )  # fmt: skip
-    return [finding for room in rooms for finding in room()]
+    findings: list[Finding] = []
+    for room in rooms:
+        try:
+            findings.extend(room())
+        except FacesearchError as error:
+            findings.append(Finding("settings", str(error), "mend that first", broken=True))
+    return findings
 
 
 def _program() -> Iterator[Finding]:
@@ -111,6 +117,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
+    from facesearch.calibration import calibration_of
     from facesearch.faces.embedded import built_faults
 
     faults = built_faults()
@@ -121,6 +128,18 @@ def _models() -> Iterator[Finding]:
     for pack in verified_packs():
         advice = f"remove it, then install it again: facesearch models remove {pack.name}" if pack.faults else None
         yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "sound", advice)
+
+    chosen = choose_model(None)
+    try:
+        note = calibration_of(model_info(chosen.name)).note
+        yield Finding("new indexes get", chosen.name)
+    except FacesearchError as error:
+        yield Finding(
+            "new indexes get", str(error), "facesearch models use NAME, or unset $FACESEARCH_MODEL", broken=True
+        )
+        return
+    if note is not None:
+        yield Finding("calibration", note, "delete it, or measure it anew with facesearch models calibrate")
 
 
 def _disk(index: Path) -> Iterator[Finding]:
@@ -141,6 +160,9 @@ def _disk(index: Path) -> Iterator[Finding]:
 def _index(index: Path) -> Iterator[Finding]:
     from facesearch.store.store import Store
 
+    if index.exists() and not index.is_dir():
+        yield Finding("index", f"{index} is a file", "name a folder with --index", broken=True)
+        return
     if not Store.exists(index):
         yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
         return

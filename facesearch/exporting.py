@@ -9,12 +9,11 @@ from __future__ import annotations
 import filecmp
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
@@ -85,9 +84,6 @@ def save_crops(
         source = os.fsdecode(path)
         stem = os.path.splitext(os.path.basename(source))[0]
         name = f"{stem} face {number}.jpg"
-        if dry_run:
-            done.planned.append((source, os.path.join(folder, name)))
-            continue
         try:
             encoded = _crop(source, box, max_pixels)
         except (OSError, PhotoError) as error:
@@ -95,7 +91,7 @@ def save_crops(
             done.failed.append(f"{source}: {reason}")
             continue
         _place(
-            done, source, folder, name,
+            done, source, folder, name, dry_run=dry_run,
             is_same=partial(_holds, encoded),
             make=partial(_write, encoded),
         )  # fmt: skip
@@ -145,7 +141,7 @@ def _place(
     dry_run: bool = False,
 ) -> None:
     """Make one file under the first name that is free, unless it is there under one of those that are not."""
-    planned = {target for _, target in done.planned}
+    planned = {target: of for of, target in done.planned}
     try:
         for target in _names(folder, name):
             if os.path.lexists(target):
@@ -155,6 +151,9 @@ def _place(
             elif dry_run:
                 if target not in planned:
                     done.planned.append((source, target))
+                    return
+                if planned[target] != source and is_same(planned[target]):  # as it will be by then
+                    done.kept += 1
                     return
             else:
                 try:
@@ -195,11 +194,20 @@ def _copy(source: str, target: str) -> None:
 
     def fill(unfinished: str) -> None:
         with reading, open(unfinished, "xb") as writing:
-            shutil.copyfileobj(reading, writing, 1 << 20)
-        found = os.stat(source)
+            while piece := _read(reading):
+                writing.write(piece)
+            found = os.fstat(reading.fileno())
         os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
 
     _new_file(target, fill)
+
+
+def _read(stream: BinaryIO) -> bytes:
+    """The next piece of a photo; what goes wrong is the photo's matter. Raises `_SourceError`."""
+    try:
+        return stream.read(1 << 20)
+    except OSError as error:
+        raise _SourceError(error.strerror or type(error).__name__) from error
 
 
 def _write(data: bytes, target: str) -> None:

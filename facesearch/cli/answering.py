@@ -149,7 +149,7 @@ def _tell(
         say(_nothing(question, answers, threshold, where, faces))
     first = answers[0]
     if len(answers) > 1 and 0 < found < len(answers):
-        without = [one.probe.path for one in answers if not _reached(one, threshold)]
+        without = [_asked_about(one.probe) for one in answers if not _reached(one, threshold)]
         more = f" and {len(without) - _FEW_HITS:,} more" if len(without) > _FEW_HITS else ""
         say(f"nothing for {len(without):,} of {len(answers):,} questions: {', '.join(without[:_FEW_HITS])}{more}")
     if len(answers) > 1 or threshold is None:
@@ -172,12 +172,18 @@ def _tell(
         )
 
 
+def _asked_about(probe: Probe) -> str:
+    return probe.path if probe.of == 1 else f"{probe.path}, face {probe.number}"
+
+
 def _nothing(question: Question, answers: Sequence[Answer], threshold: float | None, where: str, faces: int) -> str:
-    searched = f"among {answers[0].searched:,} faces in {where}"
+    number = answers[0].searched
+    searched = f"among {number:,} face{'s' * (number != 1)} in {where}"
     if not answers[0].searched and faces:
         return f"none of the {faces:,} faces in {where} is one that was asked for: see --under, --since, --faces, ..."
     if threshold is None or not faces:
-        return f"no face {searched}"
+        alone = any(one.hits for one in answers)
+        return f"{'nobody but the query photo itself, or a copy of it,' if alone else 'no face'} {searched}"
     advice = "" if question.top_k else "; --top-k 5 shows the nearest"
     nearest = _nearest(answers[0]) if len(answers) == 1 else ""
     if any(hit.is_query and hit.similarity >= threshold for one in answers for hit in one.hits):
@@ -208,7 +214,10 @@ def _hand_out(
     """Pictures and copies of what was found; whether all of it could be had. What fails stops none of the others."""
     failures: list[FacesearchError] = []
     complete = True
-    for make in (_sheet, _gallery, _copies):
+    below = sum(len(one.hits) for one in answers) - len(_found(answers, threshold))
+    if below and (question.copy_to or question.link_to or question.crops_to):
+        _note(question, f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
+    for make in (_sheet, _gallery, _copies, _links, _crops):
         try:
             complete = make(question, answers, threshold, index, seconds) and complete
         except FacesearchError as error:
@@ -245,33 +254,44 @@ def _gallery(
 def _copies(
     question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
 ) -> bool:
-    complete = True
-    for what, done in _exports(question, answers, threshold):
-        complete = _export(question, what, done) and complete
-    return complete
+    if question.copy_to is None:
+        return True
+    from facesearch.exporting import copy_photos
+
+    paths = [hit.face.path for hit in _found(answers, threshold)]
+    done = copy_photos(paths, question.copy_to, dry_run=question.dry_run)
+    return _export(question, f"copied to {question.copy_to}", done)
 
 
-def _exports(question: Question, answers: Sequence[Answer], threshold: float | None) -> list[tuple[str, Export]]:
-    if not (question.copy_to or question.link_to or question.crops_to):
-        return []
-    from facesearch.exporting import copy_photos, link_photos, save_crops
+def _links(
+    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
+) -> bool:
+    if question.link_to is None:
+        return True
+    from facesearch.exporting import link_photos
 
-    hits = [hit for one in answers for hit in one.hits if _is_found(hit, threshold)]
-    below = sum(len(one.hits) for one in answers) - len(hits)
-    if below and not question.quiet:
-        say(f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
-    paths = [hit.face.path for hit in hits]
-    done = []
-    if question.copy_to is not None:
-        done.append((f"copied to {question.copy_to}", copy_photos(paths, question.copy_to, dry_run=question.dry_run)))
-    if question.link_to is not None:
-        links = link_photos(paths, question.link_to, hard=question.hard_links, dry_run=question.dry_run)
-        done.append((f"linked to in {question.link_to}", links))
-    if question.crops_to is not None:
-        faces = {hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box) for hit in hits}
-        crops = save_crops(faces.values(), question.crops_to, max_pixels=question.max_pixels, dry_run=question.dry_run)
-        done.append((f"saved as faces in {question.crops_to}", crops))
-    return done
+    paths = [hit.face.path for hit in _found(answers, threshold)]
+    done = link_photos(paths, question.link_to, hard=question.hard_links, dry_run=question.dry_run)
+    return _export(question, f"linked to in {question.link_to}", done)
+
+
+def _crops(
+    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
+) -> bool:
+    if question.crops_to is None:
+        return True
+    from facesearch.exporting import save_crops
+
+    faces = {
+        hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box)
+        for hit in _found(answers, threshold)
+    }
+    done = save_crops(faces.values(), question.crops_to, max_pixels=question.max_pixels, dry_run=question.dry_run)
+    return _export(question, f"saved as faces in {question.crops_to}", done)
+
+
+def _found(answers: Sequence[Answer], threshold: float | None) -> list[Hit]:
+    return [hit for one in answers for hit in one.hits if _is_found(hit, threshold)]
 
 
 def _export(question: Question, what: str, done: Export) -> bool:

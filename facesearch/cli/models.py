@@ -255,10 +255,12 @@ def calibrate(
     if not quiet and table["people"] < FEW_PEOPLE:
         say(f"{table['people']} people are few: the rates may be off by a factor of ten; a dozen and more say more")
     known = shipped_calibration(opened.info)
-    if known is not None and table["people"] < known.people:
+    reach = table["curves"][0]["measured_to"]
+    if known is not None and (table["people"] < known.people or reach > known.curve(1).measured_to):
         say(
-            f"not kept: the table that comes with facesearch for {opened.info.name} rests on {known.people} people, "
-            f"this one on {table['people']}"
+            f"not kept: the table that comes with facesearch for {opened.info.name} rests on {known.people} people and "
+            f"is measured to an FMR of {10 ** known.curve(1).measured_to:.0e}, this one on {table['people']} and to "
+            f"{10**reach:.0e}"
         )
     elif not dry_run:
         kept = keep_calibration(opened.info, table)

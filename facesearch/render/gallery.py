@@ -79,6 +79,7 @@ def save_gallery(
     """
     check_gallery_name(path)
     check_may_be_written(path)
+    path = path.resolve()  # a link stays, and leads to the new page
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as page:

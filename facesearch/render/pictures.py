@@ -27,11 +27,13 @@ __all__ = [
     "whole_picture",
 ]
 
+MADE_BY = "made by facesearch"
+"""The mark in sheets and galleries: what carries it may be replaced by the next."""
+
 _AROUND = 1.5
 _LEAST_FRAME = 10
 _SOFTWARE = 0x0131
-_MADE_BY = b"made by facesearch"
-_LOOKED_AT = 64 * 2**20
+_HEAD = 1024
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -83,18 +85,36 @@ def check_picture_name(path: Path, why: str) -> None:
 
 
 def check_may_be_written(path: Path) -> None:
-    """Raises `StorageError` where there is a file that facesearch did not make: it may be somebody's photo."""
-    if not os.path.lexists(path):
-        return
+    """Raises `StorageError` where a file cannot be made, or there is one that facesearch did not: somebody's photo."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise StorageError(f"{path}: cannot be written (No such file or directory); check the folder")
     try:
-        with path.open("rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise StorageError(f"{path}: not a file; give another name")
-            ours = _MADE_BY in stream.read(_LOOKED_AT)
+        found = os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise StorageError(f"{path}: a link that leads nowhere; give another name") from None
+        return
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
-    if not ours:
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{path}: cannot be written (not a file); check the folder")
+    if not _is_ours(path):
         raise StorageError(f"{path}: is there already, and not made by facesearch; give another name, or move it away")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a picture or a page carries the mark that facesearch puts into its own."""
+    try:
+        if path.suffix.lower() in _FORMATS:
+            from PIL import Image
+
+            with Image.open(path, formats=list(_FORMATS.values())) as image:
+                return bool(image.getexif().get(_SOFTWARE) == MADE_BY)
+        with path.open("rb") as stream:
+            return f'<meta name="generator" content="{MADE_BY}">'.encode() in stream.read(_HEAD)
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def save_picture(picture: Image, path: Path) -> None:
@@ -105,8 +125,9 @@ def save_picture(picture: Image, path: Path) -> None:
     from PIL import Image
 
     check_may_be_written(path)
+    path = path.resolve()  # a link stays, and leads to the new picture
     exif = Image.Exif()
-    exif[_SOFTWARE] = _MADE_BY.decode()
+    exif[_SOFTWARE] = MADE_BY
     encoded = io.BytesIO()
     # Colours at full size: text and frames would have coloured shadows otherwise.
     picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0, exif=exif)

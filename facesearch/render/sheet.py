@@ -56,6 +56,7 @@ _VERDICT_COLOURS = {
     Verdict.unlikely: (160, 167, 178),
 }
 _LOW_QUALITY = 0.2
+_LONGEST_NAME = 255
 
 
 def check_sheet_name(path: Path) -> None:
@@ -80,7 +81,7 @@ def save_sheet(
     """
     check_sheet_name(path)
     starts = range(0, max(1, len(answer.hits)), MAX_HITS_A_PAGE)[:MAX_PAGES]
-    paths = [path, *(path.with_name(f"{path.stem}-{page}{path.suffix}") for page in range(2, len(starts) + 1))]
+    paths = [path, *(_page_path(path, page) for page in range(2, len(starts) + 1))]
     for page_path in paths:
         check_may_be_written(page_path)
     for number, start in enumerate(starts, start=1):
@@ -91,6 +92,14 @@ def save_sheet(
         page = _Page(answer, threshold, answer.hits[start : start + MAX_HITS_A_PAGE], facts, max_pixels)
         save_picture(page.drawn(), paths[number - 1])
     return paths
+
+
+def _page_path(path: Path, page: int) -> Path:
+    """`name-2.png`, the name shortened where it would be longer than a file system allows."""
+    stem, ending = path.stem, f"-{page}{path.suffix}"
+    while len(os.fsencode(stem + ending)) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return path.with_name(stem + ending)
 
 
 def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> list[str]:

@@ -46,7 +46,7 @@ class Root(NamedTuple):
 class KnownPhoto:
     """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file.
 
-    `was_read` tells that its bytes could be read, whatever became of them.
+    `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken.
     """
 
     id: int
@@ -55,6 +55,7 @@ class KnownPhoto:
     status: Status
     missing: bool
     was_read: bool = True
+    measured: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -288,7 +289,7 @@ class Catalog(Database):
             " WHERE hash = ? AND status != 'failed' ORDER BY id",
             content,
         )
-        return [(_known_photo(row[:8]), _absolute(row[8], row[2])) for row in rows]
+        return [(_known_photo(row[:9]), _absolute(row[9], row[2])) for row in rows]
 
     def failed_photos(self) -> Iterator[tuple[bytes, str]]:
         """Absolute path and reason of every photo that could not be read, in the order of their paths."""
@@ -393,9 +394,21 @@ class Catalog(Database):
     # Faces and vectors
 
     def replace_faces(self, photo: int, faces: Sequence[Face]) -> None:
-        """The faces of a photo are these now. One at the place of an earlier one, and like it, takes over its id."""
+        """The faces of a photo are these now. One at the place of an earlier one, and like it, takes over its id.
+
+        Those that were forgotten in this very content are left out.
+        """
         import numpy as np
 
+        forgotten = [
+            Box(*row)
+            for row in self._rows(
+                "SELECT x, y, width, height FROM forgotten_faces"
+                " WHERE content = (SELECT hash FROM photos WHERE id = ?)",
+                photo,
+            )
+        ]
+        faces = [face for face in faces if all(face.detection.box.overlap(box) < _SAME_PLACE for box in forgotten)]
         earlier: dict[int, tuple[Box, FloatArray]] = {
             row_id: (Box(x, y, width, height), np.frombuffer(vector, dtype="<f4"))
             for row_id, x, y, width, height, vector in self._rows(
@@ -444,7 +457,15 @@ class Catalog(Database):
         ]
 
     def delete_face(self, face: int) -> bool:
-        """Delete a face with its vectors; False when there is none with this id."""
+        """Delete a face with its vectors, and leave it out whenever this content is looked at again.
+
+        False when there is none with this id.
+        """
+        self._run(
+            "INSERT INTO forgotten_faces SELECT hash, x, y, faces.width, faces.height FROM faces"
+            " JOIN photos ON photos.id = photo WHERE faces.id = ? AND hash IS NOT NULL",
+            face,
+        )
         return bool(self._rows("DELETE FROM faces WHERE id = ? RETURNING id", face))
 
     def all_faces(self) -> Iterator[FaceRow]:
@@ -597,12 +618,15 @@ class Catalog(Database):
 
 
 _LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
-_PHOTO_COLUMNS = "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL"
+_PHOTO_COLUMNS = (
+    "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL"
+)
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    row_id, root, path, size, mtime_ns, status, missing, was_read = row
-    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, bool(missing), bool(was_read))
+    row_id, root, path, size, mtime_ns, status, missing, was_read, measured = row
+    file = PhotoFile(path, size, mtime_ns)
+    return KnownPhoto(row_id, root, file, status, bool(missing), bool(was_read), bool(measured))
 
 
 def _detection(*row: Any) -> Detection:

@@ -79,9 +79,18 @@ MIGRATIONS: tuple[str, ...] = (
         INSERT OR IGNORE INTO dead_vectors (id) VALUES (old.id);
     END;
     """,
-    # 2: how much a face can be relied on, and what a photo looks like; NULL in what was indexed before.
+    # 2: how much a face can be relied on, and what a photo looks like; NULL in what was indexed before. Faces that were
+    # forgotten for good, by the content of their photo: whenever it is looked at again they are left out.
     """
     ALTER TABLE faces ADD COLUMN quality REAL;
     ALTER TABLE photos ADD COLUMN fingerprint INTEGER;
+    CREATE TABLE forgotten_faces (
+        content BLOB NOT NULL,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL
+    );
+    CREATE INDEX forgotten_faces_by_content ON forgotten_faces (content);
     """,
 )

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -456,3 +457,25 @@ def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, librar
         for face_id, row in after.items():
             assert row.quality == pytest.approx(before[face_id].quality, abs=1e-3)
             assert row.fingerprint == before[face_id].fingerprint
+
+
+def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: FaceModel, library: Path) -> None:
+    with Store.memory(model.info) as store:
+        refresh(store, model, [library / "photos/party"])
+        store.catalog.begin()
+        store.catalog._run("UPDATE faces SET quality = NULL")
+        store.catalog._run("UPDATE photos SET fingerprint = NULL")
+        gone = next(iter(store.catalog.all_faces()))
+        assert store.catalog.delete_face(gone.face_id)
+        store.commit(vectors_changed=True)
+        left = []
+        for _run in range(4):
+            asked = iter([False, True])
+            refresh(store, model, options=Options(again=True), should_stop=partial(next, asked, True))
+            left.append(store.catalog.count_unmeasured())
+        assert left == sorted(left, reverse=True)
+        assert left[-1] == 0, "one photo a run, those first that were not measured"
+        assert all(
+            row.path != gone.path or row.detection.box.overlap(gone.detection.box) < 0.5
+            for row in store.catalog.all_faces()
+        ), "forgotten for good"

@@ -73,6 +73,19 @@ def test_a_damaged_index_and_a_pack_that_changed(facesearch: Run, indexed: Path,
     assert "index: facesearch check tells more" in damaged.stdout
 
 
+def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
+    nobody = facesearch("doctor", "--index", indexed, env={"FACESEARCH_MODEL": "zzz"}, exit_code=3)
+    assert "no model 'zzz'" in nobody.stdout
+    (tmp_path / "file").write_text("")
+    assert "is a file" in facesearch("doctor", "--index", "file", exit_code=3).stdout
+    settings = tmp_path / "home/.local/share/facesearch"
+    settings.mkdir(parents=True)
+    (settings / "models.json").write_text("{")
+    damaged = facesearch("doctor", "--index", indexed, exit_code=3)
+    assert "models.json" in damaged.stdout
+    assert "index  " in damaged.stdout, "the rest is told all the same"
+
+
 def test_weights_that_are_not_as_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert embedded.built_faults() == []
     weights = tmp_path / "weights"

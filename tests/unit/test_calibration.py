@@ -180,7 +180,17 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     table = measured(*people(6, 50), model)
     path.write_text(json.dumps({**table, "digests": ["other"]}))
     assert "of another model" in (calibration_of(model).note or "")
-    path.write_text(json.dumps({**table, "curves": []}))
+    curve = table["curves"][0]
+    damages: tuple[dict[str, object], ...] = (
+        {"curves": []}, {"people": 1e999}, {"people": -3}, {"similarity": []}, {"curves": [{**curve, "tmr": []}]},
+        {"curves": [{**curve, "tmr": [5.0] * len(curve["tmr"])}]}, {"curves": [curve, {**curve, "photos": -5}]},
+        {"curves": [{**curve, "log10_fmr": [0.0] * len(curve["log10_fmr"])}]},
+        {"curves": [{**curve, "log10_fmr_high": [500.0] * len(curve["log10_fmr"])}]},
+    )  # fmt: skip
+    for damage in damages:
+        path.write_text(json.dumps({**table, **damage}))
+        assert "cannot be read" in (calibration_of(model).note or ""), damage
+    path.write_text("[" * 200_000)
     assert "cannot be read" in (calibration_of(model).note or "")
 
 

@@ -70,6 +70,14 @@ def test_a_dry_run_tells_and_does_nothing(photos: list[bytes], tmp_path: Path) -
         assert [Path(target).name for _, target in done.planned] == ["x.jpg", "x-2.jpg", "\udcff y.jpg"]
         assert [source for source, _ in done.planned] == [os.fsdecode(path) for path in photos]
     assert not out.exists()
+    os.link(photos[0], photos[0] + b".jpg")
+    twin = Path(os.fsdecode(photos[0] + b".jpg")).rename(Path(os.fsdecode(photos[1])).with_name("twin.jpg"))
+    (twin.parent / "c").mkdir()
+    twin = twin.rename(twin.parent / "c/x.jpg")
+    both = [photos[0], bytes(twin)]
+    for export in (copy_photos, link_photos):
+        dry, real = export(both, out / export.__name__, dry_run=True), export(both, out / export.__name__)
+        assert (len(dry.planned), dry.kept) == (real.made, real.kept), "as it is then done"
 
 
 def test_a_photo_that_is_gone_is_told_and_the_rest_done(photos: list[bytes], tmp_path: Path) -> None:
@@ -118,5 +126,7 @@ def test_crops_are_the_faces(tmp_path: Path) -> None:
             pairs = zip(middle.convert("RGB").getpixel((0, 0)), face.getpixel((0, 0)), strict=True)  # type: ignore[arg-type]
             assert max(abs(one - other) for one, other in pairs) < 60
     assert save_crops(faces, tmp_path / "faces").kept == 6
-    assert len(save_crops(faces, tmp_path / "other", dry_run=True).planned) == 6
+    dry = save_crops([*faces, (b"/gone.jpg", 9, Box(0, 0, 5, 5))], tmp_path / "other", dry_run=True)
+    assert (len(dry.planned), len(dry.failed)) == (6, 1)
+    assert save_crops(faces, tmp_path / "faces", dry_run=True).kept == 6
     assert not (tmp_path / "other").exists()

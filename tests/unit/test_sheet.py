@@ -283,6 +283,29 @@ def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -
     second.unlink()
     first = save_sheet(many, None, sheet)
     assert save_sheet(many, 0.4, sheet) == first == [sheet, second]
+    commented = Image.new("RGB", (9, 9))
+    commented.save(second, comment=b"not made by facesearch")
+    with pytest.raises(StorageError, match="not made by facesearch; give"):
+        save_sheet(many, None, sheet)
+
+
+def test_a_pipe_is_no_place_for_a_sheet_and_a_link_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(StorageError, match="not a file"):
+        save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "pipe.png")
+    save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "real.png")
+    (tmp_path / "link.png").symlink_to("real.png")
+    before = (tmp_path / "real.png").read_bytes()
+    save_sheet(Answer(probe("/gone.jpg"), []), 0.9, tmp_path / "link.png")
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").read_bytes() != before
+
+
+def test_pages_of_a_long_name_are_shortened(tmp_path: Path) -> None:
+    many = Answer(probe("/gone.jpg"), [hit(rank, b"/gone.jpg") for rank in range(1, MAX_HITS_A_PAGE + 2)])
+    pages = save_sheet(many, None, tmp_path / ("é" * 125 + "n.png"))
+    assert len(pages) == 2
+    assert all(page.exists() and len(os.fsencode(page.name)) <= 255 for page in pages)
 
 
 def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
