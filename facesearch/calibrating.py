@@ -13,7 +13,6 @@ extrapolated, and the table says where. The intervals, 5 to 95 %, come from draw
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import numpy as np
 
 from facesearch.errors import FacesearchError, InputError
 from facesearch.faces.model import FaceModel
-from facesearch.photos.scan import scan
+from facesearch.photos.scan import photos_in
 from facesearch.probing import Probe, pick_by_others, probe_faces
 from facesearch.types import ModelInfo
 
@@ -94,7 +93,7 @@ def labelled_faces(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give one that has a folder of photos for each person")
     people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    photos = {person: _photos_in(person) for person in people}
+    photos = {person: photos_in(person) for person in people}
     total, done = sum(map(len, photos.values())), 0
     vectors: list[FloatArray] = []
     labels: list[int] = []
@@ -120,11 +119,6 @@ def labelled_faces(
                 names.append(person.name)
     stacked = np.stack(vectors) if vectors else np.empty((0, model.info.dim), dtype=np.float32)
     return LabelledFaces(stacked, np.array(labels, dtype=np.int64), names, left_out)
-
-
-def _photos_in(folder: Path) -> list[Path]:
-    top = os.fsencode(folder)
-    return [Path(os.fsdecode(os.path.join(top, file.path))) for file in scan(top, unreadable=lambda _path, _why: None)]
 
 
 def _ahead(

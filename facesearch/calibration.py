@@ -18,7 +18,8 @@ not know:
   between two sharp ones.)
 
 *certain*: 0.001 false hits or fewer, times the cube of the excess. *likely*: 0.1 or fewer, times its square; among many
-hits a false one weighs less, and the limit grows by a tenth for each. *possible*: 10 or fewer. *unlikely*: more.
+hits a false one weighs less, and the limit with the square grows by a tenth for each. *possible*: 10 or fewer.
+*unlikely*: more.
 
 Measured on people that the table does not know, with two photos of theirs among 2,500 of five others, asked with three
 photos: 99.3 % of the certain hits were right for the worst person, and 60 % where the excess is left out.
@@ -28,7 +29,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +39,7 @@ from typing import Any
 
 from facesearch.errors import StorageError
 from facesearch.types import ModelInfo, Verdict
+from facesearch.userdata import user_data, write_json
 
 __all__ = [
     "DEFAULT_FMR",
@@ -91,15 +92,15 @@ class Curve:
 class Calibration:
     """A table for one model. `people` is how many it was measured on, 0 for a guess.
 
-    `note` is one line for the user where a table of their own could not be used. `threshold` is the default that the
-    table asks for, None where that of the model stands.
+    `threshold` is the similarity from which a hit counts by default. `note` is one line for the user where a table of
+    their own could not be used.
     """
 
     similarity: Sequence[float]
     curves: Sequence[Curve]
+    threshold: float
     people: int = 0
     note: str | None = None
-    threshold: float | None = None
 
     @property
     def measured(self) -> bool:
@@ -112,7 +113,11 @@ class Calibration:
 
     def fmr(self, similarity: float, photos: int = 1) -> float:
         """The share of strangers that reach this similarity to a template of so many photos, `LEAST_FMR` or more."""
-        return float(min(1.0, max(LEAST_FMR, 10 ** self._at(self.curve(photos).log10_fmr, similarity))))
+        return max(LEAST_FMR, self.rate(similarity, photos))
+
+    def rate(self, similarity: float, photos: int = 1) -> float:
+        """The same as the curve has it, however far it is extrapolated: to weigh with, not to be told."""
+        return float(min(1.0, 10 ** self._at(self.curve(photos).log10_fmr, similarity)))
 
     def interval(self, similarity: float, photos: int = 1) -> tuple[float, float]:
         """Where that share lies, 5 to 95 %, had other people been measured."""
@@ -197,7 +202,7 @@ class Judge:
         return Verdict.possible if expected <= _POSSIBLE else Verdict.unlikely
 
     def _expected(self, similarity: float) -> float:
-        return self.fmr(similarity) * self._counted
+        return self.calibration.rate(similarity, self.photos) * self._counted
 
     @cached_property
     def _likely_from(self) -> float:
@@ -236,8 +241,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
         try:
             table = json.loads(own.read_text())
             if _fits(table, model):
-                read = read_calibration(table)
-                return replace(read, threshold=round(read.similarity_at(DEFAULT_FMR), 3))
+                return read_calibration(table)
             note = f"{own}: of another model; it is not used"
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
             note = f"{own}: cannot be read; it is not used: delete it, or make it anew with facesearch models calibrate"
@@ -251,7 +255,7 @@ def shipped_calibration(model: ModelInfo) -> Calibration | None:
     if model.source is not None or not path.is_file():
         return None
     table = json.loads(path.read_text())
-    return read_calibration(table) if _fits(table, model) else None
+    return replace(read_calibration(table), threshold=model.threshold) if _fits(table, model) else None
 
 
 def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
@@ -259,28 +263,19 @@ def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
     path = own_calibration_path(model)
     if path is None:
         raise StorageError("there is no home folder to keep a calibration in; set XDG_DATA_HOME to a folder")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(table) + "\n")
-        unfinished.replace(path)
+        write_json(path, table)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
-    finally:
-        if unfinished.exists():
-            unfinished.unlink()
     return path
 
 
 def own_calibration_path(model: ModelInfo) -> Path | None:
     """Where the user's table for a model is kept, whether or not there is one; None without a home."""
-    from platformdirs import user_data_path
-
+    folder = user_data()
     identity = hashlib.sha256(repr(model.identity).encode()).hexdigest()[:16]
-    try:
-        return user_data_path("facesearch", appauthor=False) / "calibrations" / f"{model.name}-{identity}.json"
-    except RuntimeError:
-        return None
+    return None if folder is None else folder / "calibrations" / f"{model.name}-{identity}.json"
 
 
 def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
@@ -315,7 +310,8 @@ def read_calibration(table: Mapping[str, Any]) -> Calibration:
     rising = sizes[:1] == [1] and sizes == sorted(set(sizes)) and grid == sorted(set(grid))
     if not (sound and in_range and rising and people > 1):
         raise ValueError("not a calibration")
-    return Calibration(grid, curves, people)
+    read = Calibration(grid, curves, threshold=1.0, people=people)
+    return replace(read, threshold=round(read.similarity_at(DEFAULT_FMR), 3))
 
 
 def _plain(threshold: float, note: str | None) -> Calibration:
@@ -323,4 +319,4 @@ def _plain(threshold: float, note: str | None) -> Calibration:
     grid = [number / 100 for number in range(101)]
     logs = [min(0.0, _PLAIN_FMR - (similarity - threshold) / _PLAIN_DECADE) for similarity in grid]
     curve = Curve(1, 0.0, logs, logs, logs, [1.0 if similarity < threshold else 0.5 for similarity in grid])
-    return Calibration(grid, [curve], note=note)
+    return Calibration(grid, [curve], threshold, note=note)

@@ -34,12 +34,12 @@ _AROUND = 1.5
 class Export:
     """What was done: files made, files that were there already, and what could not be had, with the reason.
 
-    `planned` are source and target of what a dry run would have made.
+    `planned` are the targets that a dry run would have made, each with its source.
     """
 
     made: int = 0
     kept: int = 0
-    planned: list[tuple[str, str]] = field(default_factory=list)
+    planned: dict[str, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -141,7 +141,6 @@ def _place(
     dry_run: bool = False,
 ) -> None:
     """Make one file under the first name that is free, unless it is there under one of those that are not."""
-    planned = {target: of for of, target in done.planned}
     try:
         for target in _names(folder, name):
             if os.path.lexists(target):
@@ -149,10 +148,10 @@ def _place(
                     done.kept += 1
                     return
             elif dry_run:
-                if target not in planned:
-                    done.planned.append((source, target))
+                if target not in done.planned:
+                    done.planned[target] = source
                     return
-                if planned[target] != source and is_same(planned[target]):  # as it will be by then
+                if done.planned[target] != source and is_same(done.planned[target]):  # as it will be by then
                     done.kept += 1
                     return
             else:

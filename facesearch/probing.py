@@ -7,16 +7,15 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from facesearch.errors import NoFaceError, PhotoError
+from facesearch.faces.geometry import unit_length
 from facesearch.faces.model import FaceModel
 from facesearch.finding import find_faces, unmarked
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.types import Face
-
-if TYPE_CHECKING:
-    from facesearch.types import FloatArray
 
 __all__ = ["Probe", "odd_ones", "pick_by_others", "probe_faces", "template", "without_copies"]
 
@@ -105,11 +104,9 @@ def without_copies(photos: Sequence[Sequence[Probe]]) -> list[Sequence[Probe]]:
 
 def template(probes: Sequence[Probe]) -> Probe:
     """One probe for several photos of one person: the mean of their embeddings by quality, at unit length."""
-    import numpy as np
-
     first, *others = probes
     mean = np.sum([_weight(probe) * probe.face.embedding for probe in probes], axis=0)
-    return replace(first, face=replace(first.face, embedding=_unit(mean)), others=tuple(others))
+    return replace(first, face=replace(first.face, embedding=unit_length(mean)), others=tuple(others))
 
 
 def pick_by_others(photos: Sequence[Sequence[Probe]]) -> list[Probe]:
@@ -117,8 +114,6 @@ def pick_by_others(photos: Sequence[Sequence[Probe]]) -> list[Probe]:
 
     Where every photo shows several faces, the largest of each say who is meant.
     """
-    import numpy as np
-
     alone = [faces[0] for faces in photos if len(faces) == 1] or [faces[0] for faces in photos]
     picked = []
     for faces in photos:
@@ -126,7 +121,7 @@ def pick_by_others(photos: Sequence[Sequence[Probe]]) -> list[Probe]:
         if len(faces) == 1 or not anchors:
             picked.append(faces[0])
             continue
-        mean = _unit(np.sum([_weight(probe) * probe.face.embedding for probe in anchors], axis=0))
+        mean = unit_length(np.sum([_weight(probe) * probe.face.embedding for probe in anchors], axis=0))
         picked.append(max(faces, key=lambda probe: float(probe.face.embedding @ mean)))
     return picked
 
@@ -137,14 +132,14 @@ def odd_ones(probes: Sequence[Probe], *, similar_from: Callable[[int], float]) -
     `similar_from` is the similarity from which a photo may show the person of a template of so many photos. The least
     similar goes first, and the others are looked at anew without it. Of two photos nobody can say which is wrong.
     """
-    import numpy as np
-
     kept = list(probes)
     odd: list[tuple[Probe, float]] = []
     while len(kept) > 2:
         vectors = np.stack([_weight(probe) * probe.face.embedding for probe in kept])
         total = vectors.sum(axis=0)
-        alike = [float(probe.face.embedding @ _unit(total - row)) for probe, row in zip(kept, vectors, strict=True)]
+        alike = [
+            float(probe.face.embedding @ unit_length(total - row)) for probe, row in zip(kept, vectors, strict=True)
+        ]
         least = int(np.argmin(alike))
         if alike[least] >= similar_from(len(kept) - 1):
             break
@@ -156,10 +151,3 @@ def _weight(probe: Probe) -> float:
     """A poor photo says less; one whose quality is not known counts fully."""
     quality = probe.face.quality
     return 1.0 if quality is None else max(_LEAST_WEIGHT, quality)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    import numpy as np
-
-    unit: FloatArray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
-    return unit

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from facesearch.calibration import Calibration, Judge, calibration_of
+from facesearch.faces.geometry import unit_length
 from facesearch.photos.fingerprint import ALIKE_BITS
 from facesearch.photos.scan import is_offline
 from facesearch.probing import Probe
@@ -126,7 +129,7 @@ class _Question:
 
     def expanded(self, seeds: Mapping[int, FloatArray]) -> _Question:
         total = self.total + sum(seeds.values())
-        face = replace(self.probe.face, embedding=_unit(total))
+        face = replace(self.probe.face, embedding=unit_length(total))
         return _Question(replace(self.probe, face=face, found=len(seeds)), total, seeds)
 
     def without_themselves(self, nearest: list[tuple[float, int]]) -> list[tuple[float, int]]:
@@ -134,7 +137,7 @@ class _Question:
         if not self.seeds:
             return nearest
         fair = [
-            (float(self.seeds[key] @ _unit(self.total - self.seeds[key])) if key in self.seeds else score, key)
+            (float(self.seeds[key] @ unit_length(self.total - self.seeds[key])) if key in self.seeds else score, key)
             for score, key in nearest
         ]
         return sorted(fair, key=lambda found: (-found[0], found[1]))
@@ -176,8 +179,6 @@ class _Search:
         return dict(zip(ids, self._store.catalog.vectors(ids, self._store.model.dim), strict=True))
 
     def _asked(self, questions: Sequence[_Question]) -> list[Answer]:
-        import numpy as np
-
         portion = min(self._total, max(_FIRST_PORTION, 2 * (self._want.top_k or 0)))
         answers = [Answer(question.probe, [], self._in_sight) for question in questions]
         pending = list(range(len(questions)))
@@ -249,8 +250,6 @@ class _Picked:
 
     def _folded(self, hits: Sequence[Hit]) -> list[Hit]:
         """Photos that look alike, with faces that are alike, as one hit each."""
-        import numpy as np
-
         vectors = self._store.catalog.vectors([hit.face.vector_id for hit in hits], self._store.model.dim)
         looks = np.array([hit.face.fingerprint or 0 for hit in hits], dtype=np.int64).view(np.uint64)
         known = np.array([hit.face.fingerprint is not None for hit in hits], dtype=np.bool_)
@@ -313,10 +312,3 @@ def _each_its_own(choices: Sequence[set[int]]) -> bool:
         return True
     first, *rest = sorted(choices, key=len)
     return any(_each_its_own([other - {taken} for other in rest]) for taken in first)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    import numpy as np
-
-    unit: FloatArray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
-    return unit

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -77,7 +78,7 @@ def answer(
 
     _check_filter(question, store)
     photos = max(probe.photos for probe in asked.probes)
-    default = asked.calibration.threshold or store.model.threshold
+    default = asked.calibration.threshold
     threshold = question.limit(asked.calibration, default, photos)
     answers = find_all(store, asked.probes, _want(question, asked, threshold, default), asked.calibration)
     took = seconds()
@@ -214,12 +215,10 @@ def _hand_out(
     """Pictures and copies of what was found; whether all of it could be had. What fails stops none of the others."""
     failures: list[FacesearchError] = []
     complete = True
-    below = sum(len(one.hits) for one in answers) - len(_found(answers, threshold))
-    if below and (question.copy_to or question.link_to or question.crops_to):
-        _note(question, f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
-    for make in (_sheet, _gallery, _copies, _links, _crops):
+    pictures = _pictures(question, answers, threshold, index, seconds)
+    for make in (*pictures, *_exports(question, answers, threshold)):
         try:
-            complete = make(question, answers, threshold, index, seconds) and complete
+            complete = make() and complete
         except FacesearchError as error:
             failures.append(error)
     for failure in failures[:-1]:
@@ -229,74 +228,61 @@ def _hand_out(
     return complete
 
 
-def _sheet(
-    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], seconds: float
-) -> bool:
-    if question.sheet is not None:
+def _pictures(
+    question: Question, answers: Sequence[Answer], threshold: float | None, index: dict[str, object], seconds: float
+) -> Iterator[Callable[[], bool]]:
+    """What draws each picture that was asked for, and tells where it is."""
+    if (sheet := question.sheet) is not None:
         from facesearch.render.sheet import save_sheet
 
-        pages = save_sheet(answers[0], threshold, question.sheet, seconds=seconds, max_pixels=question.max_pixels)
-        _note(question, f"contact sheet in {', '.join(str(page) for page in pages)}")
-    return True
+        def draw() -> bool:
+            pages = save_sheet(answers[0], threshold, sheet, seconds=seconds, max_pixels=question.max_pixels)
+            _note(question, f"contact sheet in {', '.join(str(page) for page in pages)}")
+            return True
 
-
-def _gallery(
-    question: Question, answers: Sequence[Answer], threshold: float | None, index: dict[str, object], seconds: float
-) -> bool:
-    if question.html is not None:
+        yield draw
+    if (html := question.html) is not None:
         from facesearch.render.gallery import save_gallery
 
-        save_gallery(answers, threshold, index, question.html, seconds=seconds, max_pixels=question.max_pixels)
-        _note(question, f"gallery in {question.html}")
-    return True
+        def write_page() -> bool:
+            save_gallery(answers, threshold, index, html, seconds=seconds, max_pixels=question.max_pixels)
+            _note(question, f"gallery in {html}")
+            return True
+
+        yield write_page
 
 
-def _copies(
-    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
-) -> bool:
-    if question.copy_to is None:
-        return True
-    from facesearch.exporting import copy_photos
+def _exports(question: Question, answers: Sequence[Answer], threshold: float | None) -> Iterator[Callable[[], bool]]:
+    """What makes each of the copies, links and crops that were asked for, and tells what came of it."""
+    copies, links, crops = question.copy_to, question.link_to, question.crops_to
+    if not (copies or links or crops):
+        return
+    from facesearch.exporting import copy_photos, link_photos, save_crops
 
-    paths = [hit.face.path for hit in _found(answers, threshold)]
-    done = copy_photos(paths, question.copy_to, dry_run=question.dry_run)
-    return _export(question, f"copied to {question.copy_to}", done)
-
-
-def _links(
-    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
-) -> bool:
-    if question.link_to is None:
-        return True
-    from facesearch.exporting import link_photos
-
-    paths = [hit.face.path for hit in _found(answers, threshold)]
-    done = link_photos(paths, question.link_to, hard=question.hard_links, dry_run=question.dry_run)
-    return _export(question, f"linked to in {question.link_to}", done)
-
-
-def _crops(
-    question: Question, answers: Sequence[Answer], threshold: float | None, _index: dict[str, object], _seconds: float
-) -> bool:
-    if question.crops_to is None:
-        return True
-    from facesearch.exporting import save_crops
-
-    faces = {
-        hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box)
-        for hit in _found(answers, threshold)
-    }
-    done = save_crops(faces.values(), question.crops_to, max_pixels=question.max_pixels, dry_run=question.dry_run)
-    return _export(question, f"saved as faces in {question.crops_to}", done)
+    found = _found(answers, threshold)
+    below = sum(len(one.hits) for one in answers) - len(found)
+    if below:
+        _note(question, f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
+    paths, dry_run = [hit.face.path for hit in found], question.dry_run
+    faces = {hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box) for hit in found}
+    limit = question.max_pixels
+    if copies is not None:
+        yield lambda: _told(question, f"copied to {copies}", copy_photos(paths, copies, dry_run=dry_run))
+    if links is not None:
+        hard = question.hard_links
+        yield lambda: _told(question, f"linked to in {links}", link_photos(paths, links, hard=hard, dry_run=dry_run))
+    if crops is not None:
+        saved = partial(save_crops, faces.values(), crops, max_pixels=limit, dry_run=dry_run)
+        yield lambda: _told(question, f"saved as faces in {crops}", saved())
 
 
 def _found(answers: Sequence[Answer], threshold: float | None) -> list[Hit]:
     return [hit for one in answers for hit in one.hits if _is_found(hit, threshold)]
 
 
-def _export(question: Question, what: str, done: Export) -> bool:
+def _told(question: Question, what: str, done: Export) -> bool:
     """Tell what was done, and whether all of it could be."""
-    for source, target in done.planned:
+    for target, source in done.planned.items():
         say(f"would make {target} from {source}")
     for trouble in done.failed:
         say(f"{trouble}; left out")

@@ -31,13 +31,12 @@ def photos_of(paths: Sequence[Path]) -> list[str]:
         if not os.path.isdir(path):
             photos.append(str(path))
             continue
-        from facesearch.photos.scan import scan
+        from facesearch.photos.scan import photos_in
 
-        folder = os.fsencode(path)
-        found = [os.fsdecode(os.path.join(folder, file.path)) for file in scan(folder, unreadable=_unreadable(path))]
+        found = photos_in(path, unreadable=_unreadable(path))
         if not found:
             raise InputError(f"{path}: a folder without photos; name photos of the person to look for")
-        photos += found
+        photos += map(str, found)
     return photos
 
 

@@ -17,6 +17,7 @@ from facesearch.cli.options import (
     NoRotations,
     Quiet,
     Threads,
+    check_limits,
     suggestions,
 )
 from facesearch.errors import UsageError
@@ -62,10 +63,7 @@ def compare(
     """Do two photos show the same person, and how sure is that; exit code 1 when no pair reaches the threshold."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    if fmr is not None and threshold is not None:
-        raise UsageError("--threshold and --fmr contradict each other; give one of them")
-    if fmr is not None and not 0 < fmr < 1:
-        raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+    check_limits(threshold, fmr)
     from facesearch.calibration import calibration_of
     from facesearch.comparing import compare as compared
     from facesearch.comparing import nearest
@@ -83,7 +81,7 @@ def compare(
     )
     table = compared(ones, others, calibration)
     best = nearest(table)
-    limit = threshold if threshold is not None else calibration.threshold or opened.info.threshold
+    limit = calibration.threshold if threshold is None else threshold
     if fmr is not None:
         limit = calibration.similarity_at(fmr)
     if layout == "json":

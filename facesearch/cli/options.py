@@ -28,6 +28,7 @@ __all__ = [
     "Verbose",
     "Wait",
     "Yes",
+    "check_limits",
     "memory_for_photos",
     "parse_count_range",
     "parse_duration",
@@ -116,6 +117,16 @@ def memory_for_photos(asked: str | None, workers: int) -> int:
     else:
         whole = min(max(2**30, workers * _PER_WORKER), (available_memory() or 2**40) // 2)
     return max(whole - _BEFORE_PHOTOS, _LEAST_FOR_PHOTOS)
+
+
+def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bool = False) -> None:
+    """Raises `UsageError` where more than one says from which similarity on, or a rate is none."""
+    limits = {"--threshold": threshold, "--fmr": fmr, "--no-threshold": no_threshold or None}
+    given = [name for name, value in limits.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} contradict each other; give one of them")
+    if fmr is not None and not 0 < fmr < 1:
+        raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
 
 
 def parse_face(text: str | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -13,6 +14,7 @@ import typer
 
 from facesearch.cli.options import (
     FORMATS,
+    check_limits,
     parse_count_range,
     parse_face,
     parse_moment,
@@ -138,12 +140,7 @@ class Question:
             raise UsageError(f"--format {self.layout}: choose one of {', '.join(FORMATS)}")
         if self.nul and self.layout not in ("table", "paths"):
             raise UsageError(f"--print0 writes bare paths; it cannot be combined with --format {self.layout}")
-        limits = {"--threshold": self.threshold, "--fmr": self.fmr, "--no-threshold": self.no_threshold or None}
-        given = [name for name, value in limits.items() if value is not None]
-        if len(given) > 1:
-            raise UsageError(f"{' and '.join(given)} contradict each other; give one of them")
-        if self.fmr is not None and not 0 < self.fmr < 1:
-            raise UsageError(f"--fmr {self.fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+        check_limits(self.threshold, self.fmr, no_threshold=self.no_threshold)
         if self.sheet is not None and (parse_face(self.face) == 0 or each):
             raise UsageError("--sheet draws the hits of one face; leave --each and --face all away, or take --html")
         if self.dry_run and not (self.copy_to or self.link_to or self.crops_to):
@@ -177,7 +174,6 @@ class Question:
 
     def filter(self) -> Filter:
         """Which faces are to be looked at. Raises `UsageError`."""
-        import os
 
         def absolute(paths: list[Path] | None) -> tuple[bytes, ...]:
             return tuple(os.path.abspath(os.fsencode(path)) for path in paths or ())

@@ -52,7 +52,7 @@ def status(
             "index": shown_path(str(folder)),
             "model": store.model.name,
             "runtime": str(choose_runtime(device, threads)),
-            "threshold": calibration.threshold or store.model.threshold,
+            "threshold": calibration.threshold,
             "calibration": {"people": calibration.people} if calibration.measured else None,
             "search": asdict(search),
             "roots": roots,

@@ -24,7 +24,7 @@ from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
 from facesearch.errors import ModelError, StorageError, UsageError
-from facesearch.faces.registry import write_json
+from facesearch.userdata import write_json
 
 __all__ = ["Download", "Limits", "Progress", "fetch", "is_address", "require_free", "storage_errors"]
 

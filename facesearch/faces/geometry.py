@@ -50,8 +50,8 @@ def shifted(detection: Detection, x: float, y: float) -> Detection:
 
 
 def unit_length(vectors: FloatArray) -> FloatArray:
-    """Each row of float32[n, dim] divided by its length; a row of zeros stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Each row of float32[n, dim], or a single float32[dim], divided by its length; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
     return unit
 

@@ -27,9 +27,9 @@ from facesearch.faces.registry import (
     read_record,
     read_registry,
     require_name,
-    write_json,
 )
 from facesearch.faces.unpacking import unpack
+from facesearch.userdata import write_json
 
 __all__ = ["pull", "remove_pack", "sound_pack"]
 

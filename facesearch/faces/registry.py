@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import ModelError, StorageError, UsageError
+from facesearch.userdata import user_data, write_json
 
 __all__ = [
     "KNOWN_PACKS",
@@ -42,7 +43,6 @@ __all__ = [
     "read_registry",
     "registry_path",
     "require_name",
-    "write_json",
 ]
 
 RECORD_NAME = "facesearch.json"
@@ -178,12 +178,8 @@ class Registry:
 
 def registry_path() -> Path | None:
     """Where the registry is kept, whether or not there is one; None without a home."""
-    from platformdirs import user_data_path
-
-    try:
-        return user_data_path("facesearch", appauthor=False) / "models.json"
-    except RuntimeError:
-        return None
+    folder = user_data()
+    return None if folder is None else folder / "models.json"
 
 
 def read_registry() -> Registry:
@@ -293,20 +289,6 @@ def file_digest(path: Path) -> str:
     """SHA-256 in hexadecimal digits. Raises `OSError`."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a file in one step, so that a power cut leaves the old one or the new one. Raises `OSError`."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("w") as stream:
-            json.dump(value, stream, indent=1)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read_json(path: Path, advice: str) -> dict[str, Any] | None:

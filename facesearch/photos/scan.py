@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from facesearch.photos.decode import SUFFIXES
 from facesearch.types import PhotoFile
 
-__all__ = ["SKIPPED_FOLDERS", "is_offline", "scan"]
+__all__ = ["SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]
 
 SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])
 """Folders that hold thumbnails or rubbish; folders whose names begin with a dot are skipped too."""
@@ -85,6 +86,12 @@ def _walk(
             identity = (found.st_dev, found.st_ino)
             if identity not in above:
                 yield from _walk(entry.path, path, real_root, above | {identity}, unreadable)
+
+
+def photos_in(folder: Path, *, unreadable: Callable[[bytes, str], None] = lambda _path, _reason: None) -> list[Path]:
+    """The paths of all photos in a folder, as `scan` finds them."""
+    top = os.fsencode(folder)
+    return [Path(os.fsdecode(os.path.join(top, file.path))) for file in scan(top, unreadable=unreadable)]
 
 
 def _within_64_bits(nanoseconds: int) -> int:

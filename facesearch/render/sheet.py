@@ -17,6 +17,7 @@ from facesearch.render.pictures import (
     save_picture,
     whole_picture,
 )
+from facesearch.render.text import remarks
 from facesearch.types import Verdict
 
 if TYPE_CHECKING:
@@ -132,13 +133,8 @@ def _is_below(hit: Hit, threshold: float | None) -> bool:
 
 def _remarks(hit: Hit, threshold: float | None) -> str:
     quality = hit.face.quality
-    remarks = {
-        "below threshold": _is_below(hit, threshold),
-        "offline": hit.offline,
-        "low quality": quality is not None and quality < _LOW_QUALITY,
-        f"+{len(hit.folded)} alike": bool(hit.folded),
-    }
-    return "  ·  ".join(remark for remark, applies in remarks.items() if applies)
+    poor = quality is not None and quality < _LOW_QUALITY
+    return "  ·  ".join(remarks(hit, threshold) + ["low quality"] * poor)
 
 
 def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:

@@ -129,7 +129,7 @@ def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
         face.date[:10] + ("" if face.date_source == "exif" else " (file)"),
-        ", ".join(remarks(hit, threshold)),
+        ", ".join(["the query itself"] * hit.is_query + remarks(hit, threshold)),
         os.fsdecode(face.path),
     )
 
@@ -144,8 +144,6 @@ def shown_expectation(number: float) -> str:
 def remarks(hit: Hit, threshold: float | None) -> list[str]:
     """What is special about a hit, in few words each."""
     told = []
-    if hit.is_query:
-        told.append("the query itself")
     if threshold is not None and hit.similarity < threshold:
         told.append("below threshold")
     if hit.offline:

@@ -19,6 +19,7 @@ from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, preload, read_kind, read_stamp, write_file
 from facesearch.types import ModelInfo
+from facesearch.userdata import user_data
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
@@ -85,12 +86,10 @@ def default_index_path() -> Path:
         return Path(named).expanduser()
     if Path("indexes").is_dir():
         return Path("indexes/default")
-    from platformdirs import user_data_path
-
-    try:
-        return user_data_path("facesearch", appauthor=False) / "default"
-    except RuntimeError as error:  # a container without a home
-        raise UsageError("there is no home folder to keep an index in; name a folder with --index") from error
+    folder = user_data()
+    if folder is None:
+        raise UsageError("there is no home folder to keep an index in; name a folder with --index")
+    return folder / "default"
 
 
 class Store:

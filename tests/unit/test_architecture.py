@@ -15,7 +15,7 @@ import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
-    {"errors", "machine", "types"},
+    {"errors", "machine", "types", "userdata"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
     {"probing"},
@@ -36,7 +36,7 @@ SEAMS = {
     "pillow_heif": {"photos/decode.py"},
     "urllib": {"faces/fetching.py", "store/database.py", "render/gallery.py"},
     "zipfile": {"faces/unpacking.py"},
-    "platformdirs": {"store/store.py", "calibration.py", "faces/registry.py"},
+    "platformdirs": {"userdata.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
 }

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from facesearch.calibrating import measured, well_labelled
 from facesearch.calibration import (
     DEFAULT_FMR,
+    LEAST_FMR,
     Calibration,
     Judge,
     calibration_of,
@@ -105,6 +106,14 @@ def test_the_persons_own_photos_are_no_look_alikes() -> None:
     own = sorted(np.repeat(np.arange(0.3, 1, 0.01), counts).tolist(), reverse=True)
     assert Judge(TABLE, 1, 5000, own).excess < 3
     assert Judge(TABLE, 1, 5000, [similarity for similarity in own if similarity < 0.6]).excess > 20
+
+
+def test_the_same_picture_is_certain_whoever_looks_alike() -> None:
+    """What is told ends at one in a thousand million; what is weighed goes on along the curve."""
+    crowded = Judge(TABLE, 1, 5000, [0.97] + [0.45] * 200)
+    assert crowded.excess > 10
+    assert crowded.fmr(0.97) == LEAST_FMR
+    assert crowded.verdict(0.97) is Verdict.certain
 
 
 def test_expected_false_hits_are_the_rate_times_the_faces() -> None:

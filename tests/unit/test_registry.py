@@ -26,8 +26,8 @@ from facesearch.faces.registry import (
     read_registry,
     registry_path,
     require_name,
-    write_json,
 )
+from facesearch.userdata import write_json
 
 
 @pytest.fixture(autouse=True)

@@ -153,7 +153,7 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png")
     for text in (
         "the query itself", "0.812", "certain", "2019-07-14", "below threshold  ·  offline", "unlikely",
-        "low quality  ·  +3 alike", "file date 2001-09-09", "x.jpg", "/summer",
+        "+3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
     ):  # fmt: skip
         assert text in written, text
     assert "0" not in written, "the query itself has no rank"
