@@ -225,9 +225,10 @@ def test_the_large_view_opens_steps_and_closes(page: Page) -> None:
     assert large.is_visible()
     assert large.locator("img").count() == 3, "who was asked for, who was found, and where"
     assert large.locator(".score").inner_text().split()[:2] == ["1", "0.900"]
-    size = large.locator(".photo").bounding_box()
-    assert size is not None
-    assert size["width"] > 600
+    # The picture is decoded beside the script: it has its size a moment later.
+    page.wait_for_function(
+        "document.querySelector('#large .photo').getBoundingClientRect().width > 600", timeout=10_000
+    )
     keys.press("ArrowRight")
     assert "ada 2.jpg" in large.inner_text()
     page.get_by_role("button", name="Next").click()
