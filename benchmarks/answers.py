@@ -211,9 +211,11 @@ def crops(
                 }
                 show(name, scores[name])
     for size in SIZES if splits else ():
+        looked, blind = _strangers_to_the_table(model.info, vectors, labels, people, size, rng, questions, splits)
         name = f"{size} crop{'s' * (size > 1)} at a time, people whom the table does not know"
-        scores[name] = _strangers_to_the_table(model.info, vectors, labels, people, size, rng, questions, splits)
-        show(name, scores[name])
+        for title, found in ((name, looked), (f"{name}, with no look at their own impostors", blind)):
+            scores[title] = found
+            show(title, found)
     return scores
 
 
@@ -271,35 +273,38 @@ def _strangers_to_the_table(
     rng: np.random.Generator,
     questions: int,
     splits: int,
-) -> dict[str, Score]:
-    """A table from half of the people, asked about the others, of whom `FEW` own photos are among all of the rest."""
-    scores: dict[str, Score] = defaultdict(Score)
+) -> tuple[dict[str, Score], dict[str, Score]]:
+    """A table from half of the people, asked about the others, of whom `FEW` own photos are among all of the rest.
+
+    Twice: as verdicts are given, and with nothing known of who else comes near.
+    """
+    looked: dict[str, Score] = defaultdict(Score)
+    blind: dict[str, Score] = defaultdict(Score)
     for _ in range(splits):
         drawn = rng.permutation(len(people))
         half = len(people) // 2
         known, others = np.isin(labels, drawn[:half]), drawn[half:]
-        table = measured(vectors[known], np.searchsorted(np.sort(drawn[:half]), labels[known]), info, (1, *SIZES[1:]))
+        table = measured(vectors[known], np.searchsorted(np.sort(drawn[:half]), labels[known]), info, SIZES)
         calibration = read_calibration(table)
         for label in others:
             rest = np.flatnonzero(np.isin(labels, others) & (labels != label))
             for _question in range(max(1, questions // 2)):
                 own = rng.choice(np.flatnonzero(labels == label), size + FEW, replace=False)
-                searched = np.concatenate([own[size:], rest])
-                # A fresh store for each question costs more than the question: the search is done on arrays instead.
-                _judged(scores[people[label]], calibration, vectors[own[:size]], vectors[searched], info.threshold)
-    return dict(sorted(scores.items()))
+                mean = vectors[own[:size]].sum(axis=0)
+                # A store for each question would cost more than the question: what it would find is found here.
+                found = vectors[np.concatenate([own[size:], rest])] @ (mean / np.linalg.norm(mean))
+                nearest = np.sort(found)[::-1][:1024].tolist()
+                for score, near in ((looked[people[label]], nearest), (blind[people[label]], [])):
+                    _judged(score, Judge(calibration, size, len(found), near), found, info.threshold)
+    return dict(sorted(looked.items())), dict(sorted(blind.items()))
 
 
-def _judged(score: Score, calibration: Calibration, own: Vectors, searched: Vectors, threshold: float) -> None:
-    mean = own.sum(axis=0)
-    similarities = searched @ (mean / np.linalg.norm(mean))
-    order = np.argsort(-similarities)
-    nearest = similarities[order].tolist()
-    judge = Judge(calibration, len(own), len(searched), nearest[:1024])
+def _judged(score: Score, judge: Judge, found: Vectors, threshold: float) -> None:
+    """Count what becomes of one question, whose first `FEW` faces are right."""
     score.questions += 1
     score.there += FEW
-    for similarity, number in zip(nearest[:1024], order[:1024].tolist(), strict=True):
-        is_right = number < FEW
+    for number in np.flatnonzero(found >= min(threshold, 0.4)).tolist():
+        is_right, similarity = number < FEW, float(found[number])
         if similarity >= threshold:
             score.right += is_right
             score.wrong += not is_right
