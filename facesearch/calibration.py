@@ -21,9 +21,9 @@ not know:
 hits a false one weighs less, and the limit with the square grows by a tenth for each. *possible*: 10 or fewer.
 *unlikely*: more.
 
-Measured on people that the table does not know, with two photos of theirs among 2,500 of five others: in five draws 98.8
-to 99.7 % of the certain hits were right for the worst person, 99.9 % in the mean; where the excess is left out 80 to 90 %
-for the worst. On the people of the table, and on photos of eight others, all were right.
+Measured on people that the table does not know, with two photos of theirs among 2,500 of five others: in five draws
+98.8 to 99.7 % of the certain hits were right for the worst person, 99.9 % in the mean; where the excess is left out 80
+to 90 % for the worst. On the people of the table, and on photos of eight others, all were right.
 """
 
 from __future__ import annotations
