@@ -10,10 +10,10 @@ import hashlib
 import io
 import os
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -167,6 +167,7 @@ class _Run:
         self._waiting: dict[bytes, list[_Content]] = {}
         self._moved: set[int] = set()
         self._displaced: set[int] = set()
+        self._hashes: dict[bytes, bytes | None] = {}
         self._new_faces = 0
         self._new_failures = 0
         self._done = 0
@@ -176,6 +177,7 @@ class _Run:
 
     def work_off(self, plan: Plan) -> None:
         self._total = len(plan.tasks)
+        self._tasks = plan.tasks
         if self._options.retry_failed:
             self._journal.clear()
         suspects = [task for task in plan.tasks if task.path in self._journal.deaths]
@@ -287,8 +289,7 @@ class _Run:
             self._report.unchanged += 1
         elif moved is not None:
             if here is not None:  # names were swapped: whoever was here may be found elsewhere, or is out of sight
-                catalog.displace_photo(here.id, self._now)
-                self._displaced.add(here.id)
+                self._displace(here)
             catalog.touch_photo(moved.id, task.root.id, task.file)
             self._moved.add(moved.id)
             self._displaced.discard(moved.id)
@@ -296,9 +297,44 @@ class _Run:
         else:
             # Of content that was forgotten for ever no copy is wanted either, whoever else has it.
             twin = min((photo for photo, _ in same), key=lambda photo: photo.status != "unwanted")
+            self._make_way(content)
             catalog.copy_photo(twin.id, task.root.id, task.file)
             self._dirty = True
             self._count(task)
+
+    def _make_way(self, content: _Content) -> None:
+        """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
+
+        A file that was moved has the size that it had: only others of that size are read to find out.
+        """
+        task, catalog = content.task, self._store.catalog
+        here = None if task.known is None else catalog.photo_at(task.root.id, task.file.path)
+        was = None if here is None else catalog.content_of(here.id)
+        if here is None or was is None or was == content.hash:
+            return
+        for other in self._of_size.get(here.file.size, []):
+            itself = other.known is not None and catalog.content_of(other.known.id) == was
+            if other.path != task.path and not itself and self._hash_of(other) == was:
+                self._displace(here)
+                return
+
+    @cached_property
+    def _of_size(self) -> dict[int, list[Task]]:
+        """What this run reads, by the files' sizes."""
+        sizes: dict[int, list[Task]] = defaultdict(list)
+        for task in self._tasks:
+            sizes[task.file.size].append(task)
+        return sizes
+
+    def _hash_of(self, task: Task) -> bytes | None:
+        if task.path not in self._hashes:
+            self._hashes[task.path] = _read(task).hash
+        return self._hashes[task.path]
+
+    def _displace(self, photo: KnownPhoto) -> None:
+        """Its name belongs to another photo now: it is kept out of sight until it is met, or as one that has gone."""
+        self._store.catalog.displace_photo(photo.id, self._now)
+        self._displaced.add(photo.id)
 
     def _look_again(self, task: Task) -> None:
         content = _read(task)
@@ -354,6 +390,7 @@ class _Run:
             self._fail(content, error, lasting=lasting)
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
+            self._make_way(content)
             photo = self._store.catalog.put_photo(
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )

@@ -291,6 +291,11 @@ class Catalog(Database):
         )
         return [(_known_photo(row[:9]), _absolute(row[9], row[2])) for row in rows]
 
+    def content_of(self, photo: int) -> bytes | None:
+        """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
+        rows = self._rows("SELECT hash FROM photos WHERE id = ?", photo)
+        return None if not rows or rows[0][0] is None else bytes(rows[0][0])
+
     def failed_photos(self) -> Iterator[tuple[bytes, str]]:
         """Absolute path and reason of every photo that could not be read, in the order of their paths."""
         for root, path, error in self._rows(

@@ -68,6 +68,7 @@ class Library(RuleBasedStateMachine):
         self.clock = 1_000_000_000
         self.present: dict[str, Colour] = {}
         self.indexed: dict[str, Colour] = {}
+        self.in_between: set[str] = set()
         self.ids: dict[Colour, int] = {}
 
     def teardown(self) -> None:
@@ -158,6 +159,7 @@ class Library(RuleBasedStateMachine):
         """A run that is stopped, or whose process dies: what it did counts, what it did not is done later."""
         if self.mounted:
             self.ids = {}
+            self.in_between |= {path for path, colour in self.indexed.items() if self.present.get(path) != colour}
             asked = iter([False] * after + [True] * 100)
             with Store.open(self.folder / "index", write=True) as store:
                 refresh(store, self.model, [self.root], options=Options(workers=2), should_stop=lambda: next(asked))
@@ -174,6 +176,7 @@ class Library(RuleBasedStateMachine):
         if self.mounted:
             assert report.complete
             self.indexed = dict(self.present)
+            self.in_between = set()
             self.check_ids()
         else:
             assert report.offline
@@ -200,7 +203,7 @@ class Library(RuleBasedStateMachine):
             rows = {os.fsdecode(row.path): row for row in store.catalog.all_faces()}
             if {str(self.root / path) for path in self.indexed} == set(rows):
                 for path, colour in self.indexed.items():
-                    if self.present.get(path) != colour:
+                    if self.present.get(path) != colour or path in self.in_between:
                         continue
                     vector = vector_of(colour)
                     scores, ids = store.search(vector[None, :], len(store))
