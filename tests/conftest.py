@@ -101,5 +101,5 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
     """An index of the sample library; not to be written to."""
     path = tmp_path_factory.mktemp("indexed") / "index"
     command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
-    subprocess.run([*command, "--model", "embedded"], check=True, capture_output=True)
+    subprocess.run([*command, "--model", "embedded", "--device", "cpu"], check=True, capture_output=True)
     return path

@@ -100,7 +100,7 @@ class EmbeddedModel:
         loading = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._recogniser = loading.submit(open_session, _WEIGHTS / built["recogniser"], runtime)
         loading.shutdown(wait=False)
-        self._detector = open_session(_WEIGHTS / built["detector"], runtime)
+        self._detector = open_session(_WEIGHTS / built["detector"], runtime.precise)
         self._output_names = [f"{head}_{stride}" for stride in _STRIDES for head in _HEADS]
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:

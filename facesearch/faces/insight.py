@@ -101,7 +101,7 @@ class InsightModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._detector: Any = SCRFD(
-                str(detection), session=open_session(detection, runtime), static_shape_sessions=False
+                str(detection), session=open_session(detection, runtime.precise), static_shape_sessions=False
             )
             self._recogniser: Any = ArcFaceONNX(str(recognition), session=open_session(recognition, runtime))
         if not self._detector.use_kps:

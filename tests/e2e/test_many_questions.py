@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from conftest import Run
 
+from facesearch.faces.runtime import choose_runtime
+
 
 def hits(answer: str) -> list[tuple[str, float]]:
     return [(Path(hit["path"]).name, hit["similarity"]) for hit in map(json.loads, answer.splitlines())]
@@ -131,8 +133,10 @@ def test_every_runtime_finds_the_same(facesearch: Run, library: Path, indexed: P
     question: list[str | Path] = ["query", library / "query.jpg", "--index", indexed, "-f", "jsonl", "-k", "8"]
     one, other = (hits(facesearch(*question, "--device", device).stdout) for device in ("cpu", "openvino"))
     assert [name for name, _ in one] == [name for name, _ in other]
+    # In f32 only the order of additions differs. bf16 keeps 8 bits of a number: measured 0.002 at a similarity of 0.3.
+    apart = 1e-4 if choose_runtime("openvino").precision == "f32" else 5e-3
     for (_, first), (_, second) in zip(one, other, strict=True):
-        assert first == pytest.approx(second, abs=2e-3)
+        assert first == pytest.approx(second, abs=apart)
 
 
 def test_a_photo_without_the_face_that_is_asked_for_is_left_out(facesearch: Run, library: Path, indexed: Path) -> None:

@@ -30,7 +30,7 @@ SEAMS = {
     "onnxruntime": {"faces/runtime.py"},
     "openvino": {"faces/runtime.py"},
     "insightface": {"faces/insight.py"},
-    "onnx": {"faces/insight.py"},
+    "onnx": {"faces/insight.py", "faces/runtime.py"},
     "faiss": {"store/bases.py", "store/vectors.py"},
     "sqlite3": {"store/catalog.py", "store/database.py"},
     "pillow_heif": {"photos/decode.py"},
@@ -123,7 +123,7 @@ def test_nothing_heavy_is_loaded_for_help(code: str) -> None:
 @pytest.mark.parametrize("command", ["scan", "query"])
 def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path, command: str) -> None:
     photos = str(library / "photos/portraits")
-    asked = ["scan", str(library / "query.jpg"), photos, "--model", "embedded"]
+    asked = ["scan", str(library / "query.jpg"), photos, "--model", "embedded", "--device", "cpu"]
     if command == "query":
         index = [sys.executable, "-m", "facesearch", "index", photos, "--index", "ix", "--model", "embedded"]
         subprocess.run(index, capture_output=True, check=True, cwd=tmp_path)
