@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from facesearch.photos.decode import Photo
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["aligned_crops", "detect_faces", "find_faces", "unmarked"]
+__all__ = ["Look", "aligned_crops", "detect_faces", "faces_of", "find_faces", "look_at", "unmarked"]
 
 _NEAR_SIDE, _FIRST_SIDE = 160, 640
 _LARGE_SHARE = 0.2
@@ -89,6 +89,49 @@ def unmarked(step: str) -> None:
     """Who is told what was done and does not care."""
 
 
+class Look(NamedTuple):
+    """What is seen in one photo, not embedded yet: uint8[n, 112, 112, 3] crops for n detections, and their quality."""
+
+    detections: list[Detection]
+    crops: Pixels
+    qualities: list[float]
+
+
+def look_at(
+    model: FaceModel,
+    photo: Photo,
+    *,
+    rotations: bool = True,
+    thorough: bool = False,
+    mark: Callable[[str], None] = unmarked,
+) -> Look:
+    """`detect_faces` and `aligned_crops` for one photo; `mark` is told after each step. Raises `PhotoError`."""
+    photo.level(_FIRST_SIDE)
+    mark("decode")
+    detections = detect_faces(model, photo, rotations=rotations, thorough=thorough)
+    crops = aligned_crops(photo, detections)
+    qualities = [
+        face_quality(crop, detection, face_score=model.face_score)
+        for detection, crop in zip(detections, crops, strict=True)
+    ]
+    mark("detect")
+    return Look(detections, crops, qualities)
+
+
+def faces_of(model: FaceModel, looks: Sequence[Look]) -> list[list[Face]]:
+    """The faces of each look; all are embedded together."""
+    if not looks:
+        return []
+    embeddings = iter(model.embed(np.concatenate([look.crops for look in looks])))
+    return [
+        [
+            Face(detection, next(embeddings), quality)
+            for detection, quality in zip(look.detections, look.qualities, strict=True)
+        ]
+        for look in looks
+    ]
+
+
 def find_faces(
     model: FaceModel,
     photo: Photo,
@@ -97,18 +140,10 @@ def find_faces(
     thorough: bool = False,
     mark: Callable[[str], None] = unmarked,
 ) -> list[Face]:
-    """`detect_faces`, `aligned_crops` and the model's `embed` for one photo; `mark` is told after each step."""
-    photo.level(_FIRST_SIDE)
-    mark("decode")
-    detections = detect_faces(model, photo, rotations=rotations, thorough=thorough)
-    mark("detect")
-    crops = aligned_crops(photo, detections)
-    embeddings = model.embed(crops)
+    """`look_at` and `faces_of` for one photo; `mark` is told after each step. Raises `PhotoError`."""
+    (faces,) = faces_of(model, [look_at(model, photo, rotations=rotations, thorough=thorough, mark=mark)])
     mark("embed")
-    return [
-        Face(detection, embedding, face_quality(crop, detection, face_score=model.face_score))
-        for detection, embedding, crop in zip(detections, embeddings, crops, strict=True)
-    ]
+    return faces
 
 
 def _faces(model: FaceModel, candidates: Sequence[Detection]) -> list[Detection]:

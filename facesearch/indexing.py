@@ -1,52 +1,34 @@
-"""Build and refresh an index: plan what is to be read, read it, keep it.
+"""Build and refresh an index: plan what is to be read, have it looked at, keep what comes of it.
 
-What must be read goes through two stages on worker threads, with the catalog's own thread between them: read and hash;
-decide whether the content is known; decode, detect and embed.
+What is read and looked at on worker threads is `looking`'s matter; here, on the thread that owns the catalog, is decided
+which contents are known, and what becomes of photos that are new, edited, moved, copied or gone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol
 
-from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
-from facesearch.finding import find_faces
-from facesearch.machine import give_back_memory
-from facesearch.photos.decode import Photo, memory_needed
-from facesearch.photos.fingerprint import fingerprint
+from facesearch.looking import Content, Looker, Outcome, look_at_content, read
 from facesearch.photos.scan import is_offline
 from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
 from facesearch.store.catalog import KnownPhoto, Status
 from facesearch.store.store import Store
-from facesearch.types import Face, PhotoFacts, PhotoFile
+from facesearch.types import PhotoFile
 
 __all__ = ["Progress", "preview", "refresh"]
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
 
-MAX_FILE_BYTES = 1 << 30
-"""Larger files are refused: each is read whole, several at once."""
-
-KEPT_BYTES = 32 * 2**20
-"""Larger files are not kept while they wait to be looked at, but read again then."""
-
-_LARGE = 128 * 2**20
 _COMMIT_PHOTOS = 500
-_DEATHS = 2
 _AS_USUAL = Options()
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 class Progress(Protocol):
@@ -112,37 +94,6 @@ def refresh(
     return report
 
 
-class _Content(NamedTuple):
-    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone).
-
-    `memory` is how many bytes looking at it may take. A large file's own are left away.
-    """
-
-    task: Task
-    data: bytes
-    hash: bytes | None
-    error: str | None = None
-    memory: int = 0
-
-    def without_data(self) -> _Content:
-        """The same, with the bytes let go."""
-        return self._replace(data=b"")
-
-
-class _Outcome(NamedTuple):
-    """What came of a photo: its faces, or why it failed; `lasting` when only another content can change that.
-
-    No faces, no facts and no error: the file has gone since it was listed.
-    """
-
-    content: _Content
-    faces: list[Face]
-    facts: PhotoFacts | None
-    error: str | None
-    lasting: bool = True
-    fingerprint: int | None = None
-
-
 class _Run:
     """One pass over the tasks of a plan. Its methods run on the thread that owns the store, but for the two stages."""
 
@@ -162,9 +113,8 @@ class _Run:
         self._should_stop = should_stop
         self._report = report
         self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
-        self._journal = store.journal()
         self._now = int(time.time())
-        self._waiting: dict[bytes, list[_Content]] = {}
+        self._waiting: dict[bytes, list[Content[Task]]] = {}
         self._moved: set[int] = set()
         self._displaced: set[int] = set()
         self._hashes: dict[bytes, bytes | None] = {}
@@ -178,46 +128,20 @@ class _Run:
     def work_off(self, plan: Plan) -> None:
         self._total = len(plan.tasks)
         self._tasks = plan.tasks
-        if self._options.retry_failed:
-            self._journal.clear()
-        suspects = [task for task in plan.tasks if task.path in self._journal.deaths]
-        others = [task for task in plan.tasks if task.path not in self._journal.deaths] if suspects else plan.tasks
-        try:
-            for task in self._until_stopped(suspects):
-                self._look_alone(task)
-            self._look_together(others)
-        finally:
-            self._journal.clear()
+        looker = Looker(
+            self._model,
+            self._options,
+            self._store.journal(),
+            admit=self._unknown,
+            finish=self._finish,
+            settle=self._write,
+            should_stop=self._should_stop,
+        )
+        looker.work_off(plan.tasks)
+        self._report.stopped = looker.stopped
         self._write(partial(self._end, plan))
 
-    def _look_together(self, tasks: Iterable[Task]) -> None:
-        with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
-            reading, looking = self._options.memory // 4, self._options.memory * 3 // 4
-            ahead = _Ahead(pool, depth=self._options.workers * 2)
-            contents = ahead(_read, self._until_stopped(tasks), cost=lambda task: task.file.size, limit=reading)
-            try:
-                for outcome in ahead(
-                    self._look, self._unknown(contents), cost=lambda content: content.memory, limit=looking
-                ):
-                    self._finish(outcome)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-    def _look_alone(self, task: Task) -> None:
-        """A photo that was in hand when a run died, with nothing else in hand: if it kills this one, it is the one."""
-        deaths = self._journal.deaths[task.path]
-        for content in self._unknown([_read(task)]):
-            if deaths < _DEATHS:
-                self._write()
-                outcome = self._look(content)
-            else:
-                reason = f"facesearch died {deaths} times while looking at it; --retry-failed tries once more"
-                outcome = _Outcome(content.without_data(), [], None, reason)
-            self._finish(outcome)
-
-    def _finish(self, outcome: _Outcome) -> None:
-        self._journal.drop(outcome.content.task.path)
+    def _finish(self, outcome: Outcome[Task]) -> None:
         self._new_faces += len(outcome.faces)
         self._new_failures += outcome.error is not None
         self._later(partial(self._keep, outcome))
@@ -243,14 +167,7 @@ class _Run:
         if self._options.keep_missing <= 0:
             self._report.missing = 0
 
-    def _until_stopped(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        for task in tasks:
-            if self._should_stop():
-                self._report.stopped = True
-                return
-            yield task
-
-    def _unknown(self, contents: Iterable[_Content]) -> Iterator[_Content]:
+    def _unknown(self, contents: Iterable[Content[Task]]) -> Iterator[Content[Task]]:
         """Let through what must be looked at; what the catalog knows by its content, or cannot be read, ends here."""
         for content in contents:
             if content.hash is None:
@@ -259,8 +176,7 @@ class _Run:
                     self._later(partial(self._fail, content, content.error))
                 else:
                     self._step()  # it has gone since it was listed
-            elif self._options.again and content.task.known is not None:
-                self._journal.take(content.task.path)
+            elif self._options.again and content.item.known is not None:
                 yield content
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
@@ -269,12 +185,11 @@ class _Run:
                 self._later(partial(self._adopt, content.without_data()))
             else:
                 self._waiting[content.hash] = []
-                self._journal.take(content.task.path)
                 yield content
 
-    def _adopt(self, content: _Content) -> None:
+    def _adopt(self, content: Content[Task]) -> None:
         """Take the faces from a photo of the same content: itself, one that was moved here, or a twin."""
-        catalog, task = self._store.catalog, content.task
+        catalog, task = self._store.catalog, content.item
         assert content.hash is not None
         same = catalog.photos_with_hash(content.hash)
         if not same:  # the photo that had this content was changed in the meantime
@@ -302,12 +217,12 @@ class _Run:
             self._dirty = True
             self._count(task)
 
-    def _make_way(self, content: _Content) -> None:
+    def _make_way(self, content: Content[Task]) -> None:
         """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
 
         A file that was moved has the size that it had: only others of that size are read to find out.
         """
-        task, catalog = content.task, self._store.catalog
+        task, catalog = content.item, self._store.catalog
         here = None if task.known is None else catalog.photo_at(task.root.id, task.file.path)
         was = None if here is None else catalog.content_of(here.id)
         if here is None or was is None or was == content.hash:
@@ -328,7 +243,7 @@ class _Run:
 
     def _hash_of(self, task: Task) -> bytes | None:
         if task.path not in self._hashes:
-            self._hashes[task.path] = _read(task).hash
+            self._hashes[task.path] = read(task).hash
         return self._hashes[task.path]
 
     def _displace(self, photo: KnownPhoto) -> None:
@@ -337,9 +252,9 @@ class _Run:
         self._displaced.add(photo.id)
 
     def _look_again(self, task: Task) -> None:
-        content = _read(task)
+        content = read(task)
         if content.hash is not None:
-            self._keep(self._look(content))
+            self._keep(look_at_content(self._model, content, self._options))
         elif content.error is not None:
             self._fail(content, content.error)
 
@@ -356,36 +271,9 @@ class _Run:
             return True
         return photo.missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
 
-    def _look(self, content: _Content) -> _Outcome:
-        """On a worker thread: decode, detect, embed."""
-        outcome = self._looked_at(content)
-        if content.memory > _LARGE:
-            give_back_memory()
-        return outcome
-
-    def _looked_at(self, content: _Content) -> _Outcome:
-        try:
-            data = content.data or _read_again(content)
-        except FileNotFoundError:
-            return _Outcome(content, [], None, None, lasting=False)
-        except PhotoError as error:
-            return _Outcome(content, [], None, str(error), lasting=False)
-        try:
-            photo = Photo(data, max_pixels=self._options.max_pixels)
-            faces = find_faces(self._model, photo, rotations=self._options.rotations)
-            seen = fingerprint(photo)
-        except PhotoTooLargeError as error:
-            # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
-            return _Outcome(content.without_data(), [], None, str(error), lasting=False)
-        except PhotoError as error:
-            return _Outcome(content.without_data(), [], None, str(error))
-        except MemoryError:
-            return _Outcome(content.without_data(), [], None, "not enough memory to look at it", lasting=False)
-        return _Outcome(content.without_data(), faces, photo.facts, None, fingerprint=seen)
-
-    def _keep(self, outcome: _Outcome) -> None:
+    def _keep(self, outcome: Outcome[Task]) -> None:
         content, faces, facts, error, lasting, seen = outcome
-        task = content.task
+        task = content.item
         if error is not None:
             self._fail(content, error, lasting=lasting)
         elif facts is not None:
@@ -400,19 +288,19 @@ class _Run:
             self._count(task)
         for twin in self._waiting.pop(content.hash or b"", []):
             if not lasting:  # that was about this file, or about the moment
-                self._look_again(twin.task)
+                self._look_again(twin.item)
             elif error is not None:
                 self._fail(twin, error)
             else:
                 self._adopt(twin)
             self._step()
 
-    def _fail(self, content: _Content, error: str, *, lasting: bool = True) -> None:
+    def _fail(self, content: Content[Task], error: str, *, lasting: bool = True) -> None:
         """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
-        task, known_as = content.task, content.hash if lasting else None
+        task, known_as = content.item, content.hash if lasting else None
         self._store.catalog.put_photo(task.root.id, task.file, known_as, "failed", error=error)
         self._report.failed += 1
-        self._count(content.task)
+        self._count(content.item)
 
     def _count(self, task: Task) -> None:
         if task.known is None:
@@ -440,62 +328,3 @@ class _Run:
         self._unwritten.clear()
         self._dirty = False
         self._committed_at = time.monotonic()
-
-
-def _read(task: Task) -> _Content:
-    """On a worker thread: the file's bytes, and their hash; of a large file the hash alone."""
-    size = task.file.size
-    if size > MAX_FILE_BYTES:
-        return _Content(task, b"", None, f"{size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")
-    try:
-        with open(task.path, "rb") as stream:
-            if size > KEPT_BYTES:
-                digest = hashlib.file_digest(stream, "sha256").digest()
-                stream.seek(0)
-                return _Content(task, b"", digest, memory=size + memory_needed(stream))
-            data = stream.read()
-    except FileNotFoundError:
-        return _Content(task, b"", None)
-    except MemoryError:
-        return _Content(task, b"", None, "not enough memory to read it")
-    except OSError as error:
-        return _Content(task, b"", None, f"cannot be read: {error.strerror}")
-    return _Content(task, data, hashlib.sha256(data).digest(), memory=len(data) + memory_needed(io.BytesIO(data)))
-
-
-def _read_again(content: _Content) -> bytes:
-    """A large file's bytes. Raises `FileNotFoundError`, and `PhotoError` when they are not those that were hashed."""
-    try:
-        data = Path(os.fsdecode(content.task.path)).read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise PhotoError(f"cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).digest() != content.hash:
-        raise PhotoError("changed while it was read")
-    return data
-
-
-class _Ahead:
-    """Work that is done on a pool's threads ahead of whoever asks for it, within bounds."""
-
-    def __init__(self, pool: ThreadPoolExecutor, *, depth: int) -> None:
-        self._pool = pool
-        self._depth = depth
-
-    def __call__(
-        self, work: Callable[[_In], _Out], items: Iterable[_In], *, cost: Callable[[_In], int], limit: int
-    ) -> Iterator[_Out]:
-        """Results in order; under way are up to `depth` items that together cost up to `limit`, and always one."""
-        under_way: deque[tuple[Future[_Out], int]] = deque()
-        spent = 0
-        for item in items:
-            price = cost(item)
-            while under_way and (len(under_way) >= self._depth or spent + price > limit):
-                done, paid = under_way.popleft()
-                yield done.result()
-                spent -= paid
-            under_way.append((self._pool.submit(work, item), price))
-            spent += price
-        while under_way:
-            yield under_way.popleft()[0].result()

@@ -120,6 +120,11 @@ class Task(NamedTuple):
         """Absolute, in the system's bytes."""
         return os.path.join(self.root.path, self.file.path) if self.file.path else self.root.path
 
+    @property
+    def size(self) -> int:
+        """Bytes, as the scan saw it."""
+        return self.file.size
+
 
 class Plan(NamedTuple):
     """`seen` are the roots that are there: only in them a photo can be known to have gone."""

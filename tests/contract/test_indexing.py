@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
-from facesearch import indexing
+from facesearch import looking
 from facesearch.errors import InputError, UsageError
 from facesearch.faces.model import FaceModel
-from facesearch.indexing import _Ahead, refresh
+from facesearch.indexing import refresh
+from facesearch.looking import _Ahead
 from facesearch.photos.decode import memory_needed
-from facesearch.planning import Options, Report
+from facesearch.planning import Options, Report, Task
 from facesearch.probing import probe_faces
 from facesearch.searching import Hit, Want, find
 from facesearch.store.store import Store
@@ -398,7 +399,7 @@ def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
 def test_large_files_are_read_again_when_their_turn_comes(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexing, "KEPT_BYTES", 0)
+    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
     assert summary(refresh(store, counting, [photos])) == {"new": 5, "no_face": 1, "failed": 1}
     assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
@@ -415,22 +416,22 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Two files of one content; the first is another, or none, when its turn comes."""
-    monkeypatch.setattr(indexing, "KEPT_BYTES", 0)
+    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
     first, twin = photos / "a first.jpg", photos / "z twin.jpg"
     for path in (first, twin):
         shutil.copy(photos / "astronaut.jpg", path)
     (photos / "astronaut.jpg").unlink()
-    read_again = indexing._read_again
+    read_again = looking._read_again
 
-    def reading(content: indexing._Content) -> bytes:
-        if content.task.file.path == b"a first.jpg" and first.exists():
+    def reading(content: looking.Content[Task]) -> bytes:
+        if content.item.file.path == b"a first.jpg" and first.exists():
             if what == "gone":
                 first.unlink()
             else:
                 first.write_bytes(b"another")
         return read_again(content)
 
-    monkeypatch.setattr(indexing, "_read_again", reading)
+    monkeypatch.setattr(looking, "_read_again", reading)
     report = refresh(store, counting, [photos])
     known = {photo.file.path: photo.status for photo in store.catalog.photos(1)}
     assert known[b"z twin.jpg"] == "faces"
