@@ -13,6 +13,7 @@ FacesearchError                 exit
 │   ├── IndexVersionError             a newer facesearch made it
 │   ├── IndexDamagedError             its catalog is not a catalog
 │   ├── ModelMismatchError            another model made it
+│   │   └── ModelSwitchedError            another model took over while it was open
 │   └── StorageError                  the disk is full, read-only or fails
 └── LockedError                  4    another run is writing
 
@@ -32,6 +33,7 @@ __all__ = [
     "LockedError",
     "ModelError",
     "ModelMismatchError",
+    "ModelSwitchedError",
     "NoFaceError",
     "PhotoError",
     "PhotoTooLargeError",
@@ -95,6 +97,10 @@ class IndexDamagedError(StoreError):
 
 class ModelMismatchError(StoreError):
     """The index was made with another model."""
+
+
+class ModelSwitchedError(ModelMismatchError):
+    """Another model took over while the index was open."""
 
 
 class StorageError(StoreError):

@@ -1,7 +1,7 @@
 """Build and refresh an index: plan what is to be read, have it looked at, keep what comes of it.
 
-What is read and looked at on worker threads is `looking`'s matter; here, on the thread that owns the catalog, is decided
-which contents are known, and what becomes of photos that are new, edited, moved, copied or gone.
+What is read and looked at on worker threads is `looking`'s matter; here, on the thread that owns the catalog, is
+decided which contents are known, and what becomes of photos that are new, edited, moved, copied or gone.
 """
 
 from __future__ import annotations
@@ -251,6 +251,19 @@ class _Run:
         self._store.catalog.displace_photo(photo.id, self._now)
         self._displaced.add(photo.id)
 
+    def _fetch_outdated(self, content: Content[Task]) -> None:
+        """A photo whose faces an earlier model found, and that has moved since, comes along with them."""
+        catalog, task = self._store.catalog, content.item
+        assert content.hash is not None
+        if catalog.photo_at(task.root.id, task.file.path) is not None:
+            return
+        for photo, path in catalog.photos_with_hash(content.hash, outdated=True):
+            if self._has_left(photo, path):
+                catalog.touch_photo(photo.id, task.root.id, task.file)
+                self._moved.add(photo.id)
+                self._displaced.discard(photo.id)
+                return
+
     def _look_again(self, task: Task) -> None:
         content = read(task)
         if content.hash is not None:
@@ -279,6 +292,7 @@ class _Run:
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
             self._make_way(content)
+            self._fetch_outdated(content)
             photo = self._store.catalog.put_photo(
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )

@@ -13,6 +13,7 @@ from facesearch.cli.asking import photos_of
 from facesearch.cli.console import Stopwatch, examples, say
 from facesearch.cli.options import Device, IndexPath, NoRotations, Threads, Verbose
 from facesearch.cli.question import Question, asks
+from facesearch.errors import ModelSwitchedError
 
 __all__ = ["register"]
 
@@ -63,7 +64,9 @@ def query(
 
     folder = index_path or default_index_path()
     watch.lap("imports")
-    try:
+
+    def asked_once() -> None:
+        """Raises `ModelSwitchedError` when another model takes over between opening the index and its vectors."""
         with Store.open(folder, notify=(lambda _message: None) if question.quiet else say) as store:
             watch.lap("open the catalog")
             runtime = choose_runtime(device, threads, few=len(asked_about) < MANY)
@@ -79,6 +82,11 @@ def query(
             len(store)
             watch.lap("open the vectors")
             answer(question, asked, store, str(folder), mark=watch.lap, seconds=watch.total)
+
+    try:
+        asked_once()
+    except ModelSwitchedError:  # at this moment, before anything was answered; it does not happen twice
+        asked_once()
     finally:
         if timing:
             watch.tell()

@@ -2,45 +2,193 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import examples, say, write
-from facesearch.cli.options import IndexPath, Quiet, Wait
+from facesearch.cli.console import RunProgress, StopSignal, examples, is_terminal, say, use_log_format, write
+from facesearch.cli.options import (
+    Device,
+    IndexPath,
+    LogFormat,
+    MaxMegapixels,
+    MaxMemory,
+    NoRotations,
+    Quiet,
+    Threads,
+    Wait,
+    memory_for_photos,
+    parse_duration,
+    parse_size,
+    suggestions,
+)
+from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.store.store import Store
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(("facesearch reindex --index-type flat", "exact again, however large"))
+_EXAMPLES = examples(
+    ("facesearch reindex --model buffalo_l", "look at all photos with another model, then switch to it"),
+    ("facesearch reindex --max-time 4h", "go on with it, from cron"),
+    ("facesearch reindex --index-type flat", "the same faces, searched exactly, however many"),
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="reindex", short_help="Search the same faces in another way.", epilog=_EXAMPLES)(reindex)
+    app.command(
+        name="reindex", short_help="Another model for an index, or another way to search it.", epilog=_EXAMPLES
+    )(reindex)
 
 
 def reindex(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Switch to embedded, an installed InsightFace pack, or a folder of .onnx files; without it, a switch "
+            "that is under way goes on.",
+        ),
+    ] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Drop a switch that is under way.")] = False,
+    leave_offline: Annotated[
+        bool,
+        typer.Option(
+            "--leave-offline",
+            help="Switch although a folder is not there: its photos are found again once they were looked at.",
+        ),
+    ] = False,
     index_type: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--index-type",
             help="auto: exact up to some 1,000,000 faces; flat: always exact; ivf: approximate, for millions of faces.",
         ),
-    ],
+    ] = None,
     index_path: IndexPath = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    max_memory: MaxMemory = None,
+    no_rotations: NoRotations = False,
+    max_megapixels: MaxMegapixels = 200,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be looked at; do nothing.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", metavar="TIME", help="Stop cleanly after 30m, 2h or 90s; exit code 5.")
+    ] = None,
     wait: Wait = 0,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="How the report is written: table or json.",
+            autocompletion=suggestions("table", "json"),
+        ),
+    ] = "table",
+    log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
-    """Make the vector file anew, of another type; the photos are not looked at again, and questions go on meanwhile."""
-    from facesearch.render.text import search_line
+    """Look at all photos with another model, beside the one that answers questions meanwhile, then switch in one step.
+
+    Or make the vector file anew, of another type. Faces keep their ids, and what is known about them.
+    """
+    from facesearch.faces.model import model_info, open_model
+    from facesearch.faces.runtime import choose_runtime
+    from facesearch.planning import Options
+    from facesearch.reindexing import appoint, left_to_look_at, switch
+    from facesearch.render.switches import switch_record
     from facesearch.store.store import Store, check_index_type, default_index_path
 
-    check_index_type(index_type)
+    use_log_format(log_format)
+    if layout not in ("table", "json"):
+        raise UsageError(f"--format {layout}: a report is written as table or json")
+    if max_memory is not None:
+        parse_size(max_memory)
+    if index_type is not None:
+        check_index_type(index_type)
+    if cancel and (model or index_type):
+        raise UsageError("--cancel drops a switch that is under way; leave --model and --index-type away")
     folder = index_path or default_index_path()
     note = (lambda _message: None) if quiet else say
+    stop = StopSignal(None if max_time is None else parse_duration(max_time))
+    options = Options(rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
     with Store.open(folder, write=True, wait=wait, notify=note) as store:
-        facts = store.use_index_type(index_type)
-        if not quiet:
-            write([f"{folder}: {search_line(facts)}\n"])
-        if index_type not in ("auto", facts.kind):
-            note(f"it holds too few faces for {index_type}: under 1,000 there is nothing to gain")
+        if cancel:
+            _cancel(store, folder)
+            return
+        if model is None and index_type is not None:
+            _change_type(store, index_type, folder, note, quiet=quiet)
+            return
+        name = model or _under_way(store)
+        info = model_info(name)
+        if dry_run:
+            left, known = left_to_look_at(store, info)
+            route = f"from {store.model.name} to {info.name}"
+            write([f"{folder}: {route}: {left:,} photos to look at, {known:,} looked at already\n"])
+            return
+        appoint(store, info)
+        runtime = choose_runtime(device, threads, notify=note)
+        opened = open_model(name, runtime.shared_by(runtime.threads))
+        note(f"{info.name} looks at the photos, {store.model.name} answers questions meanwhile; {runtime}")
+        chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
+        with stop.noted(), RunProgress(quiet=quiet) as progress:
+            done = switch(
+                store, opened, options=chosen, leave_offline=leave_offline, progress=progress, should_stop=stop,
+                notify=note,
+            )  # fmt: skip
+        record = switch_record(done, str(folder))
+        if done.refresh is not None:
+            store.keep_report({**record["refresh"], "finished": round(time.time())})
+            if index_type is not None:
+                store.use_index_type(index_type)
+    for root in done.preparation.offline:
+        say(f"{root}: not there, or empty; {'its photos wait' if leave_offline else 'so the model was not switched'}")
+    _write_report(record, layout, note, quiet=quiet)
+    if stop.number is not None:
+        raise typer.Exit(stop.exit_code)
+    if not done.complete:
+        raise typer.Exit(5)
+
+
+def _under_way(store: Store) -> str:
+    """The model of a switch that goes on."""
+    model = store.catalog.successor()
+    if model is None:
+        raise UsageError("name the model to switch to with --model, or the way to search with --index-type")
+    return model.source or model.name
+
+
+def _cancel(store: Store, folder: Path) -> None:
+    from facesearch.reindexing import dismiss
+
+    dropped = dismiss(store)
+    store.vacuum()
+    say(f"{folder}: the switch to {dropped.name} was dropped; {store.model.name} answers as before")
+
+
+def _change_type(store: Store, index_type: str, folder: Path, note: Callable[[str], None], *, quiet: bool) -> None:
+    from facesearch.render.text import search_line
+
+    facts = store.use_index_type(index_type)
+    if not quiet:
+        write([f"{folder}: {search_line(facts)}\n"])
+    if index_type not in ("auto", facts.kind):
+        note(f"it holds too few faces for {index_type}: under 1,000 there is nothing to gain")
+
+
+def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], None], *, quiet: bool) -> None:
+    from facesearch.render.switches import render_switch, switch_line
+
+    if layout == "json":
+        write([json.dumps(record, ensure_ascii=True) + "\n"])
+    elif not quiet:
+        write([render_switch(record)])
+    if not is_terminal():
+        note(switch_line(record))

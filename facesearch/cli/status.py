@@ -6,13 +6,16 @@ import json
 import os
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from facesearch.cli.console import examples, say, write
 from facesearch.cli.options import Device, IndexPath, Threads
 from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.store.store import Store
 
 __all__ = ["register"]
 
@@ -51,6 +54,7 @@ def status(
         facts: dict[str, Any] = {
             "index": shown_path(str(folder)),
             "model": store.model.name,
+            "switch": _switch(store),
             "runtime": str(choose_runtime(device, threads)),
             "threshold": calibration.threshold,
             "calibration": {"people": calibration.people} if calibration.measured else None,
@@ -61,6 +65,7 @@ def status(
             "no_face": counts.no_face,
             "failed": counts.failed,
             "hidden": counts.missing,
+            "outdated": store.catalog.count_outdated(),
             "catalog_bytes": size.catalog,
             "vectors_bytes": size.vectors,
             "last_run": last,
@@ -68,6 +73,12 @@ def status(
     if layout == "json":
         write([json.dumps(facts, indent=2, ensure_ascii=True) + "\n"])
         return
+    if facts["switch"] is None:
+        del facts["switch"]
+    else:
+        facts["switch"] = "to {model}, {looked_at:,} of {photos:,} photos looked at".format(**facts["switch"])
+    if not facts["outdated"]:
+        del facts["outdated"]
     facts["roots"] = ", ".join(roots)
     facts["search"] = search_line(search)
     facts["calibration"] = f"measured on {calibration.people} people" if calibration.measured else "none: a guess"
@@ -76,6 +87,15 @@ def status(
     write([render_status(facts)])
     if counts.failed:
         say(f"photos that could not be read: {counts.failed:,}; --failed lists them")
+
+
+def _switch(store: Store) -> dict[str, Any] | None:
+    """How far a switch to another model is; None where none is under way."""
+    model = store.catalog.successor()
+    if model is None:
+        return None
+    looked_at, photos = store.catalog.count_looks(), store.catalog.count_contents()
+    return {"model": model.name, "looked_at": looked_at, "photos": photos}
 
 
 def _told(last: dict[str, Any] | None) -> str:

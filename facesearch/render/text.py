@@ -20,6 +20,7 @@ from facesearch.store.store import SearchFacts
 
 __all__ = [
     "Format",
+    "lines_of",
     "remarks",
     "render_answers",
     "render_report",
@@ -87,7 +88,7 @@ def render_report(report: dict[str, Any]) -> str:
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
     lines += [("seconds", f"{report['seconds']:.1f}{pace}"), ("index", report["index"])]
-    return _lines(lines)
+    return lines_of(lines)
 
 
 def summary_line(report: dict[str, Any]) -> str:
@@ -100,7 +101,7 @@ def summary_line(report: dict[str, Any]) -> str:
 
 def render_status(status: dict[str, Any]) -> str:
     """What an index is, one fact a line."""
-    return _lines([(key.replace("_", " "), str(value)) for key, value in status.items()])
+    return lines_of([(key.replace("_", " "), str(value)) for key, value in status.items()])
 
 
 def search_line(search: SearchFacts) -> str:
@@ -114,7 +115,8 @@ def search_line(search: SearchFacts) -> str:
     )
 
 
-def _lines(pairs: list[tuple[str, str]]) -> str:
+def lines_of(pairs: list[tuple[str, str]]) -> str:
+    """Names and values, one pair a line, the values below one another."""
     width = max(len(name) for name, _ in pairs)
     return "".join(f"{name:<{width}}  {value}\n" for name, value in pairs)
 

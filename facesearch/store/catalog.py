@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from facesearch.errors import IndexDamagedError, StorageError
-from facesearch.store.database import Database
 from facesearch.store.migrations import APPLICATION_ID
 from facesearch.store.selection import condition, places
+from facesearch.store.succession import SAME_FACE, Succession, detection_of, row_of
 from facesearch.types import Box, Detection, Face, Filter, ModelInfo, PhotoFacts, PhotoFile
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Root(NamedTuple):
 class KnownPhoto:
     """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file.
 
-    `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken.
+    `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken,
+    `outdated` that the index's model has not looked at it yet: its faces are an earlier one's, and are not found.
     """
 
     id: int
@@ -56,6 +57,7 @@ class KnownPhoto:
     missing: bool
     was_read: bool = True
     measured: bool = True
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +104,7 @@ class Counts(NamedTuple):
     missing: int
 
 
-class Catalog(Database):
+class Catalog(Succession):
     """One database of roots, photos, faces and vectors. Use from one thread."""
 
     @classmethod
@@ -154,12 +156,7 @@ class Catalog(Database):
             "INSERT INTO meta (key, value) VALUES (?, ?)",
             [("uuid", uuids.uuid4().bytes), ("generation", 0), ("dead_since", 0)],
         )
-        self._run(
-            "INSERT INTO models (name, source, dim, digests, pipeline, threshold, licence)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
-            model.licence,
-        )  # fmt: skip
+        self._add_model(model)
         self.commit(vectors_changed=False)
         self._rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
@@ -185,17 +182,6 @@ class Catalog(Database):
     def dead_since(self) -> int:
         """The dead vectors of every generation after this one are still listed."""
         return int(self._value("SELECT value FROM meta WHERE key = 'dead_since'"))
-
-    def model(self) -> ModelInfo:
-        """The model whose embeddings are here."""
-        ((name, source, dim, digests, pipeline, threshold, licence),) = self._rows(
-            "SELECT name, source, dim, digests, pipeline, threshold, licence FROM models ORDER BY id LIMIT 1"
-        )
-        return ModelInfo(name, dim, json.loads(digests), pipeline, threshold, licence, source)
-
-    def set_model_source(self, source: str | None) -> None:
-        """The same model, now in another folder."""
-        self._run("UPDATE models SET source = ? WHERE id = (SELECT min(id) FROM models)", source)
 
     def last_run(self) -> dict[str, Any] | None:
         """The report of the last indexing run, with `finished` in seconds since 1970."""
@@ -282,14 +268,17 @@ class Catalog(Database):
         rows = self._rows(f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ? AND path = ?", root, path)
         return _known_photo(rows[0]) if rows else None
 
-    def photos_with_hash(self, content: bytes) -> list[tuple[KnownPhoto, bytes]]:
-        """Photos of this very content that were read without failing, with their absolute paths."""
+    def photos_with_hash(self, content: bytes, *, outdated: bool = False) -> list[tuple[KnownPhoto, bytes]]:
+        """Photos of this very content that were read without failing, with their absolute paths.
+
+        Unless they are asked for, outdated ones are none of them: what is known of their faces is of no use.
+        """
         rows = self._rows(
-            f"SELECT {_PHOTO_COLUMNS}, (SELECT path FROM roots WHERE id = root) FROM photos"
-            " WHERE hash = ? AND status != 'failed' ORDER BY id",
-            content,
-        )
-        return [(_known_photo(row[:9]), _absolute(row[9], row[2])) for row in rows]
+            f"SELECT (SELECT path FROM roots WHERE id = root), {_PHOTO_COLUMNS} FROM photos"
+            " WHERE hash = ? AND status != 'failed' AND outdated = ? ORDER BY id",
+            content, outdated,
+        )  # fmt: skip
+        return [(_known_photo(row), _absolute(root, row[2])) for root, *row in rows]
 
     def content_of(self, photo: int) -> bytes | None:
         """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
@@ -330,7 +319,7 @@ class Catalog(Database):
                 size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,
                 width = excluded.width, height = excluded.height, taken_at = excluded.taken_at,
                 latitude = excluded.latitude, longitude = excluded.longitude, fingerprint = excluded.fingerprint,
-                status = excluded.status, error = excluded.error, missing_since = NULL
+                status = excluded.status, error = excluded.error, missing_since = NULL, outdated = 0
             RETURNING id
             """,
             root, file.path, file.size, file.mtime_ns, content, *values,
@@ -413,7 +402,7 @@ class Catalog(Database):
                 photo,
             )
         ]
-        faces = [face for face in faces if all(face.detection.box.overlap(box) < _SAME_PLACE for box in forgotten)]
+        faces = [face for face in faces if all(face.detection.box.overlap(box) < SAME_FACE for box in forgotten)]
         earlier: dict[int, tuple[Box, FloatArray]] = {
             row_id: (Box(x, y, width, height), np.frombuffer(vector, dtype="<f4"))
             for row_id, x, y, width, height, vector in self._rows(
@@ -423,8 +412,7 @@ class Catalog(Database):
             )
         }
         for face in faces:
-            box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
-            values = (box.left, box.top, box.width, box.height, landmarks, face.detection.score, face.quality)
+            box, values = face.detection.box, row_of(face)
             same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id][0]), default=None)
             if same is not None and not _could_be_same(face, *earlier[same]):
                 same = None
@@ -458,7 +446,7 @@ class Catalog(Database):
             photo,
         )
         return [
-            Face(_detection(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32), row[7]) for row in rows
+            Face(detection_of(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32), row[7]) for row in rows
         ]
 
     def delete_face(self, face: int) -> bool:
@@ -466,6 +454,12 @@ class Catalog(Database):
 
         False when there is none with this id.
         """
+        for content, *place in self._rows(
+            "SELECT hash, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
+            " WHERE faces.id = ? AND hash IS NOT NULL",
+            face,
+        ):
+            self.forget_seen(content, Box(*place))
         self._run(
             "INSERT INTO forgotten_faces SELECT hash, x, y, faces.width, faces.height FROM faces"
             " JOIN photos ON photos.id = photo WHERE faces.id = ? AND hash IS NOT NULL",
@@ -499,6 +493,16 @@ class Catalog(Database):
                 "SELECT (SELECT count(*) FROM vectors WHERE id > ?) + (SELECT count(*) FROM dead_vectors)", vector_id
             )
         )
+
+    def last_face_id(self) -> int:
+        """The highest face id ever given, 0 before the first."""
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'faces'")
+        return int(rows[0][0]) if rows else 0
+
+    def count_faces(self, *, after: int = 0, outdated: bool = False) -> int:
+        """All faces, those of hidden photos included, with ids above `after`; of outdated photos alone if so asked."""
+        limit = " AND photo IN (SELECT id FROM photos WHERE outdated)" if outdated else ""
+        return int(self._value(f"SELECT count(*) FROM faces WHERE id > ?{limit}", after))
 
     def count_vectors(self) -> int:
         """All vectors, those of hidden photos included."""
@@ -563,7 +567,7 @@ class Catalog(Database):
             ):
                 vector_id, face_id, photo_id, root_id, root, path, *detected = row[:12]
                 found[vector_id] = FaceRow(
-                    vector_id, face_id, photo_id, root_id, _absolute(root, path), _detection(*detected), *row[12:]
+                    vector_id, face_id, photo_id, root_id, _absolute(root, path), detection_of(*detected), *row[12:]
                 )
         return found
 
@@ -624,32 +628,26 @@ class Catalog(Database):
 
 _LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
 _PHOTO_COLUMNS = (
-    "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL"
+    "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL,"
+    " outdated"
 )
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    row_id, root, path, size, mtime_ns, status, missing, was_read, measured = row
-    file = PhotoFile(path, size, mtime_ns)
-    return KnownPhoto(row_id, root, file, status, bool(missing), bool(was_read), bool(measured))
-
-
-def _detection(*row: Any) -> Detection:
-    """From x, y, width, height, landmarks and score, as the catalog keeps them."""
-    import numpy as np
-
-    x, y, width, height, landmarks, score = row
-    points = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
-    return Detection(Box(x, y, width, height), points, score)
+    row_id, root, path, size, mtime_ns, status, *told = row
+    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, *map(bool, told))
 
 
 def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
     """Whether a face found after a change is the one that was there: at its place, and not plainly somebody else.
 
-    An edit leaves a face much like itself; another photo under the same name may have another person at the place.
+    An edit leaves a face much like itself; another photo under the same name may have another person at the place. A
+    face without a vector is an earlier model's, in the very same photo: its place says all.
     """
-    alike = vector.size != face.embedding.size or float(vector @ face.embedding) >= _SAME_PERSON
-    return alike and face.detection.box.overlap(box) >= _SAME_PLACE
+    overlap = face.detection.box.overlap(box)
+    if not vector.size:
+        return overlap >= SAME_FACE
+    return overlap >= _SAME_PLACE and float(vector @ face.embedding) >= _SAME_PERSON
 
 
 def _absolute(root: bytes, path: bytes) -> bytes:

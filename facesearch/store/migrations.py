@@ -93,4 +93,36 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX forgotten_faces_by_content ON forgotten_faces (content);
     """,
+    # 3: a model takes over from another; it is the second row of models until then. What it sees is kept by the content
+    # of photos, apart from the faces that questions find, and goes with the last photo of that content. A photo that
+    # it could not look at is outdated: its faces are without vectors until somebody does.
+    """
+    ALTER TABLE photos ADD COLUMN outdated INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE looks (
+        content BLOB PRIMARY KEY,
+        fingerprint INTEGER
+    ) WITHOUT ROWID;
+    CREATE TABLE seen_faces (
+        id INTEGER PRIMARY KEY,
+        content BLOB NOT NULL REFERENCES looks ON DELETE CASCADE,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        landmarks BLOB NOT NULL,
+        score REAL NOT NULL,
+        quality REAL,
+        vector BLOB NOT NULL
+    );
+    CREATE INDEX seen_faces_by_content ON seen_faces (content);
+    CREATE TRIGGER content_goes AFTER DELETE ON photos WHEN old.hash IS NOT NULL BEGIN
+        DELETE FROM looks WHERE content = old.hash
+            AND NOT EXISTS (SELECT 1 FROM photos WHERE hash = old.hash AND status != 'unwanted');
+    END;
+    CREATE TRIGGER content_changes AFTER UPDATE OF hash, status ON photos
+    WHEN old.hash IS NOT NULL AND (old.hash IS NOT new.hash OR new.status = 'unwanted') BEGIN
+        DELETE FROM looks WHERE content = old.hash
+            AND NOT EXISTS (SELECT 1 FROM photos WHERE hash = old.hash AND status != 'unwanted');
+    END;
+    """,
 )

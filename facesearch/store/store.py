@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
+from facesearch.errors import (
+    IndexNotFoundError,
+    LockedError,
+    ModelMismatchError,
+    ModelSwitchedError,
+    StorageError,
+    UsageError,
+)
 from facesearch.store.bases import IVF_FROM, KINDS
 from facesearch.store.catalog import Catalog
 from facesearch.store.journal import Journal
@@ -31,6 +38,7 @@ __all__ = [
     "SearchFacts",
     "Store",
     "StoreSize",
+    "Takeover",
     "check_index_type",
     "default_index_path",
     "preload",
@@ -58,6 +66,20 @@ class StoreSize:
 
     catalog: int
     vectors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """What became of faces when a model took over: known ones that it found too, new ones, and those it did not find.
+
+    `outdated` faces are in `outdated_photos`, which it could not look at.
+    """
+
+    kept: int
+    new: int
+    lost: int
+    outdated: int
+    outdated_photos: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +240,13 @@ class Store:
         if model.identity == replace(self.model, pipeline=model.pipeline).identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made by another version of facesearch (pipeline {self.model.pipeline}, this one has "
-                f"{model.pipeline}), whose embeddings cannot be compared; make it anew: move that folder away and run "
-                "facesearch index"
+                f"{model.pipeline}), whose embeddings cannot be compared; facesearch reindex --model "
+                f"{model.source or model.name} brings it up to date"
             )
         if model.identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
-                "leave --model away to use it, or choose another folder with --index"
+                f"leave --model away to use it, or switch it: facesearch reindex --model {model.source or model.name}"
             )
 
     def take_model(self, model: ModelInfo) -> None:
@@ -235,6 +257,39 @@ class Store:
             self.catalog.set_model_source(model.source)
             self.catalog.commit(vectors_changed=False)
             self.model = self.catalog.model()
+
+    def take_over(self) -> Takeover:
+        """Answer with the embeddings of the next model from now on, all in one transaction.
+
+        A face that it has seen where an earlier one is known keeps that one's id, and with it all that was said about
+        it; faces that were forgotten stay so. Photos that it could not look at keep their faces, out of sight of
+        questions, until a later run looks at them.
+        """
+        catalog = self.catalog
+        catalog.begin()
+        before, last_face = catalog.count_faces(), catalog.last_face_id()
+        catalog.install_successor()
+        for photo, content in catalog.seen_by_successor():
+            faces, fingerprint = catalog.look_of(content)
+            catalog.mark_seen(photo, faces=bool(faces), fingerprint=fingerprint)
+            catalog.replace_faces(photo, faces)
+        catalog.mark_unseen()
+        new, outdated = catalog.count_faces(after=last_face), catalog.count_faces(outdated=True)
+        kept = catalog.count_faces() - new - outdated
+        catalog.forget_dead_vectors(catalog.generation + 1)  # every vector file until now is another model's
+        catalog.commit()
+        self.model = catalog.model()
+        if self._file is not None:
+            self._write_snapshot()
+        return Takeover(kept, new, before - kept - outdated, outdated, catalog.count_outdated())
+
+    def drop_looks(self) -> None:
+        """Forget what the next model has seen; nothing of it stays on the disk."""
+        self.catalog.begin()
+        while self.catalog.drop_looks():
+            self.catalog.commit(vectors_changed=False)
+            self.catalog.begin()
+        self.catalog.commit(vectors_changed=False)
 
     def size(self) -> StoreSize:
         """Bytes on disk; zeros for an index in memory."""
@@ -301,6 +356,8 @@ class Store:
 
     def finish(self) -> None:
         """The end of a run: bring the vector file up to date where that is cheap, fold the log into the catalog."""
+        if self._lock is not None and self.catalog.successor() is None and self.catalog.has_looks():
+            self.drop_looks()  # of a run that was killed just after a model took over, or was dismissed
         if self._lock is not None and self._file is not None:
             self._keep_up(self._file, _TAIL_AT_REST)
             self.catalog.checkpoint()
@@ -384,6 +441,7 @@ class Store:
                 self.catalog.rollback()
             vectors = FaissIndex.open(file, self.model.dim, self.catalog.uuid)
             self.catalog.begin(write=False)
+            self._require_same_model()
             stamp = None if vectors is None else vectors.stamp
             if (
                 vectors is not None
@@ -399,6 +457,14 @@ class Store:
         vectors = self._rebuilt()
         self._save_if_possible(vectors)
         return vectors
+
+    def _require_same_model(self) -> None:
+        """Raises `ModelSwitchedError` when another model has taken over since this index was opened."""
+        now = self.catalog.model()
+        if now.identity != self.model.identity:
+            raise ModelSwitchedError(
+                f"{self.path}: switched from model {self.model.name} to {now.name} at this moment; ask again"
+            )
 
     def _rebuilt(self) -> FaissIndex:
         """The vectors as the catalog has them, none taken from a file."""

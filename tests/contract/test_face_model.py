@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_pack import make_pack
 from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
@@ -46,11 +47,20 @@ def openvino_runtime() -> Runtime:
     return choose_runtime("openvino")
 
 
-@pytest.fixture(params=["embedded", "embedded on openvino", "pack", "pack on openvino"], scope="session")
+@pytest.fixture(scope="session")
+def own_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack whose detector takes pictures of any size, made of what the package carries."""
+    return make_pack(tmp_path_factory.mktemp("packs") / "own")
+
+
+@pytest.fixture(
+    params=["embedded", "embedded on openvino", "pack", "pack on openvino", "own_pack", "own_pack on openvino"],
+    scope="session",
+)
 def any_model(request: pytest.FixtureRequest) -> FaceModel:
-    runtime = openvino_runtime() if "openvino" in request.param else choose_runtime("cpu")
-    name = "embedded" if "embedded" in request.param else str(request.getfixturevalue("pack"))
-    return open_model(name, runtime)
+    name, _, device = request.param.partition(" on ")
+    runtime = openvino_runtime() if device else choose_runtime("cpu")
+    return open_model(name if name == "embedded" else str(request.getfixturevalue(name)), runtime)
 
 
 def overlaps(box: Box, expected: tuple[int, int, int, int]) -> bool:
@@ -136,6 +146,8 @@ def test_exif_orientation_changes_neither_box_nor_embedding(model: FaceModel, or
 @pytest.mark.parametrize("turns", [1, 2, 3])
 @pytest.mark.parametrize("person", ["astronaut", "t1"])
 def test_a_photo_on_its_side_without_a_tag(any_model: FaceModel, turns: int, person: str) -> None:
+    if any_model.info.name == "own":
+        pytest.skip("its scores are YuNet's, at a wrong turn as sure as a SCRFD detector is of an upright face")
     upright = shipped_photo(person)
     references = find_faces(any_model, photo(upright))
     turned = upright.rotate(90 * turns, expand=True)

@@ -20,7 +20,7 @@ LAYERS = [
     {"calibration", "finding", "planning"},
     {"looking", "probing"},
     {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
-    {"contest"},
+    {"contest", "reindexing"},
     {"render"},
     {"exporting"},
     {"cli"},

@@ -1,0 +1,54 @@
+"""What became of a switch from one model to another, as data and as text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from facesearch.reindexing import Switch
+from facesearch.render.records import report_record, shown_path
+from facesearch.render.text import lines_of, render_report
+
+__all__ = ["render_switch", "switch_line", "switch_record"]
+
+
+def switch_record(switch: Switch, index: str) -> dict[str, Any]:
+    """All that was done, for a program to read; `refresh` is as `facesearch index` reports."""
+    preparation = asdict(switch.preparation)
+    preparation["offline"] = [shown_path(root) for root in preparation["offline"]]
+    return {
+        "from": switch.origin.name,
+        "to": switch.target.name,
+        "switched": switch.takeover is not None,
+        **preparation,
+        "takeover": None if switch.takeover is None else asdict(switch.takeover),
+        "refresh": None if switch.refresh is None else report_record(switch.refresh, index),
+        "index": shown_path(index),
+    }
+
+
+def render_switch(record: dict[str, Any]) -> str:
+    """How far a switch is, or what it came to and what is in the index now; one fact a line."""
+    pace = f" ({record['looked_at'] / record['seconds']:.1f} photos/s)" if record["looked_at"] else ""
+    pairs = [
+        ("switched" if record["switched"] else "not yet", f"from {record['from']} to {record['to']}"),
+        ("looked at", f"{record['looked_at']:,} in {record['seconds']:.1f} s{pace}"),
+    ]
+    if record["known"]:
+        pairs.append(("before", f"{record['known']:,} looked at"))
+    if record["failed"]:
+        pairs.append(("failed", f"{record['failed']:,}"))
+    takeover = record["takeover"]
+    if takeover is None:
+        return lines_of([*pairs, ("index", record["index"])])
+    pairs.append(("faces", f"{takeover['kept']:,} known ones found again, {takeover['new']:,} new"))
+    if takeover["lost"]:
+        pairs.append(("not found", f"{takeover['lost']:,} faces that {record['from']} had found"))
+    return lines_of(pairs) + "\n" + render_report(record["refresh"])
+
+
+def switch_line(record: dict[str, Any]) -> str:
+    """The same in one line, for a log."""
+    done = f"{record['looked_at']:,} photos looked at in {record['seconds']:.1f} s"
+    route = f"from {record['from']} to {record['to']}"
+    return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, all of it is kept"

@@ -1,0 +1,275 @@
+"""Another model for an index: what it looks at, what is answered meanwhile, and what is there once it has taken over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_pack import make_pack
+from sample_library import shipped_photo
+
+from facesearch.errors import ModelSwitchedError, UsageError
+from facesearch.faces.model import FaceModel, open_model
+from facesearch.faces.runtime import choose_runtime
+from facesearch.indexing import refresh
+from facesearch.planning import Options
+from facesearch.probing import probe_faces
+from facesearch.reindexing import appoint, dismiss, left_to_look_at, prepare, switch
+from facesearch.searching import Want, find
+from facesearch.store.store import Store
+from facesearch.upkeep import check, forget_face, forget_photos, photos_at
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> FaceModel:
+    """A second real model, with another detector."""
+    return open_model(str(make_pack(tmp_path_factory.mktemp("second") / "other")), choose_runtime("cpu"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two group photos in a folder, portraits in another, one of them twice, one without a face."""
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    group = shipped_photo("t1")
+    group.resize((640, 443)).save(folder / "group.jpg")
+    group.crop((0, 0, 640, 886)).save(folder / "trip/left half.jpg")
+    shipped_photo("astronaut").save(folder / "trip/astronaut.png")
+    shutil.copy(folder / "trip/astronaut.png", folder / "copy of astronaut.png")
+    shipped_photo("cameraman").save(folder / "cameraman.png")
+    shipped_photo("coffee").save(folder / "coffee.png")
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path: Path, model: FaceModel, photos: Path) -> Path:
+    path = tmp_path / "index"
+    with Store.create(path, model.info) as store:
+        refresh(store, model, [photos])
+    return path
+
+
+@pytest.fixture
+def store(index: Path) -> Iterator[Store]:
+    with Store.open(index, write=True) as store:
+        yield store
+
+
+def faces(store: Store) -> dict[int, tuple[str, float]]:
+    """Face ids, with their photos and how far from the left they are."""
+    return {
+        row.face_id: (os.path.basename(os.fsdecode(row.path)), row.detection.box.left)
+        for row in store.catalog.all_faces()
+    }
+
+
+def found(store: Store, model: FaceModel, path: Path) -> list[str]:
+    (probe, *_) = probe_faces(model, str(path))
+    hits = find(store, probe, Want(threshold=0.5)).hits
+    return sorted(os.path.basename(os.fsdecode(hit.face.path)) for hit in hits)
+
+
+ASTRONAUTS = ["astronaut.png", "copy of astronaut.png"]
+
+
+def test_every_face_keeps_its_id_and_all_are_the_other_models(
+    store: Store, model: FaceModel, other: FaceModel, photos: Path
+) -> None:
+    before = faces(store)
+    appoint(store, other.info)
+    done = switch(store, other)
+    assert done.complete
+    assert (done.preparation.looked_at, done.preparation.elsewhere) == (5, 0), "one look for each content"
+    after = faces(store)
+    assert after.keys() >= before.keys()
+    for face_id, (name, left) in before.items():
+        assert after[face_id][0] == name
+        assert after[face_id][1] == pytest.approx(left, abs=15)
+    assert done.takeover is not None
+    assert (done.takeover.kept, done.takeover.lost) == (len(before), 0)
+    assert store.model.identity == other.info.identity
+    assert found(store, other, photos / "trip/astronaut.png") == ASTRONAUTS
+    (fresh, *_) = probe_faces(other, str(photos / "cameraman.png"))
+    hit = find(store, fresh, Want(top_k=1)).hits[0]
+    assert hit.similarity == pytest.approx(1, abs=0.02), "a look for a question is closer, but the model is the same"
+    assert refresh(store, other).unchanged == 6
+    assert check(store).faults == []
+    assert not store.catalog.has_looks()
+    assert store.catalog.successor() is None
+
+
+def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: Path, tmp_path: Path) -> None:
+    appoint(store, other.info)
+    switch(store, other)
+    with Store.create(tmp_path / "anew", other.info) as anew:
+        refresh(anew, other, [photos])
+        assert sorted(faces(store).values()) == sorted(faces(anew).values())
+        vectors = [
+            {faces(one)[row.face_id]: one.catalog.vectors([row.vector_id], 128)[0] for row in one.catalog.all_faces()}
+            for one in (store, anew)
+        ]
+    for face, vector in vectors[0].items():
+        assert vector @ vectors[1][face] > 0.9999
+
+
+def test_meanwhile_questions_are_answered_by_the_first(
+    store: Store, index: Path, model: FaceModel, other: FaceModel, photos: Path
+) -> None:
+    appoint(store, other.info)
+    assert left_to_look_at(store, other.info) == (5, 0)
+    asked = iter([False, False, True])
+    part = prepare(store, other, should_stop=partial(next, asked, True))
+    assert part.stopped
+    assert part.looked_at == 2
+    assert left_to_look_at(store, other.info) == (3, 2)
+    with Store.open(index) as reader:
+        assert reader.model.identity == model.info.identity
+        assert found(reader, model, photos / "trip/astronaut.png") == ASTRONAUTS
+    shipped_photo("hanks").save(photos / "new.png")
+    (photos / "group.jpg").rename(photos / "trip/renamed.jpg")
+    assert refresh(store, model).new == 1, "a nightly run goes on with the first model"
+    rest = prepare(store, other)
+    assert (rest.known, rest.looked_at) == (2, 4)
+    assert found(store, model, photos / "trip/astronaut.png") == ASTRONAUTS
+    assert switch(store, other).preparation.looked_at == 0
+    assert found(store, other, photos / "new.png") == ["new.png"]
+    assert "renamed.jpg" in {name for name, _ in faces(store).values()}
+
+
+def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, other: FaceModel, photos: Path) -> None:
+    before = faces(store)
+    (photos / "trip/astronaut.png").unlink()
+    shipped_photo("hanks").save(photos / "cameraman.png")
+    (photos / "group.jpg").unlink()
+    appoint(store, other.info)
+    done = switch(store, other)
+    assert done.preparation.elsewhere == 2, "of the astronaut there is a copy"
+    assert done.complete
+    assert done.refresh is not None
+    assert (done.refresh.changed, done.refresh.missing) == (1, 2)
+    assert found(store, other, photos / "copy of astronaut.png") == ["copy of astronaut.png"]
+    assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]
+    assert store.catalog.count_outdated() == 1, "the group that has gone"
+    shipped_photo("t1").resize((640, 443)).save(photos / "back.jpg")
+    assert refresh(store, other).moved == 0
+    after = faces(store)
+    assert {face for face, (name, _) in after.items() if name == "back.jpg"} >= {
+        face for face, (name, _) in before.items() if name == "group.jpg"
+    }, "it comes back under another name, and its faces with it"
+    assert store.catalog.count_outdated() == 0
+
+
+def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Path) -> None:
+    before = {row.face_id: row for row in store.catalog.all_faces()}
+    early, late = [row for row in before.values() if row.path.endswith(b"group.jpg")][:2]
+    forget_face(store, early.face_id)
+    appoint(store, other.info)
+    prepare(store, other)
+    forget_face(store, late.face_id)
+    forget_photos(store, photos_at(store, photos / "cameraman.png"), never_again=True)
+    forget_photos(store, photos_at(store, photos / "trip/left half.jpg"), never_again=False)
+    assert store.catalog.count_looks() == 3, "nothing of what was forgotten is kept for later"
+    (photos / "trip/left half.jpg").unlink()
+    switch(store, other)
+    left = list(store.catalog.all_faces())
+    assert len([row for row in left if row.face_id in before]) == len(before) - 2 - 1 - 3
+    for gone in (early, late):
+        assert not any(row.path == gone.path and row.detection.box.overlap(gone.detection.box) >= 0.4 for row in left)
+    assert not any(row.path.endswith((b"cameraman.png", b"left half.jpg")) for row in left)
+
+
+def test_a_disk_that_is_not_there(
+    store: Store, model: FaceModel, other: FaceModel, photos: Path, tmp_path: Path
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    shipped_photo("hanks").save(stick / "hanks.png")
+    refresh(store, model, [stick])
+    before = faces(store)
+    stick.rename(tmp_path / "unplugged")
+    appoint(store, other.info)
+    waiting = switch(store, other)
+    assert waiting.preparation.offline == [str(stick)]
+    assert waiting.takeover is None
+    assert store.model.identity == model.info.identity
+    assert found(store, model, tmp_path / "unplugged/hanks.png") == ["hanks.png"]
+    left = switch(store, other, leave_offline=True)
+    assert left.takeover is not None
+    assert left.takeover.outdated == 1
+    assert found(store, other, tmp_path / "unplugged/hanks.png") == []
+    (tmp_path / "unplugged").rename(stick)
+    assert refresh(store, other).changed == 1
+    assert faces(store).keys() >= before.keys()
+    assert found(store, other, stick / "hanks.png") == ["hanks.png"]
+
+
+def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) -> None:
+    with pytest.raises(UsageError, match=r"made with embedded already; .* --again"):
+        appoint(store, model.info)
+    appoint(store, other.info)
+    appoint(store, other.info)
+    prepare(store, other)
+    third = replace(other.info, name="third", pipeline=9)
+    with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*--cancel"):
+        appoint(store, third)
+    assert dismiss(store).name == "other"
+    assert not store.catalog.has_looks()
+    with pytest.raises(UsageError, match="nothing to cancel"):
+        dismiss(store)
+    appoint(store, third)
+    successor = store.catalog.successor()
+    assert successor is not None
+    assert successor.name == "third"
+
+
+def test_a_model_of_an_older_pipeline_is_brought_up_to_date(tmp_path: Path, model: FaceModel, photos: Path) -> None:
+    """The model that made the index need not be there any more: an upgrade has changed what embeddings are."""
+
+    class Earlier:
+        info = replace(model.info, pipeline=model.info.pipeline - 1)
+        runtime, max_side, face_score, sure_score = model.runtime, None, model.face_score, model.sure_score
+        detect = staticmethod(model.detect)
+
+        @staticmethod
+        def embed(crops: np.ndarray) -> np.ndarray:
+            return model.embed(crops[:, :, ::-1])
+
+    with Store.create(tmp_path / "old", Earlier.info) as store:
+        refresh(store, Earlier, [photos])
+        before = faces(store)
+        appoint(store, model.info)
+        assert switch(store, model).complete
+        assert faces(store) == before
+        assert found(store, model, photos / "trip/astronaut.png") == ASTRONAUTS
+
+
+def test_a_reader_that_opened_before_the_switch_is_told(
+    index: Path, model: FaceModel, other: FaceModel, photos: Path
+) -> None:
+    with Store.open(index) as early, Store.open(index) as late:
+        assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS
+        with Store.open(index, write=True) as store:
+            appoint(store, other.info)
+            switch(store, other)
+        assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS, "it still sees what it began with"
+        with pytest.raises(ModelSwitchedError, match="switched from model embedded to other at this moment; ask again"):
+            len(late)
+
+
+def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceModel, other: FaceModel) -> None:
+    appoint(store, other.info)
+    done = switch(store, other, options=Options(max_pixels=300_000))
+    assert done.preparation.failed == 1, "left half.jpg has more"
+    assert done.complete
+    assert done.refresh is not None
+    assert done.refresh.failed == 1
+    assert not any(name == "left half.jpg" for name, _ in faces(store).values())
+    again = refresh(store, other)
+    assert again.changed == 1, "with the usual limit"
+    assert sum(name == "left half.jpg" for name, _ in faces(store).values()) == 3

@@ -1,0 +1,98 @@
+"""A real pack in InsightFace's format, made of what the package carries: YuNet speaking SCRFD's language, and SFace.
+
+SCRFD gives, for three strides and two faces a cell: a score, the distances of a box's sides from the cell, and the
+offsets of five landmarks, all in strides. YuNet's numbers say the same in other words, so a few nodes behind its graph
+make a detector of any size that insightface takes for a SCRFD one, and that finds faces.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import NodeProto, helper, numpy_helper
+
+from facesearch.faces import embedded
+
+BUILT = Path(embedded.__file__).parent / "weights"
+STRIDES = (8, 16, 32)
+
+
+def make_pack(folder: Path) -> Path:
+    """Put the pack into a new folder; the recogniser is SFace as the build made it."""
+    folder.mkdir(parents=True)
+    onnx.save(scrfd_of_yunet(), folder / "det_yunet.onnx")
+    shutil.copy(BUILT / "sface_2021dec.onnx", folder / "w_sface.onnx")
+    return folder
+
+
+def scrfd_of_yunet() -> onnx.ModelProto:
+    model = onnx.load(next(BUILT.glob("yunet*.onnx")))
+    graph = model.graph
+    (taken,) = graph.input
+    constants = {
+        "pack_scale": np.float32(128), "pack_mean": np.float32(127.5), "pack_channels": np.array([2, 1, 0]),
+        "pack_two": np.float32(2), "pack_axis": np.array([2]), "pack_twice": np.array([1, 1, 2, 1]),
+        **{f"pack_to_{width}": np.array([1, -1, width]) for width in (1, 4, 10)},
+    }  # fmt: skip
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items())
+    inside = f"{taken.name}_as_yunet_wants_it"
+    for node in graph.node:
+        node.input[:] = [inside if name == taken.name else name for name in node.input]
+    before = [
+        helper.make_node("Mul", [taken.name, "pack_scale"], ["pack_scaled"]),
+        helper.make_node("Add", ["pack_scaled", "pack_mean"], ["pack_rgb"]),
+        helper.make_node("Gather", ["pack_rgb", "pack_channels"], [inside], axis=1),
+    ]
+    after: list[NodeProto] = []
+    for stride in STRIDES:
+        after += _score(stride) + _box(stride) + _twice(f"kps_{stride}", f"points_{stride}", 10)
+    nodes = [*before, *graph.node, *after]
+    del graph.node[:], graph.output[:]
+    graph.node.extend(nodes)
+    for kind, width in (("score", 1), ("sides", 4), ("points", 10)):
+        graph.output.extend(
+            helper.make_tensor_value_info(f"{kind}_{stride}", onnx.TensorProto.FLOAT, [1, f"{kind}{stride}", width])
+            for stride in STRIDES
+        )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _score(stride: int) -> list[NodeProto]:
+    return [
+        helper.make_node("Mul", [f"cls_{stride}", f"obj_{stride}"], [f"pack_square_{stride}"]),
+        helper.make_node("Sqrt", [f"pack_square_{stride}"], [f"pack_root_{stride}"]),
+        *_twice(f"pack_root_{stride}", f"score_{stride}", 1),
+    ]
+
+
+def _box(stride: int) -> list[NodeProto]:
+    """Centre and logarithm of the sides to the four sides' distances."""
+    at = [f"pack_{name}_{stride}" for name in ("x", "y", "width", "height")]
+    nodes = [helper.make_node("Split", [f"bbox_{stride}"], at, axis=2, num_outputs=4)]
+    ends = []
+    for place, side in ((at[0], at[2]), (at[1], at[3])):
+        nodes += [
+            helper.make_node("Exp", [side], [f"{side}_pixels"]),
+            helper.make_node("Div", [f"{side}_pixels", "pack_two"], [f"{side}_half"]),
+            helper.make_node("Sub", [f"{side}_half", place], [f"{place}_before"]),
+            helper.make_node("Add", [f"{side}_half", place], [f"{place}_after"]),
+        ]
+    ends = [f"{at[0]}_before", f"{at[1]}_before", f"{at[0]}_after", f"{at[1]}_after"]
+    return [
+        *nodes,
+        helper.make_node("Concat", ends, [f"pack_sides_{stride}"], axis=2),
+        *_twice(f"pack_sides_{stride}", f"sides_{stride}", 4),
+    ]
+
+
+def _twice(name: str, result: str, width: int) -> list[NodeProto]:
+    """The same for both faces of each cell."""
+    return [
+        helper.make_node("Unsqueeze", [name, "pack_axis"], [f"{result}_single"]),
+        helper.make_node("Tile", [f"{result}_single", "pack_twice"], [f"{result}_double"]),
+        helper.make_node("Reshape", [f"{result}_double", f"pack_to_{width}"], [result]),
+    ]
