@@ -197,17 +197,12 @@ class _Run:
             return
         here = catalog.photo_at(task.root.id, task.file.path)
         itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
-        left = [photo for photo, path in same if self._has_left(photo, path)]
-        moved = min(left, key=lambda photo: photo.missing, default=None)  # of twins, the one that was in sight
+        moved = self._who_left(same)
         if itself is not None:
             catalog.touch_photo(itself.id, task.root.id, task.file)
             self._report.unchanged += 1
         elif moved is not None:
-            if here is not None:  # names were swapped: whoever was here may be found elsewhere, or is out of sight
-                self._displace(here)
-            catalog.touch_photo(moved.id, task.root.id, task.file)
-            self._moved.add(moved.id)
-            self._displaced.discard(moved.id)
+            self._move(moved, here, task)
             self._report.moved += 1
         else:
             # Of content that was forgotten for ever no copy is wanted either, whoever else has it.
@@ -255,14 +250,24 @@ class _Run:
         """A photo whose faces an earlier model found, and that has moved since, comes along with them."""
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
-        if catalog.photo_at(task.root.id, task.file.path) is not None:
-            return
-        for photo, path in catalog.photos_with_hash(content.hash, outdated=True):
-            if self._has_left(photo, path):
-                catalog.touch_photo(photo.id, task.root.id, task.file)
-                self._moved.add(photo.id)
-                self._displaced.discard(photo.id)
-                return
+        here = catalog.photo_at(task.root.id, task.file.path)
+        same = catalog.photos_with_hash(content.hash, outdated=True)
+        moved = self._who_left(same)
+        if moved is not None and not any(here is not None and photo.id == here.id for photo, _ in same):
+            self._move(moved, here, task)
+
+    def _who_left(self, same: Iterable[tuple[KnownPhoto, bytes]]) -> KnownPhoto | None:
+        """Of photos of one content one that is no longer at its place; rather one that was in sight."""
+        left = [photo for photo, path in same if self._has_left(photo, path)]
+        return min(left, key=lambda photo: photo.missing, default=None)
+
+    def _move(self, photo: KnownPhoto, here: KnownPhoto | None, task: Task) -> None:
+        """A photo has come to where `here` was: names were swapped, or `here` is out of sight from now on."""
+        if here is not None:
+            self._displace(here)
+        self._store.catalog.touch_photo(photo.id, task.root.id, task.file)
+        self._moved.add(photo.id)
+        self._displaced.discard(photo.id)
 
     def _look_again(self, task: Task) -> None:
         content = read(task)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from conftest import toy_model_info
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from PIL import Image
@@ -19,36 +19,42 @@ from PIL import Image
 from facesearch.faces.runtime import Runtime
 from facesearch.indexing import refresh
 from facesearch.planning import Options, Report
+from facesearch.reindexing import appoint, prepare, switch
 from facesearch.store.store import Store
 from facesearch.types import Box, Detection
 from facesearch.upkeep import move_root
 
 Colour = tuple[int, int, int]
 Array = np.ndarray[Any, Any]
+PHASES = [phase for phase in Phase if phase is not Phase.shrink or "HYPOTHESIS_SHRINK" in os.environ]
+"""Making a failing history short takes minutes; whoever looks for the fault sets this variable."""
+
 LANDMARKS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], dtype=np.float32)
 
 
 class ColourModel:
     """Sees one face in every picture, and embeds its mean colour: it computes, quickly."""
 
-    info = toy_model_info("colours", 4)
     runtime = Runtime("none", "cpu", 1)
     max_side = 640
     face_score = sure_score = 0.5
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, dim: int, place: int) -> None:
+        self.info = toy_model_info(name, dim)
+        self.place = place
         self.embedded = 0
 
     def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
-        return [[Detection(Box(5, 5, 20, 20), LANDMARKS, 0.9)] for _ in images]
+        return [[Detection(Box(5, self.place, 20, 20), LANDMARKS, 0.9)] for _ in images]
 
     def embed(self, crops: Array) -> Array:
         self.embedded += len(crops)
-        return np.array([vector_of(crop[56, 56]) for crop in crops], dtype=np.float32).reshape(-1, 4)
+        vectors = [vector_of(crop[56, 56], self.info.dim) for crop in crops]
+        return np.array(vectors, dtype=np.float32).reshape(-1, self.info.dim)
 
 
-def vector_of(colour: Sequence[int] | Array) -> Array:
-    values = np.array([*(float(value) for value in colour), 100.0], dtype=np.float32)
+def vector_of(colour: Sequence[int] | Array, dim: int) -> Array:
+    values = np.array([*(float(value) for value in colour), 100.0, *[50.0] * (dim - 4)], dtype=np.float32)
     unit: Array = values / np.linalg.norm(values)
     return unit
 
@@ -64,7 +70,7 @@ class Library(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="history-"))
         self.root, self.away = self.folder / "photos", self.folder / "unplugged"
-        self.model = ColourModel()
+        self.model, self.other = ColourModel("colours", 4, 5), ColourModel("shades", 6, 8)
         self.clock = 1_000_000_000
         self.present: dict[str, Colour] = {}
         self.indexed: dict[str, Colour] = {}
@@ -164,6 +170,33 @@ class Library(RuleBasedStateMachine):
             with Store.open(self.folder / "index", write=True) as store:
                 refresh(store, self.model, [self.root], options=Options(workers=2), should_stop=lambda: next(asked))
 
+    @rule(after=st.integers(0, 3))
+    def another_model_begins_to_look(self, after: int) -> None:
+        asked = iter([False] * after + [True] * 100)
+        with Store.open(self.folder / "index", write=True) as store:
+            appoint(store, self.other.info)
+            prepare(store, self.other, options=Options(workers=2), should_stop=lambda: next(asked))
+
+    @rule(leave_offline=st.booleans())
+    def another_model_takes_over(self, leave_offline: bool) -> None:
+        with Store.open(self.folder / "index", write=True) as store:
+            appoint(store, self.other.info)
+            done = switch(store, self.other, options=Options(workers=2), leave_offline=leave_offline)
+            if done.takeover is None:
+                assert done.preparation.offline
+                assert not self.mounted
+                return
+            assert not store.catalog.has_looks()
+            assert store.vector_file_fault() is None
+        self.model, self.other = self.other, self.model
+        if self.mounted:
+            assert done.complete
+            self.indexed = dict(self.present)
+            self.in_between = set()
+            self.check_ids()
+        elif leave_offline:
+            self.in_between = set(self.indexed)  # what it had not seen is not found until it is back
+
     @rule()
     def lose_the_vector_file(self) -> None:
         (self.folder / "index/faces.faiss").unlink(missing_ok=True)
@@ -205,7 +238,7 @@ class Library(RuleBasedStateMachine):
                 for path, colour in self.indexed.items():
                     if self.present.get(path) != colour or path in self.in_between:
                         continue
-                    vector = vector_of(colour)
+                    vector = vector_of(colour, self.model.info.dim)
                     scores, ids = store.search(vector[None, :], len(store))
                     best = [vector_id for score, vector_id in zip(scores[0], ids[0], strict=True) if score > 1 - 1e-5]
                     assert rows[str(self.root / path)].vector_id in best
@@ -222,8 +255,8 @@ class Library(RuleBasedStateMachine):
             assert len(rows) == len(self.present)
             for row in rows:
                 colour = self.present[os.path.relpath(os.fsdecode(row.path), self.root)]
-                (vector,) = store.catalog.vectors([row.vector_id], 4)
-                assert np.allclose(vector, vector_of(colour), atol=0.02)
+                (vector,) = store.catalog.vectors([row.vector_id], self.model.info.dim)
+                assert np.allclose(vector, vector_of(colour, self.model.info.dim), atol=0.02)
         before, ids = self.model.embedded, dict(self.ids)
         self.run()
         assert self.model.embedded == before, "nothing changed: nothing is looked at"
@@ -231,6 +264,6 @@ class Library(RuleBasedStateMachine):
 
 
 Library.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
 )
 TestAnyHistory = Library.TestCase

@@ -1,4 +1,4 @@
-"""Another model for an index: what it looks at, what is answered meanwhile, and what is there once it has taken over."""
+"""Another model for an index: what it looks at, what is answered meanwhile, what is there once it has taken over."""
 
 from __future__ import annotations
 

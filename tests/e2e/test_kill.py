@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Run
+from own_pack import make_pack
 from PIL import Image, ImageEnhance
 from sample_library import FACES_IN_T1, shipped_photo
+
+from facesearch.store.store import Store
 
 SEED = 20261122
 PHOTOS = 30
@@ -24,9 +27,9 @@ PHOTOS = 30
 # Commits every few photos, and dies at the n-th time something is called: in the middle of a commit or a snapshot.
 VICTIM = """
 import os, signal, sys
-from facesearch import indexing
+from facesearch import indexing, reindexing
 from facesearch.store import catalog, store, vectors
-indexing.COMMIT_SECONDS = 0.02
+indexing.COMMIT_SECONDS = reindexing.COMMIT_SECONDS = 0.02
 store._TAIL_IN_A_RUN = 3
 where, count = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
@@ -53,6 +56,12 @@ elif where == "after a snapshot":
     store.write_file = dying(store.write_file, False)
 elif where == "in a transaction":
     catalog.Catalog.replace_faces = dying(catalog.Catalog.replace_faces, False)
+elif where == "while looks are put":
+    catalog.Catalog.put_look = dying(catalog.Catalog.put_look, False)
+elif where == "while looks are dropped":
+    catalog.Catalog.drop_looks = dying(catalog.Catalog.drop_looks, False)
+elif where == "in a vacuum":
+    catalog.Catalog.vacuum = dying(catalog.Catalog.vacuum, True)
 from facesearch.cli import main
 main()
 """
@@ -93,20 +102,10 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     )
 
 
-def kill(environment: dict[str, str], photos: Path, index: Path, rng: random.Random) -> str:
+def kill(environment: dict[str, str], rng: random.Random, places: list[str], *asked: str | Path) -> str:
     """Start a run and kill it, by the clock or at a chosen call; gives back where."""
-    where = rng.choice(["by the clock", *PLACES])
-    command = [
-        sys.executable,
-        "-c",
-        VICTIM,
-        where,
-        str(rng.randint(1, 12)),
-        "index",
-        str(photos),
-        "--index",
-        str(index),
-    ]
+    where = rng.choice(["by the clock", *places])
+    command = [sys.executable, "-c", VICTIM, where, str(rng.randint(1, 12)), *map(str, asked)]
     options: dict[str, Any] = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, "--threads", "2"], **options) as run:
         if where == "by the clock":
@@ -123,7 +122,7 @@ def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: 
     rng, places = random.Random(seed), dict[str, int]()
     while sum(places.values()) < count:
         index = tmp_path / f"killed {rng.random()}"
-        where = kill(environment, photos, index, rng)
+        where = kill(environment, rng, PLACES, "index", photos, "--index", index)
         if where == "it was done":
             continue
         places[where] = places.get(where, 0) + 1
@@ -144,6 +143,56 @@ def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: 
 
 def test_a_killed_run_goes_on(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
     kills(6, SEED, facesearch, environment, photos, tmp_path)
+
+
+SWITCHING = [*PLACES, "while looks are put", "while looks are dropped", "in a vacuum"]
+
+
+def killed_switches(
+    count: int, seed: int, run: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> dict[str, int]:
+    """Kill switches to another model: the index has the one model or the other, whole, and ends up with the other."""
+    pack = make_pack(tmp_path / "other")
+    run("index", photos, "--index", tmp_path / "first", "-q", "--model", "embedded")
+    run("index", photos, "--index", tmp_path / "second", "-q", "--model", pack)
+    expected = {"embedded": exported(run, tmp_path / "first"), "other": exported(run, tmp_path / "second")}
+    rng, places = random.Random(seed), dict[str, int]()
+    while sum(places.values()) < count:
+        index = tmp_path / f"killed {rng.random()}"
+        shutil.copytree(tmp_path / "first", index)
+        where = kill(environment, rng, SWITCHING, "reindex", "--model", pack, "--index", index)
+        if where == "it was done":
+            continue
+        facts = json.loads(run("status", "--index", index, "-f", "json").stdout)
+        places[f"{where}, {facts['model']}"] = places.get(f"{where}, {facts['model']}", 0) + 1
+        run("check", "--index", index)
+        assert same(exported(run, index), expected[facts["model"]]), where
+        run("query", photos / "00.png", "--index", index, "-k", "3", "-q")
+        if facts["model"] == "embedded":
+            done = json.loads(run("reindex", "--model", pack, "--index", index, "-q", "-f", "json").stdout)
+            assert done["switched"]
+            assert done["known"] + done["looked_at"] == PHOTOS
+        run("index", "--index", index, "-q")
+        assert same(exported(run, index), expected["other"]), where
+        with Store.open(index) as store:
+            assert not store.catalog.has_looks()
+        run("check", "--index", index)
+    return places
+
+
+def test_a_killed_switch_to_another_model_goes_on(
+    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    killed_switches(6, SEED, facesearch, environment, photos, tmp_path)
+
+
+@pytest.mark.slow
+def test_sixty_killed_switches_go_on(
+    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    places = killed_switches(60, SEED + 2, facesearch, environment, photos, tmp_path)
+    print(f"seed {SEED + 2}: {places}")  # noqa: T201
+    assert {place.rpartition(", ")[2] for place in places} == {"embedded", "other"}
 
 
 @pytest.mark.slow
