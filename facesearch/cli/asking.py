@@ -81,8 +81,8 @@ def note_guess(calibration: Calibration, model: str, *, quiet: bool) -> None:
         say(calibration.note)
     if not calibration.measured and not quiet:
         say(
-            f"how sure matches are is a guess for {model}: facesearch models calibrate FOLDER measures it on photos of "
-            "yours, one folder a person"
+            f"how sure matches are is {calibration.origin} for {model}: facesearch models calibrate FOLDER measures it "
+            "on photos of yours, one folder a person"
         )
 
 

@@ -133,9 +133,9 @@ def reindex(
             route = f"from {store.model.name} to {info.name}"
             write([f"{folder}: {route}: {left:,} photos to look at, {known:,} looked at already\n"])
             return
-        appoint(store, info)
         runtime = choose_runtime(device, threads, notify=note)
         opened = open_model(name, runtime.shared_by(runtime.threads))
+        appoint(store, opened.info)
         note(f"{info.name} looks at the photos, {store.model.name} answers questions meanwhile; {runtime}")
         chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
         with stop.noted(), RunProgress(quiet=quiet) as progress:

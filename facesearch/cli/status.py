@@ -57,7 +57,7 @@ def status(
             "switch": _switch(store),
             "runtime": str(choose_runtime(device, threads)),
             "threshold": calibration.threshold,
-            "calibration": {"people": calibration.people} if calibration.measured else None,
+            "calibration": {"people": calibration.people, "origin": calibration.origin},
             "search": asdict(search),
             "roots": roots,
             "photos": counts.photos,
@@ -81,7 +81,7 @@ def status(
         del facts["outdated"]
     facts["roots"] = ", ".join(roots)
     facts["search"] = search_line(search)
-    facts["calibration"] = f"measured on {calibration.people} people" if calibration.measured else "none: a guess"
+    facts["calibration"] = calibration.origin
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
     facts["last_run"] = _told(facts.pop("last_run"))
     write([render_status(facts)])

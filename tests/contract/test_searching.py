@@ -92,7 +92,7 @@ def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library)
 
 def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
     library.add("me.jpg", face(ME))
-    library.add("like me.jpg", face(direction(1, 3)))
+    library.add("like me.jpg", face(direction(1, 4)))
     library.store.commit(vectors_changed=True)
     answer = find(library.store, probe(ME), Want(threshold=0.9), GUESS)
     assert names(answer.hits) == ["me.jpg"]

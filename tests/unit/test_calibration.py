@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from facesearch.calibration import (
 )
 from facesearch.errors import InputError, StorageError
 from facesearch.faces import embedded
+from facesearch.faces.registry import known_pack
 from facesearch.types import Verdict
 
 SHIPPED = shipped_calibration(embedded.model_info())
@@ -129,6 +131,29 @@ def test_a_guess_is_never_certain() -> None:
     assert not guess.measured
     assert guess.fmr(0.4) == pytest.approx(DEFAULT_FMR)
     assert Judge(guess, 1, 10).verdict(1.0) is Verdict.likely
+
+
+def test_a_guess_rests_on_what_its_maker_has_published() -> None:
+    """InsightFace gives one point for the recogniser of buffalo_l and buffalo_m: 0.408 at FMR 1e-6, TMR 91.2 %."""
+    for name in ("buffalo_l", "buffalo_m"):
+        pack = known_pack(name)
+        assert pack is not None
+        guess = calibration_of(toy_model_info(name, 512, digests=pack.heads, threshold=0.4))
+        assert not guess.measured
+        assert guess.origin == "a guess from one published point, 0.408 at FMR 1e-6"
+        assert guess.fmr(0.408) == pytest.approx(1e-6, rel=0.1)
+        assert guess.tmr(0.41) == pytest.approx(0.912)
+        assert guess.threshold == pytest.approx(0.32, abs=0.005), "at FMR 1e-4, as for every model"
+        assert Judge(guess, 1, 10).verdict(0.9) is Verdict.likely
+    other = known_pack("antelopev2")
+    assert other is not None
+    assert calibration_of(toy_model_info("antelopev2", 512, digests=other.heads, threshold=0.4)).origin == "a guess"
+
+
+def test_the_normal_law_of_guesses_holds_for_the_model_that_was_measured() -> None:
+    for rate in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+        law = 0.1 + 0.1 * NormalDist().inv_cdf(1 - rate)
+        assert TABLE.similarity_at(rate) == pytest.approx(law, abs=0.02)
 
 
 def people(count: int, faces: int, spread: float = 0.5, dim: int = 32) -> tuple[np.ndarray, np.ndarray]:

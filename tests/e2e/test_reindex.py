@@ -1,0 +1,136 @@
+"""`facesearch reindex --model`: from one model to another through the command, as a user would."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from own_pack import make_pack
+
+
+@pytest.fixture
+def pack(tmp_path: Path, environment: dict[str, str]) -> Path:
+    """Where insightface keeps its packs, in an otherwise empty home."""
+    return make_pack(tmp_path / "home/.insightface/models/other")
+
+
+@pytest.fixture
+def index(indexed: Path, tmp_path: Path) -> Path:
+    shutil.copytree(indexed, tmp_path / "ix")
+    return tmp_path / "ix"
+
+
+def hits(run: Run, photo: Path, index: Path) -> set[str]:
+    answer = run("query", photo, "--index", index, "-f", "paths", "-q").stdout
+    return {Path(line).name for line in answer.splitlines()}
+
+
+def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, pack: Path) -> None:
+    query = library / "query.jpg"
+    before = hits(facesearch, query, index)
+    told = facesearch("reindex", "--model", "other", "--index", index, "--dry-run").stdout
+    assert told == f"{index}: from embedded to other: 20 photos to look at, 0 looked at already\n"
+    part = facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", exit_code=5)
+    assert "embedded answers questions meanwhile" in part.stderr
+    assert "not switched yet from embedded to other" in part.stderr
+    assert hits(facesearch, query, index) == before
+    assert re.search(
+        r"^switch +to other, \d+ of \d+ photos looked at$", facesearch("status", "--index", index).stdout, re.M
+    )
+    done = facesearch("reindex", "--index", index)
+    assert re.match(r"switched +from embedded to other\n", done.stdout), "without --model it goes on"
+    assert re.search(r"^faces +3\d known ones found again", done.stdout, re.M)
+    status = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
+    assert (status["model"], status["switch"], status["outdated"]) == ("other", None, 0)
+    assert hits(facesearch, query, index) >= {"bea.jpg", "everybody.jpg", "left half.png"}
+    facesearch("check", "--index", index)
+    assert json.loads(facesearch("index", "--index", index, "-q", "-f", "json").stdout)["unchanged"] == 20
+    back = json.loads(facesearch("reindex", "--model", "embedded", "--index", index, "-q", "-f", "json").stdout)
+    assert (back["from"], back["to"], back["switched"]) == ("other", "embedded", True)
+    assert back["takeover"]["kept"] >= 30
+    assert back["refresh"]["faces"] == 32
+    assert hits(facesearch, query, index) == before
+
+
+def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: Path) -> None:
+    facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", "-q", exit_code=5)
+    dropped = facesearch("reindex", "--cancel", "--index", index)
+    assert "the switch to other was dropped; embedded answers as before" in dropped.stderr
+    assert "\nswitch " not in facesearch("status", "--index", index).stdout
+    nothing = facesearch("reindex", "--cancel", "--index", index, exit_code=2)
+    assert "nothing to cancel" in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "exit_code", "message"),
+    [
+        ((), 2, r"name the model to switch to with --model, or the way to search with --index-type"),
+        (("--model", "embedded"), 2, r"made with embedded already; facesearch index --again"),
+        (("--model", "nonsense"), 3, r"no model 'nonsense'"),
+        (("--model", "broken"), 3, r"broken.*not a model file"),
+        (("--model", "other", "--device", "cuda"), 3, r"device cuda is not available here; .*--device cpu"),
+        (("--model", "other", "--max-time", "soon"), 2, r"'soon' is no time"),
+        (("--cancel", "--model", "other"), 2, r"leave --model and --index-type away"),
+        (("--model", "other", "--index", "none"), 3, r"no index at none"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_changes_nothing(
+    facesearch: Run, index: Path, pack: Path, asked: tuple[str, ...], exit_code: int, message: str
+) -> None:
+    broken = pack.parent / "broken"
+    broken.mkdir()
+    (broken / "det.onnx").write_bytes(bytes(range(256)) * 40)
+    shown = facesearch("reindex", *(() if "--index" in asked else ("--index", index)), *asked, exit_code=exit_code)
+    assert shown.stdout == ""
+    assert len(shown.stderr.splitlines()) == 1
+    assert re.search(message, shown.stderr)
+    status = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
+    assert (status["model"], status["faces"], status["switch"]) == ("embedded", 32, None)
+
+
+def test_index_says_how_to_switch(facesearch: Run, index: Path, pack: Path) -> None:
+    refused = facesearch("index", "--index", index, "--model", "other", exit_code=3)
+    assert f"facesearch reindex --model {pack}" in refused.stderr
+
+
+def test_ctrl_c_keeps_what_was_looked_at(
+    index: Path, pack: Path, facesearch: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "facesearch", "reindex", "--model", str(pack), "--index", str(index)]
+    with subprocess.Popen(
+        [*command, "--threads", "1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as run:
+        assert run.stderr is not None
+        assert "looks at the photos" in run.stderr.readline()
+        time.sleep(0.3)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=60)
+    if run.returncode == 0:
+        pytest.skip("it was done before it could be stopped")
+    assert run.returncode == 130, told
+    assert "all of it is kept" in told
+    done = json.loads(facesearch("reindex", "--index", index, "-q", "-f", "json").stdout)
+    assert done["switched"]
+    assert done["known"] + done["looked_at"] <= 20
+
+
+def test_questions_while_the_model_is_switched(
+    index: Path, pack: Path, library: Path, facesearch: Run, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "facesearch", "reindex", "--model", str(pack), "--index", str(index), "-q"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as run:
+        answers = 0
+        while run.poll() is None:
+            assert "everybody.jpg" in hits(facesearch, library / "query.jpg", index)
+            answers += 1
+    assert run.returncode == 0
+    assert answers > 0
+    assert "everybody.jpg" in hits(facesearch, library / "query.jpg", index)
