@@ -7,6 +7,8 @@ make a detector of any size that insightface takes for a SCRFD one, and that fin
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -28,7 +30,28 @@ def make_pack(folder: Path) -> Path:
     return folder
 
 
-def scrfd_of_yunet() -> onnx.ModelProto:
+def make_pack_with_manifest(folder: Path) -> Path:
+    """The same as the raccoon packs are put together: a manifest names the heads, and pixels are taken as they are.
+
+    By their shapes other graphs would be taken: one of a body detector, and one of dense landmarks.
+    """
+    (folder / "graphs").mkdir(parents=True)
+    onnx.save(scrfd_of_yunet(scaled=False), folder / "graphs/faces.onnx")
+    shutil.copy(BUILT / "sface_2021dec.onnx", folder / "recognition.onnx")
+    onnx.save(scrfd_of_yunet(), folder / "a_body.onnx")
+    digest = hashlib.sha256((folder / "graphs/faces.onnx").read_bytes()).hexdigest()
+    tasks = {
+        "detection": {"file": "graphs/faces.onnx", "sha256": digest, "preprocessing": "embedded"},
+        "recognition": {"file": "recognition.onnx", "preprocessing": {"mean": 0, "std": 1}},
+        "body_detection": {"file": "a_body.onnx"},
+    }
+    manifest = {"manifest_version": 2, "model_id": "own", "license": "MODEL.LICENSE", "tasks": tasks}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def scrfd_of_yunet(*, scaled: bool = True) -> onnx.ModelProto:
+    """The graph; it takes RGB less 127.5 divided by 128 as SCRFD does, or else from 0 to 255."""
     model = onnx.load(next(BUILT.glob("yunet*.onnx")))
     graph = model.graph
     (taken,) = graph.input
@@ -44,8 +67,9 @@ def scrfd_of_yunet() -> onnx.ModelProto:
     before = [
         helper.make_node("Mul", [taken.name, "pack_scale"], ["pack_scaled"]),
         helper.make_node("Add", ["pack_scaled", "pack_mean"], ["pack_rgb"]),
-        helper.make_node("Gather", ["pack_rgb", "pack_channels"], [inside], axis=1),
+        helper.make_node("Gather", ["pack_rgb" if scaled else taken.name, "pack_channels"], [inside], axis=1),
     ]
+    before = before if scaled else before[-1:]
     after: list[NodeProto] = []
     for stride in STRIDES:
         after += _score(stride) + _box(stride) + _twice(f"kps_{stride}", f"points_{stride}", 10)

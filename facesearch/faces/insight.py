@@ -1,17 +1,19 @@
 """InsightFace-format packs: any folder of .onnx files with a detection and a recognition head.
 
 The only user of the insightface package. Its classes know how the outputs of each family of graphs are decoded; the
-sessions they work on are made by `runtime`, and alignment is `align`'s. Heads for age, sex and dense landmarks are
-left where they are, and nothing here downloads.
+sessions they work on are made by `runtime`, and alignment is `align`'s. Which heads there are is told by a manifest, as
+in the `raccoon` packs, or else by their shapes. Heads for age, sex and dense landmarks are left where they are, and
+nothing here downloads.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,15 +37,21 @@ _MIN_SCORE = 0.5
 _MAX_OVERLAP = 0.4
 _EMBED_BATCH = 16
 _COARSEST_INPUT = 128
+_SCALES = {"detection": {"mean": 127.5, "std": 128.0}, "recognition": {"mean": 127.5, "std": 127.5}}
 
 
 class _Graph(NamedTuple):
-    """What the header of an .onnx file tells about its head."""
+    """What the header of an .onnx file tells about its head, and a manifest about the numbers that it takes.
+
+    Pixels are given to it less `mean`, divided by `deviation`; None: as insightface decides.
+    """
 
     path: Path
     outputs: int
     side: int
     dim: int
+    mean: float | None = None
+    deviation: float | None = None
 
 
 class _Heads(NamedTuple):
@@ -104,6 +112,11 @@ class InsightModel:
                 str(detection), session=open_session(detection, runtime.precise), static_shape_sessions=False
             )
             self._recogniser: Any = ArcFaceONNX(str(recognition), session=open_session(recognition, runtime))
+        for head, graph in ((self._detector, heads.detection), (self._recogniser, heads.recognition)):
+            if graph.mean is not None:
+                head.input_mean, head.input_std = graph.mean, graph.deviation
+            if head.session.get_inputs()[0].type == "tensor(uint8)":
+                head.input_dtype = np.uint8
         if not self._detector.use_kps:
             raise ModelError(f"{detection}: a detector without landmarks; facesearch needs five to align a face")
         self._detector.prepare(0, input_size=(0, 0), det_thresh=_MIN_SCORE)
@@ -152,7 +165,56 @@ class InsightModel:
 
 
 def _heads(folder: Path) -> _Heads:
-    """The detection and the recognition head, told apart by their shapes as insightface does.
+    """The detection and the recognition head that a manifest names, or that the graphs' shapes tell.
+
+    Raises `ModelError` where one of them is missing or cannot be used.
+    """
+    detection, recognition = _named_heads(folder) or _heads_by_shape(folder)
+    if recognition.side != CROP_SIDE:
+        raise ModelError(
+            f"{recognition.path}: takes crops of {recognition.side} pixels; facesearch aligns to {CROP_SIDE}"
+        )
+    if not recognition.dim:
+        raise ModelError(f"{recognition.path}: does not state the length of its embeddings")
+    return _Heads(detection, recognition)
+
+
+def _named_heads(folder: Path) -> tuple[_Graph, _Graph] | None:
+    """As a manifest of version 2 names them; None where there is none: others are not about heads."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # not there, or another program's
+        return None
+    if not isinstance(manifest, dict) or manifest.get("manifest_version") != 2:
+        return None
+    detection, recognition = (_named_head(folder, manifest, task) for task in ("detection", "recognition"))
+    return detection, recognition
+
+
+def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
+    """One head, its file checked where the manifest has its digest.
+
+    `preprocessing` is `embedded` where the graph takes pixels from 0 to 255 as they are.
+    """
+    path = folder / "manifest.json"
+    try:
+        told = manifest["tasks"][task]
+        name, digest = PurePosixPath(told["file"]), told.get("sha256")
+        scale = told.get("preprocessing", _SCALES[task])
+        mean, deviation = (0.0, 1.0) if scale == "embedded" else (float(scale["mean"]), float(scale["std"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: names no {task} head that can be used; fetch the pack again") from error
+    if name.is_absolute() or ".." in name.parts or not deviation > 0:
+        raise ModelError(f"{path}: its {task} head is none of this folder, or has no scale; fetch the pack again")
+    graph = _read_graph(folder / name)
+    if digest is not None and _sha256(folder / name) != digest:
+        raise ModelError(f"{folder / name}: not the file that its manifest names; fetch the pack again")
+    return graph._replace(mean=mean, deviation=deviation)
+
+
+def _heads_by_shape(folder: Path) -> tuple[_Graph, _Graph]:
+    """Told apart by their shapes, as insightface does.
 
     insightface takes a graph of five outputs or more for a detector, and one of a square input from 112 pixels in
     steps of 16 (but not 192, its dense landmarks) for a recogniser; of several, the first by name.
@@ -170,13 +232,7 @@ def _heads(folder: Path) -> _Heads:
     if detection is None or recognition is None:
         missing = "detection" if detection is None else "recognition"
         raise ModelError(f"{folder}: no {missing} head among its {len(graphs)} .onnx files; not a complete pack")
-    if recognition.side != CROP_SIDE:
-        raise ModelError(
-            f"{recognition.path}: takes crops of {recognition.side} pixels; facesearch aligns to {CROP_SIDE}"
-        )
-    if not recognition.dim:
-        raise ModelError(f"{recognition.path}: does not state the length of its embeddings")
-    return _Heads(detection, recognition)
+    return detection, recognition
 
 
 def _read_graph(path: Path) -> _Graph:

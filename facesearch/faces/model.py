@@ -228,7 +228,7 @@ def _verified(name: str) -> VerifiedPack:
     if record is not None:
         return VerifiedPack(name, faults_of(folder, record.digests))
     known = known_pack(name)
-    if known is not None:
+    if known is not None and known.sha256 is not None:
         return VerifiedPack(name, faults_of(folder, known.heads, others=True))
     return VerifiedPack(name, note="not installed by facesearch: there is nothing to compare it with")
 

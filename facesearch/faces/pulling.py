@@ -56,7 +56,7 @@ def sound_pack(name: str) -> Path | None:
         info = pack_info(folder)
     except ModelError as error:
         raise ModelError(f"{error}; facesearch did not put it there: move it away, then pull again") from error
-    if known is not None and set(info.digests.values()) != set(known.heads.values()):
+    if known is not None and not set(known.heads.values()) <= set(info.digests.values()):
         raise ModelError(f"{folder}: not the networks of {name}, and not installed by facesearch; move it away first")
     return folder
 
@@ -163,10 +163,15 @@ def _require_promised(
     """A name that is known stands for its networks; another one is trusted the first time, and recorded."""
     if known is None:
         notify(f"no digest is known for {name}: it is trusted as it came (sha256 {digest}), and recorded")
-    elif heads != set(known.heads.values()):
+    elif not set(known.heads.values()) <= heads:
+        expected = f", expected {known.sha256}" if known.sha256 else ""
         raise ModelError(
-            f"{source}: not {name} (sha256 {digest}, expected {known.sha256}, and its networks differ); nothing was "
-            "installed: fetch it again, or give it another name"
+            f"{source}: not {name} (sha256 {digest}{expected}, and its networks differ); nothing was installed: fetch "
+            "it again, or give it another name"
+        )
+    elif known.sha256 is None:
+        notify(
+            f"of {name} only the recogniser's digest is known, and fits; the rest is trusted as it came, and recorded"
         )
     elif digest != known.sha256:
         notify(f"the archive is not the one known for {name} (sha256 {digest}), but its networks are")

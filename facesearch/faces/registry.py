@@ -7,7 +7,8 @@ looks at the network.
 Sources. Names, networks, accuracy: InsightFace's `model_zoo/README.md`. Addresses: insightface 2.1's
 `utils/storage.py`; the older release `v0.7` holds the same bytes. Digests: the catalogue of InsightFace's own server
 (`server/backend/insightface_server/models/packages.py` and its tests), which names both releases with them. Archive
-sizes: what GitHub announces.
+sizes: what GitHub announces; of the `raccoon` packs, which came with insightface 2.0, to a tenth of a megabyte. That
+their recognisers are those of `buffalo_s` and `buffalo_l`: `python-package/docs/model_zoo.md`, by way of `cheetah`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ UNKNOWN_LICENCE = "as its maker says"
 
 _RELEASE = "https://github.com/deepinsight/insightface/releases/download/model-zoo"
 _ZOO = "https://github.com/deepinsight/insightface/tree/master/model_zoo"
+_RACCOON = f"{_ZOO} (of the buffalo pack with the same recogniser)"
 _VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -72,9 +74,10 @@ class PublishedPoint:
 class KnownPack:
     """A pack that its maker publishes.
 
-    `download` is the size of the archive in bytes and `sha256` its digest. `heads` are the digests of the detection
-    and the recognition graph: what makes the pack what it is, however its archive was put together. `accuracy` is in
-    per cent, as `accuracy_source` gives it.
+    `download` is the size of the archive in bytes and `sha256` its digest, where it is known. `heads` are the digests
+    of the detection and the recognition graph, by their files' names: what makes the pack what it is, however its
+    archive was put together. Of a pack whose archive is not known only the recognition graph is, by no name.
+    `accuracy` is in per cent, as `accuracy_source` gives it.
     """
 
     name: str
@@ -82,7 +85,7 @@ class KnownPack:
     recogniser: str
     dim: int
     download: int
-    sha256: str
+    sha256: str | None
     heads: Mapping[str, str]
     accuracy: Mapping[str, float]
     accuracy_source: str = _ZOO
@@ -162,8 +165,30 @@ KNOWN_PACKS = (
         accuracy={"MR-ALL": 90.66},
         accuracy_source=f"{_ZOO} (of R100 trained on Glint360K; the pack itself has no row)",
     ),
+    KnownPack(
+        name="raccoon_s",
+        detector="as its manifest says",
+        recogniser="MobileFaceNet@WebFace600K",
+        dim=512,
+        download=36_600_000,
+        sha256=None,
+        heads={"": _W600K_MBF},
+        accuracy=_OF_MBF,
+        accuracy_source=_RACCOON,
+    ),
+    KnownPack(
+        name="raccoon_l",
+        detector="as its manifest says",
+        recogniser="ResNet50@WebFace600K",
+        dim=512,
+        download=255_100_000,
+        sha256=None,
+        heads={"": _W600K_R50},
+        accuracy=_OF_R50,
+        accuracy_source=_RACCOON,
+    ),
 )
-"""The usual one first. The `raccoon` packs are left out: their heads are told by a manifest, not by their shapes."""
+"""The usual one first."""
 
 
 def known_pack(name: str) -> KnownPack | None:

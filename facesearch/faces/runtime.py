@@ -278,6 +278,9 @@ def _openvino() -> Any:
     return openvino
 
 
+_ELEMENTS = {"f32": "float", "f16": "float16", "u8": "uint8", "i64": "int64", "i32": "int32"}
+
+
 class _OpenVinoTensor(NamedTuple):
     name: str
     shape: list[int | str]
@@ -360,4 +363,5 @@ def _openvino_tensor(port: Any) -> _OpenVinoTensor:
     shape: list[int | str] = [
         f"dim{axis}" if dim.is_dynamic else dim.get_length() for axis, dim in enumerate(port.get_partial_shape())
     ]
-    return _OpenVinoTensor(port.get_any_name(), shape, "tensor(float)")
+    element = port.get_element_type().get_type_name()
+    return _OpenVinoTensor(port.get_any_name(), shape, f"tensor({_ELEMENTS.get(element, element)})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from dataclasses import replace
 from importlib.util import find_spec
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_pack import make_pack
+from own_pack import make_pack, make_pack_with_manifest
 from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
@@ -271,3 +272,43 @@ def test_a_device_that_is_not_there_is_never_replaced() -> None:
     assert choose_runtime("auto").device == "cpu"
     assert choose_runtime("cpu", threads=3).threads == 3
     assert str(choose_runtime("cpu", threads=1)) == "ONNX Runtime on cpu, f32, 1 thread"
+
+
+def test_a_manifest_names_the_heads_and_how_pixels_are_scaled(own_pack: Path, tmp_path: Path) -> None:
+    named = open_model(str(make_pack_with_manifest(tmp_path / "raccoon")), choose_runtime("cpu"))
+    by_shape = open_model(str(own_pack), choose_runtime("cpu"))
+    assert sorted(named.info.digests) == ["faces.onnx", "recognition.onnx"]
+    picture = shipped_photo("t1")
+    one, other = (find_faces(model, photo(picture)) for model in (named, by_shape))
+    assert len(one) == len(other) == 6
+    for first, second in zip(one, other, strict=True):
+        assert first.detection.box.overlap(second.detection.box) > 0.99
+        assert first.embedding @ second.embedding > 0.999
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file": "../elsewhere.onnx"}, "its detection head is none of this folder"),
+        ({"file": "missing.onnx"}, "missing.onnx: not a model file"),
+        ({"sha256": "0" * 64}, "not the file that its manifest names"),
+        ({"preprocessing": "guess"}, "names no detection head that can be used"),
+        ({"preprocessing": {"mean": 0, "std": 0}}, "or has no scale"),
+        ({"file": 7}, "names no detection head that can be used"),
+    ],
+)
+def test_manifests_that_cannot_be_used(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    folder = make_pack_with_manifest(tmp_path / "raccoon")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["tasks"]["detection"].update(change)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=message) as caught:
+        model_info(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_of_another_kind_is_none(own_pack: Path, tmp_path: Path) -> None:
+    shutil.copytree(own_pack, tmp_path / "own")
+    for text in ("no json", "[]", '{"manifest_version": 1}'):
+        (tmp_path / "own/manifest.json").write_text(text)
+        assert model_info(str(tmp_path / "own")).identity == model_info(str(own_pack)).identity
