@@ -17,7 +17,7 @@ from pathlib import Path
 
 from facesearch.errors import FacesearchError
 from facesearch.faces.model import choose_model, model_info, verified_packs
-from facesearch.faces.runtime import available_runtimes
+from facesearch.faces.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
 from facesearch.machine import available_cores, available_memory
 
 __all__ = ["Finding", "checkup"]
@@ -104,6 +104,13 @@ def _runtimes() -> Iterator[Finding]:
             yield Finding(name, ", ".join(devices))
     except FacesearchError as error:
         yield Finding("ONNX Runtime", str(error), "pip install --force-reinstall onnxruntime", broken=True)
+        return
+    for device, trouble in troubled_devices().items():
+        yield Finding(f"device {device}", f"does not start: {trouble}", f"only where you want it: {how_to_get(device)}")
+    runtime = choose_runtime()
+    faster = has_bf16() and runtime.device == "cpu" and runtime.name != "OpenVINO"
+    advice = "this processor has bf16, with which OpenVINO is faster: pip install 'facesearch[openvino]'"
+    yield Finding("device auto", str(runtime), advice if faster else None)
 
 
 def _machine() -> Iterator[Finding]:

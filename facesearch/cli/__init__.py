@@ -7,12 +7,15 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from types import FrameType
+from typing import Any
 
 import typer
 
 from facesearch.cli import care, compare, doctor, faces, index, models, query, reindex, roots, scan, status
-from facesearch.cli.console import ReaderGone, StopSignal, examples, say, write
+from facesearch.cli.console import ReaderGone, StopSignal, claim_stdout, examples, say, write
 from facesearch.errors import FacesearchError, UsageError
 
 __all__ = ["app", "main"]
@@ -37,6 +40,28 @@ reindex.register(app)
 care.register(app)
 models.register(app)
 doctor.register(app)
+
+
+def _let_nobody_else_print(commands: typer.Typer) -> None:
+    """Every command, once it begins, has stdout for itself. Help is printed before that, by typer."""
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _let_nobody_else_print(group.typer_instance)
+    for command in commands.registered_commands:
+        if command.callback is not None:
+            command.callback = _with_own_stdout(command.callback)
+
+
+def _with_own_stdout(command: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        claim_stdout()
+        return command(*arguments, **options)
+
+    return run
+
+
+_let_nobody_else_print(app)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141

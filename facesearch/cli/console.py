@@ -21,6 +21,7 @@ __all__ = [
     "RunProgress",
     "StopSignal",
     "Stopwatch",
+    "claim_stdout",
     "confirm",
     "examples",
     "is_terminal",
@@ -36,13 +37,35 @@ class ReaderGone(Exception):  # noqa: N818 - no error: `head` has seen enough
     """Whoever read our stdout does so no more. Not a `BrokenPipeError`: typer takes those for its own, with code 1."""
 
 
+class _Stdout:
+    """Where our own data goes; None as long as it is the stdout that everybody has."""
+
+    descriptor: int | None = None
+
+
+def claim_stdout() -> None:
+    """From now on `write` alone reaches stdout; whatever a library prints there, also from C, goes to stderr."""
+    if _Stdout.descriptor is not None:
+        return
+    try:
+        shared = sys.stdout.fileno()
+        own = os.dup(shared)
+    except (AttributeError, OSError, ValueError):
+        return  # closed, or taken away at the start: `write` tells
+    try:
+        os.dup2(2, shared)
+    except OSError:  # stderr is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), shared)
+    _Stdout.descriptor = own
+
+
 def write(pieces: Iterable[str]) -> None:
     """Text to stdout; file names keep their bytes, whatever the terminal's encoding.
 
     Raises `StorageError` when it cannot be written, and `ReaderGone` when whoever read it has gone away.
     """
     try:
-        descriptor = sys.stdout.fileno()
+        descriptor = sys.stdout.fileno() if _Stdout.descriptor is None else _Stdout.descriptor
     except (AttributeError, OSError, ValueError) as error:  # closed, or taken away at the start
         raise StorageError("the answer cannot be written: stdout is closed") from error
     try:

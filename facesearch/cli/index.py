@@ -117,7 +117,7 @@ def index(
     )
     stop = StopSignal(seconds)
 
-    def work(store: Store) -> Report:
+    def work(store: Store) -> tuple[Report, str]:
         from facesearch.faces.model import open_model
         from facesearch.faces.runtime import choose_runtime
 
@@ -125,7 +125,7 @@ def index(
             expected = preview(store, paths or (), options=options)
             if expected.removed:
                 confirm(_deletion(expected), yes=yes)
-        runtime = choose_runtime(device, threads)
+        runtime = choose_runtime(device, threads, notify=note)
         # Each photo is worked on by one thread, and as many photos at once as there are cores: no thread waits.
         opened = open_model(store.model.source or store.model.name, runtime.shared_by(runtime.threads))
         store.require_model(opened.info)
@@ -136,7 +136,7 @@ def index(
             report = refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
-        return report
+        return report, str(runtime)
 
     note = (lambda _message: None) if quiet else say
     if dry_run:
@@ -145,11 +145,11 @@ def index(
             record = report_record(report, str(folder))
     else:
         with _open_store(folder, model, paths or [], note, wait) as store:
-            report = work(store)
+            report, runtime = work(store)
             unmeasured = store.catalog.count_unmeasured()
             if unmeasured:
                 note(f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; --again does")
-            record = report_record(report, str(folder))
+            record = {**report_record(report, str(folder)), "runtime": runtime}
             store.keep_report({**record, "finished": round(time.time())})
     _tell_troubles(report, note)
     _write_report(record, layout, note, quiet=quiet)

@@ -47,7 +47,7 @@ def compare(
     from facesearch.faces.runtime import choose_runtime
     from facesearch.render.standings import standings_record, standings_table
 
-    runtime = choose_runtime(device, threads)
+    runtime = choose_runtime(device, threads, notify=(lambda _line: None) if quiet else say)
     chosen = list(dict.fromkeys(names or [model.name for model in listed_models() if model.usable]))
     stop = StopSignal(keeps=False)
     standings = []

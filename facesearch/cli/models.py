@@ -239,7 +239,7 @@ def calibrate(
     from facesearch.faces.runtime import choose_runtime
     from facesearch.render.calibrations import render_calibration
 
-    runtime = choose_runtime(device, threads)
+    runtime = choose_runtime(device, threads, notify=(lambda _line: None) if quiet else say)
     opened = open_model(choose_model(model).name, runtime.shared_by(runtime.threads))
     stop = StopSignal(keeps=False)
     with stop.noted(), RunProgress(quiet=quiet) as progress:

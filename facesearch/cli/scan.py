@@ -51,7 +51,7 @@ def scan(
     from facesearch.store.store import Store
 
     require_paths(paths)
-    runtime = choose_runtime(device, threads)
+    runtime = choose_runtime(device, threads, notify=(lambda _line: None) if question.quiet else say)
     choice = choose_model(model)
     if choice.note and verbose:
         say(choice.note)

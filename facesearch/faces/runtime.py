@@ -6,6 +6,7 @@ facesearch and insightface's classes use. Which of the two, and on what device, 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -24,7 +25,18 @@ from facesearch.machine import available_cores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DEVICES", "Runtime", "Session", "TensorInfo", "available_runtimes", "choose_runtime", "open_session"]
+__all__ = [
+    "DEVICES",
+    "Runtime",
+    "Session",
+    "TensorInfo",
+    "available_runtimes",
+    "choose_runtime",
+    "has_bf16",
+    "how_to_get",
+    "open_session",
+    "troubled_devices",
+]
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -155,16 +167,16 @@ def choose_runtime(
         trouble = _trouble_starting("cuda")
         if trouble is None:
             return Runtime("ONNX Runtime", "cuda", threads)
-        notify(f"using the processor: CUDA is installed and does not start ({trouble}); facesearch doctor tells more")
-    if device == "openvino" or (device == "auto" and not few and _has_bf16() and find_spec("openvino") is not None):
-        return Runtime("OpenVINO", "cpu", threads, "bf16" if _has_bf16() else "f32")
+        notify(f"using the processor: ONNX Runtime was built for CUDA, which does not start here ({trouble})")
+    if device == "openvino" or (device == "auto" and not few and has_bf16() and find_spec("openvino") is not None):
+        return Runtime("OpenVINO", "cpu", threads, "bf16" if has_bf16() else "f32")
     device = "cpu" if device == "auto" else device
     if _PROVIDERS[device] not in _onnxruntime().get_available_providers():
         raise DeviceError(f"device {device} is not available here; {_INSTALL[device]}, or use --device cpu")
     trouble = None if device == "cpu" else _trouble_starting(device)
     if trouble is not None:
         raise DeviceError(
-            f"device {device} does not start ({trouble}); check its driver and libraries, {_INSTALL[device]}, or use "
+            f"device {device} does not start ({trouble}); check its driver and libraries (facesearch doctor), or use "
             "--device cpu"
         )
     return Runtime("ONNX Runtime", device, threads)
@@ -189,6 +201,19 @@ def available_runtimes() -> dict[str, list[str]]:
     return found
 
 
+def troubled_devices() -> dict[str, str]:
+    """What ONNX Runtime was built for and does not start here, each with the reason."""
+    offered = _onnxruntime().get_available_providers()
+    devices = [device for device, provider in _PROVIDERS.items() if device != "cpu" and provider in offered]
+    troubles = {device: _trouble_starting(device) for device in devices}
+    return {device: trouble for device, trouble in troubles.items() if trouble is not None}
+
+
+def how_to_get(device: str) -> str:
+    """What to install for a device."""
+    return _INSTALL[device]
+
+
 def open_session(model: Path, runtime: Runtime) -> Session:
     """Load a graph. Raises `ModelError` when the file is missing or no model, `DeviceError` when the device fails."""
     if not model.is_file():
@@ -203,7 +228,7 @@ def open_session(model: Path, runtime: Runtime) -> Session:
 
 
 @cache
-def _has_bf16() -> bool:
+def has_bf16() -> bool:
     """Whether the processor multiplies in bf16 (Intel's AMX, or AVX-512 of either maker)."""
     try:
         flags = Path("/proc/cpuinfo").read_bytes()
@@ -228,10 +253,24 @@ def _trouble_starting(device: str) -> str | None:
     options = library.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = library.InferenceSession(probe.SerializeToString(), options, providers=[provider])
+        session = library.InferenceSession(probe.SerializeToString(), options, providers=[provider], enable_fallback=0)
     except Exception as error:  # its exceptions share no base class but this one
-        return " ".join(str(error).split())[:200]
-    return None if provider in session.get_providers() else "its libraries or driver cannot be loaded"
+        return _missing_library(device) or " ".join(str(error).split())[:200]
+    if provider in session.get_providers():
+        return None
+    return _missing_library(device) or "its libraries or driver cannot be loaded"
+
+
+def _missing_library(device: str) -> str | None:
+    """What the system's loader says where a library that a provider needs is not there."""
+    folder = Path(_onnxruntime().__file__).parent / "capi"
+    for provider in folder.glob(f"*onnxruntime_providers_{device}.*"):
+        try:
+            ctypes.CDLL(str(provider))
+        except OSError as error:
+            if "No such file" in str(error):
+                return str(error)
+    return None
 
 
 @cache
@@ -241,6 +280,7 @@ def _onnxruntime() -> Any:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    onnxruntime.set_default_logger_severity(4)  # what goes wrong is raised; nothing is printed beside it
     if hasattr(onnxruntime, "preload_dlls") and _PROVIDERS["cuda"] in onnxruntime.get_available_providers():
         with redirect_stdout(StringIO()):  # it prints what it does not find
             onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them, where no loader looks
@@ -259,7 +299,8 @@ def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
     options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
     provider = _PROVIDERS[runtime.device]
     try:
-        session: Session = library.InferenceSession(str(model), options, providers=[provider])
+        # Without enable_fallback=0 it prints to stdout what goes wrong, and takes the processor instead.
+        session: Session = library.InferenceSession(str(model), options, providers=[provider], enable_fallback=0)
     except Exception as error:  # its exceptions share no base class but this one
         raise RuntimeError(str(error)) from error
     if provider not in session.get_providers():

@@ -87,7 +87,10 @@ def render_report(report: dict[str, Any]) -> str:
     ]
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
-    lines += [("seconds", f"{report['seconds']:.1f}{pace}"), ("index", report["index"])]
+    lines.append(("seconds", f"{report['seconds']:.1f}{pace}"))
+    if read and "runtime" in report:
+        lines.append(("device", report["runtime"]))
+    lines.append(("index", report["index"]))
     return lines_of(lines)
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from conftest import Run
+from own_pack import make_pack
 from PIL import Image
 from sample_library import shipped_photo
 
@@ -413,3 +415,31 @@ def test_the_version_and_both_ways_to_start(facesearch: Run) -> None:
     script = Path(sys.executable).parent / "facesearch"
     result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
     assert result.stdout == f"facesearch {__version__}\n"
+
+
+PRINTS = """
+import os, sys
+import insightface.model_zoo.scrfd as scrfd
+detect = scrfd.SCRFD.detect
+def printing(self, *arguments, **options):
+    print("from Python")
+    os.write(1, b"from C\\n")
+    return detect(self, *arguments, **options)
+scrfd.SCRFD.detect = printing
+from facesearch.cli import main
+main()
+"""
+
+
+def test_what_a_library_prints_never_reaches_stdout(environment: dict[str, str], library: Path, tmp_path: Path) -> None:
+    pack = make_pack(tmp_path / "own")
+    asked = ["index", str(library / "photos/portraits"), "--index", str(tmp_path / "ix"), "--model", str(pack)]
+    command = [sys.executable, "-c", PRINTS, *asked, "-f", "json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert report["runtime"] == str(choose_runtime())
+    assert "from Python" in done.stderr
+    assert "from C" in done.stderr
+    shell = shlex.join(command) + " 2>&-"
+    silent = subprocess.run(["sh", "-c", shell], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    assert json.loads(silent.stdout)["unchanged"] == report["photos"]
