@@ -13,7 +13,7 @@ from conftest import CHECKOUT, Run
 
 README = CHECKOUT / "README.md"
 COMMANDS = (
-    "", "index", "query", "scan", "compare", "faces", "status", "roots", "check", "forget", "backup", "export",
+    "", "index", "query", "scan", "compare", "faces", "status", "reindex", "roots", "check", "forget", "backup", "export",
     "models list", "models pull", "models add", "models remove", "models verify", "models use", "models compare",
     "models calibrate", "doctor",
 )  # fmt: skip
@@ -64,7 +64,7 @@ def test_the_session_happens(facesearch: Run, library: Path, tmp_path: Path) -> 
 
 def _without_figures(line: str) -> list[str]:
     """Scores differ in their last digits between processors, times and dates always; the rest does not."""
-    if line.startswith(("seconds", "last run", "runtime", "size", "roots")):
+    if line.startswith(("seconds", "last run", "runtime", "device", "size", "roots")):
         return line.split()[:1]
     line = line[: line.index("/")] + Path(line.rsplit("  ", maxsplit=1)[-1]).name if "/photos/" in line else line
     return [word for word in line.split() if not re.fullmatch(r"-?\d+\.\d+|\d+,\d+|\d+x\d+|\d+|\d+-\d\d-\d\d", word)]
