@@ -214,3 +214,13 @@ def test_quality(run_benchmark: Benchmark, crops: Path) -> None:
     assert re.search(r"^\d+ faces in 27 pictures of 3 people$", printed, re.MULTILINE)
     assert "rank correlation, as they are:" in printed
     assert "| the better " in printed
+
+
+def test_recognisers_by_runtime_and_batch(tmp_path: Path) -> None:
+    command = [sys.executable, str(CHECKOUT / "benchmarks/recognisers.py"), "1", "--layers", "1", "1", "1", "1"]
+    done = subprocess.run([*command, "--json", str(tmp_path / "out.json")], capture_output=True, text=True, check=True)
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert {row["network"] for row in rows} == {"SFace", "ResNet 1-1-1-1"}
+    assert {row["batch"] for row in rows} == {1, 4, 16}
+    assert all(row["ms_a_face"] > 0 for row in rows)
+    assert len(done.stdout.splitlines()) == len(rows)

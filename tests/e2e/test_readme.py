@@ -13,9 +13,9 @@ from conftest import CHECKOUT, Run
 
 README = CHECKOUT / "README.md"
 COMMANDS = (
-    "", "index", "query", "scan", "compare", "faces", "status", "reindex", "roots", "check", "forget", "backup", "export",
-    "models list", "models pull", "models add", "models remove", "models verify", "models use", "models compare",
-    "models calibrate", "doctor",
+    "", "index", "query", "scan", "compare", "faces", "status", "reindex", "roots", "check", "forget", "backup",
+    "export", "models list", "models pull", "models add", "models remove", "models verify", "models use",
+    "models compare", "models calibrate", "doctor",
 )  # fmt: skip
 HELP = re.compile(
     r"(?<=<!-- help: generated, see tests/e2e/test_readme.py -->\n).*?(?=<!-- end of help -->)", re.DOTALL
