@@ -28,7 +28,7 @@ from unittest.mock import patch
 
 from PIL import Image
 
-from facesearch import indexing
+from facesearch import indexing, looking
 from facesearch.faces import embedded
 from facesearch.faces.runtime import Runtime, Session, choose_runtime, open_session
 from facesearch.photos.decode import Photo
@@ -116,7 +116,7 @@ def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, 
     opened = open_session
     with (
         patch.object(embedded, "open_session", recorded_session),
-        patch.object(indexing, "Photo", recorded_photo(record)),
+        patch.object(looking, "Photo", recorded_photo(record)),
     ):
         model = embedded.EmbeddedModel(runtime)
         with Store.memory(model.info) as store:

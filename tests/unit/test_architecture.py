@@ -135,4 +135,4 @@ def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path
         "('insightface', 'onnx', 'cv2', 'scipy', 'skimage', 'openvino', 'sklearn', 'rich') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "loaded: []" in result.stdout, result.stderr
+    assert "loaded: []" in result.stderr, "what others print goes to stderr"
