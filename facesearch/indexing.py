@@ -246,15 +246,17 @@ class _Run:
         self._store.catalog.displace_photo(photo.id, self._now)
         self._displaced.add(photo.id)
 
-    def _fetch_outdated(self, content: Content[Task]) -> None:
-        """A photo whose faces an earlier model found, and that has moved since, comes along with them."""
+    def _fetch_outdated(self, content: Content[Task]) -> bool:
+        """Whether a photo whose faces an earlier model found has moved here since: it comes along with them."""
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
         here = catalog.photo_at(task.root.id, task.file.path)
         same = catalog.photos_with_hash(content.hash, outdated=True)
         moved = self._who_left(same)
-        if moved is not None and not any(here is not None and photo.id == here.id for photo, _ in same):
-            self._move(moved, here, task)
+        if moved is None or any(here is not None and photo.id == here.id for photo, _ in same):
+            return False
+        self._move(moved, here, task)
+        return True
 
     def _who_left(self, same: Iterable[tuple[KnownPhoto, bytes]]) -> KnownPhoto | None:
         """Of photos of one content one that is no longer at its place; rather one that was in sight."""
@@ -297,14 +299,17 @@ class _Run:
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
             self._make_way(content)
-            self._fetch_outdated(content)
+            came = self._fetch_outdated(content)
             photo = self._store.catalog.put_photo(
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )
             self._store.catalog.replace_faces(photo, faces)
             self._dirty = self._dirty or bool(faces) or task.known is not None
             self._report.no_face += not faces
-            self._count(task)
+            if came:
+                self._report.moved += 1
+            else:
+                self._count(task)
         for twin in self._waiting.pop(content.hash or b"", []):
             if not lasting:  # that was about this file, or about the moment
                 self._look_again(twin.item)

@@ -214,7 +214,8 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
-    if options.again or known.outdated or not looks_unchanged(file, known.file):
+    broken = known.status == "failed" and known.was_read  # its faces are from before; they wait for another content
+    if options.again or (known.outdated and not broken) or not looks_unchanged(file, known.file):
         return True
     return known.status == "failed" and (options.retry_failed or not known.was_read)
 

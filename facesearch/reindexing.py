@@ -25,7 +25,7 @@ from facesearch.store.store import Store, Takeover
 from facesearch.store.succession import UnseenPhoto
 from facesearch.types import ModelInfo
 
-__all__ = ["Preparation", "Switch", "appoint", "dismiss", "left_to_look_at", "prepare", "switch"]
+__all__ = ["Preparation", "Switch", "appoint", "dismiss", "left_to_look_at", "prepare", "require_switchable", "switch"]
 
 _COMMIT_PHOTOS = 500
 _AS_USUAL = Options()
@@ -70,27 +70,35 @@ class Switch:
     @property
     def complete(self) -> bool:
         """Whether the index has the other model now, and nothing was left out."""
-        return self.refresh is not None and self.refresh.complete
+        return self.refresh is not None and self.refresh.complete and not self.preparation.failed
 
 
-def appoint(store: Store, model: ModelInfo) -> None:
-    """Make `model` the one that is to take over; what it has seen already is kept.
-
-    Raises `UsageError` where it is the index's own, or another one is under way.
-    """
+def require_switchable(store: Store, model: ModelInfo) -> None:
+    """Raises `UsageError` where `model` is the index's own, or another one is about to take over."""
     if model.identity == store.model.identity:
-        raise UsageError(f"{store.path}: made with {model.name} already; facesearch index --again looks at all anew")
+        raise UsageError(
+            f"{store.path}: has this model already, as {store.model.name}; facesearch index looks at what is left, "
+            "index --again at all anew"
+        )
     under_way = store.catalog.successor()
-    if under_way is not None and under_way.identity == model.identity:
-        return
-    if under_way is not None:
+    if under_way is not None and under_way.identity != model.identity:
         seen = store.catalog.count_looks()
         raise UsageError(
             f"{store.path}: a switch to {under_way.name} is under way, {seen:,} photos looked at; facesearch reindex "
             "goes on with it, --cancel drops it"
         )
-    store.drop_looks()
+
+
+def appoint(store: Store, model: ModelInfo) -> None:
+    """Make `model`, where it is now, the one that is to take over; what it has seen already is kept.
+
+    Raises `UsageError` where it cannot, see `require_switchable`.
+    """
+    require_switchable(store, model)
+    if store.catalog.successor() is None:
+        store.drop_looks()
     store.catalog.begin()
+    store.catalog.dismiss()
     store.catalog.appoint(model)
     store.commit(vectors_changed=False)
 

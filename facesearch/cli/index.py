@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from facesearch.planning import Report
     from facesearch.store.store import Store
 
-__all__ = ["register"]
+__all__ = ["register", "tell_troubles"]
 
 _EXAMPLES = examples(
     ("facesearch index ~/Pictures", "the first time"),
@@ -151,7 +151,7 @@ def index(
                 note(f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; --again does")
             record = {**report_record(report, str(folder)), "runtime": runtime}
             store.keep_report({**record, "finished": round(time.time())})
-    _tell_troubles(report, note)
+    tell_troubles(report, note)
     _write_report(record, layout, note, quiet=quiet)
     if stop.number is not None:
         raise typer.Exit(stop.exit_code)
@@ -182,7 +182,8 @@ def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], Non
         note(summary_line(record))
 
 
-def _tell_troubles(report: Report, note: Callable[[str], None]) -> None:
+def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
+    """What an indexing run could not look at."""
     for root in report.offline:
         say(f"{root}: not there, or empty; its photos are kept as they are")
     for trouble in report.unreadable:

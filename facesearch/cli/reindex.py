@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesearch.cli.console import RunProgress, StopSignal, examples, is_terminal, say, use_log_format, write
+from facesearch.cli.index import tell_troubles
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -30,7 +31,9 @@ from facesearch.cli.options import (
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
+    from facesearch.reindexing import Switch
     from facesearch.store.store import Store
+    from facesearch.types import ModelInfo
 
 __all__ = ["register"]
 
@@ -102,41 +105,34 @@ def reindex(
     from facesearch.faces.model import model_info, open_model
     from facesearch.faces.runtime import choose_runtime
     from facesearch.planning import Options
-    from facesearch.reindexing import appoint, left_to_look_at, switch
+    from facesearch.reindexing import appoint, switch
     from facesearch.render.switches import switch_record
-    from facesearch.store.store import Store, check_index_type, default_index_path
+    from facesearch.store.store import Store, default_index_path
 
     use_log_format(log_format)
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: a report is written as table or json")
-    if max_memory is not None:
-        parse_size(max_memory)
-    if index_type is not None:
-        check_index_type(index_type)
-    if cancel and (model or index_type):
-        raise UsageError("--cancel drops a switch that is under way; leave --model and --index-type away")
+    _check(layout, max_memory, index_type, cancel=cancel, asks=bool(model or index_type or dry_run))
     folder = index_path or default_index_path()
     note = (lambda _message: None) if quiet else say
     stop = StopSignal(None if max_time is None else parse_duration(max_time))
     options = Options(rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
-    with Store.open(folder, write=True, wait=wait, notify=note) as store:
+    with Store.open(folder, write=not dry_run, wait=wait, notify=note) as store:
+        name = model or _under_way(store)
         if cancel:
             _cancel(store, folder)
             return
-        if model is None and index_type is not None:
+        if index_type is not None and model is None:
             _change_type(store, index_type, folder, note, quiet=quiet)
             return
-        name = model or _under_way(store)
-        info = model_info(name)
+        if name is None:
+            note(f"{folder}: no switch is under way; --model NAME begins one, --index-type changes how it is searched")
+            return
         if dry_run:
-            left, known = left_to_look_at(store, info)
-            route = f"from {store.model.name} to {info.name}"
-            write([f"{folder}: {route}: {left:,} photos to look at, {known:,} looked at already\n"])
+            _preview(store, model_info(name), folder, layout)
             return
         runtime = choose_runtime(device, threads, notify=note)
         opened = open_model(name, runtime.shared_by(runtime.threads))
         appoint(store, opened.info)
-        note(f"{info.name} looks at the photos, {store.model.name} answers questions meanwhile; {runtime}")
+        note(f"{opened.info.name} looks at the photos, {store.model.name} answers questions meanwhile; {runtime}")
         chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
         with stop.noted(), RunProgress(quiet=quiet) as progress:
             done = switch(
@@ -148,8 +144,7 @@ def reindex(
             store.keep_report({**record["refresh"], "finished": round(time.time())})
             if index_type is not None:
                 store.use_index_type(index_type)
-    for root in done.preparation.offline:
-        say(f"{root}: not there, or empty; {'its photos wait' if leave_offline else 'so the model was not switched'}")
+    _tell(done, note)
     _write_report(record, layout, note, quiet=quiet)
     if stop.number is not None:
         raise typer.Exit(stop.exit_code)
@@ -157,12 +152,51 @@ def reindex(
         raise typer.Exit(5)
 
 
-def _under_way(store: Store) -> str:
+def _check(layout: str, max_memory: str | None, index_type: str | None, *, cancel: bool, asks: bool) -> None:
+    """What is wrong with the options, before anything is done. Raises `UsageError`."""
+    from facesearch.store.store import check_index_type
+
+    if layout not in ("table", "json"):
+        raise UsageError(f"--format {layout}: a report is written as table or json")
+    if max_memory is not None:
+        parse_size(max_memory)
+    if index_type is not None:
+        check_index_type(index_type)
+    if cancel and asks:
+        raise UsageError("--cancel drops a switch that is under way; leave --model, --index-type and --dry-run away")
+
+
+def _under_way(store: Store) -> str | None:
     """The model of a switch that goes on."""
     model = store.catalog.successor()
-    if model is None:
-        raise UsageError("name the model to switch to with --model, or the way to search with --index-type")
-    return model.source or model.name
+    return None if model is None else model.source or model.name
+
+
+def _tell(done: Switch, note: Callable[[str], None]) -> None:
+    """Why it was not switched, or what was left out."""
+    if done.refresh is not None:
+        tell_troubles(done.refresh, note)
+    else:
+        for root in done.preparation.offline:
+            say(f"{root}: not there, or empty, so the model was not switched; --leave-offline leaves it for later")
+    if done.preparation.failed:
+        failed = done.preparation.failed
+        say(f"photos that {done.target.name} could not look at, their faces are not found until it has: {failed:,}")
+
+
+def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
+    """What is to be done."""
+    from facesearch.reindexing import left_to_look_at, require_switchable
+    from facesearch.render.records import shown_path
+
+    require_switchable(store, info)
+    left, known = left_to_look_at(store, info)
+    if layout == "json":
+        facts = {"from": store.model.name, "to": info.name, "left": left, "known": known}
+        write([json.dumps({**facts, "index": shown_path(str(folder))}) + "\n"])
+    else:
+        route = f"from {store.model.name} to {info.name}"
+        write([f"{folder}: {route}: {left:,} photos to look at, {known:,} looked at already\n"])
 
 
 def _cancel(store: Store, folder: Path) -> None:

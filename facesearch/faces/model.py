@@ -307,4 +307,7 @@ def _pack_folder(name: str) -> Path:
         gone = registry.added[name].folder
         raise ModelError(f"no model {name!r}: {gone} is not there; facesearch models remove {name} forgets it")
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
-    raise ModelError(f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have})")
+    raise ModelError(
+        f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have}); say where it is with "
+        "--model"
+    )

@@ -31,7 +31,7 @@ def render_switch(record: dict[str, Any]) -> str:
     """How far a switch is, or what it came to and what is in the index now; one fact a line."""
     pace = f" ({record['looked_at'] / record['seconds']:.1f} photos/s)" if record["looked_at"] else ""
     pairs = [
-        ("switched" if record["switched"] else "not yet", f"from {record['from']} to {record['to']}"),
+        ("switched" if record["switched"] else "not yet switched", f"from {record['from']} to {record['to']}"),
         ("looked at", f"{record['looked_at']:,} in {record['seconds']:.1f} s{pace}"),
     ]
     if record["known"]:
@@ -44,6 +44,9 @@ def render_switch(record: dict[str, Any]) -> str:
     pairs.append(("faces", f"{takeover['kept']:,} known ones found again, {takeover['new']:,} new"))
     if takeover["lost"]:
         pairs.append(("not found", f"{takeover['lost']:,} faces that {record['from']} had found"))
+    if takeover["outdated"]:
+        waiting = f"{takeover['outdated']:,} faces of {takeover['outdated_photos']:,} photos that it could not look at"
+        pairs.append(("waiting", waiting))
     return lines_of(pairs) + "\n" + render_report(record["refresh"])
 
 

@@ -157,7 +157,7 @@ def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, o
     assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]
     assert store.catalog.count_outdated() == 1, "the group that has gone"
     shipped_photo("t1").resize((640, 443)).save(photos / "back.jpg")
-    assert refresh(store, other).moved == 0
+    assert refresh(store, other).moved == 1
     after = faces(store)
     assert {face for face, (name, _) in after.items() if name == "back.jpg"} >= {
         face for face, (name, _) in before.items() if name == "group.jpg"
@@ -210,7 +210,7 @@ def test_a_disk_that_is_not_there(
 
 
 def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) -> None:
-    with pytest.raises(UsageError, match=r"made with embedded already; .* --again"):
+    with pytest.raises(UsageError, match=r"has this model already, as embedded; .* --again"):
         appoint(store, model.info)
     appoint(store, other.info)
     appoint(store, other.info)
@@ -266,10 +266,43 @@ def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceMod
     appoint(store, other.info)
     done = switch(store, other, options=Options(max_pixels=300_000))
     assert done.preparation.failed == 1, "left half.jpg has more"
-    assert done.complete
+    assert not done.complete
+    assert (store.catalog.count_outdated(), store.catalog.counts().faces) == (1, len(faces(store)))
     assert done.refresh is not None
     assert done.refresh.failed == 1
     assert not any(name == "left half.jpg" for name, _ in faces(store).values())
     again = refresh(store, other)
     assert again.changed == 1, "with the usual limit"
     assert sum(name == "left half.jpg" for name, _ in faces(store).values()) == 3
+
+
+def test_the_folder_of_the_next_model_may_move(store: Store, other: FaceModel, tmp_path: Path) -> None:
+    appoint(store, replace(other.info, source="/was/here"))
+    prepare(store, other)
+    appoint(store, other.info)
+    assert left_to_look_at(store, other.info) == (0, 5), "what it has seen is kept"
+    switch(store, other)
+    assert store.model.source == other.info.source
+
+
+def test_a_face_is_forgotten_in_all_copies_of_a_photo(store: Store, other: FaceModel) -> None:
+    face = next(face for face, (name, _) in faces(store).items() if name == "astronaut.png")
+    forget_face(store, face)
+    assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
+    appoint(store, other.info)
+    switch(store, other)
+    assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
+
+
+def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_every_night(
+    store: Store, model: FaceModel, other: FaceModel, photos: Path
+) -> None:
+    good = (photos / "cameraman.png").read_bytes()
+    (photos / "cameraman.png").write_bytes(good[:500])
+    assert refresh(store, model).failed == 1
+    appoint(store, other.info)
+    assert switch(store, other).complete
+    assert refresh(store, other).unchanged == 6
+    (photos / "cameraman.png").write_bytes(good)
+    assert refresh(store, other).changed == 1
+    assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]

@@ -72,13 +72,15 @@ def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: 
 @pytest.mark.parametrize(
     ("asked", "exit_code", "message"),
     [
-        ((), 2, r"name the model to switch to with --model, or the way to search with --index-type"),
-        (("--model", "embedded"), 2, r"made with embedded already; facesearch index --again"),
+        ((), 0, r"no switch is under way; --model NAME begins one"),
+        (("--model", "embedded"), 2, r"has this model already, as embedded; facesearch index looks at what is left"),
+        (("--model", "embedded", "--dry-run"), 2, r"has this model already"),
+        (("--cancel", "--dry-run"), 2, r"leave --model, --index-type and --dry-run away"),
         (("--model", "nonsense"), 3, r"no model 'nonsense'"),
         (("--model", "broken"), 3, r"broken.*not a model file"),
         (("--model", "other", "--device", "cuda"), 3, r"device cuda is not available here; .*--device cpu"),
         (("--model", "other", "--max-time", "soon"), 2, r"'soon' is no time"),
-        (("--cancel", "--model", "other"), 2, r"leave --model and --index-type away"),
+        (("--cancel", "--model", "other"), 2, r"leave --model, --index-type and --dry-run away"),
         (("--model", "other", "--index", "none"), 3, r"no index at none"),
     ],
 )
