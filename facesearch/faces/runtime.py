@@ -151,7 +151,7 @@ def choose_runtime(
     """Decide what runs the models; `threads` 0 means one for each available core.
 
     `auto` takes a graphics processor where ONNX Runtime was built for CUDA and CUDA starts; else OpenVINO where it is
-    installed and the processor has bf16 (three to six times as fast with AMX, once and a half with AVX-512 alone);
+    installed and the processor has bf16 (two to eight times as fast with AMX, once and a half with AVX-512 alone);
     else ONNX Runtime on the processor, also where there are only a `few` photos to look at, because it starts in a
     third of the time. `notify` is told where a graphics processor was to be expected and is not used.
 
