@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from facesearch.planning import Report
     from facesearch.store.store import Store
 
-__all__ = ["register", "tell_troubles"]
+__all__ = ["check_options", "register", "tell_troubles"]
 
 _EXAMPLES = examples(
     ("facesearch index ~/Pictures", "the first time"),
@@ -105,7 +105,7 @@ def index(
     from facesearch.store.store import default_index_path
 
     use_log_format(log_format)
-    _check(layout, max_memory, index_type)
+    check_options(layout, max_memory, index_type)
     seconds = None if max_time is None else parse_duration(max_time)
     folder = index_path or default_index_path()
     options = Options(
@@ -159,7 +159,7 @@ def index(
         raise typer.Exit(5)
 
 
-def _check(layout: str, max_memory: str | None, index_type: str | None) -> None:
+def check_options(layout: str, max_memory: str | None, index_type: str | None) -> None:
     """What is wrong with the options, before anything is done. Raises `UsageError`."""
     from facesearch.store.store import check_index_type
 

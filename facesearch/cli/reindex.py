@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facesearch.cli.console import RunProgress, StopSignal, examples, is_terminal, say, use_log_format, write
-from facesearch.cli.index import tell_troubles
+from facesearch.cli.index import check_options, tell_troubles
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -25,7 +25,6 @@ from facesearch.cli.options import (
     Wait,
     memory_for_photos,
     parse_duration,
-    parse_size,
     suggestions,
 )
 from facesearch.errors import UsageError
@@ -110,7 +109,9 @@ def reindex(
     from facesearch.store.store import Store, default_index_path
 
     use_log_format(log_format)
-    _check(layout, max_memory, index_type, cancel=cancel, asks=bool(model or index_type or dry_run))
+    check_options(layout, max_memory, index_type)
+    if cancel and (model or index_type or dry_run):
+        raise UsageError("--cancel drops a switch that is under way; leave --model, --index-type and --dry-run away")
     folder = index_path or default_index_path()
     note = (lambda _message: None) if quiet else say
     stop = StopSignal(None if max_time is None else parse_duration(max_time))
@@ -150,20 +151,6 @@ def reindex(
         raise typer.Exit(stop.exit_code)
     if not done.complete:
         raise typer.Exit(5)
-
-
-def _check(layout: str, max_memory: str | None, index_type: str | None, *, cancel: bool, asks: bool) -> None:
-    """What is wrong with the options, before anything is done. Raises `UsageError`."""
-    from facesearch.store.store import check_index_type
-
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: a report is written as table or json")
-    if max_memory is not None:
-        parse_size(max_memory)
-    if index_type is not None:
-        check_index_type(index_type)
-    if cancel and asks:
-        raise UsageError("--cancel drops a switch that is under way; leave --model, --index-type and --dry-run away")
 
 
 def _under_way(store: Store) -> str | None:
