@@ -60,7 +60,7 @@ IndexPath = Annotated[
 ]
 Device = Annotated[
     str,
-    typer.Option("--device", help="auto, cpu, cuda, coreml or openvino.", autocompletion=suggestions(*DEVICES)),
+    typer.Option("--device", help=f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}.", autocompletion=suggestions(*DEVICES)),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 MaxMemory = Annotated[
