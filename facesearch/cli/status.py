@@ -57,7 +57,8 @@ def status(
             "switch": _switch(store),
             "runtime": str(choose_runtime(device, threads)),
             "threshold": calibration.threshold,
-            "calibration": {"people": calibration.people, "origin": calibration.origin},
+            "calibration": {"people": calibration.people} if calibration.measured else None,
+            "calibration_origin": calibration.origin,
             "search": asdict(search),
             "roots": roots,
             "photos": counts.photos,
@@ -81,7 +82,7 @@ def status(
         del facts["outdated"]
     facts["roots"] = ", ".join(roots)
     facts["search"] = search_line(search)
-    facts["calibration"] = calibration.origin
+    facts["calibration"] = facts.pop("calibration_origin")
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
     facts["last_run"] = _told(facts.pop("last_run"))
     write([render_status(facts)])
