@@ -338,9 +338,9 @@ class Catalog(Succession):
         )  # fmt: skip
 
     def displace_photo(self, photo: int, when: int) -> None:
-        """Another photo has taken this one's place: it is out of sight, under a path that no file can have."""
+        """Another photo has taken this one's place: it is out of sight, under a path that no scan gives."""
         self._run(
-            "UPDATE photos SET path = CAST(path || x'00' || id AS BLOB), missing_since = ? WHERE id = ?", when, photo
+            "UPDATE photos SET path = CAST(path || '//' || id AS BLOB), missing_since = ? WHERE id = ?", when, photo
         )
 
     def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:

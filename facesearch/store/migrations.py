@@ -125,4 +125,23 @@ MIGRATIONS: tuple[str, ...] = (
             AND NOT EXISTS (SELECT 1 FROM photos WHERE hash = old.hash AND status != 'unwanted');
     END;
     """,
+    # 4: how often a process died while it looked at one photo and nothing else; pictures that facesearch itself made;
+    # which header reader a photo went through (0: one that could not tell where a date comes from, so its header is
+    # read again); what a date comes from and how exact it is. A photo whose place was taken is kept under a path with
+    # an empty part, which no scan gives, instead of one with a NUL. Photos that were given up by being in hand at two
+    # deaths get another try, alone. Copies are found by content and status, however many there are.
+    """
+    ALTER TABLE photos ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0 CHECK (deaths >= 0);
+    ALTER TABLE photos ADD COLUMN ours INTEGER NOT NULL DEFAULT 0 CHECK (ours IN (0, 1));
+    ALTER TABLE photos ADD COLUMN header INTEGER NOT NULL DEFAULT 0 CHECK (header >= 0);
+    ALTER TABLE photos ADD COLUMN date_source TEXT CHECK (date_source IN ('exif', 'xmp', 'iptc', 'name'));
+    ALTER TABLE photos ADD COLUMN date_precision TEXT
+        CHECK (date_precision IN ('year', 'month', 'day', 'minute', 'second'));
+    UPDATE photos SET date_source = 'exif', date_precision = 'second' WHERE taken_at IS NOT NULL;
+    UPDATE photos SET path = CAST(substr(path, 1, instr(path, x'00') - 1) || '//' || id AS BLOB)
+        WHERE instr(path, x'00') > 0;
+    UPDATE photos SET deaths = 1, hash = NULL WHERE status = 'failed' AND error LIKE 'facesearch died %';
+    DROP INDEX photos_by_hash;
+    CREATE INDEX photos_by_content ON photos (hash, status);
+    """,
 )
