@@ -6,18 +6,19 @@ export can be run again.
 
 from __future__ import annotations
 
-import filecmp
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.known import open_known, pieces_of, read_known
 from facesearch.render.pictures import face_picture
+from facesearch.types import KnownFile
 
 if TYPE_CHECKING:
     from facesearch.types import Box
@@ -43,52 +44,52 @@ class Export:
     failed: list[str] = field(default_factory=list)
 
 
-class _SourceError(Exception):
-    """A photo cannot be had now; the others can."""
-
-
-def copy_photos(paths: Iterable[bytes], folder: Path, *, dry_run: bool = False) -> Export:
+def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = False) -> Export:
     """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
 
-    def is_same(source: str, target: str) -> bool:
-        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+    def is_same(file: KnownFile, target: str) -> bool:
+        return _is_known(KnownFile(os.fsencode(target), file.size, file.content))
 
-    return _exported(paths, folder, is_same, _copy, dry_run=dry_run)
+    return _exported(files, folder, is_same, _copy, dry_run=dry_run)
 
 
-def link_photos(paths: Iterable[bytes], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
+def link_photos(files: Iterable[KnownFile], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
     """Make links to photos, symbolic or hard ones. Raises `StorageError`, also where the folder takes no such links."""
 
-    def is_same(source: str, target: str) -> bool:
+    def is_same(file: KnownFile, target: str) -> bool:
         if hard:
-            return os.path.isfile(target) and os.path.samefile(source, target)
-        return os.path.exists(target) and os.path.realpath(target) == os.path.realpath(source)
+            return os.path.isfile(target) and os.path.samefile(file.path, target)
+        return os.path.exists(target) and os.path.realpath(target) == os.path.realpath(os.fsdecode(file.path))
 
-    return _exported(paths, folder, is_same, os.link if hard else os.symlink, dry_run=dry_run)
+    def link(file: KnownFile, target: str) -> None:
+        if hard:
+            read_known(file)
+        (os.link if hard else os.symlink)(os.fsdecode(file.path), target)
+
+    return _exported(files, folder, is_same, link, dry_run=dry_run)
 
 
 def save_crops(
-    faces: Iterable[tuple[bytes, int, Box]],
+    faces: Iterable[tuple[str, int, Box, Callable[[], bytes]]],
     folder: Path,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     dry_run: bool = False,
 ) -> Export:
-    """Save faces, given as photo, number and box, as square JPEGs of their own size, 32 to 1024 pixels.
+    """Save faces as square JPEGs of their own size, 32 to 1024 pixels.
 
-    A face's file is named after its photo and the number. Raises `StorageError`.
+    Each is given as its photo's path, its number, its box, and what reads the photo (which raises `PhotoError`); its
+    file is named after the photo and the number. Raises `StorageError`.
     """
     done = Export()
     _prepare(folder, dry_run=dry_run)
-    for path, number, box in faces:
-        source = os.fsdecode(path)
+    for source, number, box, read in faces:
         stem = os.path.splitext(os.path.basename(source))[0]
         name = f"{stem} face {number}.jpg"
         try:
-            encoded = _crop(source, box, max_pixels)
-        except (OSError, PhotoError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            done.failed.append(f"{source}: {reason}")
+            encoded = _crop(read(), box, max_pixels)
+        except PhotoError as error:
+            done.failed.append(f"{source}: {error}")
             continue
         _place(
             done, source, folder, name, dry_run=dry_run,
@@ -99,24 +100,26 @@ def save_crops(
 
 
 def _exported(
-    paths: Iterable[bytes],
+    files: Iterable[KnownFile],
     folder: Path,
-    is_same: Callable[[str, str], bool],
-    make: Callable[[str, str], None],
+    is_same: Callable[[KnownFile, str], bool],
+    make: Callable[[KnownFile, str], None],
     *,
     dry_run: bool,
 ) -> Export:
     done = Export()
     _prepare(folder, dry_run=dry_run)
-    for path in dict.fromkeys(paths):
-        source = os.path.abspath(os.fsdecode(path))
-        if not os.path.isfile(source):
-            done.failed.append(f"{source}: not there now")
+    for file in {file.path: file for file in files}.values():
+        source = os.fsdecode(file.path)
+        try:
+            open_known(file).close()
+        except PhotoError as error:
+            done.failed.append(f"{source}: {error}")
             continue
         _place(
             done, source, folder, os.path.basename(source), dry_run=dry_run,
-            is_same=partial(is_same, source),
-            make=partial(make, source),
+            is_same=partial(is_same, file),
+            make=partial(make, file),
         )  # fmt: skip
     return done
 
@@ -161,7 +164,7 @@ def _place(
                     continue
                 done.made += 1
                 return
-    except _SourceError as error:
+    except PhotoError as error:  # the photo cannot be had now; the others can
         done.failed.append(f"{source}: {error}")
     except OSError as error:
         raise StorageError(
@@ -185,28 +188,26 @@ def _shortened(name: str, size: int) -> str:
     return name
 
 
-def _copy(source: str, target: str) -> None:
-    try:
-        reading = open(source, "rb")  # noqa: SIM115 - closed below; an error here is the photo's, not the folder's
-    except OSError as error:
-        raise _SourceError(error.strerror) from error
+def _copy(file: KnownFile, target: str) -> None:
+    """Raises `PhotoError` for what is wrong with the photo, `OSError` for what is wrong with the target."""
+    with open_known(file) as reading:
 
-    def fill(unfinished: str) -> None:
-        with reading, open(unfinished, "xb") as writing:
-            while piece := _read(reading):
-                writing.write(piece)
+        def fill(unfinished: str) -> None:
+            with open(unfinished, "xb") as writing:
+                for piece in pieces_of(reading, file):
+                    writing.write(piece)
             found = os.fstat(reading.fileno())
-        os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
+            os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
 
-    _new_file(target, fill)
+        _new_file(target, fill)
 
 
-def _read(stream: BinaryIO) -> bytes:
-    """The next piece of a photo; what goes wrong is the photo's matter. Raises `_SourceError`."""
+def _is_known(file: KnownFile) -> bool:
     try:
-        return stream.read(1 << 20)
-    except OSError as error:
-        raise _SourceError(error.strerror or type(error).__name__) from error
+        read_known(file)
+    except PhotoError:
+        return False
+    return True
 
 
 def _write(data: bytes, target: str) -> None:
@@ -243,9 +244,9 @@ def _holds(data: bytes, path: str) -> bool:
         return False
 
 
-def _crop(path: str, box: Box, max_pixels: int) -> bytes:
-    """The face as a JPEG file. Raises `OSError`, `PhotoError`."""
-    photo = Photo(Path(path).read_bytes(), max_pixels=max_pixels)
+def _crop(data: bytes, box: Box, max_pixels: int) -> bytes:
+    """The face as a JPEG file. Raises `PhotoError`."""
+    photo = Photo(data, max_pixels=max_pixels)
     side = round(max(box.width, box.height) * _AROUND)
     encoded = io.BytesIO()
     face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side))).save(encoded, "JPEG", quality=92)

@@ -20,6 +20,7 @@ __all__ = [
     "Detection",
     "Face",
     "Filter",
+    "KnownFile",
     "ModelInfo",
     "PhotoFacts",
     "PhotoFile",
@@ -112,6 +113,18 @@ class PhotoFile:
     path: bytes
     size: int
     mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file as an index knows it: its absolute path in the system's bytes, its size in bytes, its content's SHA-256.
+
+    Without a `content` nobody can say that a file is still this one.
+    """
+
+    path: bytes
+    size: int
+    content: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

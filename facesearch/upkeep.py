@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.errors import InputError, UsageError
-from facesearch.store.catalog import FaceRow, KnownPhoto, Root
+from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
+from facesearch.faces.model import EMBEDDED, model_info
+from facesearch.store.audit import audit, mend
+from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
 from facesearch.store.store import Store
 
 if TYPE_CHECKING:
-    from facesearch.types import FloatArray
+    from facesearch.types import FloatArray, ModelInfo
 
 __all__ = [
     "Health",
@@ -26,7 +28,6 @@ __all__ = [
     "move_root",
     "photos_at",
     "remove_root",
-    "repair",
 ]
 
 
@@ -34,33 +35,88 @@ __all__ = [
 class Health:
     """What a check found. `faults` make the index unsound; `notes` are worth knowing and harm nothing.
 
-    `bad_vectors` and `bad_file` are what `repair` can mend.
+    `mendable` tells that `check` with `repair` would mend all of them; `done` is what it did, one line each.
     """
 
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    bad_vectors: list[int] = field(default_factory=list)
-    bad_file: bool = False
+    mendable: bool = True
+    done: list[str] = field(default_factory=list)
 
 
-def check(store: Store) -> Health:
-    """Look at everything: the database, every vector, the vector file, and whether the photos are still there."""
+def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
+    """Look at everything: the database, every row, every vector, the vector file, and whether the photos are there.
+
+    With `repair` what can be mended is mended from what is there: first the catalog, then what is derived from it.
+    Raises `IndexNotFoundError`, `LockedError` (to repair), and `IndexDamagedError` where nothing can be read.
+    """
     health = Health()
-    health.faults += store.catalog.faults()
+    with Store.open_catalog(path, write=repair, wait=wait) as catalog:
+        found = audit(catalog)
+        if found.faults and repair:
+            try:
+                health.done += mend(catalog, found, _model_named_by(catalog))
+            except IndexDamagedError as error:
+                health.done.append(str(error))
+            found = audit(catalog)
+        health.faults += found.faults
+        health.mendable = not found.beyond_repair
     if health.faults:
         return health
-    health.bad_vectors = store.catalog.bad_vectors(store.model.dim)
-    if health.bad_vectors:
-        health.faults.append(f"{counted(len(health.bad_vectors), 'vector')} not of unit length")
-        return health
-    health.bad_file = not store.has_vector_file()
-    if health.bad_file:
-        health.notes.append("there is no vector file; the next question or `facesearch index` makes it")
-    else:
-        fault = store.vector_file_fault()
-        if fault:
-            health.bad_file = True
-            health.faults.append(fault)
+    with Store.open(path, write=repair, wait=wait, prepare=False) as store:
+        _check_vectors(store, health, repair=repair, made_again=bool(health.done))
+        _look_for_photos(store, health)
+        _check_model(store, health, repair=repair)
+    return health
+
+
+def _check_model(store: Store, health: Health, *, repair: bool) -> None:
+    """Whether the model of the index is here. Raises `ModelMismatchError` where another has its name."""
+    try:
+        store.require_model(model_info(store.model.source or store.model.name))
+    except ModelError as error:
+        embedded = model_info(EMBEDDED)
+        if store.model.identity != embedded.identity:
+            health.notes.append(f"its model is missing: {error}")
+        elif repair:
+            store.name_model(embedded)
+            health.done.append(f"the index names its model {EMBEDDED} again")
+        else:
+            health.faults.append(f"the model's record names {store.model.name!r}; its weights are those of {EMBEDDED}")
+
+
+def _model_named_by(catalog: Catalog) -> ModelInfo | None:
+    """The model on this machine that has the name that the catalog gives."""
+    rows = catalog.ask("SELECT name FROM models ORDER BY id LIMIT 1")
+    try:
+        return model_info(str(rows[0][0])) if rows else None
+    except (ModelError, ValueError):  # ValueError: a NUL in what should be a name
+        return None
+
+
+def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bool) -> None:
+    """Every vector, and the file that is derived from them."""
+    bad = store.catalog.bad_vectors(store.model.dim)
+    if bad and not repair:
+        health.faults.append(f"{counted(len(bad), 'vector')} not of unit length")
+        return
+    if bad:
+        store.catalog.begin()
+        store.catalog.read_again(bad)
+        store.commit(vectors_changed=True)
+        health.done.append(f"dropped {len(bad):,} vectors; run `facesearch index` to read their photos again")
+    missing = not store.has_vector_file()
+    fault = None if missing else store.vector_file_fault()
+    if repair and (bad or missing or fault or made_again):
+        store.vacuum()
+        health.done.append("the vector file was made again from the catalog")
+    elif missing:
+        health.notes.append("the vector file is missing; the next question or `facesearch index` makes it")
+    elif fault:
+        health.faults.append(fault)
+
+
+def _look_for_photos(store: Store, health: Health) -> None:
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
         if not os.path.exists(root.path):
@@ -73,25 +129,6 @@ def check(store: Store) -> Health:
             health.notes.append(
                 f"{counted(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
             )
-    return health
-
-
-def repair(store: Store, health: Health) -> list[str]:
-    """Mend what can be mended from what is there; says what was done, one line each.
-
-    A vector that cannot be used is dropped and its photo read anew by the next run. A database that SQLite finds
-    damaged cannot be mended from itself.
-    """
-    done = []
-    if health.bad_vectors:
-        store.catalog.begin()
-        store.catalog.read_again(health.bad_vectors)
-        store.commit(vectors_changed=True)
-        done.append(f"dropped {len(health.bad_vectors):,} vectors; run `facesearch index` to read their photos again")
-    if health.bad_file or health.bad_vectors:
-        store.vacuum()
-        done.append("the vector file was made anew from the catalog")
-    return done
 
 
 def find_root(store: Store, path: Path) -> Root:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from sample_library import build
 
 from facesearch.faces.model import FaceModel, open_model
 from facesearch.faces.runtime import choose_runtime
-from facesearch.types import Box, Detection, Face, ModelInfo
+from facesearch.types import Box, Detection, Face, KnownFile, ModelInfo
 
 CHECKOUT = Path(__file__).parents[1]
 REAL_PHOTOS = Path(os.environ.get("FACESEARCH_TEST_PHOTOS", CHECKOUT.parent / "shared" / "data"))
@@ -94,6 +95,15 @@ def toy_face(
     vector = np.asarray(embedding, dtype=np.float32)
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
     return Face(Detection(Box(*box), landmarks, 0.9), vector / np.linalg.norm(vector))
+
+
+def known_file(path: str | bytes | Path) -> KnownFile:
+    """A file as an index would know it; one that is missing as it might have been."""
+    name = os.fsencode(path)
+    if not os.path.isfile(name):
+        return KnownFile(name, 0, bytes(32))
+    data = Path(os.fsdecode(name)).read_bytes()
+    return KnownFile(name, len(data), hashlib.sha256(data).digest())
 
 
 @pytest.fixture(scope="module")

@@ -258,19 +258,25 @@ def _exports(question: Question, answers: Sequence[Answer], threshold: float | N
     if not (copies or links or crops):
         return
     from facesearch.exporting import copy_photos, link_photos, save_crops
+    from facesearch.photos.known import read_known
 
     found = _found(answers, threshold)
     below = sum(len(one.hits) for one in answers) - len(found)
     if below:
         _note(question, f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
-    paths, dry_run = [hit.face.path for hit in found], question.dry_run
-    faces = {hit.face.face_id: (hit.face.path, hit.face.face_id, hit.face.detection.box) for hit in found}
+    files, dry_run = [hit.face.file for hit in found], question.dry_run
+    faces = {
+        hit.face.face_id: (
+            os.fsdecode(hit.face.path), hit.face.face_id, hit.face.detection.box, partial(read_known, hit.face.file)
+        )
+        for hit in found
+    }  # fmt: skip
     limit = question.max_pixels
     if copies is not None:
-        yield lambda: _told(question, f"copied to {copies}", copy_photos(paths, copies, dry_run=dry_run))
+        yield lambda: _told(question, f"copied to {copies}", copy_photos(files, copies, dry_run=dry_run))
     if links is not None:
         hard = question.hard_links
-        yield lambda: _told(question, f"linked to in {links}", link_photos(paths, links, hard=hard, dry_run=dry_run))
+        yield lambda: _told(question, f"linked to in {links}", link_photos(files, links, hard=hard, dry_run=dry_run))
     if crops is not None:
         saved = partial(save_crops, faces.values(), crops, max_pixels=limit, dry_run=dry_run)
         yield lambda: _told(question, f"saved as faces in {crops}", saved())

@@ -44,30 +44,19 @@ def check(
 ) -> None:
     """Verify the database, every vector, the vector file and the model; exit code 3 when something is wrong."""
     from facesearch import upkeep
-    from facesearch.errors import ModelError
-    from facesearch.faces.model import model_info
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.store.store import default_index_path
 
     folder = index_path or default_index_path()
-    with Store.open(folder, write=mend, wait=wait, prepare=False) as store:
-        health = upkeep.check(store)
-        try:
-            store.require_model(model_info(store.model.source or store.model.name))
-        except ModelError as error:
-            health.notes.append(f"its model is not there: {error}")
-        if mend and (health.faults or health.bad_file):
-            for line in health.faults:
-                say(line)
-            for line in upkeep.repair(store, health):
-                write([f"{line}\n"])
-            health = upkeep.check(store)
+    health = upkeep.check(folder, repair=mend, wait=wait)
+    for line in health.done:
+        write([f"{line}\n"])
     for line in health.notes:
         write([f"note: {line}\n"])
     for line in health.faults:
         write([f"fault: {line}\n"])
     if health.faults:
-        mendable = health.bad_file or health.bad_vectors
-        advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index anew"
+        mendable = health.mendable and not mend
+        advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index again"
         raise InputError(f"{folder} is not sound; {advice}")
     write([f"{folder} is sound\n"])
 

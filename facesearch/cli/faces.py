@@ -68,24 +68,26 @@ def faces(
         say(str(error))
         raise typer.Exit(1) from error
     write([render_faces(found, layout)])
+
+    def read() -> bytes:
+        try:
+            return photo.read_bytes()
+        except OSError as error:  # it was there a moment ago
+            raise PhotoError(f"{photo}: cannot be read ({error.strerror}); check the path") from error
+
     if draw is not None:
         from facesearch.photos.decode import Photo
         from facesearch.render.drawn import save_drawn
 
-        try:
-            picture = Photo(photo.read_bytes(), max_pixels=max_pixels)
-        except OSError as error:  # it was there a moment ago
-            raise PhotoError(f"{photo}: cannot be read ({error.strerror}); check the path") from error
+        picture = Photo(read(), max_pixels=max_pixels)
         save_drawn(picture, [(probe.face.detection, str(probe.number)) for probe in found], draw)
         if not quiet:
             say(f"drawn in {draw}")
     if crops_to is not None:
-        import os
-
         from facesearch.exporting import save_crops
 
         done = save_crops(
-            [(os.fsencode(photo), probe.number, probe.face.detection.box) for probe in found],
+            [(str(photo), probe.number, probe.face.detection.box, read) for probe in found],
             crops_to,
             max_pixels=max_pixels,
         )

@@ -29,11 +29,13 @@ from urllib.parse import quote
 from facesearch.errors import PhotoError, StorageError, UsageError
 from facesearch.machine import available_cores
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.known import read_known
 from facesearch.probing import Probe
 from facesearch.render.pictures import check_may_be_written, face_picture, scaled_corners, whole_picture
 from facesearch.render.records import answers_record, shown_path
 from facesearch.render.text import shown_expectation
 from facesearch.searching import Answer, Hit
+from facesearch.types import KnownFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -182,7 +184,7 @@ def _nothing(answer: Answer, threshold: float | None) -> str:
 def _query_face(probe: Probe, max_pixels: int, *, named: bool) -> str:
     path, name = os.fsencode(probe.path), _name(probe.path)
     try:
-        face = face_picture(_photo(path, max_pixels), probe.face.detection.box, _LARGEST_PHOTO // 2)
+        face = face_picture(Photo(_read(path), max_pixels=max_pixels), probe.face.detection.box, _LARGEST_PHOTO // 2)
         picture = _image(face, "face", f"The face that was asked about, in {name}")
     except (OSError, PhotoError) as error:
         picture = _lost(error)
@@ -196,7 +198,7 @@ def _card(identity: str, hit: Hit, threshold: float | None, side: int, max_pixel
     return (
         f'<li class="hit" id="{identity}">\n'
         f'<a class="pictures" href="{_url(face.path)}" target="_blank" rel="noopener" tabindex="-1">'
-        f"{_pictures(face.path, face.detection.box, _text(name), side, max_pixels)}</a>\n"
+        f"{_pictures(face.file, face.detection.box, _text(name), side, max_pixels)}</a>\n"
         f'<p class="score">{rank} <strong>{hit.similarity:.3f}</strong>{_remarks(hit, threshold)}</p>\n'
         f'<h3>{_link(face.path)}</h3>\n<p class="folder"><bdi>{_text(folder)}</bdi></p>\n'
         f"<dl>{_facts(hit)}</dl>\n{_folded(hit.folded)}</li>\n"
@@ -220,10 +222,10 @@ def _facts(hit: Hit) -> str:
     return _list(facts)
 
 
-def _pictures(path: bytes, box: Box, name: str, side: int, max_pixels: int) -> str:
+def _pictures(file: KnownFile, box: Box, name: str, side: int, max_pixels: int) -> str:
     """The face, and the whole photo with a frame laid over it; in words why not, where it cannot be read."""
     try:
-        photo = _photo(path, max_pixels)
+        photo = Photo(read_known(file), max_pixels=max_pixels)
         face = face_picture(photo, box, max(_SMALLEST_FACE, side // 2))
         whole = whole_picture(photo, (side, side), {})
     except (OSError, PhotoError) as error:
@@ -268,11 +270,12 @@ def _list(facts: dict[str, str]) -> str:
     return "".join(f"<div><dt>{fact}</dt> <dd>{value}</dd></div>" for fact, value in facts.items())
 
 
-def _photo(path: bytes, max_pixels: int) -> Photo:
+def _read(path: bytes) -> bytes:
+    """A query photo. Raises `OSError`, `PhotoError`."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # reading from a pipe would never end
         raise PhotoError("not a file")
     with open(path, "rb") as stream:
-        return Photo(stream.read(), max_pixels=max_pixels)
+        return stream.read()
 
 
 def _lost(error: OSError | PhotoError) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.known import read_known
 from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
 from facesearch.render.pictures import (
     check_may_be_written,
@@ -149,6 +151,13 @@ def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:
     return lines
 
 
+def _read(path: str) -> bytes:
+    """A query photo. Raises `OSError`."""
+    if not os.path.isfile(path):  # a pipe would never end
+        raise FileNotFoundError(path)
+    return Path(path).read_bytes()
+
+
 class _Page:
     """One page of a sheet: where on it everything stands."""
 
@@ -220,7 +229,8 @@ class _Page:
     def _query(self, left: int, top: int) -> int:
         """The face that is asked about, and beside it its photo or its other photos' faces; gives their right end."""
         probe = self._answer.probe
-        pictures = self._pictures(probe.path, probe.face.detection.box, _QUERY_COLOUR, _QUERY, _QUERY_PHOTO)
+        read = partial(_read, probe.path)
+        pictures = self._pictures(read, probe.face.detection.box, _QUERY_COLOUR, _QUERY, _QUERY_PHOTO)
         self._face(pictures and pictures[0], (left, top), _QUERY)
         left += _QUERY + _BESIDE
         if probe.others:
@@ -235,7 +245,7 @@ class _Page:
         shown = self._answer.probe.others[: _MAX_QUERY_FACES - 1]
         for number, other in enumerate(shown):
             box, (column, row) = other.face.detection.box, divmod(number, 2)
-            pictures = self._pictures(other.path, box, _QUERY_COLOUR, _OTHER, (_OTHER, _OTHER))
+            pictures = self._pictures(partial(_read, other.path), box, _QUERY_COLOUR, _OTHER, (_OTHER, _OTHER))
             at = left + column * (_OTHER + _BESIDE), top + row * (_OTHER + _BESIDE)
             self._face(pictures and pictures[0], at, _OTHER)
         return -(-len(shown) // 2) * (_OTHER + _BESIDE) - _BESIDE
@@ -244,7 +254,8 @@ class _Page:
         self._panel((left, top), (_CELL, self._row))
         left, top = left + _PAD, top + _PAD
         colour = _QUERY_COLOUR if hit.is_query else _VERDICT_COLOURS[hit.verdict] if hit.verdict else _INK
-        pictures = self._pictures(os.fsdecode(hit.face.path), hit.face.detection.box, colour, _FACE, _PHOTO)
+        read = partial(read_known, hit.face.file)
+        pictures = self._pictures(read, hit.face.detection.box, colour, _FACE, _PHOTO)
         if pictures is None:
             self._lost((left, top), (_INNER, _FACE))
         else:
@@ -276,13 +287,11 @@ class _Page:
             draw_text(self._draw, (left + used, baseline), folder, 13, _FAINT, width=_INNER - used)
 
     def _pictures(
-        self, path: str, box: Box, colour: Colour, side: int, size: tuple[int, int]
+        self, read: Callable[[], bytes], box: Box, colour: Colour, side: int, size: tuple[int, int]
     ) -> tuple[Picture, Picture] | None:
         """The face and the photo with the face framed; None when the photo cannot be read now."""
         try:
-            if not os.path.isfile(path):  # a pipe would never end
-                return None
-            photo = Photo(Path(path).read_bytes(), max_pixels=self._max_pixels)
+            photo = Photo(read(), max_pixels=self._max_pixels)
             return face_picture(photo, box, side), whole_picture(photo, size, {box: colour})
         except (OSError, PhotoError):
             return None

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from facesearch.errors import IndexDamagedError, StorageError
 from facesearch.store.migrations import APPLICATION_ID
+from facesearch.store.rows import META, Shape, detection_of, row_of
 from facesearch.store.selection import condition, places
-from facesearch.store.succession import SAME_FACE, Succession, detection_of, row_of
-from facesearch.types import Box, Detection, Face, Filter, ModelInfo, PhotoFacts, PhotoFile
+from facesearch.store.succession import SAME_FACE, Succession
+from facesearch.types import Box, Detection, Face, Filter, KnownFile, ModelInfo, PhotoFacts, PhotoFile
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
@@ -64,7 +65,8 @@ class KnownPhoto:
 class FaceRow:
     """A face that can be a hit: `path` is absolute, in the system's bytes.
 
-    `quality` and `fingerprint` (of the photo) are None where they were not measured.
+    `quality` and `fingerprint` (of the photo) are None where they were not measured, `content` (its SHA-256) where the
+    photo was not read since it changed. `size` is the file's in bytes.
     """
 
     vector_id: int
@@ -77,6 +79,13 @@ class FaceRow:
     mtime_ns: int = 0
     quality: float | None = None
     fingerprint: int | None = None
+    size: int = 0
+    content: bytes | None = None
+
+    @property
+    def file(self) -> KnownFile:
+        """The photo's file, as it was when its faces were found."""
+        return KnownFile(self.path, self.size, self.content)
 
     @property
     def date(self) -> str:
@@ -171,22 +180,33 @@ class Catalog(Succession):
     @property
     def uuid(self) -> bytes:
         """16 bytes that no other index has."""
-        return bytes(self._value("SELECT value FROM meta WHERE key = 'uuid'"))
+        return bytes(self._meta("uuid"))
 
     @property
     def generation(self) -> int:
         """Raised by every commit that changes vectors."""
-        return int(self._value("SELECT value FROM meta WHERE key = 'generation'"))
+        return int(self._meta("generation"))
 
     @property
     def dead_since(self) -> int:
         """The dead vectors of every generation after this one are still listed."""
-        return int(self._value("SELECT value FROM meta WHERE key = 'dead_since'"))
+        return int(self._meta("dead_since"))
+
+    def _meta(self, key: str) -> Any:
+        """What is kept under a key; None where that may be missing. Raises `IndexDamagedError`."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        value = rows[0][0] if rows else None
+        if not META[key].takes(value):
+            raise IndexDamagedError(
+                f"{self._name}: the catalog is damaged ({key} {value!r:.60} cannot be); facesearch check --repair "
+                "mends it"
+            )
+        return value
 
     def last_run(self) -> dict[str, Any] | None:
         """The report of the last indexing run, with `finished` in seconds since 1970."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'last_run'")
-        return dict(json.loads(rows[0][0])) if rows else None
+        kept = self._meta("last_run")
+        return None if kept is None else dict(json.loads(kept))
 
     def set_last_run(self, report: dict[str, Any]) -> None:
         """Keep the report of an indexing run."""
@@ -194,8 +214,7 @@ class Catalog(Succession):
 
     def index_type(self) -> str:
         """How the vectors are to be searched: `auto`, or a kind of vector file."""
-        rows = self._rows("SELECT value FROM meta WHERE key = 'index_type'")
-        return str(rows[0][0]) if rows else "auto"
+        return str(self._meta("index_type") or "auto")
 
     def set_index_type(self, name: str) -> None:
         """Keep what the user has chosen."""
@@ -224,7 +243,7 @@ class Catalog(Succession):
 
     def roots(self) -> list[Root]:
         """All roots, in the order in which they came."""
-        return [Root(row_id, path) for row_id, path in self._rows("SELECT id, path FROM roots ORDER BY id")]
+        return [Root(*row) for row in self._typed(_ROOT, "SELECT id, path FROM roots ORDER BY id")]
 
     def add_root(self, path: bytes) -> Root:
         """A new root. Roots inside it are folded into it: their photos keep everything and change their root."""
@@ -263,12 +282,12 @@ class Catalog(Succession):
             cursor = self._connection.execute(
                 f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ?{condition} ORDER BY path", (root, *bounds)
             )
-            for row in cursor:
+            for row in _KNOWN.checked(cursor, self._name):
                 yield _known_photo(row)
 
     def photo_at(self, root: int, path: bytes) -> KnownPhoto | None:
         """The photo at a path relative to a root."""
-        rows = self._rows(f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ? AND path = ?", root, path)
+        rows = self._typed(_KNOWN, f"SELECT {_PHOTO_COLUMNS} FROM photos WHERE root = ? AND path = ?", root, path)
         return _known_photo(rows[0]) if rows else None
 
     def photos_with_hash(self, content: bytes, *, outdated: bool = False) -> list[tuple[KnownPhoto, bytes]]:
@@ -276,7 +295,8 @@ class Catalog(Succession):
 
         Unless they are asked for, outdated ones are none of them: what is known of their faces is of no use.
         """
-        rows = self._rows(
+        rows = self._typed(
+            _KNOWN_IN_ROOT,
             f"SELECT (SELECT path FROM roots WHERE id = root), {_PHOTO_COLUMNS} FROM photos"
             " WHERE hash = ? AND status != 'failed' AND outdated = ? ORDER BY id",
             content, outdated,
@@ -285,16 +305,17 @@ class Catalog(Succession):
 
     def content_of(self, photo: int) -> bytes | None:
         """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
-        rows = self._rows("SELECT hash FROM photos WHERE id = ?", photo)
-        return None if not rows or rows[0][0] is None else bytes(rows[0][0])
+        rows = self._typed(_HASH, "SELECT hash FROM photos WHERE id = ?", photo)
+        return rows[0][0] if rows else None
 
     def failed_photos(self) -> Iterator[tuple[bytes, str]]:
         """Absolute path and reason of every photo that could not be read, in the order of their paths."""
-        for root, path, error in self._rows(
+        for root, path, error in self._typed(
+            _FAILED,
             "SELECT roots.path, photos.path, error FROM photos JOIN roots ON roots.id = root"
-            " WHERE status = 'failed' AND missing_since IS NULL ORDER BY roots.path, photos.path"
+            " WHERE status = 'failed' AND missing_since IS NULL ORDER BY roots.path, photos.path",
         ):
-            yield _absolute(root, path), error
+            yield _absolute(root, path), error or "not known why"
 
     def put_photo(
         self,
@@ -345,7 +366,8 @@ class Catalog(Succession):
 
     def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:
         """This file has its twin's content: it gets its twin's faces and vectors under ids of its own."""
-        ((content, width, height, taken_at, latitude, longitude, fingerprint, status),) = self._rows(
+        ((content, width, height, taken_at, latitude, longitude, fingerprint, status),) = self._typed(
+            _COPIED,
             "SELECT hash, width, height, taken_at, latitude, longitude, fingerprint, status FROM photos WHERE id = ?",
             twin,
         )
@@ -400,7 +422,8 @@ class Catalog(Succession):
 
         forgotten = [
             Box(*row)
-            for row in self._rows(
+            for row in self._typed(
+                _FORGOTTEN,
                 "SELECT x, y, width, height FROM forgotten_faces"
                 " WHERE content = (SELECT hash FROM photos WHERE id = ?)",
                 photo,
@@ -409,7 +432,8 @@ class Catalog(Succession):
         faces = [face for face in faces if all(face.detection.box.overlap(box) < SAME_FACE for box in forgotten)]
         earlier: dict[int, tuple[Box, FloatArray]] = {
             row_id: (Box(x, y, width, height), np.frombuffer(vector, dtype="<f4"))
-            for row_id, x, y, width, height, vector in self._rows(
+            for row_id, x, y, width, height, vector in self._typed(
+                _EARLIER,
                 "SELECT faces.id, x, y, width, height, coalesce(vector, x'') FROM faces"
                 " LEFT JOIN vectors ON face = faces.id WHERE photo = ?",
                 photo,
@@ -444,7 +468,8 @@ class Catalog(Succession):
     def _faces_of(self, photo: int) -> list[Face]:
         import numpy as np
 
-        rows = self._rows(
+        rows = self._typed(
+            _FACE,
             "SELECT x, y, width, height, landmarks, score, vector, quality FROM faces JOIN vectors ON face = faces.id"
             " WHERE photo = ? ORDER BY faces.id",
             photo,
@@ -459,7 +484,8 @@ class Catalog(Succession):
         Identical copies of its photo lose it, too: what is forgotten is what the picture shows there. False when there
         is none with this id.
         """
-        rows = self._rows(
+        rows = self._typed(
+            _PLACE_OF_FACE,
             "SELECT photo, hash, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
             " WHERE faces.id = ?",
             face,
@@ -472,7 +498,8 @@ class Catalog(Succession):
             self._run("INSERT INTO forgotten_faces VALUES (?, ?, ?, ?, ?)", content, *place)
             self.forget_seen(content, box)
         self._run("DELETE FROM faces WHERE id = ?", face)
-        for twin, *same in self._rows(
+        for twin, *same in self._typed(
+            _FACE_AT,
             "SELECT faces.id, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
             " WHERE hash = ? AND photo != ?",
             content, photo,
@@ -497,8 +524,7 @@ class Catalog(Succession):
 
     def last_vector_id(self) -> int:
         """The highest vector id ever given, 0 before the first."""
-        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
-        return int(rows[0][0]) if rows else 0
+        return self._last_id("vectors")
 
     def count_changed_vectors(self, vector_id: int) -> int:
         """How many vectors have come after `vector_id`, and how many are listed as dead."""
@@ -510,7 +536,10 @@ class Catalog(Succession):
 
     def last_face_id(self) -> int:
         """The highest face id ever given, 0 before the first."""
-        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'faces'")
+        return self._last_id("faces")
+
+    def _last_id(self, table: str) -> int:
+        rows = self._typed(_NUMBER, "SELECT seq FROM sqlite_sequence WHERE name = ?", table)
         return int(rows[0][0]) if rows else 0
 
     def count_faces(self, *, after: int = 0, outdated: bool = False) -> int:
@@ -527,17 +556,13 @@ class Catalog(Succession):
         import numpy as np
 
         while True:
-            rows = self._rows(
-                "SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT ?", vector_id, _VECTOR_CHUNK
+            rows = self._typed(
+                _VECTOR, "SELECT id, vector FROM vectors WHERE id > ? ORDER BY id LIMIT ?", vector_id, _VECTOR_CHUNK
             )
             if not rows:
                 return
             ids = np.array([row[0] for row in rows], dtype=np.int64)
-            data = b"".join(row[1] for row in rows)
-            if len(data) != len(rows) * dim * 4:
-                raise IndexDamagedError(
-                    f"{self._name}: a face vector has the wrong length; restore a backup or index anew"
-                )
+            data = b"".join(self._whole(row[1], dim) for row in rows)
             yield ids, np.frombuffer(data, dtype="<f4").reshape(-1, dim).astype(np.float32)
             vector_id = int(ids[-1])
 
@@ -548,9 +573,19 @@ class Catalog(Succession):
         found = np.zeros((len(ids), dim), dtype=np.float32)
         place = {vector_id: row for row, vector_id in enumerate(ids)}
         for part in _chunks(list(place)):
-            for vector_id, blob in self._rows(f"SELECT id, vector FROM vectors WHERE id IN ({_marks(part)})", *part):
-                found[place[vector_id]] = np.frombuffer(blob, dtype="<f4")
+            for vector_id, blob in self._typed(
+                _VECTOR, f"SELECT id, vector FROM vectors WHERE id IN ({_marks(part)})", *part
+            ):
+                found[place[vector_id]] = np.frombuffer(self._whole(blob, dim), dtype="<f4")
         return found
+
+    def _whole(self, vector: bytes, dim: int) -> bytes:
+        if len(vector) != dim * 4:
+            raise IndexDamagedError(
+                f"{self._name}: the catalog is damaged (a vector of {len(vector)} bytes cannot be); facesearch check "
+                "--repair mends it"
+            )
+        return vector
 
     def dead_vectors(self) -> IdArray:
         """Ids that a snapshot of the vectors taken since generation `dead_since` may hold and that are gone."""
@@ -567,10 +602,12 @@ class Catalog(Succession):
         """The faces behind vectors, by vector id; those of photos that are out of sight are left out."""
         found: dict[int, FaceRow] = {}
         for part in _chunks(vector_ids):
-            for row in self._rows(
+            for row in self._typed(
+                _FOUND,
                 f"""
                 SELECT vectors.id, faces.id, photos.id, roots.id, roots.path, photos.path,
-                    x, y, faces.width, faces.height, landmarks, score, taken_at, mtime_ns, quality, fingerprint
+                    x, y, faces.width, faces.height, landmarks, score, taken_at, mtime_ns, quality, fingerprint,
+                    size, hash
                 FROM vectors
                 JOIN faces ON faces.id = vectors.face
                 JOIN photos ON photos.id = faces.photo
@@ -647,6 +684,30 @@ _PHOTO_COLUMNS = (
 )
 
 
+_NUMBER = Shape("-")
+_ROOT = Shape("roots.id roots.path")
+_KNOWN_COLUMNS = "photos.id photos.root photos.path photos.size photos.mtime_ns photos.status - - - photos.outdated"
+_KNOWN = Shape(_KNOWN_COLUMNS)
+_KNOWN_IN_ROOT = Shape(f"roots.path {_KNOWN_COLUMNS}")
+_HASH = Shape("photos.hash")
+_FAILED = Shape("roots.path photos.path photos.error")
+_COPIED = Shape(
+    "photos.hash photos.width photos.height photos.taken_at photos.latitude photos.longitude photos.fingerprint"
+    " photos.status"
+)
+_CORNERS = "faces.x faces.y faces.width faces.height"
+_FORGOTTEN = Shape(_CORNERS)
+_EARLIER = Shape(f"faces.id {_CORNERS} vectors.vector")
+_FACE = Shape(f"{_CORNERS} faces.landmarks faces.score vectors.vector faces.quality")
+_PLACE_OF_FACE = Shape(f"faces.photo photos.hash {_CORNERS}")
+_FACE_AT = Shape(f"faces.id {_CORNERS}")
+_VECTOR = Shape("vectors.id vectors.vector")
+_FOUND = Shape(
+    f"vectors.id faces.id photos.id roots.id roots.path photos.path {_CORNERS} faces.landmarks faces.score"
+    " photos.taken_at photos.mtime_ns faces.quality photos.fingerprint photos.size photos.hash"
+)
+
+
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
     row_id, root, path, size, mtime_ns, status, *told = row
     return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, *map(bool, told))
@@ -656,10 +717,10 @@ def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
     """Whether a face found after a change is the one that was there: at its place, and not plainly somebody else.
 
     An edit leaves a face much like itself; another photo under the same name may have another person at the place. A
-    face without a vector is an earlier model's, in the very same photo: its place says all.
+    face without a vector of this length is an earlier model's, in the very same photo: its place says all.
     """
     overlap = face.detection.box.overlap(box)
-    if not vector.size:
+    if vector.size != face.embedding.size:
         return overlap >= SAME_FACE
     return overlap >= _SAME_PLACE and float(vector @ face.embedding) >= _SAME_PERSON
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
 from facesearch.store.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.store.rows import Shape
 
 __all__ = ["Database"]
 
@@ -85,15 +86,28 @@ class Database:
 
     # Care
 
-    def faults(self) -> list[str]:
-        """What SQLite finds wrong with the database, one line each; empty when it is sound."""
-        try:
-            found = [str(row[0]) for row in self._rows("PRAGMA integrity_check")]
-            dangling = self._rows("PRAGMA foreign_key_check")
-        except IndexDamagedError as error:
-            return [str(error)]
-        lines = [" ".join(line.split()) for line in found if line != "ok"]
-        return lines + [f"row {row[1]} of {row[0]} belongs to nothing" for row in dangling]
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with its pages and indexes, one line each; empty when they are sound."""
+        return [" ".join(str(line).split()) for (line,) in self._rows("PRAGMA integrity_check") if line != "ok"]
+
+    def ask(self, sql: str, *values: object) -> list[Any]:
+        """Any statement, for those who look after the database; rows as they are, whatever is in them."""
+        return self._rows(sql, *values)
+
+    def each(self, sql: str, *values: object) -> Iterator[Any]:
+        """The same, row by row."""
+        with self._errors():
+            yield from self._connection.execute(sql, values)
+
+    @staticmethod
+    def expected_schema() -> list[Any]:
+        """Type, name, table and SQL of all that a database of this version has."""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for script in MIGRATIONS:
+                fresh.executescript(script)
+            return fresh.execute(
+                "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY rowid"
+            ).fetchall()
 
     def vacuum(self) -> None:
         """Write the database anew, so that nothing deleted is left in its pages; outside of a transaction."""
@@ -143,6 +157,9 @@ class Database:
 
     def _prepare(self) -> None:
         self._rows("PRAGMA foreign_keys = ON")
+        self._rows(
+            "PRAGMA trusted_schema = OFF"
+        )  # a catalog from somebody else runs nothing but SQLite's harmless parts
         self._rows("PRAGMA synchronous = FULL")
         self._rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
 
@@ -172,6 +189,10 @@ class Database:
         with self._errors():
             return self._connection.execute(sql, values).fetchall()
 
+    def _typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
+        """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
+        return list(shape.checked(self._rows(sql, *values), self._name))
+
     def _value(self, sql: str, *values: object) -> Any:
         return self._rows(sql, *values)[0][0]
 
@@ -193,7 +214,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            undecoded = not code and str(error).startswith("Could not decode")  # the module's own error, without a code
+            if undecoded or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise IndexDamagedError(
                     f"{self._name}: the catalog is damaged ({error}); restore a backup into a new folder, "
                     "or move this one away and index anew"

@@ -7,7 +7,8 @@ damaged or another index's; it is written again only when what came since has gr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -186,10 +187,7 @@ class Store:
 
         Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
         """
-        if not cls.exists(path):
-            raise IndexNotFoundError(
-                f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
-            )
+        cls.require(path)
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
             return cls._opened(path, lock, notify, prepare=prepare)
@@ -197,6 +195,30 @@ class Store:
             if lock is not None:
                 lock.release()
             raise
+
+    @classmethod
+    @contextmanager
+    def open_catalog(cls, path: Path, *, write: bool = False, wait: float = 0.0) -> Iterator[Catalog]:
+        """The catalog of an index alone, whatever is in it, to be looked at or mended. Raises what `open` raises."""
+        cls.require(path)
+        lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
+        try:
+            catalog = Catalog.open(path / CATALOG_FILE, write=write)
+            try:
+                yield catalog
+            finally:
+                catalog.close()
+        finally:
+            if lock is not None:
+                lock.release()
+
+    @classmethod
+    def require(cls, path: Path) -> None:
+        """Raises `IndexNotFoundError` where there is no index."""
+        if not cls.exists(path):
+            raise IndexNotFoundError(
+                f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
+            )
 
     @classmethod
     def _opened(
@@ -253,10 +275,14 @@ class Store:
         """Use this model from now on, where it is; `require_model` has to hold."""
         self.require_model(model)
         if model.source != self.model.source:
-            self.catalog.begin()
-            self.catalog.set_model_source(model.source)
-            self.catalog.commit(vectors_changed=False)
-            self.model = self.catalog.model()
+            self.name_model(replace(self.model, source=model.source))
+
+    def name_model(self, model: ModelInfo) -> None:
+        """The model of this index has this name, and is where `model` is; its identity is the same."""
+        self.catalog.begin()
+        self.catalog.name_model(model.name, model.source)
+        self.catalog.commit(vectors_changed=False)
+        self.model = self.catalog.model()
 
     def take_over(self) -> Takeover:
         """Answer with the embeddings of the next model from now on, all in one transaction.

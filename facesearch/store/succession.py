@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from facesearch.errors import IndexDamagedError
 from facesearch.store.database import Database
-from facesearch.types import Box, Detection, Face, ModelInfo
+from facesearch.store.rows import Shape, detection_of, row_of
+from facesearch.types import Box, Face, ModelInfo
 
-if TYPE_CHECKING:
-    from facesearch.types import FloatArray
-
-__all__ = ["SAME_FACE", "Succession", "UnseenPhoto", "detection_of", "row_of"]
+__all__ = ["SAME_FACE", "Succession", "UnseenPhoto"]
 
 SAME_FACE = 0.4
 """How much the boxes of two models overlap at least, as intersection over union, where they found the same face.
@@ -28,6 +27,12 @@ Of 93 faces that YuNet and SCRFD both found in 71 photos the boxes overlapped by
 """
 
 _DROPPED_AT_ONCE = 2_000
+
+_MODEL = Shape("models.name models.source models.dim models.digests models.pipeline models.threshold models.licence")
+_UNSEEN = Shape("roots.id roots.path photos.path photos.size photos.hash")
+_CORNERS = "seen_faces.x seen_faces.y seen_faces.width seen_faces.height"
+_SEEN_PLACE = Shape(f"seen_faces.id {_CORNERS}")
+_SEEN_FACE = Shape(f"{_CORNERS} seen_faces.landmarks seen_faces.score seen_faces.quality seen_faces.vector")
 
 
 class UnseenPhoto(NamedTuple):
@@ -51,9 +56,9 @@ class Succession(Database):
         _model, *others = self._models()
         return others[0] if others else None
 
-    def set_model_source(self, source: str | None) -> None:
-        """The same model, now in another folder."""
-        self._run("UPDATE models SET source = ? WHERE id = (SELECT min(id) FROM models)", source)
+    def name_model(self, name: str, source: str | None) -> None:
+        """The same model, now under another name or in another folder."""
+        self._run("UPDATE models SET name = ?, source = ? WHERE id = (SELECT min(id) FROM models)", name, source)
 
     def appoint(self, model: ModelInfo) -> None:
         """This model is to take over; it has not seen anything yet."""
@@ -76,10 +81,11 @@ class Succession(Database):
 
     def unseen_photos(self) -> list[UnseenPhoto]:
         """Photos in sight that the next model has not looked at, by root and path; several may have one content."""
-        rows = self._rows(
+        rows = self._typed(
+            _UNSEEN,
             "SELECT roots.id, roots.path, photos.path, size, hash FROM photos JOIN roots ON roots.id = root"
             " WHERE missing_since IS NULL AND hash IS NOT NULL AND status IN ('faces', 'no_face')"
-            " AND hash NOT IN (SELECT content FROM looks) ORDER BY roots.id, photos.path"
+            " AND hash NOT IN (SELECT content FROM looks) ORDER BY roots.id, photos.path",
         )
         return [
             UnseenPhoto(root, os.path.join(folder, path) if path else folder, size, bytes(content))
@@ -112,7 +118,9 @@ class Succession(Database):
 
     def forget_seen(self, content: bytes, box: Box) -> None:
         """A face was forgotten: what the next model has seen at its place is forgotten, too."""
-        for row_id, *place in self._rows("SELECT id, x, y, width, height FROM seen_faces WHERE content = ?", content):
+        for row_id, *place in self._typed(
+            _SEEN_PLACE, "SELECT id, x, y, width, height FROM seen_faces WHERE content = ?", content
+        ):
             if Box(*place).overlap(box) >= SAME_FACE:
                 self._run("DELETE FROM seen_faces WHERE id = ?", row_id)
 
@@ -134,7 +142,8 @@ class Succession(Database):
 
         faces = [
             Face(detection_of(*row[:6]), np.frombuffer(row[7], dtype="<f4").astype(np.float32), row[6])
-            for row in self._rows(
+            for row in self._typed(
+                _SEEN_FACE,
                 "SELECT x, y, width, height, landmarks, score, quality, vector FROM seen_faces WHERE content = ?"
                 " ORDER BY id",
                 content,
@@ -170,24 +179,13 @@ class Succession(Database):
         )  # fmt: skip
 
     def _models(self) -> list[ModelInfo]:
-        return [
+        """The index's model, and the one that is to take over."""
+        models = [
             ModelInfo(name, dim, json.loads(digests), pipeline, threshold, licence, source)
-            for name, source, dim, digests, pipeline, threshold, licence in self._rows(
-                "SELECT name, source, dim, digests, pipeline, threshold, licence FROM models ORDER BY id"
+            for name, source, dim, digests, pipeline, threshold, licence in self._typed(
+                _MODEL, "SELECT name, source, dim, digests, pipeline, threshold, licence FROM models ORDER BY id"
             )
         ]
-
-
-def row_of(face: Face) -> tuple[Any, ...]:
-    """x, y, width, height, landmarks, score and quality, as the catalog keeps them."""
-    box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
-    return box.left, box.top, box.width, box.height, landmarks, face.detection.score, face.quality
-
-
-def detection_of(*row: Any) -> Detection:
-    """From x, y, width, height, landmarks and score, as the catalog keeps them."""
-    import numpy as np
-
-    x, y, width, height, landmarks, score = row
-    points: FloatArray = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
-    return Detection(Box(x, y, width, height), points, score)
+        if not models:
+            raise IndexDamagedError(f"{self._name}: the catalog is damaged (no model); restore a backup or index again")
+        return models

@@ -19,6 +19,7 @@ from facesearch.store.catalog import Catalog
 from facesearch.store.migrations import MIGRATIONS
 from facesearch.types import Filter, PhotoFacts, PhotoFile
 
+LAST_RUN = {"finished": 1_700_000_000, "new": 3, "changed": 0, "moved": 0, "seconds": 1.5, "stopped": False}
 FACTS = PhotoFacts(640, 480, "2020-01-02T03:04:05+01:00", (48.1, 11.5))
 
 
@@ -153,11 +154,11 @@ def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
     with closing(Catalog.open(path, write=True)) as catalog:
         assert catalog.last_run() is None
         catalog.begin()
-        catalog.set_last_run({"photos": 3})
+        catalog.set_last_run(LAST_RUN)
         catalog.commit(vectors_changed=False)
     with closing(Catalog.open(path)) as read:
         assert read.model() == toy_model_info()
-        assert read.last_run() == {"photos": 3}
+        assert read.last_run() == LAST_RUN
         assert len(read.uuid) == 16
         with pytest.raises(StorageError):
             read.add_root(b"/x")
@@ -272,7 +273,7 @@ def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: P
     new = on_disk(tmp_path)
     with closing(Catalog.open(new)) as catalog:
         assert catalog.roots() == []
-        assert catalog.faults() == []
+        assert catalog.integrity() == []
     old.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import toy_face
+from conftest import known_file, toy_face
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.probing import Probe
@@ -61,7 +61,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hit(rank: int, path: bytes) -> Hit:
     face = toy_face([1.0, 0.0], FACES_IN_T1["bea"]).detection
     taken = f"20{10 + rank}-05-06T07:08:09" if rank != 3 else "1999-01-01T00:00:00"
-    row = FaceRow(rank, rank, rank, 1, path, face, taken, quality=QUALITIES[rank - 1])
+    known = known_file(path)
+    quality = QUALITIES[rank - 1]
+    row = FaceRow(rank, rank, rank, 1, path, face, taken, quality=quality, size=known.size, content=known.content)
     return Hit(rank, SIMILARITIES[rank - 1], row, fmr=1e-9, expected_false_hits=0.01, verdict=VERDICTS[rank - 1])
 
 

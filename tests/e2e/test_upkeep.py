@@ -135,7 +135,7 @@ def test_check_finds_and_repair_mends(facesearch: Run, photos: Path, tmp_path: P
         facesearch("check", "--index", "ix", "--repair")
         facesearch("check", "--index", "ix")
     vectors.unlink()
-    assert "there is no vector file" in facesearch("check", "--index", "ix").stdout
+    assert "the vector file is missing" in facesearch("check", "--index", "ix").stdout
     assert found(facesearch) == {"bea.jpg"}, "a question mends it, too"
     facesearch("check", "--index", "ix")
     with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pytest
-from conftest import toy_face
+from conftest import known_file, toy_face
 from PIL import Image
 from sample_library import FACES_IN_T1, shipped_photo
 
@@ -100,7 +100,10 @@ def photo(tmp_path: Path) -> Path:
 def hit(rank: int, similarity: float, path: bytes, name: str = "bea", **more: Any) -> Hit:
     face = toy_face([1.0, 0.0], FACES_IN_T1[name]).detection
     taken = more.pop("taken_at", "2020-05-06T07:08:09+02:00")
-    row = FaceRow(rank, rank + 100, rank + 200, 1, path, face, taken, mtime_ns=10**18, quality=0.8769)
+    known = known_file(path)
+    row = FaceRow(
+        rank, rank + 100, rank + 200, 1, path, face, taken, 10**18, 0.8769, size=known.size, content=known.content
+    )  # fmt: skip
     values = {"fmr": 1e-9, "expected_false_hits": 0.0123, "verdict": Verdict.certain, **more}
     return Hit(rank, similarity, row, **values)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import toy_face
+from conftest import known_file, toy_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -40,9 +40,11 @@ SURE: dict[str, Any] = {"fmr": 1e-9, "expected_false_hits": 1e-8, "verdict": Ver
 
 
 def hit(rank: int, path: Path | bytes, similarity: float = 0.8, **more: Any) -> Hit:
-    of_face = {name: more.pop(name) for name in ("quality", "mtime_ns") if name in more}
+    of_face: dict[str, Any] = {name: more.pop(name) for name in ("quality", "mtime_ns") if name in more}
     detection, taken_at = toy_face([1.0, 0.0], FACE).detection, more.pop("taken_at", "2019-07-14T10:11:12")
-    row = FaceRow(rank, rank, rank, 1, os.fsencode(path), detection, taken_at, **of_face)
+    file = known_file(path)
+    of_face |= {"size": file.size, "content": file.content}
+    row = FaceRow(rank, rank, rank, 1, file.path, detection, taken_at, **of_face)
     return Hit(rank, similarity, row, **{**SURE, **more})
 
 
