@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
-from facesearch.photos.known import open_known, pieces_of, read_known
+from facesearch.photos.known import is_known, open_known, pieces_of, read_known
 from facesearch.render.pictures import face_picture
 from facesearch.types import KnownFile
 
@@ -48,7 +48,7 @@ def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = Fal
     """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
 
     def is_same(file: KnownFile, target: str) -> bool:
-        return _is_known(KnownFile(os.fsencode(target), file.size, file.content))
+        return is_known(KnownFile(os.fsencode(target), file.size, file.content))
 
     return _exported(files, folder, is_same, _copy, dry_run=dry_run)
 
@@ -200,14 +200,6 @@ def _copy(file: KnownFile, target: str) -> None:
             os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
 
         _new_file(target, fill)
-
-
-def _is_known(file: KnownFile) -> bool:
-    try:
-        read_known(file)
-    except PhotoError:
-        return False
-    return True
 
 
 def _write(data: bytes, target: str) -> None:

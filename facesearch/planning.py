@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.errors import InputError, UsageError
+from facesearch.locations import Locations, Place, absolute, resolved
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.photos.scan import is_offline, scan
 from facesearch.store.catalog import KnownPhoto, Root
@@ -136,43 +137,41 @@ class Plan(NamedTuple):
 
 
 def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
-    """What to look at. Paths that are not roots yet become roots, outer ones before inner ones."""
+    """What to look at. Paths that are in no root yet become roots, outer ones before inner ones."""
+    roots = {root.id: root for root in store.catalog.roots()}
     if not paths:
-        roots = store.catalog.roots()
         if not roots:
             raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
-        return [Scope(root, b"") for root in roots]
-    wanted = sorted({os.path.abspath(os.fsencode(path)) for path in paths}, key=len)
-    require_paths(path for path in wanted if not _is_known(store, path))
-    scopes: list[Scope] = []
+        return [Scope(root, b"") for root in roots.values()]
+    locations = Locations(roots.values())
+    wanted = sorted({absolute(path) for path in paths}, key=lambda path: len(resolved(path)))  # outer ones first
+    require_paths(path for path in wanted if not _is_known(store, locations, path))
+    scopes: dict[Place, Scope] = {}
     for path in wanted:
-        scope = _scope_in(store.catalog.roots(), path)
-        if scope is None:
-            scope = Scope(store.catalog.add_root(path), b"")
-        if not any(_covers(other, scope) for other in scopes):  # outer paths came first
-            scopes.append(scope)
-    return scopes
+        places = locations.containing(path)
+        if not places:
+            root = store.catalog.add_root(path, locations)
+            roots[root.id], places = root, [Place(root.id, b"")]
+        for place in places:
+            if not any(Place(place.root, folder) in scopes for folder in _upwards(place.inner)):
+                scopes[place] = Scope(roots[place.root], place.inner)
+    return list(scopes.values())
 
 
-def _is_known(store: Store, path: bytes) -> bool:
+def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
     """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
-    scope = _scope_in(store.catalog.roots(), path)
-    return scope is not None and (not scope.within or next(_known(store, *scope), None) is not None)
+    return any(
+        not place.inner or next(_known(store, place.root, place.inner), None) is not None
+        for place in locations.containing(path)
+    )
 
 
-def _covers(outer: Scope, inner: Scope) -> bool:
-    if outer.root != inner.root:
-        return False
-    return outer.within in (b"", inner.within) or inner.within.startswith(os.path.join(outer.within, b""))
-
-
-def _scope_in(roots: Iterable[Root], path: bytes) -> Scope | None:
-    for root in roots:
-        if path == root.path:
-            return Scope(root, b"")
-        if path.startswith(os.path.join(root.path, b"")):
-            return Scope(root, os.path.relpath(path, root.path))
-    return None
+def _upwards(inner: bytes) -> Iterator[bytes]:
+    """A path in a root, its folder, the folder of that, up to the root."""
+    while inner:
+        yield inner
+        inner = os.path.dirname(inner)
+    yield b""
 
 
 def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: Report) -> Plan:
@@ -194,7 +193,7 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
             report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
 
         files = scan(root.path, within, unreadable=unreadable)
-        for file, known in side_by_side(files, _known(store, root, within)):
+        for file, known in side_by_side(files, _known(store, root.id, within)):
             if file is None:
                 assert known is not None
                 if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
@@ -220,13 +219,13 @@ def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool
     return known.status == "failed" and (options.retry_failed or not known.was_read)
 
 
-def _known(store: Store, root: Root, within: bytes) -> Iterator[KnownPhoto]:
+def _known(store: Store, root: int, within: bytes) -> Iterator[KnownPhoto]:
     """The photos of a scope, which may also be a single file of a root."""
-    single = store.catalog.photo_at(root.id, within) if within else None
+    single = store.catalog.photo_at(root, within) if within else None
     if single is not None:
         yield single
     else:
-        yield from store.catalog.photos(root.id, within)
+        yield from store.catalog.photos(root, within)
 
 
 def side_by_side(

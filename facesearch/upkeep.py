@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.faces.model import EMBEDDED, model_info
+from facesearch.locations import Locations, absolute
+from facesearch.photos.known import is_known
 from facesearch.store.audit import audit, mend
 from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
 from facesearch.store.store import Store
 
 if TYPE_CHECKING:
-    from facesearch.types import FloatArray, ModelInfo
+    from facesearch.types import FloatArray, KnownFile, ModelInfo
 
 __all__ = [
     "Health",
@@ -29,6 +31,9 @@ __all__ = [
     "photos_at",
     "remove_root",
 ]
+
+
+_SAMPLED, _SAMPLED_CONTENTS = 50, 5
 
 
 @dataclass(slots=True)
@@ -133,30 +138,62 @@ def _look_for_photos(store: Store, health: Health) -> None:
 
 def find_root(store: Store, path: Path) -> Root:
     """The root at a path. Raises `InputError` naming those that there are."""
-    wanted = os.path.abspath(os.fsencode(path))
-    for root in store.catalog.roots():
-        if root.path == wanted:
-            return root
-    known = ", ".join(os.fsdecode(root.path) for root in store.catalog.roots()) or "none"
+    roots = {root.id: root for root in store.catalog.roots()}
+    wanted = absolute(path)
+    found = Locations(roots.values()).at(wanted)
+    if found is not None:
+        return roots[found]
+    known = ", ".join(os.fsdecode(root.path) for root in roots.values()) or "none"
     raise InputError(f"{os.fsdecode(wanted)}: not a root of this index (roots: {known})")
 
 
-def move_root(store: Store, old: Path, new: Path) -> None:
+def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> None:
     """The library at `old` is at `new` from now on: photos, faces, names and ids stay.
 
-    Raises `InputError` when `old` is no root or `new` is not there, `UsageError` when `new` overlaps another root.
+    A sample of its photos has to be there, unless it is to be moved `anyway`, to a disk that is not mounted now. Raises
+    `InputError` when `old` is no root, `new` is missing or holds other photos, `UsageError` when `new` overlaps another
+    root.
     """
     root = find_root(store, old)
-    target = os.path.abspath(os.fsencode(new))
+    target = absolute(new)
     if not os.path.exists(target):
         raise InputError(f"{os.fsdecode(target)}: no such file or folder; check the path")
-    for other in store.catalog.roots():
-        inside = target.startswith(os.path.join(other.path, b"")) or other.path.startswith(os.path.join(target, b""))
-        if other.id != root.id and (inside or other.path == target):
-            raise UsageError(f"{os.fsdecode(target)} overlaps the root {os.fsdecode(other.path)}; roots do not nest")
+    others = {other.id: other for other in store.catalog.roots() if other.id != root.id}
+    locations = Locations(others.values())
+    for place in locations.places(target):
+        raise UsageError(
+            f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots do not nest"
+        )
+    if not anyway:
+        _require_photos(store, root, target)
     store.catalog.begin()
     store.catalog.move_root(root.id, target)
     store.commit(vectors_changed=False)
+
+
+def _require_photos(store: Store, root: Root, target: bytes) -> None:
+    """Raises `InputError` where most of a sample of the root's photos are not at `target`, by size and content."""
+    sample = [
+        replace(file, path=os.path.join(target, file.path) if file.path else target)
+        for file in store.catalog.sample_files(root.id, _SAMPLED)
+    ]
+    there = [file for file in sample if _has_size(file)]
+    smallest = sorted(there, key=lambda file: file.size)[:_SAMPLED_CONTENTS]
+    others = sum(not is_known(file) for file in smallest)
+    if 2 * len(there) >= len(sample) and 2 * others <= len(smallest):
+        return
+    raise InputError(
+        f"{os.fsdecode(target)}: holds {len(there) - others:,} of {len(sample):,} known photos of "
+        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...); check the path, or give "
+        "--anyway for a disk that is not mounted now"
+    )
+
+
+def _has_size(file: KnownFile) -> bool:
+    try:
+        return os.path.getsize(file.path) == file.size
+    except OSError:
+        return False
 
 
 def remove_root(store: Store, root: Root) -> None:
@@ -169,15 +206,12 @@ def remove_root(store: Store, root: Root) -> None:
 
 def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
     """The known photos at a path: one file, or all in a folder. Hidden ones count; the files need not be there."""
-    wanted = os.path.abspath(os.fsencode(path))
-    for root in store.catalog.roots():
-        if wanted == root.path:
-            return list(store.catalog.photos(root.id))
-        if wanted.startswith(os.path.join(root.path, b"")):
-            within = os.path.relpath(wanted, root.path)
-            single = store.catalog.photo_at(root.id, within)
-            return [single] if single else list(store.catalog.photos(root.id, within))
-    return []
+    found: dict[int, KnownPhoto] = {}
+    for root, inner in Locations(store.catalog.roots()).places(absolute(path)):
+        single = store.catalog.photo_at(root, inner) if inner else None
+        for photo in [single] if single else store.catalog.photos(root, inner):
+            found[photo.id] = photo
+    return list(found.values())
 
 
 def forget_photos(store: Store, photos: Sequence[KnownPhoto], *, never_again: bool) -> None:

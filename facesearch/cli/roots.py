@@ -52,6 +52,9 @@ def list_roots(
 def move(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="Where the library was.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also when its photos are not there, as on a disk that is not mounted.")
+    ] = False,
     index_path: IndexPath = None,
     wait: Wait = 0,
 ) -> None:
@@ -60,7 +63,7 @@ def move(
     from facesearch.upkeep import move_root
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
-        move_root(store, old, new)
+        move_root(store, old, new, anyway=anyway)
 
 
 def remove(

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from facesearch.errors import PhotoError
 from facesearch.types import KnownFile
 
-__all__ = ["open_known", "pieces_of", "read_known"]
+__all__ = ["is_known", "open_known", "pieces_of", "read_known"]
 
 _PIECE = 1 << 20
 _CHANGED = "changed since it was indexed; `facesearch index` looks at it again"
@@ -57,3 +57,12 @@ def read_known(file: KnownFile) -> bytes:
     """All of it. Raises `PhotoError`, without the path, when it cannot be read or is not what is known."""
     with open_known(file) as stream:
         return b"".join(pieces_of(stream, file))
+
+
+def is_known(file: KnownFile) -> bool:
+    """Whether it can be read, and is what is known."""
+    try:
+        read_known(file)
+    except PhotoError:
+        return False
+    return True

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from facesearch.errors import IndexDamagedError, StorageError
+from facesearch.locations import Locations
 from facesearch.store.migrations import APPLICATION_ID
 from facesearch.store.rows import META, Shape, detection_of, row_of
 from facesearch.store.selection import condition, places
@@ -245,23 +246,40 @@ class Catalog(Succession):
         """All roots, in the order in which they came."""
         return [Root(*row) for row in self._typed(_ROOT, "SELECT id, path FROM roots ORDER BY id")]
 
-    def add_root(self, path: bytes) -> Root:
-        """A new root. Roots inside it are folded into it: their photos keep everything and change their root."""
+    def add_root(self, path: bytes, locations: Locations | None = None) -> Root:
+        """A new root. Roots inside it are folded into it: their photos keep everything and change their root.
+
+        `locations` are those of all roots so far, and follow; whoever adds many has them at hand.
+        """
+        known = Locations(self.roots()) if locations is None else locations
         row_id = self._insert("INSERT INTO roots (uuid, path) VALUES (?, ?)", str(uuids.uuid4()), path)
-        for inner in self.roots():
-            if inner.id != row_id and _is_inside(inner.path, path):
-                prefix = os.path.relpath(inner.path, path)
-                self._run(
-                    "UPDATE photos SET root = ?1,"
-                    " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
-                    row_id, prefix, os.fsencode(os.sep), inner.id,
-                )  # fmt: skip
-                self._run("DELETE FROM roots WHERE id = ?", inner.id)
+        for inner in known.inside(path):
+            # A photo that was known under two names is known once from here on: the rest goes with its root.
+            self._run(
+                "UPDATE OR IGNORE photos SET root = ?1,"
+                " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
+                row_id, known.inner_path(inner, path), os.fsencode(os.sep), inner,
+            )  # fmt: skip
+            self._run("DELETE FROM roots WHERE id = ?", inner)
+            known.remove(inner)
+        known.add(row_id, path)
         return Root(row_id, path)
 
     def move_root(self, root: int, path: bytes) -> None:
         """The same photos, mounted or moved elsewhere."""
         self._run("UPDATE roots SET path = ? WHERE id = ?", path, root)
+
+    def sample_files(self, root: int, number: int) -> list[KnownFile]:
+        """Up to so many photos of a root, in sight and readable, their paths relative; the same ones each time."""
+        return [
+            KnownFile(*row)
+            for row in self._typed(
+                _SAMPLED,
+                "SELECT path, size, hash FROM photos WHERE root = ? AND missing_since IS NULL AND hash IS NOT NULL"
+                " AND size >= 0 ORDER BY hash LIMIT ?",  # a hash is as good as a lot drawn, and never changes
+                root, number,
+            )
+        ]  # fmt: skip
 
     def remove_root(self, root: int) -> None:
         """Delete a root with its photos, faces and vectors."""
@@ -690,6 +708,7 @@ _KNOWN_COLUMNS = "photos.id photos.root photos.path photos.size photos.mtime_ns 
 _KNOWN = Shape(_KNOWN_COLUMNS)
 _KNOWN_IN_ROOT = Shape(f"roots.path {_KNOWN_COLUMNS}")
 _HASH = Shape("photos.hash")
+_SAMPLED = Shape("photos.path photos.size photos.hash")
 _FAILED = Shape("roots.path photos.path photos.error")
 _COPIED = Shape(
     "photos.hash photos.width photos.height photos.taken_at photos.latitude photos.longitude photos.fingerprint"
@@ -727,10 +746,6 @@ def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
 
 def _absolute(root: bytes, path: bytes) -> bytes:
     return os.path.join(root, path) if path else root
-
-
-def _is_inside(path: bytes, folder: bytes) -> bool:
-    return path.startswith(folder if folder.endswith(os.fsencode(os.sep)) else folder + os.fsencode(os.sep))
 
 
 def _chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:

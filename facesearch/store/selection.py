@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from facesearch.locations import Locations
 from facesearch.types import Filter
 
 __all__ = ["Condition", "condition", "places"]
 
+_SEPARATOR = os.fsencode(os.sep)
 _FILE_TIME = "strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime')"
 _TAKEN = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
 
@@ -47,22 +49,16 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
 
 
 def places(path: bytes, roots: Iterable[tuple[int, bytes]]) -> list[Condition]:
-    """Where in the roots an absolute path lies: nowhere, in one of them, or around several."""
-    separator = os.fsencode(os.sep)
+    """Where in the roots an absolute path lies: nowhere, in one or more of them, or around several."""
     found = []
-    known = list(roots)
-    spellings = [(path, top, root) for root, top in known]
-    # Where links are in the way a folder is reached by several names.
-    spellings += [(os.path.realpath(path), os.path.realpath(top), root) for root, top in known]
-    for place, top, root in dict.fromkeys(spellings):
-        if top == place or top.startswith(os.path.join(place, b"")):
+    for root, inner in Locations(roots).places(path):
+        if not inner:
             found.append(Condition("photos.root = ?", (root,)))
-        elif place.startswith(os.path.join(top, b"")):
-            inner = os.path.relpath(place, top)
-            # Everything that begins with the folder's name and a separator, as bytes.
-            bounds = (inner + separator, inner + bytes([separator[0] + 1]))
-            sql = "(photos.root = ? AND (photos.path = ? OR (photos.path >= ? AND photos.path < ?)))"
-            found.append(Condition(sql, (root, inner, *bounds)))
+            continue
+        # Everything that begins with the folder's name and a separator, as bytes.
+        bounds = (inner + _SEPARATOR, inner + bytes([_SEPARATOR[0] + 1]))
+        sql = "(photos.root = ? AND (photos.path = ? OR (photos.path >= ? AND photos.path < ?)))"
+        found.append(Condition(sql, (root, inner, *bounds)))
     return found
 
 

@@ -15,7 +15,7 @@ import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
-    {"errors", "machine", "types", "userdata"},
+    {"errors", "locations", "machine", "types", "userdata"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
     {"looking", "probing"},

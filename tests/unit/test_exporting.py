@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.errors import StorageError
-from facesearch.exporting import copy_photos, link_photos, save_crops
+from facesearch.exporting import Export, copy_photos, link_photos, save_crops
 from facesearch.photos.known import read_known
 from facesearch.types import Box, KnownFile
 
@@ -141,7 +142,8 @@ def test_crops_are_the_faces(tmp_path: Path) -> None:
 def test_a_photo_that_has_changed_is_not_handed_out(photos: list[KnownFile], tmp_path: Path) -> None:
     Path(os.fsdecode(photos[0].path)).write_bytes(b"photo X")  # of the same size
     Path(os.fsdecode(photos[1].path)).write_bytes(b"longer than it was")
-    for number, export in enumerate((copy_photos, partial(link_photos, hard=True))):
+    exports: list[Callable[..., Export]] = [copy_photos, partial(link_photos, hard=True)]
+    for number, export in enumerate(exports):
         done = export(photos, tmp_path / f"out {number}")
         assert done.made == 1
         assert len(done.failed) == 2
