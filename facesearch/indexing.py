@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
@@ -77,15 +78,15 @@ def refresh(
     """Bring the index up to date with `paths`, or with every known root when none are given.
 
     A path inside a known root refreshes that part of it; another becomes a root. Work is committed every few seconds;
-    when `should_stop` says so the photos in hand are finished and kept. Raises `InputError` when a path is not there,
-    `UsageError` when there is nothing to do, and what the store raises.
+    when `should_stop` says so the photos in hand are finished and kept, and the next run does the rest. Raises
+    `InputError` when a path is not there, `UsageError` when there is nothing to do, and what the store raises.
     """
     started = time.monotonic()
     report = Report()
     store.catalog.begin()
     scopes = find_scopes(store, paths)
     store.commit(vectors_changed=False)
-    plan = make_plan(store, scopes, options, report)
+    plan = make_plan(store, scopes, options, report, should_stop)
     _Run(store, model, options, progress, should_stop, report).work_off(plan)
     counts = store.catalog.counts()
     report.photos, report.faces = counts.photos, counts.faces
@@ -115,6 +116,8 @@ class _Run:
         self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
         self._now = int(time.time())
         self._waiting: dict[bytes, list[Content[Task]]] = {}
+        self._twins: deque[Content[Task]] = deque()
+        self._may_have_left: dict[tuple[bytes, bool], deque[tuple[KnownPhoto, bytes]]] = {}
         self._moved: set[int] = set()
         self._displaced: set[int] = set()
         self._hashes: dict[bytes, bytes | None] = {}
@@ -122,7 +125,7 @@ class _Run:
         self._new_failures = 0
         self._done = 0
         self._dirty = False
-        self._unwritten: list[Callable[[], None]] = []
+        self._unwritten: deque[Callable[[], None]] = deque()
         self._committed_at = time.monotonic()
 
     def work_off(self, plan: Plan) -> None:
@@ -136,9 +139,10 @@ class _Run:
             finish=self._finish,
             settle=self._write,
             should_stop=self._should_stop,
+            is_suspect=lambda task: task.known is not None and task.known.deaths > 0,
         )
         looker.work_off(plan.tasks)
-        self._report.stopped = looker.stopped
+        self._report.stopped = self._report.stopped or looker.stopped
         self._write(partial(self._end, plan))
 
     def _finish(self, outcome: Outcome[Task]) -> None:
@@ -149,6 +153,8 @@ class _Run:
     def _end(self, plan: Plan) -> None:
         """What is known only when all has been looked at: who has gone, who is back, who has been gone for long."""
         self._store.catalog.show_photos(plan.back)
+        # Twins that are left wait for the next run.
+        self._report.stopped = self._report.stopped or bool(self._twins)
         if not self._report.stopped:
             gone = [photo for photo in plan.gone if photo not in self._moved]
             self._store.catalog.hide_photos(gone, self._now)
@@ -181,36 +187,37 @@ class _Run:
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
                 self._waiting[content.hash].append(content.without_data())
-            elif self._store.catalog.photos_with_hash(content.hash):
+            elif self._store.catalog.twin_of(content.hash) is not None:
                 self._later(partial(self._adopt, content.without_data()))
             else:
                 self._waiting[content.hash] = []
                 yield content
 
     def _adopt(self, content: Content[Task]) -> None:
-        """Take the faces from a photo of the same content: itself, one that was moved here, or a twin."""
+        """Take the faces from a photo of the same content: itself, one that was moved here, or a twin.
+
+        Costs the same however many photos have this content.
+        """
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
-        same = catalog.photos_with_hash(content.hash)
-        if not same:  # the photo that had this content was changed in the meantime
-            self._look_again(task)
-            return
         here = catalog.photo_at(task.root.id, task.file.path)
-        itself = next((photo for photo, _ in same if here is not None and photo.id == here.id), None)
-        moved = self._who_left(same)
-        if itself is not None:
-            catalog.touch_photo(itself.id, task.root.id, task.file)
+        if here is not None and _is_looked_at(here) and catalog.content_of(here.id) == content.hash:
+            catalog.touch_photo(here.id, task.root.id, task.file)
             self._report.unchanged += 1
-        elif moved is not None:
+            return
+        moved = self._one_that_left(content.hash)
+        if moved is not None:
             self._move(moved, here, task)
             self._report.moved += 1
-        else:
-            # Of content that was forgotten for ever no copy is wanted either, whoever else has it.
-            twin = min((photo for photo, _ in same), key=lambda photo: photo.status != "unwanted")
-            self._make_way(content)
-            catalog.copy_photo(twin.id, task.root.id, task.file)
-            self._dirty = True
-            self._count(task)
+            return
+        twin = catalog.twin_of(content.hash)
+        if twin is None:  # the photo that had this content was changed in the meantime
+            self._look_again(task)
+            return
+        self._make_way(content)
+        catalog.copy_photo(twin, task.root.id, task.file)
+        self._dirty = True
+        self._count(task)
 
     def _make_way(self, content: Content[Task]) -> None:
         """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
@@ -243,25 +250,43 @@ class _Run:
 
     def _displace(self, photo: KnownPhoto) -> None:
         """Its name belongs to another photo now: it is kept out of sight until it is met, or as one that has gone."""
-        self._store.catalog.displace_photo(photo.id, self._now)
+        catalog = self._store.catalog
+        catalog.displace_photo(photo.id, self._now)
         self._displaced.add(photo.id)
+        self._moved.discard(photo.id)
+        content = catalog.content_of(photo.id)
+        candidates = None if content is None else self._may_have_left.get((content, photo.outdated))
+        if candidates is not None and _is_looked_at(photo):
+            candidates.append((replace(photo, missing=True), b""))  # it has left for certain
 
     def _fetch_outdated(self, content: Content[Task]) -> bool:
         """Whether a photo whose faces an earlier model found has moved here since: it comes along with them."""
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
         here = catalog.photo_at(task.root.id, task.file.path)
-        same = catalog.photos_with_hash(content.hash, outdated=True)
-        moved = self._who_left(same)
-        if moved is None or any(here is not None and photo.id == here.id for photo, _ in same):
+        if here is not None and here.outdated and catalog.content_of(here.id) == content.hash:
+            return False
+        moved = self._one_that_left(content.hash, outdated=True)
+        if moved is None:
             return False
         self._move(moved, here, task)
         return True
 
-    def _who_left(self, same: Iterable[tuple[KnownPhoto, bytes]]) -> KnownPhoto | None:
-        """Of photos of one content one that is no longer at its place; rather one that was in sight."""
-        left = [photo for photo, path in same if self._has_left(photo, path)]
-        return min(left, key=lambda photo: photo.missing, default=None)
+    def _one_that_left(self, content: bytes, *, outdated: bool = False) -> KnownPhoto | None:
+        """Of photos of one content one that is no longer at its place; rather one that was in sight.
+
+        Each is looked at once per run: one that is still there will not be asked about again.
+        """
+        key = content, outdated
+        if key not in self._may_have_left:
+            known = self._store.catalog.photos_with_hash(content, outdated=outdated)
+            self._may_have_left[key] = deque(sorted(known, key=lambda found: found[0].missing))
+        candidates = self._may_have_left[key]
+        while candidates:
+            photo, path = candidates.popleft()
+            if photo.id not in self._moved and self._has_left(photo, path):
+                return photo
+        return None
 
     def _move(self, photo: KnownPhoto, here: KnownPhoto | None, task: Task) -> None:
         """A photo has come to where `here` was: names were swapped, or `here` is out of sight from now on."""
@@ -292,10 +317,10 @@ class _Run:
         return photo.missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
 
     def _keep(self, outcome: Outcome[Task]) -> None:
-        content, faces, facts, error, lasting, seen = outcome
+        content, faces, facts, error, lasting, seen, deaths = outcome
         task = content.item
         if error is not None:
-            self._fail(content, error, lasting=lasting)
+            self._fail(content, error, lasting=lasting, deaths=deaths)
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
             self._make_way(content)
@@ -312,18 +337,20 @@ class _Run:
                 self._count(task)
         for twin in self._waiting.pop(content.hash or b"", []):
             if not lasting:  # that was about this file, or about the moment
-                self._look_again(twin.item)
+                self._unwritten.append(partial(self._look_again, twin.item))
             elif error is not None:
-                self._fail(twin, error)
+                self._unwritten.append(partial(self._fail, twin, error, deaths=deaths))
             else:
-                self._adopt(twin)
+                self._twins.append(twin)
             self._step()
 
-    def _fail(self, content: Content[Task], error: str, *, lasting: bool = True) -> None:
+    def _fail(self, content: Content[Task], error: str, *, lasting: bool = True, deaths: int = 0) -> None:
         """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
         task, known_as = content.item, content.hash if lasting else None
-        self._store.catalog.put_photo(task.root.id, task.file, known_as, "failed", error=error)
+        self._store.catalog.put_photo(task.root.id, task.file, known_as, "failed", error=error, deaths=deaths)
         self._report.failed += 1
+        if deaths:
+            self._report.given_up.append(os.fsdecode(task.path))
         self._count(content.item)
 
     def _count(self, task: Task) -> None:
@@ -344,11 +371,28 @@ class _Run:
             self._write()
 
     def _write(self, last: Callable[[], None] = lambda: None) -> None:
-        self._store.catalog.begin()
-        for write in self._unwritten:
-            write()
-        last()
-        self._store.commit(vectors_changed=self._dirty)
-        self._unwritten.clear()
-        self._dirty = False
+        """Write all that waits, with a commit every few seconds, and `last` at the end.
+
+        Where the run is asked to stop, copies of photos that were looked at are left to the next one, which knows them
+        by their content.
+        """
+        done = False
+        while not done:
+            self._store.catalog.begin()
+            until = time.monotonic() + COMMIT_SECONDS
+            while time.monotonic() < until and not done:
+                if self._unwritten:
+                    self._unwritten.popleft()()
+                elif self._twins and not self._should_stop():
+                    self._adopt(self._twins.popleft())
+                else:
+                    done = True
+                    last()
+            self._store.commit(vectors_changed=self._dirty)
+            self._dirty = False
         self._committed_at = time.monotonic()
+
+
+def _is_looked_at(photo: KnownPhoto) -> bool:
+    """Whether what is known of a photo's faces is of use."""
+    return photo.status != "failed" and not photo.outdated

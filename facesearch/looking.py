@@ -20,6 +20,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
 from facesearch.finding import Look, faces_of, look_at
+from facesearch.isolation import Isolation, ProcessDiedError
 from facesearch.machine import give_back_memory
 from facesearch.photos.decode import Photo, memory_needed
 from facesearch.photos.fingerprint import fingerprint
@@ -80,6 +81,8 @@ class Content(NamedTuple, Generic[Item]):
 class Outcome(NamedTuple, Generic[Item]):
     """What came of a photo: its faces, or why it failed; `lasting` when only another content can change that.
 
+    `deaths` is how many processes died while they looked at it and at nothing else.
+
     No faces, no facts and no error: the file has gone since it was listed.
     """
 
@@ -89,6 +92,7 @@ class Outcome(NamedTuple, Generic[Item]):
     error: str | None
     lasting: bool = True
     fingerprint: int | None = None
+    deaths: int = 0
 
 
 class _Seen(NamedTuple, Generic[Item]):
@@ -102,7 +106,9 @@ class Looker(Generic[Item]):
     """Looks at many photos with one model; `journal` knows what was in hand when an earlier run died.
 
     `admit` lets through what is to be looked at, and sees to the rest itself. `finish` gets what came of each; `settle`
-    is called before a photo is looked at that may end the process. All three run on the caller's thread.
+    is called before a photo is looked at that may end the process. All three run on the caller's thread. What was in
+    hand at a death, or is a suspect for another reason (`is_suspect`), comes last and in a process of its own: whether
+    it kills is found out there, and everything else has been kept by then.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Looker(Generic[Item]):
         finish: Callable[[Outcome[Item]], None],
         settle: Callable[[], None],
         should_stop: Callable[[], bool],
+        is_suspect: Callable[[Item], bool] = lambda _item: False,
     ) -> None:
         self._model = model
         self._options = options
@@ -123,22 +130,24 @@ class Looker(Generic[Item]):
         self._finish = finish
         self._settle = settle
         self._should_stop = should_stop
+        self._is_suspect = is_suspect
         self.stopped = False
         """Whether it was asked to end early."""
 
     def work_off(self, items: Sequence[Item]) -> None:
-        """Look at all, those first and alone that an earlier run died with."""
-        if self._options.retry_failed:
-            self._journal.clear()
-        deaths = self._journal.deaths
-        suspects = [item for item in items if item.path in deaths]
-        others = [item for item in items if item.path not in deaths] if suspects else items
+        """Look at all."""
+        before = self._journal.suspects
+        suspects = [item for item in items if item.path in before or self._is_suspect(item)]
+        others = [item for item in items if not (item.path in before or self._is_suspect(item))] if suspects else items
         try:
-            for item in self._until_stopped(suspects):
-                self._look_alone(item)
             self._look_together(others)
+            if suspects and not self.stopped:
+                self._settle()
+                with Isolation(_begin, self._model) as alone:
+                    for item in self._until_stopped(suspects):
+                        self._look_alone(item, alone)
         finally:
-            self._journal.clear()
+            self._journal.close()
 
     def _look_together(self, items: Sequence[Item]) -> None:
         with ThreadPoolExecutor(self._options.workers, thread_name_prefix="photo") as pool:
@@ -155,17 +164,32 @@ class Looker(Generic[Item]):
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _look_alone(self, item: Item) -> None:
-        """A photo that was in hand when a run died, with nothing else in hand: if it kills this one, it is the one."""
-        deaths = self._journal.deaths[item.path]
+    def _look_alone(self, item: Item, alone: Isolation) -> None:
+        """A suspect, in a process of its own: if that dies twice, it is the one."""
         for content in self._taken([read(item)]):
-            if deaths < _DEATHS:
-                self._settle()
-                outcome = look_at_content(self._model, content, self._options)
+            outcome = self._outcome_alone(content, alone)
+            if outcome is None:
+                self.stopped = True  # it stays a suspect
             else:
-                reason = f"facesearch died {deaths} times while looking at it; --retry-failed tries once more"
-                outcome = Outcome(content.without_data(), [], None, reason)
-            self._finished(outcome)
+                self._finished(outcome)
+
+    def _outcome_alone(self, content: Content[Item], alone: Isolation) -> Outcome[Item] | None:
+        """What came of a suspect; None where this run was asked to stop while its process died: anything may have."""
+        deaths = 0
+        while True:
+            try:
+                return alone(_look_in_isolation, content, self._options)
+            except ProcessDiedError as died:
+                if self._should_stop():
+                    return None
+                if not died.started:
+                    reason = f"cannot be looked at alone now, and may have ended an earlier run ({died.how})"
+                    return Outcome(content.without_data(), [], None, reason, lasting=False)
+                deaths += 1
+                if deaths == _DEATHS:
+                    reason = f"facesearch died {deaths} times while looking at it alone ({died.how})"
+                    reason += "; --retry-failed tries again"
+                    return Outcome(content.without_data(), [], None, reason, deaths=deaths)
 
     def _until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
@@ -188,6 +212,21 @@ class Looker(Generic[Item]):
 
     def _embed(self, batch: list[_Seen[Item]]) -> list[Outcome[Item]]:
         return _embed(self._model, batch)
+
+
+class _Isolated:
+    """The model of a process that looks at suspects."""
+
+    model: FaceModel | None = None
+
+
+def _begin(model: FaceModel) -> None:
+    _Isolated.model = model
+
+
+def _look_in_isolation(content: Content[Item], options: Options) -> Outcome[Item]:
+    assert _Isolated.model is not None
+    return look_at_content(_Isolated.model, content, options)
 
 
 def look_at_content(model: FaceModel, content: Content[Item], options: Options) -> Outcome[Item]:

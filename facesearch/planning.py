@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +37,7 @@ __all__ = [
 _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _ZONES = 14
+_LOOK_UP_EVERY = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,8 @@ class Options:
 class Report:
     """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
 
-    `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
-    the run was asked to end early.
+    `given_up` lists photos that ended a process which looked at nothing else. `offline` lists roots that were missing,
+    `unreadable` folders that could not be looked into; `stopped` tells that the run was asked to end early.
     """
 
     photos: int = 0
@@ -78,6 +79,7 @@ class Report:
     failed: int = 0
     faces: int = 0
     seconds: float = 0.0
+    given_up: list[str] = field(default_factory=list)
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     stopped: bool = False
@@ -174,10 +176,22 @@ def _upwards(inner: bytes) -> Iterator[bytes]:
     yield b""
 
 
-def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: Report) -> Plan:
-    """Compare what is there with what is known, both in the order of their paths; nothing is read or written."""
+def make_plan(
+    store: Store,
+    scopes: Sequence[Scope],
+    options: Options,
+    report: Report,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Plan:
+    """Compare what is there with what is known, both in the order of their paths; nothing is read or written.
+
+    Where it is asked to stop the plan ends early, and the report says so.
+    """
     plan = Plan([], [], [], set())
-    for root, within in scopes:
+    for place, (root, within) in enumerate(scopes):
+        if place and should_stop():
+            report.stopped = True
+            break
         if is_offline(root.path):
             # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
             kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
@@ -193,7 +207,10 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
             report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
 
         files = scan(root.path, within, unreadable=unreadable)
-        for file, known in side_by_side(files, _known(store, root.id, within)):
+        for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
+            if number % _LOOK_UP_EVERY == 0 and should_stop():
+                report.stopped = True
+                break
             if file is None:
                 assert known is not None
                 if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):

@@ -150,7 +150,7 @@ class _Search:
         self._store = store
         self._want = want
         self._calibration = calibration
-        self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
+        self._offline: dict[int, bool] = {}
         self._companions = _Companions(store, want)
         self._allowed: IdArray | None = None
         if want.together:
@@ -204,12 +204,12 @@ class _Search:
         least, threshold = nearest[-1][0], self._want.threshold
         reaching = len(nearest) if threshold is None else sum(score >= threshold for score, _ in nearest)
         rows = self._store.catalog.face_rows([key for _, key in nearest[: max(reaching, _FIRST_PORTION)]])
-        asked = {photo.id for content in probe.contents for photo, _ in self._store.catalog.photos_with_hash(content)}
-        others = [score for score, key in nearest if key not in rows or rows[key].photo_id not in asked]
+        asked = frozenset(probe.contents)
+        others = [score for score, key in nearest if key not in rows or rows[key].content not in asked]
         judge = Judge(self._calibration, probe.photos, self._in_sight, others, probe.quality)
         judged = least < self._calibration.near(probe.photos, self._in_sight) or len(nearest) >= _NEAREST_COUNTED
         seen = [
-            self._hit(score, rows[key], judge, is_query=rows[key].photo_id in asked)
+            self._hit(score, rows[key], judge, is_query=rows[key].content in asked)
             for score, key in nearest
             if key in rows and self._companions.fit_beside(rows[key])
         ]
@@ -222,10 +222,16 @@ class _Search:
     def _hit(self, score: float, row: FaceRow, judge: Judge, *, is_query: bool) -> Hit:
         similarity = min(1.0, score)
         return Hit(
-            0, similarity, row, row.root_id in self._offline, judge.fmr(similarity),
+            0, similarity, row, self._is_offline(row), judge.fmr(similarity),
             judge.expected_false_hits(similarity), judge.verdict(similarity, row.quality),
             self._calibration.is_extrapolated(similarity, judge.photos), is_query,
         )  # fmt: skip
+
+    def _is_offline(self, row: FaceRow) -> bool:
+        """Whether the root of a face's photo is missing now; each is looked at once."""
+        if row.root_id not in self._offline:
+            self._offline[row.root_id] = is_offline(row.root_path)
+        return self._offline[row.root_id]
 
 
 class _Picked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from facesearch.types import FloatArray, KnownFile, ModelInfo
 
 __all__ = [
+    "Forgetting",
     "Health",
     "check",
     "counted",
     "every_face",
     "find_root",
-    "forget_face",
-    "forget_photos",
+    "forget",
     "move_root",
     "photos_at",
-    "remove_root",
+    "to_forget_face",
+    "to_forget_photos",
+    "to_forget_root",
 ]
 
 
@@ -196,14 +198,6 @@ def _has_size(file: KnownFile) -> bool:
         return False
 
 
-def remove_root(store: Store, root: Root) -> None:
-    """Remove a root with its photos, faces and vectors for good."""
-    store.catalog.begin()
-    store.catalog.remove_root(root.id)
-    store.commit(vectors_changed=True)
-    store.vacuum()
-
-
 def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
     """The known photos at a path: one file, or all in a folder. Hidden ones count; the files need not be there."""
     found: dict[int, KnownPhoto] = {}
@@ -214,26 +208,79 @@ def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
     return list(found.values())
 
 
-def forget_photos(store: Store, photos: Sequence[KnownPhoto], *, never_again: bool) -> None:
-    """Remove photos with their faces and vectors for good; nothing of the vectors stays on the disk.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetting:
+    """What is about to be removed for good: photos, one face, or a root with all that is in it.
 
-    With `never_again` their content is remembered, without faces, so that later runs leave it out.
+    `what` says it in words. `copies` are the paths of identical copies: of photos that are never to be seen again, and
+    of the photo of a face, they go too; else they stay, and are found as before.
     """
-    store.catalog.begin()
-    for photo in photos:
-        if never_again:
-            store.catalog.keep_out(photo.id)
-        else:
-            store.catalog.delete_photo(photo.id)
-    store.commit(vectors_changed=True)
-    store.vacuum()
+
+    what: str
+    photos: tuple[KnownPhoto, ...] = ()
+    face: int | None = None
+    root: Root | None = None
+    never_again: bool = False
+    copies: tuple[str, ...] = ()
+
+    @property
+    def takes_copies(self) -> bool:
+        """Whether the copies go too."""
+        return bool(self.copies) and (self.never_again or self.face is not None)
 
 
-def forget_face(store: Store, face: int) -> None:
-    """Remove one face for good; it comes back only when its photo changes. Raises `InputError` for an unknown id."""
-    store.catalog.begin()
-    if not store.catalog.delete_face(face):
+def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetting:
+    """All photos at a path. Raises `InputError` where there are none."""
+    photos = photos_at(store, path)
+    if not photos:
+        raise InputError(f"{path}: no known photo is there; nothing was forgotten")
+    twins = [
+        (photo, os.fsdecode(where))
+        for photo, where in store.catalog.copies(photo.id for photo in photos)
+        if photo.status != "unwanted"
+    ]
+    return Forgetting(
+        what=f"{counted(len(photos), 'photo')} about to be forgotten for good, with all faces",
+        photos=(*photos, *(photo for photo, _ in twins if never_again)),
+        never_again=never_again,
+        copies=tuple(name for _, name in twins),
+    )
+
+
+def to_forget_face(store: Store, face: int) -> Forgetting:
+    """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
+    found = [os.fsdecode(path) for _, path in store.catalog.copies_of_face(face)]
+    if not found:
         raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
+    what = f"face {face}, in {found[0]}, is about to be forgotten for good"
+    return Forgetting(what=what, face=face, copies=tuple(found[1:]))
+
+
+def to_forget_root(store: Store, path: Path) -> Forgetting:
+    """A root with its photos and faces. Raises `InputError` where there is none."""
+    root = find_root(store, path)
+    count = sum(1 for _ in store.catalog.photos(root.id))
+    name = os.fsdecode(root.path)
+    return Forgetting(what=f"{name} and its {count:,} photos are about to be forgotten for good", root=root)
+
+
+def forget(store: Store, forgetting: Forgetting) -> None:
+    """Remove it, with faces and vectors; nothing of the vectors stays on the disk.
+
+    What is never to be seen again is remembered by its content, without faces, so that later runs leave it out. A face
+    comes back only when its photo changes.
+    """
+    catalog = store.catalog
+    catalog.begin()
+    if forgetting.root is not None:
+        catalog.remove_root(forgetting.root.id)
+    if forgetting.face is not None:
+        catalog.delete_face(forgetting.face)
+    for photo in forgetting.photos:
+        if forgetting.never_again:
+            catalog.keep_out(photo.id)
+        else:
+            catalog.delete_photo(photo.id)
     store.commit(vectors_changed=True)
     store.vacuum()
 

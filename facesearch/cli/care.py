@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import InputError, UsageError
 
 __all__ = ["register"]
+
+_LISTED = 5
 
 _CHECK = examples(("facesearch check", "once in a while"), ("facesearch check --repair", "when it has found something"))
 _FORGET = examples(
@@ -83,28 +86,36 @@ def forget(
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         if path is not None:
-            photos = upkeep.photos_at(store, path)
-            if not photos:
-                raise InputError(f"{path}: no known photo is there; nothing was forgotten")
-            what = f"{upkeep.counted(len(photos), 'photo')} about to be forgotten for good, with all faces"
+            going = upkeep.to_forget_photos(store, path, never_again=never_again)
         elif root is not None:
-            found = upkeep.find_root(store, root)
-            count = sum(1 for _ in store.catalog.photos(found.id))
-            what = f"the root {root}, {count:,} photos, is about to be forgotten for good"
+            going = upkeep.to_forget_root(store, root)
         else:
-            what = f"face {face} is about to be forgotten for good"
+            assert face is not None
+            going = upkeep.to_forget_face(store, face)
+        what = f"{going.what}, {_with_copies(going.copies)}" if going.takes_copies else going.what
         if dry_run:
             say(what)
+            for name in going.copies:
+                say(f"identical: {name}")
             return
         confirm(what, yes=yes)
-        if path is not None:
-            upkeep.forget_photos(store, photos, never_again=never_again)
-            if not never_again:
-                say("forgotten; where the photos still are, the next `facesearch index` finds them again")
-        elif root is not None:
-            upkeep.remove_root(store, found)
-        elif face is not None:
-            upkeep.forget_face(store, face)
+        upkeep.forget(store, going)
+    if going.takes_copies:
+        say(f"forgotten {_with_copies(going.copies)}")
+    elif path is not None:
+        say("forgotten; where the photos still are, the next `facesearch index` finds them again")
+        if going.copies:
+            say(f"identical copies stay in the index: {_listed(going.copies)}; --never-again forgets them too")
+
+
+def _with_copies(copies: Sequence[str]) -> str:
+    noun = "identical copy" if len(copies) == 1 else "identical copies"
+    return f"with {len(copies):,} {noun}: {_listed(copies)}"
+
+
+def _listed(copies: Sequence[str]) -> str:
+    more = f" and {len(copies) - _LISTED:,} more" if len(copies) > _LISTED else ""
+    return ", ".join(copies[:_LISTED]) + more
 
 
 def backup(

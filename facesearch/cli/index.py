@@ -186,6 +186,8 @@ def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
     """What an indexing run could not look at."""
     for root in report.offline:
         say(f"{root}: not there, or empty; its photos are kept as they are")
+    for path in report.given_up:
+        say(f"{path}: left out, facesearch died while looking at it alone; --retry-failed tries again")
     for trouble in report.unreadable:
         say(f"{trouble}; its photos are kept as they are")
     if report.failed:

@@ -74,10 +74,9 @@ def remove(
 ) -> None:
     """Remove a folder from the index, with all its photos and faces; the photos themselves are not touched."""
     from facesearch.store.store import Store, default_index_path
-    from facesearch.upkeep import find_root, remove_root
+    from facesearch.upkeep import forget, to_forget_root
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
-        found = find_root(store, root)
-        count = sum(1 for _ in store.catalog.photos(found.id))
-        confirm(f"{os.fsdecode(found.path)} and its {count:,} photos will be deleted from the index for good", yes=yes)
-        remove_root(store, found)
+        going = to_forget_root(store, root)
+        confirm(going.what, yes=yes)
+        forget(store, going)

@@ -37,6 +37,10 @@ class GatheringModel:
         self._detect = _Gatherer(model.detect, _PICTURES)
         self._embed: _Gatherer[Pixels, FloatArray] = _Gatherer(lambda crops: list(model.embed(np.stack(crops))), _FACES)
 
+    def __reduce__(self) -> tuple[type[GatheringModel], tuple[FaceModel]]:
+        """Another process gathers for itself."""
+        return GatheringModel, (self._model,)
+
     @property
     def info(self) -> ModelInfo:
         """See `FaceModel.info`."""

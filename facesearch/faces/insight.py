@@ -98,11 +98,16 @@ class InsightModel:
     sure_score = 0.8
     """Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75."""
 
+    def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime]]:
+        """Another process opens it for itself."""
+        return InsightModel, (self._folder, self.runtime)
+
     def __init__(self, folder: Path, runtime: Runtime) -> None:
         from insightface.model_zoo.arcface_onnx import ArcFaceONNX
         from insightface.model_zoo.scrfd import SCRFD
 
         heads = _heads(folder)
+        self._folder = folder
         self.info = _info(folder, heads)
         self.runtime = runtime
         detection, recognition = heads.detection.path, heads.recognition.path

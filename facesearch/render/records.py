@@ -100,7 +100,7 @@ def _query_keys(probe: Probe) -> dict[str, Any]:
 def report_record(report: Report, index: str) -> dict[str, Any]:
     """What an indexing run did."""
     record = asdict(report)
-    for key in ("offline", "unreadable"):
+    for key in ("given_up", "offline", "unreadable"):
         record[key] = [shown_path(path) for path in record[key]]
     return {**record, "index": shown_path(index)}
 

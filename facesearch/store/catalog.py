@@ -50,6 +50,7 @@ class KnownPhoto:
 
     `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken,
     `outdated` that the index's model has not looked at it yet: its faces are an earlier one's, and are not found.
+    `deaths` is how many processes died while they looked at it alone.
     """
 
     id: int
@@ -60,6 +61,7 @@ class KnownPhoto:
     was_read: bool = True
     measured: bool = True
     outdated: bool = False
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +84,7 @@ class FaceRow:
     fingerprint: int | None = None
     size: int = 0
     content: bytes | None = None
+    root_path: bytes = b""
 
     @property
     def file(self) -> KnownFile:
@@ -321,6 +324,19 @@ class Catalog(Succession):
         )  # fmt: skip
         return [(_known_photo(row), _absolute(root, row[2])) for root, *row in rows]
 
+    def twin_of(self, content: bytes) -> int | None:
+        """A photo of this very content whose faces are known; rather one that is unwanted, since then all of them are.
+
+        Costs the same however many there are.
+        """
+        for status in ("unwanted", "faces", "no_face"):
+            rows = self._rows(
+                "SELECT id FROM photos WHERE hash = ? AND status = ? AND outdated = 0 LIMIT 1", content, status
+            )
+            if rows:
+                return int(rows[0][0])
+        return None
+
     def content_of(self, photo: int) -> bytes | None:
         """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
         rows = self._typed(_HASH, "SELECT hash FROM photos WHERE id = ?", photo)
@@ -345,23 +361,24 @@ class Catalog(Succession):
         facts: PhotoFacts | None = None,
         fingerprint: int | None = None,
         error: str | None = None,
+        deaths: int = 0,
     ) -> int:
         """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
         seen = facts or PhotoFacts(0, 0)
         latitude, longitude = seen.position or (None, None)
         size = (facts.width, facts.height) if facts else (None, None)
-        values = (*size, seen.taken_at, latitude, longitude, fingerprint, status, error)
+        values = (*size, seen.taken_at, latitude, longitude, fingerprint, status, error, deaths)
         (row,) = self._rows(
             """
             INSERT INTO photos
                 (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, fingerprint, status,
-                error)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                error, deaths)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (root, path) DO UPDATE SET
                 size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,
                 width = excluded.width, height = excluded.height, taken_at = excluded.taken_at,
                 latitude = excluded.latitude, longitude = excluded.longitude, fingerprint = excluded.fingerprint,
-                status = excluded.status, error = excluded.error, missing_since = NULL,
+                status = excluded.status, error = excluded.error, deaths = excluded.deaths, missing_since = NULL,
                 outdated = outdated AND excluded.status = 'failed'
             RETURNING id
             """,
@@ -496,35 +513,74 @@ class Catalog(Succession):
             Face(detection_of(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32), row[7]) for row in rows
         ]
 
-    def delete_face(self, face: int) -> bool:
-        """Delete a face with its vectors, and leave it out whenever this content is looked at again.
+    def copies_of_face(self, face: int) -> list[tuple[int, bytes]]:
+        """A face and the same one in identical copies of its photo: ids and absolute paths, the face itself first.
 
-        Identical copies of its photo lose it, too: what is forgotten is what the picture shows there. False when there
-        is none with this id.
+        Empty when there is none with this id.
         """
         rows = self._typed(
             _PLACE_OF_FACE,
-            "SELECT photo, hash, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
-            " WHERE faces.id = ?",
+            "SELECT photo, hash, roots.path, photos.path, x, y, faces.width, faces.height FROM faces"
+            " JOIN photos ON photos.id = photo JOIN roots ON roots.id = root WHERE faces.id = ?",
             face,
         )
         if not rows:
-            return False
-        ((photo, content, *place),) = rows
+            return []
+        ((photo, content, root, path, *place),) = rows
         box = Box(*place)
-        if content is not None:
-            self._run("INSERT INTO forgotten_faces VALUES (?, ?, ?, ?, ?)", content, *place)
-            self.forget_seen(content, box)
-        self._run("DELETE FROM faces WHERE id = ?", face)
-        for twin, *same in self._typed(
+        found = [(face, _absolute(root, path))]
+        for twin, root, path, *same in self._typed(
             _FACE_AT,
-            "SELECT faces.id, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
-            " WHERE hash = ? AND photo != ?",
+            "SELECT faces.id, roots.path, photos.path, x, y, faces.width, faces.height FROM faces"
+            " JOIN photos ON photos.id = photo JOIN roots ON roots.id = root WHERE hash = ? AND photo != ?"
+            " ORDER BY faces.id",
             content, photo,
         ):  # fmt: skip
             if Box(*same).overlap(box) >= SAME_FACE:
-                self._run("DELETE FROM faces WHERE id = ?", twin)
-        return True
+                found.append((twin, _absolute(root, path)))
+        return found
+
+    def delete_face(self, face: int) -> list[bytes]:
+        """Delete a face with its vectors, and leave it out whenever this content is looked at again.
+
+        Identical copies of its photo lose it, too: what is forgotten is what the picture shows there. Gives the paths
+        of the photos that have lost it, its own first; none when there is no face with this id.
+        """
+        found = self.copies_of_face(face)
+        if not found:
+            return []
+        ((content, *place),) = self._typed(
+            _CONTENT_AND_PLACE,
+            "SELECT hash, x, y, faces.width, faces.height FROM faces JOIN photos ON photos.id = photo"
+            " WHERE faces.id = ?",
+            face,
+        )
+        if content is not None:
+            self._run("INSERT INTO forgotten_faces VALUES (?, ?, ?, ?, ?)", content, *place)
+            self.forget_seen(content, Box(*place))
+        self._many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id, _ in found))
+        return [path for _, path in found]
+
+    def copies(self, photos: Iterable[int]) -> list[tuple[KnownPhoto, bytes]]:
+        """Photos that are identical to one of these and are none of them, with their absolute paths."""
+        given = list(photos)
+        contents: dict[bytes, None] = {}
+        for part in _chunks(given):
+            for (content,) in self._typed(_HASH, f"SELECT hash FROM photos WHERE id IN ({_marks(part)})", *part):
+                if content is not None:
+                    contents[content] = None
+        known = set(given)
+        return [
+            (_known_photo(row), _absolute(root, row[2]))
+            for content in contents
+            for root, *row in self._typed(
+                _KNOWN_IN_ROOT,
+                f"SELECT (SELECT path FROM roots WHERE id = root), {_PHOTO_COLUMNS} FROM photos WHERE hash = ?"
+                " ORDER BY id",
+                content,
+            )
+            if row[0] not in known
+        ]
 
     def all_faces(self) -> Iterator[FaceRow]:
         """Every face that can be found, in the order of the vectors' ids."""
@@ -625,7 +681,7 @@ class Catalog(Succession):
                 f"""
                 SELECT vectors.id, faces.id, photos.id, roots.id, roots.path, photos.path,
                     x, y, faces.width, faces.height, landmarks, score, taken_at, mtime_ns, quality, fingerprint,
-                    size, hash
+                    size, hash, roots.path
                 FROM vectors
                 JOIN faces ON faces.id = vectors.face
                 JOIN photos ON photos.id = faces.photo
@@ -698,13 +754,15 @@ class Catalog(Succession):
 _LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
 _PHOTO_COLUMNS = (
     "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL,"
-    " outdated"
+    " outdated, deaths"
 )
 
 
 _NUMBER = Shape("-")
 _ROOT = Shape("roots.id roots.path")
-_KNOWN_COLUMNS = "photos.id photos.root photos.path photos.size photos.mtime_ns photos.status - - - photos.outdated"
+_KNOWN_COLUMNS = (
+    "photos.id photos.root photos.path photos.size photos.mtime_ns photos.status - - - photos.outdated photos.deaths"
+)
 _KNOWN = Shape(_KNOWN_COLUMNS)
 _KNOWN_IN_ROOT = Shape(f"roots.path {_KNOWN_COLUMNS}")
 _HASH = Shape("photos.hash")
@@ -718,18 +776,20 @@ _CORNERS = "faces.x faces.y faces.width faces.height"
 _FORGOTTEN = Shape(_CORNERS)
 _EARLIER = Shape(f"faces.id {_CORNERS} vectors.vector")
 _FACE = Shape(f"{_CORNERS} faces.landmarks faces.score vectors.vector faces.quality")
-_PLACE_OF_FACE = Shape(f"faces.photo photos.hash {_CORNERS}")
-_FACE_AT = Shape(f"faces.id {_CORNERS}")
+_CONTENT_AND_PLACE = Shape(f"photos.hash {_CORNERS}")
+_PLACE_OF_FACE = Shape(f"faces.photo photos.hash roots.path photos.path {_CORNERS}")
+_FACE_AT = Shape(f"faces.id roots.path photos.path {_CORNERS}")
 _VECTOR = Shape("vectors.id vectors.vector")
 _FOUND = Shape(
     f"vectors.id faces.id photos.id roots.id roots.path photos.path {_CORNERS} faces.landmarks faces.score"
-    " photos.taken_at photos.mtime_ns faces.quality photos.fingerprint photos.size photos.hash"
+    " photos.taken_at photos.mtime_ns faces.quality photos.fingerprint photos.size photos.hash roots.path"
 )
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    row_id, root, path, size, mtime_ns, status, *told = row
-    return KnownPhoto(row_id, root, PhotoFile(path, size, mtime_ns), status, *map(bool, told))
+    row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths = row
+    file = PhotoFile(path, size, mtime_ns)
+    return KnownPhoto(row_id, root, file, status, bool(missing), bool(was_read), bool(measured), bool(outdated), deaths)
 
 
 def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:

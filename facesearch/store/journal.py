@@ -1,8 +1,8 @@
 """Which photos are being looked at: what a process that died leaves behind.
 
-Decoders are written in C and meet hostile files; one can take the whole process down, where no error can be caught.
-So each photo is noted before it is looked at and struck out afterwards. What the next run finds noted was in hand when
-the last one died.
+Decoders are written in C and meet hostile files; one can take the whole process down, where no error can be caught. So
+each photo is noted before it is looked at and struck out afterwards. What the next run finds noted was in hand when the
+last one died. That is a suspicion and no more: a power cut, a full memory or `kill -9` end a process as well.
 """
 
 from __future__ import annotations
@@ -16,54 +16,62 @@ _LARGE = 65536
 
 
 class Journal:
-    """A small file of paths in hand, each with the number of deaths it would then have been at; 0 strikes it out.
+    """A small file of paths in hand: a line with 1 takes a path, one with 0 strikes it out.
 
-    Lines are added, and the file is written anew when it has grown. Written without flushing to the disk: it is there
+    Lines are added, and the file is written again when it has grown. Written without flushing to the disk: it is there
     for a process that dies, not for a power cut. `path` None keeps nothing. One run at a time uses it: the holder of
     the writer's lock.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.deaths: dict[bytes, int] = {}
-        """Photos that were in hand when an earlier run died, and how many times."""
+        self._noted: set[bytes] = set()
         if path is not None and path.exists():
             *lines, _cut_off = path.read_text("ascii", "replace").split("\n")
             for line in lines:
                 count, _, name = line.partition(" ")
                 try:
-                    self.deaths[bytes.fromhex(name)] = int(count)
+                    taken, noted = int(count) > 0, bytes.fromhex(name)
                 except ValueError:
                     continue  # not written by us
-        self.deaths = {name: count for name, count in self.deaths.items() if name and count}
-        self._noted = dict(self.deaths)
+                (self._noted.add if taken and noted else self._noted.discard)(noted)
+        self.suspects: frozenset[bytes] = frozenset(self._noted)
+        """Photos that were in hand when an earlier run died, and have not been looked at since."""
         self._descriptor: int | None = None
         self._length = 0
 
     def take(self, path: bytes) -> None:
         """Note a photo before it is looked at."""
-        self._noted[path] = self.deaths.get(path, 0) + 1
+        self._noted.add(path)
         self._add(path)
 
     def drop(self, path: bytes) -> None:
         """Strike a photo out: it was looked at, and the process is alive."""
-        self.deaths.pop(path, None)
-        if self._noted.pop(path, None) is not None:
+        self.suspects -= {path}
+        if path in self._noted:
+            self._noted.discard(path)
             self._add(path)
 
-    def clear(self) -> None:
-        """Nothing is in hand; whatever ends the run now is no death."""
-        self.deaths.clear()
-        self._noted.clear()
+    def close(self) -> None:
+        """The run ends: what is in hand is given up in good order. Suspects that nobody has looked at stay."""
+        self._noted = set(self.suspects)
         self._close()
-        if self._path is not None:
-            for path in (self._path, self._beside(self._path)):
-                path.unlink(missing_ok=True)
+        if self._path is None:
+            return
+        try:
+            if self._noted:
+                self._begin(self._path)
+                self._close()
+                return
+        except OSError:
+            pass  # a full disk: as in `_add`
+        for path in (self._path, self._beside(self._path)):
+            path.unlink(missing_ok=True)
 
     def _add(self, path: bytes) -> None:
         if self._path is None:
             return
-        line = f"{self._noted.get(path, 0)} {path.hex()}\n".encode("ascii")
+        line = f"{int(path in self._noted)} {path.hex()}\n".encode("ascii")
         try:
             if self._descriptor is None or self._length > _LARGE:
                 self._begin(self._path)
@@ -75,7 +83,7 @@ class Journal:
     def _begin(self, path: Path) -> None:
         """A new file with what is in hand now: a process may die at any moment, and the note is for that moment."""
         self._close()
-        text = "".join(f"{count} {name.hex()}\n" for name, count in self._noted.items()).encode("ascii")
+        text = "".join(f"1 {name.hex()}\n" for name in self._noted).encode("ascii")
         beside = self._beside(path)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
@@ -84,7 +92,7 @@ class Journal:
         except OSError:
             os.close(descriptor)
             raise
-        self._descriptor = descriptor  # only now: without it the next note begins anew
+        self._descriptor = descriptor  # only now: without it the next note begins again
 
     def _close(self) -> None:
         if self._descriptor is not None:

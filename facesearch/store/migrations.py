@@ -142,6 +142,6 @@ MIGRATIONS: tuple[str, ...] = (
         WHERE instr(path, x'00') > 0;
     UPDATE photos SET deaths = 1, hash = NULL WHERE status = 'failed' AND error LIKE 'facesearch died %';
     DROP INDEX photos_by_hash;
-    CREATE INDEX photos_by_content ON photos (hash, status);
+    CREATE INDEX photos_by_content ON photos (hash, status, outdated);
     """,
 )

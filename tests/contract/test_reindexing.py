@@ -23,7 +23,7 @@ from facesearch.probing import probe_faces
 from facesearch.reindexing import appoint, dismiss, left_to_look_at, prepare, switch
 from facesearch.searching import Want, find
 from facesearch.store.store import Store
-from facesearch.upkeep import check, forget_face, forget_photos, photos_at
+from facesearch.upkeep import check, forget, to_forget_face, to_forget_photos
 
 
 @pytest.fixture(scope="session")
@@ -169,12 +169,12 @@ def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, o
 def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Path) -> None:
     before = {row.face_id: row for row in store.catalog.all_faces()}
     early, late = [row for row in before.values() if row.path.endswith(b"group.jpg")][:2]
-    forget_face(store, early.face_id)
+    forget(store, to_forget_face(store, early.face_id))
     appoint(store, other.info)
     prepare(store, other)
-    forget_face(store, late.face_id)
-    forget_photos(store, photos_at(store, photos / "cameraman.png"), never_again=True)
-    forget_photos(store, photos_at(store, photos / "trip/left half.jpg"), never_again=False)
+    forget(store, to_forget_face(store, late.face_id))
+    forget(store, to_forget_photos(store, photos / "cameraman.png", never_again=True))
+    forget(store, to_forget_photos(store, photos / "trip/left half.jpg", never_again=False))
     assert store.catalog.count_looks() == 3, "nothing of what was forgotten is kept for later"
     (photos / "trip/left half.jpg").unlink()
     switch(store, other)
@@ -288,7 +288,7 @@ def test_the_folder_of_the_next_model_may_move(store: Store, other: FaceModel, t
 
 def test_a_face_is_forgotten_in_all_copies_of_a_photo(store: Store, other: FaceModel) -> None:
     face = next(face for face, (name, _) in faces(store).items() if name == "astronaut.png")
-    forget_face(store, face)
+    forget(store, to_forget_face(store, face))
     assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
     appoint(store, other.info)
     switch(store, other)

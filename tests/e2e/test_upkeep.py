@@ -252,3 +252,39 @@ def test_waiting_for_another_run(facesearch: Run, environment: dict[str, str], p
     first.communicate(timeout=10)
     assert first.returncode == 0
     assert waited["unchanged"] == 20
+
+
+def test_what_is_never_to_be_seen_again_goes_with_all_its_copies(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    (photos / "copies").mkdir()
+    for number in range(7):
+        shutil.copy(photos / "bea.jpg", photos / f"copies/{number}.jpg")
+    facesearch("index", "--index", "ix", "-q")
+    assert len(found(facesearch, "--no-threshold")) == 15
+    plain = facesearch("forget", "photos/copies/0.jpg", "--index", "ix", "--yes").stderr
+    assert "identical copies stay in the index" in plain
+    assert "--never-again" in plain
+    dry = facesearch("forget", "photos/bea.jpg", "--never-again", "--dry-run", "--index", "ix").stderr
+    assert "6 identical copies" in dry
+    assert dry.count("identical: ") == 6
+    said = facesearch("forget", "photos/bea.jpg", "--never-again", "--yes", "--index", "ix").stderr
+    assert f"{photos / 'copies/1.jpg'}" in said
+    assert "and 1 more" in said
+    shutil.copy(photos / "bea.jpg", photos / "later.jpg")
+    report(facesearch)
+    names = found(facesearch, "--no-threshold")
+    assert len(names) == 7
+    assert not any(name[0].isdigit() or name in ("bea.jpg", "later.jpg") for name in names)
+
+
+def test_a_face_goes_from_all_copies_of_its_photo_and_that_is_said(facesearch: Run, photos: Path) -> None:
+    shutil.copy(photos / "bea.jpg", photos / "copy.jpg")
+    report(facesearch)
+    hits = json.loads(
+        facesearch("query", photos / "bea.jpg", "--index", "ix", "-f", "json", "-k", "1", exit_code=1).stdout
+    )["queries"][0]["hits"]
+    face = next(hit["face_id"] for hit in hits if Path(hit["path"]).name == "bea.jpg")
+    told = facesearch("forget", "--face", str(face), "--dry-run", "--index", "ix").stderr
+    assert str(photos / "bea.jpg") in told
+    assert f"identical: {photos / 'copy.jpg'}" in told
+    assert str(photos / "copy.jpg") in facesearch("forget", "--face", str(face), "--yes", "--index", "ix").stderr
+    assert found(facesearch, "--no-threshold").isdisjoint({"bea.jpg", "copy.jpg"})
