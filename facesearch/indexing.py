@@ -380,7 +380,7 @@ class _Run:
         while not done:
             self._store.catalog.begin()
             until = time.monotonic() + COMMIT_SECONDS
-            while time.monotonic() < until and not done:
+            while not done:
                 if self._unwritten:
                     self._unwritten.popleft()()
                 elif self._twins and not self._should_stop():
@@ -388,6 +388,8 @@ class _Run:
                 else:
                     done = True
                     last()
+                if time.monotonic() >= until:
+                    break
             self._store.commit(vectors_changed=self._dirty)
             self._dirty = False
         self._committed_at = time.monotonic()

@@ -69,7 +69,8 @@ def forget(
     face: Annotated[int | None, typer.Option("--face", metavar="ID", help="One face, by its face_id.")] = None,
     root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="A whole root, as `roots remove`.")] = None,
     never_again: Annotated[
-        bool, typer.Option("--never-again", help="Remember the photos' content, to leave them out of later runs.")
+        bool,
+        typer.Option("--never-again", help="Forget identical copies too, and keep this content out of later runs."),
     ] = False,
     index_path: IndexPath = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")] = False,

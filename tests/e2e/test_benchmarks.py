@@ -184,6 +184,12 @@ def test_faces_found(run_benchmark: Benchmark, photos: Path) -> None:
     assert "| mosaics | 1 |" in printed
 
 
+def test_copies(run_benchmark: Benchmark) -> None:
+    printed = run_benchmark("copies.py", "20")
+    assert "longest time between commits" in printed
+    assert "all renamed: a copy costs " in printed
+
+
 def test_refresh(run_benchmark: Benchmark) -> None:
     printed = run_benchmark("refresh.py", "20", "40")
     assert "20 files, nothing changed: " in printed

@@ -1,0 +1,130 @@
+"""Many copies of one photo: each costs the same, work is committed as it goes, and a run stops when it is asked to."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_library import shipped_photo
+
+from facesearch import indexing
+from facesearch.faces.model import FaceModel
+from facesearch.indexing import refresh
+from facesearch.store.catalog import Catalog
+from facesearch.store.database import Database
+from facesearch.store.store import Store
+
+ALLOWED = 1.3
+"""Twice as many copies may take this much more than twice the work: the rest is what a run costs by itself."""
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts what a run does: rows that come out of the catalog, and looks at the file system."""
+    done: Counter[str] = Counter()
+    rows, stat = Database._rows, os.stat
+
+    def counted_rows(self: Database, sql: str, *values: object) -> list[Any]:
+        found = rows(self, sql, *values)
+        done["rows"] += len(found) + 1
+        return found
+
+    def counted_stat(*arguments: Any, **options: Any) -> os.stat_result:
+        done["looks at files"] += 1
+        return stat(*arguments, **options)
+
+    monkeypatch.setattr(Database, "_rows", counted_rows)
+    monkeypatch.setattr(os, "stat", counted_stat)
+    return done
+
+
+def copies(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    shipped_photo("astronaut").resize((200, 200)).save(folder / "000000.jpg")
+    for number in range(1, count):
+        os.link(folder / "000000.jpg", folder / f"{number:06}.jpg")
+    return folder
+
+
+Scene = Callable[[Store, FaceModel, Path, int], list[Path]]
+
+
+def new(_store: Store, _model: FaceModel, folder: Path, count: int) -> list[Path]:
+    return [copies(folder, count)]
+
+
+def as_roots(_store: Store, _model: FaceModel, folder: Path, count: int) -> list[Path]:
+    return sorted(copies(folder, count).iterdir())
+
+
+def renamed(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path]:
+    refresh(store, model, [copies(folder, count)])
+    for path in sorted(folder.iterdir()):
+        path.rename(folder / f"renamed {path.name}")
+    return [folder]
+
+
+def known(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path]:
+    """All are known, and touched."""
+    refresh(store, model, [copies(folder, count)])
+    os.utime(folder / "000000.jpg", (0, 0))
+    return [folder]
+
+
+@pytest.mark.parametrize("scene", [new, as_roots, renamed, known])
+def test_twice_as_many_copies_are_twice_the_work(
+    model: FaceModel, tmp_path: Path, work: Counter[str], scene: Scene
+) -> None:
+    spent = []
+    for count in (150, 300):
+        with Store.create(tmp_path / f"ix {count}", model.info) as store:
+            paths = scene(store, model, tmp_path / f"photos {count}", count)
+            work.clear()
+            report = refresh(store, model, paths)
+            spent.append(dict(work))
+            assert (report.photos, report.faces, report.failed) == (count, count, 0)
+    for kind in spent[0]:
+        assert spent[1][kind] <= 2 * ALLOWED * spent[0][kind], (kind, spent)
+
+
+def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_rest(
+    model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = copies(tmp_path / "photos", 120)
+    adopted = 0
+    copy_photo = Catalog.copy_photo
+
+    def counted(self: Catalog, *arguments: Any) -> int:
+        nonlocal adopted
+        adopted += 1
+        return copy_photo(self, *arguments)
+
+    monkeypatch.setattr(Catalog, "copy_photo", counted)
+    with Store.create(tmp_path / "ix", model.info) as store:
+        report = refresh(store, model, [photos], should_stop=lambda: adopted >= 50)
+        assert report.stopped
+        assert 50 <= report.photos < 120
+        assert report.photos == report.faces
+        rest = refresh(store, model)
+        assert (rest.photos, rest.faces, rest.stopped) == (120, 120, False)
+        assert rest.new == 120 - report.photos
+
+
+def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader sees grows while a run is among copies."""
+    photos = copies(tmp_path / "photos", 80)
+    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    seen: set[int] = set()
+    with Store.create(tmp_path / "ix", model.info) as store:
+
+        def look() -> bool:
+            with Store.open(tmp_path / "ix") as reader:
+                seen.add(reader.catalog.counts().photos)
+            return False
+
+        refresh(store, model, [photos], should_stop=look)
+    assert len(seen) > 10
