@@ -80,6 +80,9 @@ def watched(photo: Path, folder: Path, count: int) -> tuple[float, float]:
             while run.poll() is None:
                 time.sleep(0.05)
                 now = _photos(index)
+                if now is None:
+                    since = time.perf_counter()  # it has not begun yet
+                    continue
                 if now != known and not stop:
                     longest = max(longest, time.perf_counter() - since)
                 if now != known:
@@ -92,9 +95,10 @@ def watched(photo: Path, folder: Path, count: int) -> tuple[float, float]:
     raise AssertionError
 
 
-def _photos(index: Path) -> int:
+def _photos(index: Path) -> int | None:
+    """How many are committed; None where there is no index yet."""
     if not (index / "catalog.sqlite").exists():
-        return 0
+        return None
     with closing(sqlite3.connect(f"file:{index / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
         return int(catalog.execute("SELECT count(*) FROM photos").fetchone()[0])
 

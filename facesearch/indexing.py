@@ -173,7 +173,7 @@ class _Run:
         if self._options.keep_missing <= 0:
             self._report.missing = 0
 
-    def _unknown(self, contents: Iterable[Content[Task]]) -> Iterator[Content[Task]]:
+    def _unknown(self, contents: Iterable[Content[Task]]) -> Iterator[Content[Task] | None]:
         """Let through what must be looked at; what the catalog knows by its content, or cannot be read, ends here."""
         for content in contents:
             if content.hash is None:
@@ -182,13 +182,17 @@ class _Run:
                     self._later(partial(self._fail, content, content.error))
                 else:
                     self._step()  # it has gone since it was listed
+                yield None
             elif self._options.again and content.item.known is not None:
                 yield content
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
                 self._waiting[content.hash].append(content.without_data())
+                self._write_if_due()
+                yield None
             elif self._store.catalog.twin_of(content.hash) is not None:
                 self._later(partial(self._adopt, content.without_data()))
+                yield None
             else:
                 self._waiting[content.hash] = []
                 yield content
@@ -367,6 +371,9 @@ class _Run:
         """Write this with the next commit: between commits the catalog is free for other writers."""
         self._unwritten.append(write)
         self._step()
+        self._write_if_due()
+
+    def _write_if_due(self) -> None:
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS or len(self._unwritten) >= _COMMIT_PHOTOS:
             self._write()
 

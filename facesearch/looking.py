@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,7 +39,7 @@ KEPT_BYTES = 32 * 2**20
 
 _LARGE = 128 * 2**20
 _DEATHS = 2
-_BATCH_FACES, _BATCH_PHOTOS = 16, 24
+_BATCH_FACES, _BATCH_PHOTOS, _BATCH_SECONDS = 16, 24, 1.0
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -105,7 +106,8 @@ class _Seen(NamedTuple, Generic[Item]):
 class Looker(Generic[Item]):
     """Looks at many photos with one model; `journal` knows what was in hand when an earlier run died.
 
-    `admit` lets through what is to be looked at, and sees to the rest itself. `finish` gets what came of each; `settle`
+    `admit` lets through what is to be looked at, and sees to the rest itself: it gives None for each of those, so that
+    what was looked at before is finished though nothing more is to be looked at for a while. `finish` gets what came of each; `settle`
     is called before a photo is looked at that may end the process. All three run on the caller's thread. What was in
     hand at a death, or is a suspect for another reason (`is_suspect`), comes last and in a process of its own: whether
     it kills is found out there, and everything else has been kept by then.
@@ -117,7 +119,7 @@ class Looker(Generic[Item]):
         options: Options,
         journal: Journal,
         *,
-        admit: Callable[[Iterable[Content[Item]]], Iterator[Content[Item]]],
+        admit: Callable[[Iterable[Content[Item]]], Iterator[Content[Item] | None]],
         finish: Callable[[Outcome[Item]], None],
         settle: Callable[[], None],
         should_stop: Callable[[], bool],
@@ -158,7 +160,7 @@ class Looker(Generic[Item]):
                 seen = ahead(self._see, self._taken(contents), cost=lambda content: content.memory, limit=looking)
                 batches = _batches(seen)
                 for outcomes in ahead(self._embed, batches, cost=lambda _batch: 1, limit=self._options.workers + 1):
-                    for outcome in outcomes:
+                    for outcome in outcomes or ():
                         self._finished(outcome)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -167,11 +169,11 @@ class Looker(Generic[Item]):
     def _look_alone(self, item: Item, alone: Isolation) -> None:
         """A suspect, in a process of its own: if that dies twice, it is the one."""
         for content in self._taken([read(item)]):
-            outcome = self._outcome_alone(content, alone)
-            if outcome is None:
-                self.stopped = True  # it stays a suspect
-            else:
+            outcome = None if content is None else self._outcome_alone(content, alone)
+            if outcome is not None:
                 self._finished(outcome)
+            elif content is not None:
+                self.stopped = True  # it stays a suspect
 
     def _outcome_alone(self, content: Content[Item], alone: Isolation) -> Outcome[Item] | None:
         """What came of a suspect; None where this run was asked to stop while its process died: anything may have."""
@@ -198,9 +200,10 @@ class Looker(Generic[Item]):
                 return
             yield item
 
-    def _taken(self, contents: Iterable[Content[Item]]) -> Iterator[Content[Item]]:
-        for content in self._admit(contents):
-            self._journal.take(content.item.path)
+    def _taken(self, contents: Iterable[Content[Item] | None]) -> Iterator[Content[Item] | None]:
+        for content in self._admit(content for content in contents if content is not None):
+            if content is not None:
+                self._journal.take(content.item.path)
             yield content
 
     def _finished(self, outcome: Outcome[Item]) -> None:
@@ -303,14 +306,19 @@ def _embed(model: FaceModel, batch: list[_Seen[Item]]) -> list[Outcome[Item]]:
     return [seen.outcome if seen.look is None else seen.outcome._replace(faces=next(faces)) for seen in batch]
 
 
-def _batches(seen: Iterable[_Seen[Item]]) -> Iterator[list[_Seen[Item]]]:
-    """Photos in the order in which they come, together as soon as they have enough faces for a batch."""
+def _batches(seen: Iterable[_Seen[Item] | None]) -> Iterator[list[_Seen[Item]] | None]:
+    """Photos in the order in which they come, together once they have enough faces for a batch, or waited long."""
     batch: list[_Seen[Item]] = []
-    faces = 0
+    faces, since = 0, time.monotonic()
     for one in seen:
-        batch.append(one)
-        faces += 0 if one.look is None else len(one.look.detections)
-        if faces >= _BATCH_FACES or len(batch) >= _BATCH_PHOTOS:
+        if one is None:
+            yield None
+        else:
+            since = since if batch else time.monotonic()
+            batch.append(one)
+            faces += 0 if one.look is None else len(one.look.detections)
+        full = faces >= _BATCH_FACES or len(batch) >= _BATCH_PHOTOS
+        if full or (batch and time.monotonic() - since >= _BATCH_SECONDS):
             yield batch
             batch, faces = [], 0
     if batch:
@@ -325,18 +333,26 @@ class _Ahead:
         self._depth = depth
 
     def __call__(
-        self, work: Callable[[_In], _Out], items: Iterable[_In], *, cost: Callable[[_In], int], limit: int
-    ) -> Iterator[_Out]:
-        """Results in order; under way are up to `depth` items that together cost up to `limit`, and always one."""
+        self, work: Callable[[_In], _Out], items: Iterable[_In | None], *, cost: Callable[[_In], int], limit: int
+    ) -> Iterator[_Out | None]:
+        """Results in order; under way are up to `depth` items that together cost up to `limit`, and always one.
+
+        None among the items is no work: what is done by then is given out, and None after it.
+        """
         under_way: deque[tuple[Future[_Out], int]] = deque()
         spent = 0
         for item in items:
-            price = cost(item)
-            while under_way and (len(under_way) >= self._depth or spent + price > limit):
+            price = 0 if item is None else cost(item)
+            while under_way and (
+                under_way[0][0].done() if item is None else len(under_way) >= self._depth or spent + price > limit
+            ):
                 done, paid = under_way.popleft()
                 yield done.result()
                 spent -= paid
-            under_way.append((self._pool.submit(work, item), price))
-            spent += price
+            if item is None:
+                yield None
+            else:
+                under_way.append((self._pool.submit(work, item), price))
+                spent += price
         while under_way:
             yield under_way.popleft()[0].result()

@@ -232,11 +232,10 @@ class _Preparing:
         self._total = len(self._photos)
         self._report.offline = sorted(os.fsdecode(self._offline[root]) for root in waiting)
 
-    def _unchanged(self, contents: Iterable[Content[UnseenPhoto]]) -> Iterator[Content[UnseenPhoto]]:
+    def _unchanged(self, contents: Iterable[Content[UnseenPhoto]]) -> Iterator[Content[UnseenPhoto] | None]:
         """Let through what is what the catalog knows; a later indexing run sees to the rest."""
         for content in contents:
-            if content.hash == content.item.content:
-                yield content
+            yield content if content.hash == content.item.content else None
 
     def _finish(self, outcome: Outcome[UnseenPhoto]) -> None:
         content = outcome.content.item.content

@@ -378,7 +378,9 @@ def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int
 
     with ThreadPoolExecutor(3) as pool:
         ahead = _Ahead(pool, depth=depth)
-        for number, cost in ahead(work, items(), cost=lambda item: item[1], limit=limit):
+        for given in ahead(work, items(), cost=lambda item: item[1], limit=limit):
+            assert given is not None
+            number, cost = given
             assert number == len(given_back)
             under_way = len(taken) - len(given_back)
             worst = max(worst, sum(taken) - sum(given_back) - cost)
