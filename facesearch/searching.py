@@ -56,8 +56,9 @@ class Want:
 class Hit:
     """A face that looks like the probe: `similarity` is the cosine, in [-1, 1]; `rank` counts from 1.
 
-    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many of the faces searched
-    that are; where too few strangers were ever measured so near, they are `extrapolated`. `offline` tells that the
+    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many that are among the faces
+    searched, or among 1,000 if there are fewer; both are None for a model that was never measured. Where too few
+    strangers were ever measured so near, they are `extrapolated`. `offline` tells that the
     photo's root is not there at the moment. `is_query` marks the very photo that was asked about, which has the rank 0.
     `folded` are hits whose photos look like this one's, best first.
     """

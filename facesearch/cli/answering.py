@@ -12,6 +12,7 @@ import typer
 
 from facesearch.cli.asking import companions, note_guess, probes_of
 from facesearch.cli.console import ReaderGone, say, write
+from facesearch.cli.options import require_measured
 from facesearch.cli.question import Question
 from facesearch.errors import FacesearchError, InputError, StorageError
 
@@ -53,6 +54,7 @@ def ask(
     from facesearch.calibration import calibration_of
 
     calibration = calibration_of(model.info)
+    require_measured(question.fmr, calibration, model.info.name)
     note_guess(calibration, model.info.name, quiet=question.quiet)
     probes = probes_of(question, model, calibration, photos, each=each, rotations=rotations, mark=mark)
     beside = companions(question, model, calibration, rotations=rotations)

@@ -130,16 +130,18 @@ def test_filters(library: Library) -> None:
     assert found(faces=(2, 4), min_quality=0.05) == ["two.jpg"]
 
 
-def test_filtered_answers_count_what_they_searched(library: Library) -> None:
+def test_filtered_answers_count_what_they_searched(measured: Calibration, library: Library) -> None:
     for number in range(40):
         library.add(f"{'a' if number % 4 else 'b'}/{number}.jpg", face(direction(1, number / 10)))
     library.store.commit(vectors_changed=True)
-    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), GUESS)
+    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), measured)
     assert answer.searched == 10
     assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
     for hit in answer.hits:
-        assert hit.fmr == pytest.approx(GUESS.fmr(hit.similarity))
-        assert hit.expected_false_hits == pytest.approx(10 * GUESS.fmr(hit.similarity))
+        assert hit.fmr == pytest.approx(measured.fmr(hit.similarity))
+        assert hit.expected_false_hits == pytest.approx(1000 * measured.fmr(hit.similarity)), "never fewer"
+    for hit in library.ask(ME, top_k=5):
+        assert (hit.fmr, hit.expected_false_hits, hit.extrapolated) == (None, None, False), "never measured"
 
 
 def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:

@@ -19,28 +19,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import Run
-from onnx import TensorProto, helper, save
+from own_pack import make_pack, make_pack_with, random_recogniser, unknown_recogniser
 
 from facesearch.faces import embedded
 
 ACCEPTED = ("--accept-licence", "--from")
 
 
-def save_head(path: Path, outputs: int, dim: int) -> None:
-    """A graph that has the shape of a head, with random weights."""
-    taken = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
-    given = [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, [1, dim]) for i in range(outputs)]
-    values = np.random.default_rng(outputs).normal(size=200_000).astype(np.float32)
-    weights = helper.make_tensor("weights", TensorProto.FLOAT, [len(values)], values.tobytes(), raw=True)
-    nodes = [helper.make_node("Identity", ["weights"], [f"out{i}"]) for i in range(outputs)]
-    save(helper.make_model(helper.make_graph(nodes, "head", [taken], given, [weights])), path)
-
-
 def packed(pack: Path, archive: Path) -> Path:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
+    with zipfile.ZipFile(archive, "w") as stream:
         for path in sorted(pack.iterdir()):
             stream.write(path, f"{pack.name}/{path.name}")
     return archive
@@ -48,11 +37,10 @@ def packed(pack: Path, archive: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has the shape of a pack; it cannot find faces."""
-    folder = tmp_path_factory.mktemp("packs") / "tiny"
-    folder.mkdir()
-    save_head(folder / "det.onnx", outputs=9, dim=1)
-    save_head(folder / "rec.onnx", outputs=1, dim=128)
+    """A folder with a pack that works: what is installed or registered is tried on faces first."""
+    folder = make_pack(tmp_path_factory.mktemp("packs") / "tiny")
+    (folder / "det_yunet.onnx").rename(folder / "det.onnx")
+    (folder / "w_sface.onnx").rename(folder / "rec.onnx")
     return folder
 
 
@@ -224,6 +212,36 @@ def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack
     refused = facesearch("models", "remove", "theirs", "--yes", exit_code=3)
     assert f"{models / 'theirs'} was not installed by facesearch, so it does not delete it" in refused.stderr
     assert (models / "theirs/rec.onnx").exists()
+
+
+def test_a_pack_that_knows_no_faces_is_refused(facesearch: Run, models: Path, tmp_path: Path) -> None:
+    make_pack_with(tmp_path / "random", random_recogniser(1))
+    make_pack_with(tmp_path / "unknown", unknown_recogniser())
+    random = facesearch("models", "add", "random", exit_code=3)
+    assert re.search(r"/random: its recogniser does not tell people apart: .*; not registered$", random.stderr)
+    unknown = facesearch("models", "add", "unknown", exit_code=3)
+    assert "w_other.onnx: not a model that ONNX Runtime can load" in unknown.stderr
+    for failed in (random, unknown):
+        assert len(failed.stderr.splitlines()) == 1
+    assert not {"random", "unknown"} & set(listed(facesearch)["models"])
+    archive = packed(tmp_path / "random", tmp_path / "random.zip")
+    pulled = facesearch("models", "pull", "theirs", *ACCEPTED, archive, exit_code=3)
+    assert "random.zip: its recogniser does not tell people apart" in pulled.stderr.splitlines()[-1]
+    assert "nothing was installed" in pulled.stderr
+    assert list(models.iterdir()) == []
+
+
+def test_a_pack_that_knows_no_faces_is_found_where_it_is(facesearch: Run, models: Path, tmp_path: Path) -> None:
+    make_pack_with(models / "random", random_recogniser(1))
+    make_pack_with(models / "unknown", unknown_recogniser())
+    verified = facesearch("models", "verify", exit_code=3)
+    assert "fault: random: its recogniser does not tell people apart" in verified.stdout
+    assert re.search(r"fault: unknown: .*w_other.onnx: not a model that ONNX Runtime can load", verified.stdout)
+    assert "sound" not in verified.stdout
+    told = {one["about"]: one for one in json.loads(facesearch("doctor", "-f", "json").stdout)["findings"]}
+    assert "does not tell people apart" in told["model random"]["found"]
+    assert told["model random"]["advice"]
+    assert "embedded: sound" in facesearch("models", "verify", "embedded").stdout
 
 
 FAULTS = [

@@ -6,12 +6,17 @@ import csv
 import io
 import json
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import pytest
-from conftest import toy_face
+from conftest import toy_face, toy_model_info
+from jsonschema import Draft202012Validator
 
+from facesearch.calibration import calibration_of
+from facesearch.comparing import compare
 from facesearch.probing import Probe
+from facesearch.render.comparisons import comparison_text, comparisons_record
 from facesearch.render.text import Format, render_answers, render_report, shown_expectation
 from facesearch.searching import Answer, Hit
 from facesearch.store.catalog import FaceRow
@@ -99,6 +104,25 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
     assert "quality" not in second
     assert "taken_at" not in second
     assert (itself["is_query"], itself["rank"]) == (True, 0)
+
+
+def test_what_was_never_measured_is_said_and_is_null_for_programs(answer: Answer) -> None:
+    answer.hits[:] = [hit(1, 0.8, b"/photos/a.jpg", fmr=None, expected_false_hits=None, verdict=Verdict.possible)]
+    (line,) = text(answer, Format.table).splitlines()[1:]
+    assert line.split()[:5] == ["1", "0.8000", "possible", "not", "measured"]
+    (record,) = (json.loads(line) for line in text(answer, Format.jsonl).splitlines())
+    assert (record["fmr"], record["expected_false_hits"], record["verdict"]) == (None, None, "possible")
+    Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text())).validate(record)
+    (row,) = csv.DictReader(io.StringIO(text(answer, Format.csv)))
+    assert (row["fmr"], row["expected_false_hits"]) == ("", "")
+
+
+def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
+    face = Probe("me.jpg", 1, 1, toy_face([1.0, 0.0]))
+    table = compare([face], [face], calibration_of(toy_model_info()))
+    assert comparison_text(table[0][0]) == "similarity  1.0000\nverdict     possible\nfmr         not measured\n"
+    best = comparisons_record(table[0][0], None, 0.4, "ours")["best"]
+    assert (best["fmr"], best["fmr_interval"], best["expected_false_hits"]) == (None, None, None)
 
 
 def test_json_is_one_object(answer: Answer) -> None:

@@ -147,16 +147,23 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     plain = hit(1, photo, 0.81234)
     found = [
         replace(plain, rank=0, is_query=True), plain,
-        hit(2, b"/summer/x.jpg", 0.2, verdict=Verdict.unlikely, offline=True),
+        hit(2, b"/summer/x.jpg", 0.2, verdict=Verdict.unlikely, offline=True, expected_false_hits=340.4),
         hit(3, photo, quality=0.1, folded=(plain, plain, plain), taken_at=None, mtime_ns=10**18),
     ]  # fmt: skip
     save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png")
     for text in (
-        "the query itself", "0.812", "certain", "2019-07-14", "below threshold  ·  offline", "unlikely",
-        "+3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
+        "the query itself", "0.812", "certain", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
+        "unlikely", "<0.001 false hits  ·  +3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
     ):  # fmt: skip
         assert text in written, text
+    assert not any("not measured" in text for text in written)
     assert "0" not in written, "the query itself has no rank"
+
+
+def test_a_sheet_says_where_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
+    found = [hit(1, b"/gone.jpg", verdict=Verdict.possible, fmr=None, expected_false_hits=None)]
+    save_sheet(Answer(probe("/me.jpg"), found), 0.4, tmp_path / "sheet.png")
+    assert any("false hits not measured" in text for text in written)
 
 
 def test_a_template_shows_up_to_six_of_its_photos(tmp_path: Path, written: list[str]) -> None:
