@@ -17,6 +17,7 @@ from typing import Any
 from facesearch.calibration import NOT_MEASURED
 from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
+from facesearch.store.bases import LEAST_RECALL
 from facesearch.store.store import SearchFacts
 
 __all__ = [
@@ -114,9 +115,10 @@ def search_line(search: SearchFacts) -> str:
     why = "by its size" if search.chosen == "auto" else why
     if search.probes is None:
         return f"{search.kind}, exact, {why}"
-    return (
-        f"{search.kind}, approximate, {why}: finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
-    )
+    found = f"finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
+    if search.recall < LEAST_RECALL:
+        found += ", and no more with all probes: facesearch reindex --index-type flat finds all"
+    return f"{search.kind}, approximate, {why}: {found}"
 
 
 def lines_of(pairs: list[tuple[str, str]]) -> str:

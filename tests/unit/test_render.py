@@ -17,9 +17,10 @@ from facesearch.calibration import calibration_of
 from facesearch.comparing import compare
 from facesearch.probing import Probe
 from facesearch.render.comparisons import comparison_text, comparisons_record
-from facesearch.render.text import Format, render_answers, render_report, shown_expectation
+from facesearch.render.text import Format, render_answers, render_report, search_line, shown_expectation
 from facesearch.searching import Answer, Hit
 from facesearch.store.catalog import FaceRow
+from facesearch.store.store import SearchFacts
 from facesearch.types import Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
@@ -156,3 +157,13 @@ def test_report_leaves_out_what_did_not_happen() -> None:
         "photos     1,200", "faces      0", "new        10", "unchanged  0", "seconds    2.0 (5.0 photos/s)",
         "index      /i",
     ]  # fmt: skip
+
+
+def test_an_approximate_index_that_misses_too_much_says_so() -> None:
+    told = search_line(SearchFacts("ivf", "ivf", recall=0.993, probes=64))
+    assert told == "ivf, approximate, as chosen: finds 99.3% of the true ten nearest (64 probes)"
+    told = search_line(SearchFacts("ivf", "auto", recall=0.9, probes=1024))
+    assert told.endswith(
+        "finds 90.0% of the true ten nearest (1024 probes), and no more with all probes: facesearch "
+        "reindex --index-type flat finds all"
+    )
