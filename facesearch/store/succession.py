@@ -51,9 +51,9 @@ class Succession(Database):
         _model, *others = self._models()
         return others[0] if others else None
 
-    def set_model_source(self, source: str | None) -> None:
-        """The same model, now in another folder."""
-        self._run("UPDATE models SET source = ? WHERE id = (SELECT min(id) FROM models)", source)
+    def rename_model(self, name: str, source: str | None) -> None:
+        """The same model, now by another name or in another folder."""
+        self._run("UPDATE models SET name = ?, source = ? WHERE id = (SELECT min(id) FROM models)", name, source)
 
     def appoint(self, model: ModelInfo) -> None:
         """This model is to take over; it has not seen anything yet."""

@@ -170,6 +170,38 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert listed(facesearch)["default"] == "embedded"
 
 
+def test_a_registered_pack_is_called_by_its_name_everywhere(
+    facesearch: Run, pack: Path, tmp_path: Path, library: Path
+) -> None:
+    folder = Path(shutil.copytree(pack, tmp_path / "packs/v2"))
+    photos, photo = library / "photos/portraits", library / "query.jpg"
+    facesearch("index", photos, "--index", "ix", "--model", folder, "-q")
+    assert json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)["model"] == "v2"
+    facesearch("models", "add", folder, "--name", "ours")
+    made = facesearch("index", photos, "--index", "ix", "--model", "ours", "--verbose")
+    assert "model ours;" in made.stderr
+    status = facesearch("status", "--index", "ix").stdout
+    assert re.search(r"^model +ours$", status, re.MULTILINE)
+    assert re.search(r"^calibration +not measured$", status, re.MULTILINE)
+    told = facesearch("query", photo, "--index", "ix", "-f", "json")
+    assert json.loads(told.stdout)["index"]["model"] == "ours"
+    assert "how sure a match is was never measured for ours: no verdict is surer than possible" in told.stderr
+    for hit in json.loads(told.stdout)["queries"][0]["hits"]:
+        assert (hit["verdict"], hit["fmr"], hit["expected_false_hits"]) == ("possible", None, None)
+    for arguments in (("query", photo, "--index", "ix"), ("compare", photo, photo, "--model", folder)):
+        refused = facesearch(*arguments, "--fmr", "1e-5", exit_code=2)
+        assert "--fmr 1e-05: false-match rates were never measured for ours; give --threshold" in refused.stderr
+    pair = facesearch("compare", photo, photo, "--model", "ours").stdout
+    assert re.search(r"^fmr +not measured$", pair, re.MULTILINE)
+    facesearch("index", photos, "--index", "other", "--model", "embedded", "-q")
+    refused = facesearch("index", photos, "--index", "other", "--model", folder, exit_code=3)
+    assert "not with ours (128 numbers" in refused.stderr
+    assert refused.stderr.endswith("facesearch reindex --model ours\n")
+    shutil.rmtree(folder)
+    gone = facesearch("query", photo, "--index", "ix", exit_code=3)
+    assert f"no model 'ours': {folder} is not there; facesearch models remove ours forgets it" in gone.stderr
+
+
 def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
     facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
     facesearch("models", "use", "embedded")
