@@ -98,7 +98,12 @@ def test_the_list_in_an_empty_home(facesearch: Run, tmp_path: Path) -> None:
         "embedded", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2",
     ]  # fmt: skip
     assert "non-commercial research" in table
-    assert "accuracy in per cent, from https://github.com/deepinsight/insightface" in table
+    notes = dict(re.findall(r"^(\[\d\]) accuracy in per cent, from (.*)$", table, re.MULTILINE))
+    rows = {line.split()[0]: re.findall(r"\[\d\]", line) for line in table.splitlines()[1:8]}
+    for model, part in (("embedded", "opencv_zoo"), ("buffalo_l", "insightface/tree"), ("antelopev2", "Glint360K")):
+        (mark,) = rows[model]
+        assert part in notes[mark], model
+    assert rows["buffalo_l"] == rows["buffalo_s"] != rows["embedded"]
     answer = listed(facesearch)
     assert answer["default"] == "embedded"
     assert answer["models"]["embedded"]["default"]
