@@ -2,15 +2,16 @@
 
 A calibration is a table, measured for one model (see `facesearch.calibrating`): for templates of one, two, three, five
 and ten photos, the false-match rate (FMR) of each similarity, the share of comparisons with strangers that reach it.
-The embedded model's is part of the package; one that the user has measured counts before it. A model without any gets a
-guess: similarities of strangers as a normal distribution around 0, through the one point that its maker has published
-(see `facesearch.faces.registry`), or else through an FMR of 1e-4 at its threshold. A guess never says that a match is
-certain. The normal law is what was measured for the embedded model: from 1e-2 to 1e-7 its points lie within 0.02 of a
-mean of 0.1 and a deviation of 0.1; the mean is lower where embeddings are longer.
+The embedded model's is part of the package; one that the user has measured counts before it. A model without any is not
+measured: no rates are told for it. Its verdicts rest on a guess, similarities of strangers as a normal distribution
+around 0. Where its maker has published a point (see `facesearch.faces.registry`), the guess goes through it and may say
+*likely*. Else it goes through an FMR of 1e-4 at the model's threshold, which nobody has measured either, and says
+*possible* at most. The normal law is what was measured for the embedded model: from 1e-2 to 1e-7 its points lie within
+0.02 of a mean of 0.1 and a deviation of 0.1; the mean is lower where embeddings are longer.
 
 A verdict rests on the false hits to expect: FMR times the faces searched, where fewer than 1,000 faces count as 1,000
-(whoever asks about ten photos asks about ten more tomorrow). Two things raise them that the mean over all people does
-not know:
+(whoever asks about ten photos asks about ten more tomorrow). That number is the one that is shown. Two things raise it
+for the verdict that the mean over all people does not know:
 
 * The question's own impostors. Some people have sixty to a hundred times the mean FMR with one another. The *excess* is
   by what factor more faces come near the question than strangers should. The person's own photos come near too: how
@@ -43,13 +44,14 @@ from statistics import NormalDist
 from typing import Any
 
 from facesearch.errors import StorageError
-from facesearch.faces.registry import published_point
+from facesearch.faces.registry import PublishedPoint, published_point
 from facesearch.types import ModelInfo, Verdict
 from facesearch.userdata import user_data, write_json
 
 __all__ = [
     "DEFAULT_FMR",
     "LEAST_FMR",
+    "NOT_MEASURED",
     "Calibration",
     "Curve",
     "Judge",
@@ -66,9 +68,13 @@ DEFAULT_FMR = 1e-4
 LEAST_FMR = 1e-9
 """Nobody can say from a million pairs of faces that fewer strangers are so much alike."""
 
+NOT_MEASURED = "not measured"
+"""What stands for the rates of a model without a table, wherever they are shown."""
+
 _SHIPPED = Path(__file__).parent / "calibrations"
 _ROUNDED, _REACHES = 1e-3, -2.0
 _GUESSED_TMR = 0.5
+_FROM_SURE = tuple(Verdict)
 _CERTAIN, _LIKELY, _POSSIBLE = 0.001, 0.1, 10.0
 _HITS_TO_DOUBLE = 10.0
 _LEAST_SEARCHED = 1000
@@ -97,21 +103,29 @@ class Curve:
 class Calibration:
     """A table for one model. `people` is how many it was measured on, 0 for a guess; `origin` tells where it is from.
 
-    `threshold` is the similarity from which a hit counts by default. `note` is one line for the user where a table of
-    their own could not be used.
+    `threshold` is the similarity from which a hit counts by default. `published` is the point that a guess goes
+    through. `note` is one line for the user where a table of their own could not be used.
     """
 
     similarity: Sequence[float]
     curves: Sequence[Curve]
     threshold: float
     people: int = 0
-    origin: str = "a guess"
+    origin: str = NOT_MEASURED
+    published: PublishedPoint | None = None
     note: str | None = None
 
     @property
     def measured(self) -> bool:
-        """Whether it is more than a guess."""
+        """Whether it is more than a guess: only then are rates told."""
         return self.people > 0
+
+    @property
+    def surest(self) -> Verdict:
+        """The surest verdict that may rest on it."""
+        if self.measured:
+            return Verdict.certain
+        return Verdict.possible if self.published is None else Verdict.likely
 
     def curve(self, photos: int) -> Curve:
         """The one for templates of so many photos, or of the next smaller size there is."""
@@ -126,7 +140,7 @@ class Calibration:
         return float(min(1.0, 10 ** self._at(self.curve(photos).log10_fmr, similarity)))
 
     def interval(self, similarity: float, photos: int = 1) -> tuple[float, float]:
-        """Where that share lies, 5 to 95 %, had other people been measured."""
+        """Where that share lies, 5 to 95 %, had other people been measured. Of a guess it says nothing."""
         curve = self.curve(photos)
         low, high = (self._at(logs, similarity) for logs in (curve.log10_fmr_low, curve.log10_fmr_high))
         return float(min(1.0, max(LEAST_FMR, 10**low))), float(min(1.0, max(LEAST_FMR, 10**high)))
@@ -134,7 +148,7 @@ class Calibration:
     def is_extrapolated(self, similarity: float, photos: int = 1) -> bool:
         """Whether fewer pairs of strangers than can be relied on came so near: the rate is that of a straight line."""
         curve = self.curve(photos)
-        return self._at(curve.log10_fmr, similarity) < curve.measured_to
+        return self.measured and self._at(curve.log10_fmr, similarity) < curve.measured_to
 
     def tmr(self, similarity: float, photos: int = 1) -> float:
         """The share of a person's photos that reach this similarity, in the mean over people."""
@@ -181,13 +195,21 @@ class Judge:
     nearest: Sequence[float] = ()
     quality: float | None = None
 
-    def fmr(self, similarity: float) -> float:
-        """See `Calibration.fmr`."""
-        return self.calibration.fmr(similarity, self.photos)
+    def fmr(self, similarity: float) -> float | None:
+        """See `Calibration.fmr`; None where nothing was measured."""
+        return self.calibration.fmr(similarity, self.photos) if self.calibration.measured else None
 
-    def expected_false_hits(self, similarity: float) -> float:
-        """How many strangers, in the mean, reach this similarity among the faces searched."""
-        return self.fmr(similarity) * self.searched
+    def interval(self, similarity: float) -> tuple[float, float] | None:
+        """See `Calibration.interval`; None where nothing was measured."""
+        return self.calibration.interval(similarity, self.photos) if self.calibration.measured else None
+
+    def expected_false_hits(self, similarity: float) -> float | None:
+        """How many strangers, in the mean, reach this similarity among the faces searched, or among 1,000 if fewer.
+
+        None where nothing was measured.
+        """
+        fmr = self.fmr(similarity)
+        return None if fmr is None else fmr * self._counted
 
     @cached_property
     def excess(self) -> float:
@@ -200,8 +222,11 @@ class Judge:
 
     def verdict(self, similarity: float, quality: float | None = None) -> Verdict:
         """How sure a face of this similarity and quality is; see the module for what is weighed."""
+        return max(self._weighed(similarity, quality), self.calibration.surest, key=_FROM_SURE.index)
+
+    def _weighed(self, similarity: float, quality: float | None) -> Verdict:
         expected = self._expected(similarity) * _doubt(self.quality, quality)
-        if expected * self.excess**3 <= _CERTAIN and self.calibration.measured:
+        if expected * self.excess**3 <= _CERTAIN:
             return Verdict.certain
         if expected * self.excess**2 <= _LIKELY or (similarity >= self._likely_from and expected <= _LIKELY):
             return Verdict.likely
@@ -242,7 +267,7 @@ def _doubt(one: float | None, other: float | None) -> float:
 def calibration_of(model: ModelInfo) -> Calibration:
     """The table that the user has measured for this model, else the package's own, else a guess.
 
-    The guess rests on its maker's point where there is one, else on its threshold.
+    The guess rests on the point that its maker has published where there is one, else on the model's threshold.
     """
     note = None
     own = own_calibration_path(model)
@@ -281,10 +306,17 @@ def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
 
 
 def own_calibration_path(model: ModelInfo) -> Path | None:
-    """Where the user's table for a model is kept, whether or not there is one; None without a home."""
+    """Where the user's table for a model is kept, whether or not there is one; None without a home.
+
+    A model is known by its identity: a table that was kept under another name of it is its table as well.
+    """
     folder = user_data()
+    if folder is None:
+        return None
     identity = hashlib.sha256(repr(model.identity).encode()).hexdigest()[:16]
-    return None if folder is None else folder / "calibrations" / f"{model.name}-{identity}.json"
+    kept = folder / "calibrations"
+    named = kept / f"{model.name}-{identity}.json"
+    return named if named.is_file() else next(iter(sorted(kept.glob(f"*-{identity}.json"))), named)
 
 
 def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
@@ -329,7 +361,8 @@ def _guessed(model: ModelInfo) -> Calibration:
         return replace(_normal(model.threshold, DEFAULT_FMR, _GUESSED_TMR), threshold=model.threshold)
     guess = _normal(point.similarity, point.fmr, point.tmr)
     rate = f"1e{round(log10(point.fmr))}"
-    return replace(guess, origin=f"a guess from one published point, {point.similarity} at FMR {rate}")
+    origin = f"{NOT_MEASURED}; its maker has published one point, similarity {point.similarity} at FMR {rate}"
+    return replace(guess, origin=origin, published=point)
 
 
 def _normal(similarity: float, fmr: float, tmr: float) -> Calibration:

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from facesearch.errors import FacesearchError
-from facesearch.faces.model import choose_model, model_info, verified_packs
+from facesearch.faces.model import choose_model, model_info
 from facesearch.faces.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
 from facesearch.machine import available_cores, available_memory
 
@@ -126,13 +126,14 @@ def _machine() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     from facesearch.calibration import calibration_of
     from facesearch.faces.embedded import built_faults
+    from facesearch.trial import examined
 
     faults = built_faults()
     again = "install facesearch again: pip install --force-reinstall ."
     yield Finding(
         "model embedded", "; ".join(faults) or "weights as built", again if faults else None, broken=bool(faults)
     )
-    for pack in verified_packs():
+    for pack in examined():
         advice = f"remove it, then install it again: facesearch models remove {pack.name}" if pack.faults else None
         yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "sound", advice)
 

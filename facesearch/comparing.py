@@ -14,19 +14,20 @@ __all__ = ["Comparison", "compare", "nearest"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A face of one photo beside a face of another. `expected_false_hits` counts all pairs that were looked at.
+    """A face of one photo beside a face of another.
 
-    `interval` is where the rate lies, 5 to 95 %, had other people been measured; where too few strangers came so near
-    it is `extrapolated`.
+    `expected_false_hits` counts all pairs that were looked at, or 1,000 if there are fewer. `interval` is where the
+    rate lies, 5 to 95 %, had other people been measured; where too few strangers came so near it is `extrapolated`.
+    All three are None for a model that was never measured.
     """
 
     one: Probe
     other: Probe
     similarity: float
-    fmr: float
-    interval: tuple[float, float]
+    fmr: float | None
+    interval: tuple[float, float] | None
     extrapolated: bool
-    expected_false_hits: float
+    expected_false_hits: float | None
     verdict: Verdict
 
 
@@ -44,7 +45,7 @@ def _compared(one: Probe, other: Probe, pairs: int, calibration: Calibration) ->
     similarity = min(1.0, float(one.face.embedding @ other.face.embedding))
     judge = Judge(calibration, photos=1, searched=pairs, quality=one.quality)
     return Comparison(
-        one, other, similarity, judge.fmr(similarity), calibration.interval(similarity),
+        one, other, similarity, judge.fmr(similarity), judge.interval(similarity),
         calibration.is_extrapolated(similarity), judge.expected_false_hits(similarity),
         judge.verdict(similarity, other.quality),
     )  # fmt: skip

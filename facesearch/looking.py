@@ -107,10 +107,10 @@ class Looker(Generic[Item]):
     """Looks at many photos with one model; `journal` knows what was in hand when an earlier run died.
 
     `admit` lets through what is to be looked at, and sees to the rest itself: it gives None for each of those, so that
-    what was looked at before is finished though nothing more is to be looked at for a while. `finish` gets what came of each; `settle`
-    is called before a photo is looked at that may end the process. All three run on the caller's thread. What was in
-    hand at a death, or is a suspect for another reason (`is_suspect`), comes last and in a process of its own: whether
-    it kills is found out there, and everything else has been kept by then.
+    what was looked at before is finished though nothing more is to be looked at for a while. `finish` gets what came of
+    each; `settle` is called before a photo is looked at that may end the process. All three run on the caller's thread.
+    What was in hand at a death, or is a suspect for another reason (`is_suspect`), comes last and in a process of its
+    own: whether it kills is found out there, and everything else has been kept by then.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ _QUESTIONS_AT_ONCE = 256
 _NEAREST_COUNTED = 1024
 _SEEDS = 20
 _ALIKE_FACES = 0.8
+_SURE = (Verdict.certain, Verdict.likely)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,9 @@ class Want:
 class Hit:
     """A face that looks like the probe: `similarity` is the cosine, in [-1, 1]; `rank` counts from 1.
 
-    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many of the faces searched
-    that are; where too few strangers were ever measured so near, they are `extrapolated`. `offline` tells that the
+    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many that are among the faces
+    searched, or among 1,000 if there are fewer; both are None for a model that was never measured. Where too few
+    strangers were ever measured so near, they are `extrapolated`. `offline` tells that the
     photo's root is not there at the moment. `is_query` marks the very photo that was asked about, which has the rank 0.
     `folded` are hits whose photos look like this one's, best first.
     """
@@ -85,7 +88,7 @@ class Answer:
 
     `searched` is the number of faces that could be hits, `excess` by what factor more of them come near the probe than
     strangers should (see `facesearch.calibration`); `nearest` is the nearest of them that is not in the query
-    photo itself, whether or not it reached the threshold.
+    photo itself, whether or not it reached the threshold. `missed` photos are at least likely, and below the threshold.
     """
 
     probe: Probe
@@ -93,6 +96,7 @@ class Answer:
     searched: int = 0
     nearest: Hit | None = None
     excess: float = 1.0
+    missed: int = 0
 
 
 def find(store: Store, probe: Probe, want: Want, calibration: Calibration | None = None) -> Answer:
@@ -208,6 +212,10 @@ class _Search:
         others = [score for score, key in nearest if key not in rows or rows[key].content not in asked]
         judge = Judge(self._calibration, probe.photos, self._in_sight, others, probe.quality)
         judged = least < self._calibration.near(probe.photos, self._in_sight) or len(nearest) >= _NEAREST_COUNTED
+        if threshold is not None:
+            likely = sum(1 for _ in takewhile(lambda found: judge.verdict(found[0]) in _SURE, nearest))
+            rows |= self._store.catalog.face_rows([key for _, key in nearest[:likely] if key not in rows])
+            judged = judged and likely < len(nearest)
         seen = [
             self._hit(score, rows[key], judge, is_query=rows[key].content in asked)
             for score, key in nearest
@@ -217,7 +225,8 @@ class _Search:
         hits = picked.hits([hit for hit in seen if threshold is None or hit.similarity >= threshold])
         closest = next((hit for hit in seen if not hit.is_query), None)
         complete = picked.full or (threshold is not None and least < threshold)
-        return Answer(probe, hits, self._in_sight, closest, judge.excess), complete and judged
+        missed = 0 if threshold is None else _missed(seen, threshold)
+        return Answer(probe, hits, self._in_sight, closest, judge.excess, missed), complete and judged
 
     def _hit(self, score: float, row: FaceRow, judge: Judge, *, is_query: bool) -> Hit:
         similarity = min(1.0, score)
@@ -271,6 +280,12 @@ class _Picked:
                 first.append(number)
                 alike[number] = []
         return [replace(hits[number], folded=tuple(alike[number])) for number in first]
+
+
+def _missed(faces: Sequence[Hit], threshold: float) -> int:
+    """How many photos a likely face below the threshold would have added."""
+    reached = {hit.face.photo_id for hit in faces if hit.similarity >= threshold or hit.is_query}
+    return len({hit.face.photo_id for hit in faces if hit.verdict in _SURE} - reached)
 
 
 def _one_a_photo(faces: Sequence[Hit]) -> list[Hit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ class ModelInfo:
 
     `digests` maps the source weight files to their SHA-256. `pipeline` is raised when detection, alignment or cropping
     changes what an embedding is. `source` is the folder of a pack, None for the embedded model. `threshold` is the
-    default cosine similarity from which a hit counts.
+    default cosine similarity from which a hit counts. It is `named` when it is installed or registered by its name.
     """
 
     name: str
@@ -99,6 +99,12 @@ class ModelInfo:
     threshold: float
     licence: str
     source: str | None = None
+    named: bool = field(default=False, compare=False)
+
+    @property
+    def call(self) -> str:
+        """What `--model` takes for it: its name where it is installed or registered, else its folder."""
+        return self.name if self.named or self.source is None else self.source
 
     @property
     def identity(self) -> tuple[tuple[str, ...], int, int]:

@@ -86,7 +86,7 @@ def _check_model(store: Store, health: Health, *, repair: bool) -> None:
         if store.model.identity != embedded.identity:
             health.notes.append(f"its model is missing: {error}")
         elif repair:
-            store.name_model(embedded)
+            store.take_model(embedded)
             health.done.append(f"the index names its model {EMBEDDED} again")
         else:
             health.faults.append(f"the model's record names {store.model.name!r}; its weights are those of {EMBEDDED}")

@@ -1,4 +1,6 @@
-"""A real pack in InsightFace's format, made of what the package carries: YuNet speaking SCRFD's language, and SFace.
+"""Packs in InsightFace's format: a real one, made of what the package carries, and some that know no faces.
+
+The real one is YuNet speaking SCRFD's language, and SFace.
 
 SCRFD gives, for three strides and two faces a cell: a score, the distances of a box's sides from the cell, and the
 offsets of five landmarks, all in strides. YuNet's numbers say the same in other words, so a few nodes behind its graph
@@ -48,6 +50,63 @@ def make_pack_with_manifest(folder: Path) -> Path:
     manifest = {"manifest_version": 2, "model_id": "own", "license": "MODEL.LICENSE", "tasks": tasks}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def make_pack_with(folder: Path, recogniser: onnx.ModelProto) -> Path:
+    """The same detector before another recogniser."""
+    folder.mkdir(parents=True)
+    onnx.save(scrfd_of_yunet(), folder / "det_yunet.onnx")
+    onnx.save(recogniser, folder / "w_other.onnx")
+    return folder
+
+
+def random_recogniser(seed: int, layers: int = 4, *, pooled: bool = False) -> onnx.ModelProto:
+    """A convolutional network whose weights nobody has trained; 128 numbers for a crop."""
+    rng = np.random.default_rng(seed)
+    nodes, weights = [], []
+    value, channels, side = "data", 3, 112
+    for layer in range(layers):
+        wider = 16 * 2 ** min(layer, 3)
+        kernel = rng.normal(0, np.sqrt(2 / (9 * channels)), (wider, channels, 3, 3))
+        weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"kernel{layer}"))
+        nodes += [
+            helper.make_node("Conv", [value, f"kernel{layer}"], [f"sum{layer}"], strides=[2, 2], pads=[1] * 4),
+            helper.make_node("Relu", [f"sum{layer}"], [f"layer{layer}"]),
+        ]
+        value, channels, side = f"layer{layer}", wider, (side + 1) // 2
+    if pooled:
+        nodes.append(helper.make_node("GlobalAveragePool", [value], ["pooled"]))
+        value, side = "pooled", 1
+    size = channels * side**2
+    weights.append(numpy_helper.from_array(rng.normal(size=(size, 128)).astype(np.float32), "last"))
+    nodes += [helper.make_node("Flatten", [value], ["flat"]), helper.make_node("MatMul", ["flat", "last"], ["out"])]
+    return _recogniser(nodes, weights)
+
+
+def constant_recogniser(number: float) -> onnx.ModelProto:
+    """A network that gives the same number 128 times, whatever it is shown."""
+    weights = [
+        numpy_helper.from_array(np.zeros((3 * 112 * 112, 128), dtype=np.float32), "nothing"),
+        numpy_helper.from_array(np.full(128, number, dtype=np.float32), "always"),
+    ]
+    nodes = [
+        helper.make_node("Flatten", ["data"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "nothing"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "always"], ["out"]),
+    ]
+    return _recogniser(nodes, weights)
+
+
+def unknown_recogniser() -> onnx.ModelProto:
+    """A graph with the shape of a recogniser that no runtime can load."""
+    return _recogniser([helper.make_node("NoSuchOperation", ["data"], ["out"])], [])
+
+
+def _recogniser(nodes: list[NodeProto], weights: list[onnx.TensorProto]) -> onnx.ModelProto:
+    taken = helper.make_tensor_value_info("data", onnx.TensorProto.FLOAT, [1, 3, 112, 112])
+    given = helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [1, 128])
+    graph = helper.make_graph(nodes, "recogniser", [taken], [given], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
 def scrfd_of_yunet(*, scaled: bool = True) -> onnx.ModelProto:

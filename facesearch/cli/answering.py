@@ -12,6 +12,7 @@ import typer
 
 from facesearch.cli.asking import companions, note_guess, probes_of
 from facesearch.cli.console import ReaderGone, say, write
+from facesearch.cli.options import require_measured
 from facesearch.cli.question import Question
 from facesearch.errors import FacesearchError, InputError, StorageError
 
@@ -28,6 +29,9 @@ __all__ = ["Asked", "answer", "ask"]
 _FEW_HITS = 3
 _MANY_LOOK_ALIKES = 5.0
 _SEVERAL = 3
+_ONE_OR_SEVERAL = (
+    "one photo finds about two thirds of a person's photos, three about nine in ten: give several, if you have them"
+)
 _INCOMPLETE = 5
 
 
@@ -53,6 +57,7 @@ def ask(
     from facesearch.calibration import calibration_of
 
     calibration = calibration_of(model.info)
+    require_measured(question.fmr, calibration, model.info.name)
     note_guess(calibration, model.info.name, quiet=question.quiet)
     probes = probes_of(question, model, calibration, photos, each=each, rotations=rotations, mark=mark)
     beside = companions(question, model, calibration, rotations=rotations)
@@ -163,14 +168,18 @@ def _tell(
         )
     if first.probe.found:
         say(f"asked again with {first.probe.found} certain hits; similarities are to the mean of all")
+    if hits and first.missed and len(hits) < (question.top_k or len(hits) + 1):
+        say(_missed(first.missed, "a lower --threshold" if question.names_a_limit else "--top-k"))
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
     few = len(hits) < min(_FEW_HITS, question.top_k or _FEW_HITS)
     unfiltered = question.filter().lets_all_through and not asked.beside and first.searched > 0
     if first.probe.photos == 1 and few and unfiltered and asked.calibration.measured and one < several:
-        say(
-            f"one photo finds some {one:.0%} of a person's photos, {_SEVERAL} photos of them some {several:.0%}: "
-            "give several, if you have them"
-        )
+        say(_ONE_OR_SEVERAL)
+
+
+def _missed(photos: int, how: str) -> str:
+    several = photos != 1
+    return f"{photos:,} more likely photo{'s' * several} below the threshold; {how} shows {'them' if several else 'it'}"
 
 
 def _asked_about(probe: Probe) -> str:
@@ -178,10 +187,12 @@ def _asked_about(probe: Probe) -> str:
 
 
 def _nothing(question: Question, answers: Sequence[Answer], threshold: float | None, where: str, faces: int) -> str:
-    number = answers[0].searched
+    number, filters = answers[0].searched, " and ".join(question.filters)
     searched = f"among {number:,} face{'s' * (number != 1)} in {where}"
-    if not answers[0].searched and faces:
-        return f"none of the {faces:,} faces in {where} is one that was asked for: see --under, --since, --faces, ..."
+    if not number and faces:
+        one = "it" if len(question.filters) == 1 else "one of them"
+        return f"none of the {faces:,} faces in {where} passes {filters}; omit {one}, or give another value"
+    searched += f" that pass{'es' * (number == 1)} {filters}" * bool(filters)
     if threshold is None or not faces:
         alone = any(one.hits for one in answers)
         return f"{'nobody but the query photo itself, or a copy of it,' if alone else 'no face'} {searched}"

@@ -76,13 +76,13 @@ def probes_of(
 
 
 def note_guess(calibration: Calibration, model: str, *, quiet: bool) -> None:
-    """Say where the table that verdicts rest on is a guess, or not the one that the user would expect."""
+    """Say where verdicts rest on nothing that was measured, or not on the table that the user would expect."""
     if calibration.note:
         say(calibration.note)
     if not calibration.measured and not quiet:
         say(
-            f"how sure matches are is {calibration.origin} for {model}: facesearch models calibrate FOLDER measures it "
-            "on photos of yours, one folder a person"
+            f"how sure a match is was never measured for {model}: no verdict is surer than {calibration.surest}; "
+            "facesearch models calibrate FOLDER measures it on photos of yours, one folder per person"
         )
 
 

@@ -18,6 +18,7 @@ from facesearch.cli.options import (
     Quiet,
     Threads,
     check_limits,
+    require_measured,
     suggestions,
 )
 from facesearch.errors import UsageError
@@ -74,6 +75,7 @@ def compare(
 
     opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
     calibration = calibration_of(opened.info)
+    require_measured(fmr, calibration, opened.info.name)
     note_guess(calibration, opened.info.name, quiet=quiet)
     ones, others = (
         probe_faces(opened, str(path), rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))

@@ -55,7 +55,7 @@ def compare(
         try:
             model = open_model(name, runtime.shared_by(runtime.threads))
             with stop.noted(), RunProgress(quiet=quiet) as progress:
-                standings.append(standing(name, model, folder, progress=progress, should_stop=stop))
+                standings.append(standing(model.info.name, model, folder, progress=progress, should_stop=stop))
         except FacesearchError as error:
             if stop.number is not None:  # there is too little to compare because it was stopped
                 raise typer.Exit(stop.exit_code) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,12 +61,18 @@ def pull(
         notify(f"fetching {origin}")
     with _PullProgress(quiet=quiet) as progress:
         try:
-            folder = pulling.pull(name, origin, licence=licence, progress=progress, notify=notify)
+            folder = pulling.pull(name, origin, licence=licence, progress=progress, notify=notify, fault_in=_fault_in)
         except KeyboardInterrupt:
             progress.close()
             say("what has come is kept; the same command goes on from there")
             raise
     notify(f"{name} is installed in {folder}; new indexes can use it: --model {name}")
+
+
+def _fault_in(folder: Path) -> str | None:
+    from facesearch.trial import tried
+
+    return tried(str(folder)).fault
 
 
 def _accepted_licence(name: str, known: KnownPack | None, *, accepted: bool) -> str:

@@ -89,7 +89,7 @@ def add(
     ],
     name: Annotated[str | None, typer.Option("--name", help="What to call it. [default: the folder's name]")] = None,
 ) -> None:
-    """Register a folder of .onnx files in InsightFace's format under a name; it stays where it is."""
+    """Register a folder of .onnx files in InsightFace's format under a name; it is tried first, and stays in place."""
     from facesearch.faces.insight import pack_info
     from facesearch.faces.model import pack_folder
     from facesearch.faces.registry import (
@@ -101,6 +101,7 @@ def add(
         read_registry,
         require_name,
     )
+    from facesearch.trial import tried
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that the .onnx files are in")
@@ -115,6 +116,11 @@ def add(
             f"the name {name} is taken; give another with --name, or facesearch models remove {name} first"
         )
     info = pack_info(folder)
+    trial = tried(str(folder))
+    if trial.fault is not None:
+        raise ModelError(f"{folder}: {trial.fault}; not registered")
+    if trial.note is not None:
+        say(f"{name}: {trial.note}")
 
     def added(registry: Registry) -> Registry:
         return replace(registry, added={**registry.added, name: pack})
@@ -179,10 +185,10 @@ def _forget(name: str) -> None:
 def verify(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One model. [default: all of them]")] = None,
 ) -> None:
-    """Compare the files of every pack with the digests on record; exit code 3 when something is wrong."""
-    from facesearch.faces.model import verified_packs
+    """Compare the files of every pack with the digests on record, and try it on faces; exit code 3 for any fault."""
+    from facesearch.trial import examined
 
-    verified = verified_packs(name)
+    verified = examined(name)
     for pack in verified:
         if pack.note:
             write([f"note: {pack.name}: {pack.note}\n"])

@@ -7,12 +7,15 @@ from calendar import monthrange
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch.errors import UsageError
 from facesearch.faces.runtime import DEVICES
+
+if TYPE_CHECKING:
+    from facesearch.calibration import Calibration
 
 __all__ = [
     "FORMATS",
@@ -35,6 +38,7 @@ __all__ = [
     "parse_face",
     "parse_moment",
     "parse_size",
+    "require_measured",
     "suggestions",
 ]
 
@@ -127,6 +131,15 @@ def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bo
         raise UsageError(f"{' and '.join(given)} contradict each other; give one of them")
     if fmr is not None and not 0 < fmr < 1:
         raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+
+
+def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
+    """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
+    if fmr is not None and not calibration.measured:
+        raise UsageError(
+            f"--fmr {fmr:g}: false-match rates were never measured for {model}; give --threshold, or measure them with "
+            "facesearch models calibrate FOLDER"
+        )
 
 
 def parse_face(text: str | None) -> int | None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Question", "asks"]
 
+_FILTERS = (
+    "together", "under", "not_under", "since", "until", "min_face", "min_quality", "alone", "faces",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -84,7 +88,9 @@ class Question:
     min_quality: Annotated[
         float, typer.Option("--min-quality", min=0, max=1, help="Only faces of this quality: 0.2 is poor, 0.8 good.")
     ] = 0
-    alone: Annotated[bool, typer.Option("--alone", help="Only photos that show nobody else.")] = False
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Only photos that show nobody but those who were asked for.")
+    ] = False
     faces: Annotated[
         str | None,
         typer.Option(
@@ -148,7 +154,7 @@ class Question:
         if self.hard_links and self.link_to is None:
             raise UsageError("--hard-links tells how links are made: give --link-to DIR")
         if self.alone and self.faces is not None:
-            raise UsageError("--alone is --faces 1; give one of them")
+            raise UsageError("--alone says how many faces a photo shows; omit --faces, or --alone")
         self._check_files()
         self.filter()
 
@@ -182,7 +188,10 @@ class Question:
         until = None if self.until is None else parse_moment("--until", self.until)[1]
         if since is not None and until is not None and since > until:
             raise UsageError(f"--since {self.since} lies after --until {self.until}; no photo is both")
-        counted = "1" if self.alone else self.faces
+        faces = None if self.faces is None else parse_count_range(self.faces)
+        if self.alone:
+            asked_for = 1 + len(self.together or ())
+            faces = (asked_for, asked_for)
         return Filter(
             under=absolute(self.under),
             not_under=absolute(self.not_under),
@@ -190,8 +199,13 @@ class Question:
             until=until,
             min_face=self.min_face,
             min_quality=self.min_quality,
-            faces=None if counted is None else parse_count_range(counted),
+            faces=faces,
         )
+
+    @property
+    def filters(self) -> list[str]:
+        """The options that were given and limit what is searched, as they are typed."""
+        return [f"--{name.replace('_', '-')}" for name in _FILTERS if getattr(self, name)]
 
     def limit(self, calibration: Calibration, default: float, photos: int) -> float | None:
         """The similarity from which a face is a hit, for a template of so many photos; None: however unlike."""

@@ -73,14 +73,18 @@ def is_complete(folder: Path) -> bool:
     return True
 
 
-def pack_info(folder: Path) -> ModelInfo:
-    """What the pack in `folder` is, without loading it into a runtime. Raises `ModelError` when it is no pack."""
-    return _info(folder, _heads(folder))
+def pack_info(folder: Path, name: str | None = None) -> ModelInfo:
+    """What the pack in `folder` is, without loading it into a runtime. Raises `ModelError` when it is no pack.
+
+    It is called by `name`, under which it is installed or registered, or else by its folder's.
+    """
+    return _info(folder, name, _heads(folder))
 
 
-def _info(folder: Path, heads: _Heads) -> ModelInfo:
+def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
     return ModelInfo(
-        name=folder.name,
+        name=name or folder.name,
+        named=name is not None,
         dim=heads.recognition.dim,
         digests={graph.path.name: _sha256(graph.path) for graph in heads},
         pipeline=PIPELINE,
@@ -91,24 +95,24 @@ def _info(folder: Path, heads: _Heads) -> ModelInfo:
 
 
 class InsightModel:
-    """One pack on one runtime. Raises `ModelError` when a graph is missing or broken."""
+    """One pack on one runtime, called by `name` (see `pack_info`). Raises `ModelError` when a graph is broken."""
 
     max_side: int | None = 640
     face_score = _MIN_SCORE
     sure_score = 0.8
     """Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75."""
 
-    def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime]]:
+    def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime, str]]:
         """Another process opens it for itself."""
-        return InsightModel, (self._folder, self.runtime)
+        return InsightModel, (self._folder, self.runtime, self.info.name)
 
-    def __init__(self, folder: Path, runtime: Runtime) -> None:
+    def __init__(self, folder: Path, runtime: Runtime, name: str | None = None) -> None:
         from insightface.model_zoo.arcface_onnx import ArcFaceONNX
         from insightface.model_zoo.scrfd import SCRFD
 
         heads = _heads(folder)
         self._folder = folder
-        self.info = _info(folder, heads)
+        self.info = _info(folder, name, heads)
         self.runtime = runtime
         detection, recognition = heads.detection.path, heads.recognition.path
         with warnings.catch_warnings():

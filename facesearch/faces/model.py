@@ -17,6 +17,7 @@ from facesearch.faces.registry import (
     known_pack,
     read_record,
     read_registry,
+    registered_name,
 )
 from facesearch.faces.runtime import Runtime
 from facesearch.types import Detection, ModelInfo
@@ -261,7 +262,7 @@ def model_info(name: str) -> ModelInfo:
         return embedded.model_info()
     from facesearch.faces import insight
 
-    return insight.pack_info(_pack_folder(name))
+    return insight.pack_info(*_pack(name))
 
 
 def open_model(name: str, runtime: Runtime) -> FaceModel:
@@ -281,7 +282,16 @@ def _opened(name: str, runtime: Runtime) -> FaceModel:
         return EmbeddedModel(runtime)
     from facesearch.faces.insight import InsightModel
 
-    return InsightModel(_pack_folder(name), runtime)
+    folder, called = _pack(name)
+    return InsightModel(folder, runtime, called)
+
+
+def _name_of(folder: Path) -> str | None:
+    """The name by which a folder is known: in insightface's models folder its own, else the one it is registered by."""
+    from facesearch.faces.insight import models_folder
+
+    place = Path(os.path.realpath(folder))
+    return place.name if place.parent == Path(os.path.realpath(models_folder())) else registered_name(place)
 
 
 def pack_folder(name: str) -> Path | None:
@@ -295,17 +305,19 @@ def pack_folder(name: str) -> Path | None:
     return None if added is None or not added.folder.is_dir() else added.folder
 
 
-def _pack_folder(name: str) -> Path:
+def _pack(name: str) -> tuple[Path, str | None]:
+    """The folder of a pack, and the name under which it is installed or registered; None where it is neither."""
     folder = pack_folder(name) if os.sep not in name else None  # what a name means does not depend on where one stands
     if folder is not None:
-        return folder
+        return folder, name
     direct = Path(os.path.expanduser(name))
     if os.path.isdir(direct):
-        return direct.resolve()
+        return direct.resolve(), _name_of(direct)
     registry = read_registry()
-    if name in registry.added:
-        gone = registry.added[name].folder
-        raise ModelError(f"no model {name!r}: {gone} is not there; facesearch models remove {name} forgets it")
+    known = name if name in registry.added else registered_name(direct)
+    if known is not None:
+        gone = registry.added[known].folder
+        raise ModelError(f"no model {known!r}: {gone} is not there; facesearch models remove {known} forgets it")
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(
         f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have}); say where it is with "

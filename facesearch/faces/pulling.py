@@ -68,12 +68,15 @@ def pull(
     licence: str,
     progress: Progress = lambda done, total: None,
     notify: Callable[[str], None] = lambda line: None,
+    fault_in: Callable[[Path], str | None] = lambda folder: None,
     limits: Limits = _LIMITS,
 ) -> Path:
     """Install the pack `name` from `source`, an address or a .zip file, and return its folder.
 
-    `notify` gets one line for whatever the user should know. Raises `ModelError` when the archive cannot be had or is
-    not that pack, `StorageError` when there is no room, `LockedError` when another run is at it.
+    `notify` gets one line for whatever the user should know. `fault_in` says what is wrong with the networks in a
+    folder; it is asked about those whose digests are not known, before they are installed. Raises `ModelError` when the
+    archive cannot be had, is not that pack or has a fault, `StorageError` when there is no room, `LockedError` when
+    another run is at it.
     """
     from facesearch.faces.insight import models_folder
 
@@ -92,7 +95,7 @@ def pull(
                 fetch(download, name, folder, progress, notify)
             archive = part if fetched else Path(source)
             try:
-                target = _install(archive, name, source, licence, notify, limits)
+                target = _install(archive, name, source, licence, notify, fault_in, limits)
             except ModelError:
                 if fetched:  # what has come is of no use: the next run begins anew
                     download.start_anew()
@@ -121,7 +124,13 @@ def remove_pack(name: str, folder: Path, record: PackRecord) -> None:
 
 
 def _install(
-    archive: Path, name: str, source: str, licence: str, notify: Callable[[str], None], limits: Limits
+    archive: Path,
+    name: str,
+    source: str,
+    licence: str,
+    notify: Callable[[str], None],
+    fault_in: Callable[[Path], str | None],
+    limits: Limits,
 ) -> Path:
     """Unpack beside the target, check, put in place in one step."""
     from facesearch.faces.insight import models_folder, pack_info
@@ -139,7 +148,13 @@ def _install(
             heads = pack_info(unpacked).digests
         except ModelError as error:
             raise ModelError(f"{source}: {str(error).replace(str(unpacked), 'the archive')}") from error
-        _require_promised(name, source, digest, set(heads.values()), known_pack(name), notify)
+        known = known_pack(name)
+        _require_promised(name, source, digest, set(heads.values()), known, notify)
+        fault = fault_in(unpacked) if known is None or known.sha256 is None else None
+        if fault is not None:
+            raise ModelError(
+                f"{source}: {fault.replace(str(unpacked), 'the archive')}; nothing was installed: give another archive"
+            )
         record = PackRecord(
             name=name,
             source=source if is_address(source) else str(archive.resolve()),

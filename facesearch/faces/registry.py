@@ -44,6 +44,7 @@ __all__ = [
     "published_point",
     "read_record",
     "read_registry",
+    "registered_name",
     "registry_path",
     "require_name",
 ]
@@ -248,6 +249,19 @@ def read_registry() -> Registry:
         return Registry(added, None if kept["default"] is None else str(kept["default"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path}: damaged; delete it, and register your models again") from error
+
+
+def registered_name(folder: Path) -> str | None:
+    """The name under which the user has registered a folder, the first of several; None where there is none.
+
+    Whoever has registered nothing that can be read is not kept from using a folder: damage is told by `read_registry`.
+    """
+    try:
+        added = read_registry().added
+    except ModelError:
+        return None
+    place = os.path.realpath(folder)
+    return next((name for name in sorted(added) if os.path.realpath(added[name].folder) == place), None)
 
 
 def change_registry(change: Callable[[Registry], Registry]) -> None:

@@ -6,23 +6,26 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from facesearch.calibration import NOT_MEASURED
 from facesearch.comparing import Comparison
 from facesearch.probing import Probe
 from facesearch.render.records import path_keys, rounded
+from facesearch.render.text import lines_of
 
 __all__ = ["comparison_text", "comparisons_record", "comparisons_table"]
 
 
 def comparison_text(best: Comparison) -> str:
     """One pair of faces, one fact a line."""
-    low, high = best.interval
-    extrapolated = ", extrapolated" if best.extrapolated else ""
-    return (
-        f"similarity  {best.similarity:.4f}\n"
-        f"verdict     {best.verdict}\n"
-        f"fmr         {best.fmr:.2g} (one stranger in {_about(1 / best.fmr)} is this much alike)\n"
-        f"interval    {low:.1g} to {high:.1g} (5 to 95 %{extrapolated})\n"
-    )
+    facts = [("similarity", f"{best.similarity:.4f}"), ("verdict", str(best.verdict))]
+    if best.fmr is None or best.interval is None:
+        facts.append(("fmr", NOT_MEASURED))
+    else:
+        low, high = best.interval
+        extrapolated = ", extrapolated" if best.extrapolated else ""
+        facts.append(("fmr", f"{best.fmr:.2g} (one stranger in {_about(1 / best.fmr)} is this much alike)"))
+        facts.append(("interval", f"{low:.1g} to {high:.1g} (5 to 95 %{extrapolated})"))
+    return lines_of(facts)
 
 
 def _about(number: float) -> str:
@@ -64,10 +67,10 @@ def _pair(pair: Comparison) -> dict[str, Any]:
         "b_face": _face(pair.other),
         "similarity": round(pair.similarity, 6),
         "distance": round(1 - pair.similarity, 6),
-        "fmr": rounded(pair.fmr),
-        "fmr_interval": [rounded(rate) for rate in pair.interval],
+        "fmr": None if pair.fmr is None else rounded(pair.fmr),
+        "fmr_interval": None if pair.interval is None else [rounded(rate) for rate in pair.interval],
         "extrapolated": pair.extrapolated,
-        "expected_false_hits": rounded(pair.expected_false_hits),
+        "expected_false_hits": None if pair.expected_false_hits is None else rounded(pair.expected_false_hits),
         "verdict": str(pair.verdict),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -17,15 +18,24 @@ if TYPE_CHECKING:
 __all__ = ["draw_frame", "draw_pill", "draw_rounded", "draw_text", "fitted", "pill_size", "text_width"]
 
 _BUILT_IN = ""
+_NO_FONT = None
 _FONTS = (
     # Pillow's own font shows ASCII alone. Those that look like it come next, then those of many scripts.
     _BUILT_IN, "LiberationSans-Regular.ttf", "arial.ttf", "Arial.ttf", "NotoSans-Regular.ttf", "DejaVuSans.ttf",
     "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "PingFang.ttc", "msyh.ttc", "malgun.ttf",
-    "YuGothM.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "unifont.ttf",
+    "YuGothM.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "NotoEmoji-Regular.ttf", "Symbola.ttf",
+    "seguiemj.ttf", "seguisym.ttf", "Apple Symbols.ttf", "unifont.ttf", "unifont_upper.ttf",
 )  # fmt: skip
 _NO_CHARACTER = "\u0378"
 _SHORTEST = 2
 _MOST_MARKS = 2
+# Joiners, variation selectors, the keycap and skin tones say how the characters beside them look.
+_SAY_HOW = {0x200C, 0x200D, 0x20E3, *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)}
+# Spaces of any width, and what Unicode knows nothing of: characters newer than Python, or of somebody's own font.
+_INSTEAD = {"Zs": " ", "Cn": "\u25a1", "Co": "\u25a1"}
+_BOX_WIDTH, _BOX_HEIGHT, _BOX_SPACE = 0.6, 0.72, 0.22
+"""What stands for a character that no font shows, as shares of the text's size."""
+
 _DARK: Colour = (16, 18, 22)
 _SMOOTH = 4
 
@@ -43,18 +53,30 @@ def draw_text(
 ) -> float:
     """One line of text of `size` pixels, its middle left out where it is wider than `width`; gives back its width.
 
-    `at` is on its baseline, at its left end, or where Pillow's `anchor` says.
+    `at` is on its baseline, at its left end, or where Pillow's `anchor` says. A character that the first font lacks is
+    drawn with the first that has it; what no font here shows is an empty box.
     """
-    text = _plain(text) if width is None else fitted(text, size, width)
-    font, text = _set(text, size)
-    draw.text(at, text, colour, font, anchor, stroke_width=size / 45 if bold else 0)
-    return font.getlength(text)
+    runs = _set(_plain(text) if width is None else fitted(text, size, width), size)
+    length = sum(run.width for run in runs)
+    x, y = at
+    x -= {"l": 0.0, "m": length / 2, "r": length}[anchor[0]]
+    if anchor[1] == "m" and len(runs) > 1:  # the middles of two fonts lie at two heights, their baselines at one
+        ascent, descent = _any_font(_BUILT_IN, size).getmetrics()
+        y += (ascent - descent) / 2
+    height = "s" if len(runs) > 1 else anchor[1]
+    for run in runs:
+        if run.font is _NO_FONT:
+            _draw_boxes(draw, (x, y), len(run.text), size, colour)
+        else:
+            font = _any_font(run.font, size)
+            draw.text((x, y), run.text, colour, font, f"l{height}", stroke_width=size / 45 if bold else 0)
+        x += run.width
+    return length
 
 
 def text_width(text: str, size: int) -> float:
     """Of a line as `draw_text` would draw it, in pixels."""
-    font, text = _set(_plain(text), size)
-    return font.getlength(text)
+    return sum(run.width for run in _set(_plain(text), size))
 
 
 def fitted(text: str, size: int, width: float) -> str:
@@ -115,16 +137,26 @@ def _plain(text: str) -> str:
     """What can be drawn on one line; letters with their accents as one character, as fonts know them."""
     plain, marks = [], 0
     for character in unicodedata.normalize("NFC", text):
+        if ord(character) in _SAY_HOW:
+            continue
         marks = marks + 1 if unicodedata.combining(character) else 0
         if marks > _MOST_MARKS:  # a pile of accents would climb over the lines above
             continue
-        space = unicodedata.category(character) == "Zs"
-        plain.append(" " if space else character if character.isprintable() else "?")
+        category = unicodedata.category(character)
+        plain.append(_INSTEAD.get(category, character if character.isprintable() else "?"))
     return "".join(plain)
 
 
-def _set(text: str, size: int) -> tuple[FreeTypeFont, str]:
-    """The first font that shows all of a text, else the one that shows most, and the text without what it lacks."""
+class _Run(NamedTuple):
+    """Characters that one font shows, beside one another; `_NO_FONT`: as many boxes. `width` is in pixels."""
+
+    font: str | None
+    text: str
+    width: float
+
+
+def _set(text: str, size: int) -> list[_Run]:
+    """A line in the first font that shows all of it, else in the one that shows most, with others for the rest."""
     best, fewest = _BUILT_IN, len(text) + 1
     for name in _FONTS:
         lacking = sum(not _shows(name, character) for character in text)
@@ -132,14 +164,31 @@ def _set(text: str, size: int) -> tuple[FreeTypeFont, str]:
             best, fewest = name, lacking
         if not lacking:
             break
-    font = _font(best, size)
-    assert font is not None
-    return font, "".join(_shown(best, character) for character in text)
+    shown = [_shown(best, character) for character in text]
+    runs = []
+    for font, characters in groupby(shown, key=lambda one: one[0]):
+        part = "".join(character for _, character in characters)
+        boxes = len(part) * (_BOX_WIDTH + _BOX_SPACE) * size
+        runs.append(_Run(font, part, boxes if font is _NO_FONT else _any_font(font, size).getlength(part)))
+    return runs
 
 
-def _shown(font: str, character: str) -> str:
-    """A character, else the letter that it is without its accents, else a question mark."""
-    return next((c for c in (character, unicodedata.normalize("NFKD", character)[0]) if _shows(font, c)), "?")
+def _shown(best: str, character: str) -> tuple[str | None, str]:
+    """A character and a font for it: `best`, any other, or any for the letter that it is without its accents."""
+    for likeness in (character, unicodedata.normalize("NFKD", character)[0]):
+        for font in (best, *_FONTS):
+            if _shows(font, likeness):
+                return font, likeness
+    return _NO_FONT, character
+
+
+def _draw_boxes(draw: ImageDraw, at: tuple[float, float], number: int, size: int, colour: Colour) -> None:
+    """Upright boxes on the baseline, from `at` to the right."""
+    line = max(1, round(size / 14))
+    for place in range(number):
+        left = at[0] + (place * (_BOX_WIDTH + _BOX_SPACE) + _BOX_SPACE / 2) * size
+        corners = (round(left), round(at[1] - _BOX_HEIGHT * size), round(left + _BOX_WIDTH * size), round(at[1]))
+        draw.rectangle(corners, outline=colour, width=line)
 
 
 @lru_cache(20_000)
@@ -152,10 +201,15 @@ def _look(name: str, character: str) -> tuple[tuple[int, int], bytes]:
     """Size and pixels of a character by itself, without the circle that an accent gets where it stands alone."""
     from PIL import ImageFont
 
-    font = _font(name, 16)
-    assert font is not None
-    mask, _ = font.font_variant(layout_engine=ImageFont.Layout.BASIC).getmask2(character)
+    mask, _ = _any_font(name, 16).font_variant(layout_engine=ImageFont.Layout.BASIC).getmask2(character)
     return mask.size, bytes(mask)
+
+
+def _any_font(name: str, size: int) -> FreeTypeFont:
+    """One of which it is known that it is here."""
+    font = _font(name, size)
+    assert font is not None
+    return font
 
 
 @cache

@@ -217,7 +217,7 @@ def _facts(hit: Hit) -> str:
     facts = {"Date": f'<time datetime="{_text(date)}">{_text(date[:16].replace("T", " "))}</time> ({source})'}
     if quality is not None:
         facts["Quality"] = f"{quality:.2f}"
-    if expected is not None:
+    if hit.verdict is not None:
         facts["False hits expected"] = _text(shown_expectation(expected))
     return _list(facts)
 

@@ -12,14 +12,16 @@ from facesearch.render.text import table
 __all__ = ["models_record", "models_table"]
 
 _SHOWN_ACCURACY = ("LFW", "IJB-C(E4)", "MR-ALL")
-_HEAD = ("model", "", "numbers", "download", *_SHOWN_ACCURACY, "state", "licence", "where")
+_HEAD = ("model", "", "numbers", "download", *_SHOWN_ACCURACY, "note", "state", "licence", "where")
 _LEFT_ALIGNED = ("model", "", "state", "licence", "where")
 _EMBEDDED_ACCURACY = {"LFW": 99.42}
 _EMBEDDED_SOURCE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_recognition_sface"
 
 
 def models_table(models: Sequence[ListedModel], default: str | None) -> str:
-    """One model a line, and below where the accuracy figures come from."""
+    """One model a line, and below where the accuracy figures come from: notes have the numbers that stand in rows."""
+    sources = [source for source in dict.fromkeys(map(_source, models)) if source is not None]
+    marks = {source: f"[{number}]" for number, source in enumerate(sources, start=1)}
     rows = [
         (
             model.name,
@@ -27,14 +29,14 @@ def models_table(models: Sequence[ListedModel], default: str | None) -> str:
             "" if model.dim is None else str(model.dim),
             "" if model.known is None else f"{model.known.download / 1e6:.0f} MB",
             *(f"{_accuracy(model)[test]:.2f}" if test in _accuracy(model) else "" for test in _SHOWN_ACCURACY),
+            marks.get(_source(model) or "", ""),
             model.state,
             model.licence,
             "" if model.folder is None else str(model.folder),
         )
         for model in models
     ]
-    sources = dict.fromkeys(source for source in map(_source, models) if source)
-    notes = "".join(f"accuracy in per cent, from {source}\n" for source in sources)
+    notes = "".join(f"{mark} accuracy in per cent, from {source}\n" for source, mark in marks.items())
     return f"{table(_HEAD, rows, _LEFT_ALIGNED)}\n{notes}"
 
 

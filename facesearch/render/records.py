@@ -56,11 +56,11 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
 
 
 def _sureness(hit: Hit) -> dict[str, Any]:
-    if hit.verdict is None or hit.fmr is None or hit.expected_false_hits is None:
+    if hit.verdict is None:
         return {}
     return {
-        "fmr": rounded(hit.fmr),
-        "expected_false_hits": rounded(hit.expected_false_hits),
+        "fmr": None if hit.fmr is None else rounded(hit.fmr),
+        "expected_false_hits": None if hit.expected_false_hits is None else rounded(hit.expected_false_hits),
         **({"extrapolated": True} if hit.extrapolated else {}),
         "verdict": str(hit.verdict),
     }

@@ -19,7 +19,7 @@ from facesearch.render.pictures import (
     save_picture,
     whole_picture,
 )
-from facesearch.render.text import remarks
+from facesearch.render.text import remarks, shown_expectation
 from facesearch.types import Verdict
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
     if seconds is not None:
         facts.append(f"answered in {seconds:.2f} s")
     facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")
+    if any(hit.verdict is not None and hit.expected_false_hits is None for hit in hits):
+        facts.append(f"false hits {shown_expectation(None)}")
     return facts
 
 
@@ -134,9 +136,10 @@ def _is_below(hit: Hit, threshold: float | None) -> bool:
 
 
 def _remarks(hit: Hit, threshold: float | None) -> str:
-    quality = hit.face.quality
+    quality, expected = hit.face.quality, hit.expected_false_hits
     poor = quality is not None and quality < _LOW_QUALITY
-    return "  ·  ".join(remarks(hit, threshold) + ["low quality"] * poor)
+    strangers = [] if expected is None or hit.is_query else [f"{shown_expectation(expected)} false hits"]
+    return "  ·  ".join(strangers + remarks(hit, threshold) + ["low quality"] * poor)
 
 
 def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:

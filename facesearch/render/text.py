@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
+from facesearch.calibration import NOT_MEASURED
 from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
+from facesearch.store.bases import LEAST_RECALL
 from facesearch.store.store import SearchFacts
 
 __all__ = [
@@ -113,9 +115,10 @@ def search_line(search: SearchFacts) -> str:
     why = "by its size" if search.chosen == "auto" else why
     if search.probes is None:
         return f"{search.kind}, exact, {why}"
-    return (
-        f"{search.kind}, approximate, {why}: finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
-    )
+    found = f"finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
+    if search.recall < LEAST_RECALL:
+        found += ", and no more with all probes: facesearch reindex --index-type flat finds all"
+    return f"{search.kind}, approximate, {why}: {found}"
 
 
 def lines_of(pairs: list[tuple[str, str]]) -> str:
@@ -130,7 +133,7 @@ def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
         str(hit.rank),
         f"{hit.similarity:.4f}",
         str(hit.verdict or ""),
-        "" if hit.expected_false_hits is None else shown_expectation(hit.expected_false_hits),
+        "" if hit.verdict is None else shown_expectation(hit.expected_false_hits),
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
         face.date[:10] + ("" if face.date_source == "exif" else " (file)"),
@@ -139,8 +142,10 @@ def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
     )
 
 
-def shown_expectation(number: float) -> str:
-    """How many false hits are to be expected, to two digits: <0.001, 0.02, 1.5, 340."""
+def shown_expectation(number: float | None) -> str:
+    """How many false hits are to be expected, to two digits: <0.001, 0.02, 1.5, 340; or that nobody knows."""
+    if number is None:
+        return NOT_MEASURED
     if number < 0.001:
         return "<0.001"
     return f"{number:.2g}" if number < 10 else f"{number:,.0f}"

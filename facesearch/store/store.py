@@ -263,26 +263,22 @@ class Store:
             raise ModelMismatchError(
                 f"{self.path}: made by another version of facesearch (pipeline {self.model.pipeline}, this one has "
                 f"{model.pipeline}), whose embeddings cannot be compared; facesearch reindex --model "
-                f"{model.source or model.name} brings it up to date"
+                f"{model.call} brings it up to date"
             )
         if model.identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
-                f"leave --model away to use it, or switch it: facesearch reindex --model {model.source or model.name}"
+                f"leave --model away to use it, or switch it: facesearch reindex --model {model.call}"
             )
 
     def take_model(self, model: ModelInfo) -> None:
-        """Use this model from now on, where it is; `require_model` has to hold."""
+        """Use this model from now on, by its name and where it is; `require_model` has to hold."""
         self.require_model(model)
-        if model.source != self.model.source:
-            self.name_model(replace(self.model, source=model.source))
-
-    def name_model(self, model: ModelInfo) -> None:
-        """The model of this index has this name, and is where `model` is; its identity is the same."""
-        self.catalog.begin()
-        self.catalog.name_model(model.name, model.source)
-        self.catalog.commit(vectors_changed=False)
-        self.model = self.catalog.model()
+        if (model.name, model.source) != (self.model.name, self.model.source):
+            self.catalog.begin()
+            self.catalog.rename_model(model.name, model.source)
+            self.catalog.commit(vectors_changed=False)
+            self.model = self.catalog.model()
 
     def take_over(self) -> Takeover:
         """Answer with the embeddings of the next model from now on, all in one transaction.

@@ -56,8 +56,8 @@ class Succession(Database):
         _model, *others = self._models()
         return others[0] if others else None
 
-    def name_model(self, name: str, source: str | None) -> None:
-        """The same model, now under another name or in another folder."""
+    def rename_model(self, name: str, source: str | None) -> None:
+        """The same model, now by another name or in another folder."""
         self._run("UPDATE models SET name = ?, source = ? WHERE id = (SELECT min(id) FROM models)", name, source)
 
     def appoint(self, model: ModelInfo) -> None:

@@ -101,6 +101,30 @@ def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
     assert find(library.store, probe(ME), Want(filter=Filter(min_face=500)), GUESS).nearest is None
 
 
+@pytest.mark.parametrize("others", [0, 70])
+def test_what_is_likely_and_below_the_threshold_is_counted(
+    measured: Calibration, library: Library, others: int
+) -> None:
+    """However many hits there are: the photos of those below are looked at as well."""
+    for number in range(others):
+        library.add(f"hit {number}.jpg", face(direction(1, number / 1000)))
+    library.add("hit.jpg", face(ME), face(direction(1, 0.45), 100))  # a second face of a photo that is found
+    library.add("likely.jpg", face(direction(1, 0.44)), face(direction(1, 0.46), 100))
+    library.add("poor.jpg", face(direction(1, 1.3), quality=0.01))
+    library.add("me.jpg", face(direction(1, 0.44)))
+    for number in range(200):
+        library.add(f"nobody {number}.jpg", face(direction(1, 9 + number)))
+    library.store.commit(vectors_changed=True)
+
+    def missed(**want: Any) -> int:
+        dim = replace(probe(ME), face=face(ME, quality=0.1))
+        return find(library.store, dim, Want(**want), measured).missed
+
+    assert missed(threshold=0.95) == 1
+    assert missed(threshold=0.85) == 0, "it is a hit"
+    assert missed(top_k=3) == 0, "no threshold, nothing below it"
+
+
 def test_filters(library: Library) -> None:
     library.add("a/old.jpg", face(ME), taken="2019-07-31T23:59:59+02:00")
     library.add("a/new.jpg", face(direction(1, 0.1)), taken="2024-06-01T00:00:00")
@@ -130,16 +154,18 @@ def test_filters(library: Library) -> None:
     assert found(faces=(2, 4), min_quality=0.05) == ["two.jpg"]
 
 
-def test_filtered_answers_count_what_they_searched(library: Library) -> None:
+def test_filtered_answers_count_what_they_searched(measured: Calibration, library: Library) -> None:
     for number in range(40):
         library.add(f"{'a' if number % 4 else 'b'}/{number}.jpg", face(direction(1, number / 10)))
     library.store.commit(vectors_changed=True)
-    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), GUESS)
+    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), measured)
     assert answer.searched == 10
     assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
     for hit in answer.hits:
-        assert hit.fmr == pytest.approx(GUESS.fmr(hit.similarity))
-        assert hit.expected_false_hits == pytest.approx(10 * GUESS.fmr(hit.similarity))
+        assert hit.fmr == pytest.approx(measured.fmr(hit.similarity))
+        assert hit.expected_false_hits == pytest.approx(1000 * measured.fmr(hit.similarity)), "never fewer"
+    for hit in library.ask(ME, top_k=5):
+        assert (hit.fmr, hit.expected_false_hits, hit.extrapolated) == (None, None, False), "never measured"
 
 
 def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:

@@ -283,6 +283,23 @@ def test_an_approximate_index_is_as_good_as_it_says(reading: str, crowd: tuple[P
     assert np.allclose(index.vectors(own), vectors[own - 1], atol=1e-3)
 
 
+@pytest.mark.parametrize("copies", [3, 30])
+def test_copies_of_a_photo_are_as_good_as_one_another(tmp_path: Path, copies: int) -> None:
+    """Which three of a photo's copies are among the ten nearest is chance; that it is found is not."""
+    vectors = np.tile(people(60_000 // copies, 32), (copies, 1))
+    index = FaissIndex(32, tmp_path / "faces.faiss", Stamp(UUID, 1, len(vectors)))
+    index.add(np.arange(1, len(vectors) + 1, dtype=np.int64), vectors)
+    index.save("ivf")
+    index = reopened(index, tmp_path / "faces.faiss")
+    assert index.recall >= bases.LEAST_RECALL
+    assert index.probes is not None
+    assert index.probes <= 64, "no more than without copies"
+    queries = people(20_300, 32)[-100:]
+    scores, _ = index.search(queries, 10)
+    exact = -np.sort(-(queries @ vectors.T), axis=1)[:, :10]
+    assert (scores >= exact[:, -1:] - 2e-3).mean() > 0.97
+
+
 @pytest.mark.parametrize("k", [1, 10, 300, 3000])
 @pytest.mark.parametrize("share", [0.0005, 0.03, 0.3])
 def test_a_filter_makes_no_answer_shorter(crowd: tuple[Path, Array], share: float, k: int) -> None:

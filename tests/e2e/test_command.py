@@ -196,7 +196,11 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("query", "me.jpg", "--index", "{ix}", "--since", "summer"), 2, r"--since summer: no date; write it as 2019"),
     (("query", "me.jpg", "--index", "{ix}", "--since", "2020", "--until", "2019"), 2, r"lies after --until 2019"),
     (("query", "me.jpg", "--index", "{ix}", "--faces", "many"), 2, r"--faces many: write a number as 2"),
-    (("query", "me.jpg", "--index", "{ix}", "--faces", "2", "--alone"), 2, r"--alone is --faces 1"),
+    (
+        ("query", "me.jpg", "--index", "{ix}", "--faces", "2", "--alone"),
+        2,
+        r"--alone says how many faces a photo shows; omit",
+    ),
     (("query", "me.jpg", "--index", "{ix}", "--min-quality", "2"), 2, r"--min-quality"),
     (("query", "me.jpg", "--index", "{ix}", "--under", "nowhere"), 3, r"nowhere: not in a folder that was searched"),
     (("query", "me.jpg", "--index", "{ix}", "--not-under", "nowhere"), 3, r"nowhere: not in a folder"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from own_pack import make_pack
 from PIL import ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
@@ -54,6 +55,13 @@ def test_a_pack_beside_it(facesearch: Run, people: Path, real_photos: Path, tmp_
     (pack / "rec.onnx").write_bytes(b"no graph")
     broken = facesearch("models", "compare", people, "--model", "mixed", exit_code=3)
     assert len(broken.stderr.splitlines()) == 1
+
+
+def test_a_registered_pack_has_its_name(facesearch: Run, people: Path, tmp_path: Path) -> None:
+    pack = make_pack(tmp_path / "v2")
+    facesearch("models", "add", pack, "--name", "ours")
+    (told,) = json.loads(facesearch("models", "compare", people, "--model", pack, "-f", "json", "-q").stdout)["models"]
+    assert told["model"] == "ours"
 
 
 def test_what_cannot_be_compared(facesearch: Run, people: Path, tmp_path: Path) -> None:

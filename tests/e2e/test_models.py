@@ -19,28 +19,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import Run
-from onnx import TensorProto, helper, save
+from own_pack import make_pack, make_pack_with, random_recogniser, unknown_recogniser
 
 from facesearch.faces import embedded
 
 ACCEPTED = ("--accept-licence", "--from")
 
 
-def save_head(path: Path, outputs: int, dim: int) -> None:
-    """A graph that has the shape of a head, with random weights."""
-    taken = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
-    given = [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, [1, dim]) for i in range(outputs)]
-    values = np.random.default_rng(outputs).normal(size=200_000).astype(np.float32)
-    weights = helper.make_tensor("weights", TensorProto.FLOAT, [len(values)], values.tobytes(), raw=True)
-    nodes = [helper.make_node("Identity", ["weights"], [f"out{i}"]) for i in range(outputs)]
-    save(helper.make_model(helper.make_graph(nodes, "head", [taken], given, [weights])), path)
-
-
 def packed(pack: Path, archive: Path) -> Path:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as stream:
+    with zipfile.ZipFile(archive, "w") as stream:
         for path in sorted(pack.iterdir()):
             stream.write(path, f"{pack.name}/{path.name}")
     return archive
@@ -48,11 +37,10 @@ def packed(pack: Path, archive: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that has the shape of a pack; it cannot find faces."""
-    folder = tmp_path_factory.mktemp("packs") / "tiny"
-    folder.mkdir()
-    save_head(folder / "det.onnx", outputs=9, dim=1)
-    save_head(folder / "rec.onnx", outputs=1, dim=128)
+    """A folder with a pack that works: what is installed or registered is tried on faces first."""
+    folder = make_pack(tmp_path_factory.mktemp("packs") / "tiny")
+    (folder / "det_yunet.onnx").rename(folder / "det.onnx")
+    (folder / "w_sface.onnx").rename(folder / "rec.onnx")
     return folder
 
 
@@ -110,7 +98,12 @@ def test_the_list_in_an_empty_home(facesearch: Run, tmp_path: Path) -> None:
         "embedded", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2",
     ]  # fmt: skip
     assert "non-commercial research" in table
-    assert "accuracy in per cent, from https://github.com/deepinsight/insightface" in table
+    notes = dict(re.findall(r"^(\[\d\]) accuracy in per cent, from (.*)$", table, re.MULTILINE))
+    rows = {line.split()[0]: re.findall(r"\[\d\]", line) for line in table.splitlines()[1:8]}
+    for model, part in (("embedded", "opencv_zoo"), ("buffalo_l", "insightface/tree"), ("antelopev2", "Glint360K")):
+        (mark,) = rows[model]
+        assert part in notes[mark], model
+    assert rows["buffalo_l"] == rows["buffalo_s"] != rows["embedded"]
     answer = listed(facesearch)
     assert answer["default"] == "embedded"
     assert answer["models"]["embedded"]["default"]
@@ -182,6 +175,38 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert listed(facesearch)["default"] == "embedded"
 
 
+def test_a_registered_pack_is_called_by_its_name_everywhere(
+    facesearch: Run, pack: Path, tmp_path: Path, library: Path
+) -> None:
+    folder = Path(shutil.copytree(pack, tmp_path / "packs/v2"))
+    photos, photo = library / "photos/portraits", library / "query.jpg"
+    facesearch("index", photos, "--index", "ix", "--model", folder, "-q")
+    assert json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)["model"] == "v2"
+    facesearch("models", "add", folder, "--name", "ours")
+    made = facesearch("index", photos, "--index", "ix", "--model", "ours", "--verbose")
+    assert "model ours;" in made.stderr
+    status = facesearch("status", "--index", "ix").stdout
+    assert re.search(r"^model +ours$", status, re.MULTILINE)
+    assert re.search(r"^calibration +not measured$", status, re.MULTILINE)
+    told = facesearch("query", photo, "--index", "ix", "-f", "json")
+    assert json.loads(told.stdout)["index"]["model"] == "ours"
+    assert "how sure a match is was never measured for ours: no verdict is surer than possible" in told.stderr
+    for hit in json.loads(told.stdout)["queries"][0]["hits"]:
+        assert (hit["verdict"], hit["fmr"], hit["expected_false_hits"]) == ("possible", None, None)
+    for arguments in (("query", photo, "--index", "ix"), ("compare", photo, photo, "--model", folder)):
+        refused = facesearch(*arguments, "--fmr", "1e-5", exit_code=2)
+        assert "--fmr 1e-05: false-match rates were never measured for ours; give --threshold" in refused.stderr
+    pair = facesearch("compare", photo, photo, "--model", "ours").stdout
+    assert re.search(r"^fmr +not measured$", pair, re.MULTILINE)
+    facesearch("index", photos, "--index", "other", "--model", "embedded", "-q")
+    refused = facesearch("index", photos, "--index", "other", "--model", folder, exit_code=3)
+    assert "not with ours (128 numbers" in refused.stderr
+    assert refused.stderr.endswith("facesearch reindex --model ours\n")
+    shutil.rmtree(folder)
+    gone = facesearch("query", photo, "--index", "ix", exit_code=3)
+    assert f"no model 'ours': {folder} is not there; facesearch models remove ours forgets it" in gone.stderr
+
+
 def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
     facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
     facesearch("models", "use", "embedded")
@@ -224,6 +249,36 @@ def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack
     refused = facesearch("models", "remove", "theirs", "--yes", exit_code=3)
     assert f"{models / 'theirs'} was not installed by facesearch, so it does not delete it" in refused.stderr
     assert (models / "theirs/rec.onnx").exists()
+
+
+def test_a_pack_that_knows_no_faces_is_refused(facesearch: Run, models: Path, tmp_path: Path) -> None:
+    make_pack_with(tmp_path / "random", random_recogniser(1))
+    make_pack_with(tmp_path / "unknown", unknown_recogniser())
+    random = facesearch("models", "add", "random", exit_code=3)
+    assert re.search(r"/random: its recogniser does not tell people apart: .*; not registered$", random.stderr)
+    unknown = facesearch("models", "add", "unknown", exit_code=3)
+    assert "w_other.onnx: not a model that ONNX Runtime can load" in unknown.stderr
+    for failed in (random, unknown):
+        assert len(failed.stderr.splitlines()) == 1
+    assert not {"random", "unknown"} & set(listed(facesearch)["models"])
+    archive = packed(tmp_path / "random", tmp_path / "random.zip")
+    pulled = facesearch("models", "pull", "theirs", *ACCEPTED, archive, exit_code=3)
+    assert "random.zip: its recogniser does not tell people apart" in pulled.stderr.splitlines()[-1]
+    assert "nothing was installed" in pulled.stderr
+    assert list(models.iterdir()) == []
+
+
+def test_a_pack_that_knows_no_faces_is_found_where_it_is(facesearch: Run, models: Path, tmp_path: Path) -> None:
+    make_pack_with(models / "random", random_recogniser(1))
+    make_pack_with(models / "unknown", unknown_recogniser())
+    verified = facesearch("models", "verify", exit_code=3)
+    assert "fault: random: its recogniser does not tell people apart" in verified.stdout
+    assert re.search(r"fault: unknown: .*w_other.onnx: not a model that ONNX Runtime can load", verified.stdout)
+    assert "sound" not in verified.stdout
+    told = {one["about"]: one for one in json.loads(facesearch("doctor", "-f", "json").stdout)["findings"]}
+    assert "does not tell people apart" in told["model random"]["found"]
+    assert told["model random"]["advice"]
+    assert "embedded: sound" in facesearch("models", "verify", "embedded").stdout
 
 
 FAULTS = [

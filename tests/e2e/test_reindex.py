@@ -100,7 +100,7 @@ def test_what_makes_no_sense_is_one_line_and_changes_nothing(
 
 def test_index_says_how_to_switch(facesearch: Run, index: Path, pack: Path) -> None:
     refused = facesearch("index", "--index", index, "--model", "other", exit_code=3)
-    assert f"facesearch reindex --model {pack}" in refused.stderr
+    assert refused.stderr.endswith("facesearch reindex --model other\n"), "as it is installed"
 
 
 def test_ctrl_c_keeps_what_was_looked_at(

@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "isolation", "locations", "machine", "types", "userdata"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
-    {"looking", "probing"},
+    {"looking", "probing", "trial"},
     {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
     {"contest", "reindexing"},
     {"render"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 
@@ -121,16 +122,33 @@ def test_the_same_picture_is_certain_whoever_looks_alike() -> None:
 def test_expected_false_hits_are_the_rate_times_the_faces() -> None:
     judge = Judge(TABLE, 3, 20_000, [0.5] * 10)
     assert judge.expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 20_000)
+    assert Judge(TABLE, 3, 10).expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 1000), "as the verdict"
     assert [Judge(TABLE, 1, count).verdict(0.47) for count in (10, 2000, 10**6)] == [
         Verdict.likely, Verdict.possible, Verdict.unlikely,
     ]  # fmt: skip
 
 
-def test_a_guess_is_never_certain() -> None:
+@given(similarities, st.integers(1, 10**7))
+def test_what_is_shown_as_certain_or_likely_agrees_with_the_false_hits_beside_it(similarity: float, count: int) -> None:
+    judge = Judge(TABLE, 1, count)
+    expected = judge.expected_false_hits(similarity)
+    assert expected is not None
+    limits = {Verdict.certain: 0.001, Verdict.likely: 0.1, Verdict.possible: 10.0}
+    surest = next((verdict for verdict, limit in limits.items() if expected <= limit), Verdict.unlikely)
+    if expected > LEAST_FMR * max(count, 1000):  # below that the rate is weighed and not told
+        assert judge.verdict(similarity) is surest
+
+
+def test_nothing_is_told_of_a_model_that_was_never_measured() -> None:
     guess = calibration_of(toy_model_info(threshold=0.4))
     assert not guess.measured
-    assert guess.fmr(0.4) == pytest.approx(DEFAULT_FMR)
-    assert Judge(guess, 1, 10).verdict(1.0) is Verdict.likely
+    assert guess.origin == "not measured"
+    judge = Judge(guess, 1, 10)
+    assert judge.verdict(1.0) is Verdict.possible, "the surest there is without a measurement"
+    assert judge.verdict(0.0) is Verdict.unlikely
+    assert (judge.fmr(1.0), judge.interval(1.0), judge.expected_false_hits(1.0)) == (None, None, None)
+    assert not guess.is_extrapolated(1.0)
+    assert Judge(TABLE, 1, 10).interval(0.5) == TABLE.interval(0.5)
 
 
 def test_a_guess_rests_on_what_its_maker_has_published() -> None:
@@ -140,14 +158,16 @@ def test_a_guess_rests_on_what_its_maker_has_published() -> None:
         assert pack is not None
         guess = calibration_of(toy_model_info(name, 512, digests=pack.heads, threshold=0.4))
         assert not guess.measured
-        assert guess.origin == "a guess from one published point, 0.408 at FMR 1e-6"
+        assert guess.origin == "not measured; its maker has published one point, similarity 0.408 at FMR 1e-6"
         assert guess.fmr(0.408) == pytest.approx(1e-6, rel=0.1)
         assert guess.tmr(0.41) == pytest.approx(0.912)
         assert guess.threshold == pytest.approx(0.32, abs=0.005), "at FMR 1e-4, as for every model"
         assert Judge(guess, 1, 10).verdict(0.9) is Verdict.likely
+        assert Judge(guess, 1, 10).expected_false_hits(0.9) is None
     other = known_pack("antelopev2")
     assert other is not None
-    assert calibration_of(toy_model_info("antelopev2", 512, digests=other.heads, threshold=0.4)).origin == "a guess"
+    silent = calibration_of(toy_model_info("antelopev2", 512, digests=other.heads, threshold=0.4))
+    assert (silent.origin, silent.surest) == ("not measured", Verdict.possible)
 
 
 def test_the_normal_law_of_guesses_holds_for_the_model_that_was_measured() -> None:
@@ -206,6 +226,8 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     assert mine.threshold is not None
     assert mine.fmr(mine.threshold) == pytest.approx(DEFAULT_FMR, rel=0.05)
     assert not calibration_of(toy_model_info("other", dim=32)).measured, "another model"
+    assert calibration_of(replace(model, name="ours")).people == 6, "the same model by another name"
+    assert own_calibration_path(replace(model, name="ours")) == path
     path.write_text(path.read_text()[:100])
     broken = calibration_of(model)
     assert not broken.measured

@@ -314,6 +314,9 @@ def test_hits_that_nothing_is_known_about(photo: Path, tmp_path: Path) -> None:
     assert "False hits" not in cards
     page = written([Answer(probe(photo), [found], 9)], tmp_path / "hits.html", threshold=0.0)
     assert "below threshold" not in page.words(".hits")
+    unmeasured = replace(found, verdict=Verdict.possible)
+    page = written([Answer(probe(photo), [unmeasured], 9)], tmp_path / "hits.html")
+    assert "False hits expected not measured" in page.words(".hits")
 
 
 @pytest.mark.parametrize("name", ["hits.png", "hits", "hits.html.jpg"])

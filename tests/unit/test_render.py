@@ -6,15 +6,21 @@ import csv
 import io
 import json
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import pytest
-from conftest import toy_face
+from conftest import toy_face, toy_model_info
+from jsonschema import Draft202012Validator
 
+from facesearch.calibration import calibration_of
+from facesearch.comparing import compare
 from facesearch.probing import Probe
-from facesearch.render.text import Format, render_answers, render_report, shown_expectation
+from facesearch.render.comparisons import comparison_text, comparisons_record
+from facesearch.render.text import Format, render_answers, render_report, search_line, shown_expectation
 from facesearch.searching import Answer, Hit
 from facesearch.store.catalog import FaceRow
+from facesearch.store.store import SearchFacts
 from facesearch.types import Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
@@ -101,6 +107,25 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
     assert (itself["is_query"], itself["rank"]) == (True, 0)
 
 
+def test_what_was_never_measured_is_said_and_is_null_for_programs(answer: Answer) -> None:
+    answer.hits[:] = [hit(1, 0.8, b"/photos/a.jpg", fmr=None, expected_false_hits=None, verdict=Verdict.possible)]
+    (line,) = text(answer, Format.table).splitlines()[1:]
+    assert line.split()[:5] == ["1", "0.8000", "possible", "not", "measured"]
+    (record,) = (json.loads(line) for line in text(answer, Format.jsonl).splitlines())
+    assert (record["fmr"], record["expected_false_hits"], record["verdict"]) == (None, None, "possible")
+    Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text())).validate(record)
+    (row,) = csv.DictReader(io.StringIO(text(answer, Format.csv)))
+    assert (row["fmr"], row["expected_false_hits"]) == ("", "")
+
+
+def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
+    face = Probe("me.jpg", 1, 1, toy_face([1.0, 0.0]))
+    table = compare([face], [face], calibration_of(toy_model_info()))
+    assert comparison_text(table[0][0]) == "similarity  1.0000\nverdict     possible\nfmr         not measured\n"
+    best = comparisons_record(table[0][0], None, 0.4, "ours")["best"]
+    assert (best["fmr"], best["fmr_interval"], best["expected_false_hits"]) == (None, None, None)
+
+
 def test_json_is_one_object(answer: Answer) -> None:
     whole = json.loads(text(answer, Format.json, threshold=None))
     assert whole["threshold"] is None
@@ -132,3 +157,13 @@ def test_report_leaves_out_what_did_not_happen() -> None:
         "photos     1,200", "faces      0", "new        10", "unchanged  0", "seconds    2.0 (5.0 photos/s)",
         "index      /i",
     ]  # fmt: skip
+
+
+def test_an_approximate_index_that_misses_too_much_says_so() -> None:
+    told = search_line(SearchFacts("ivf", "ivf", recall=0.993, probes=64))
+    assert told == "ivf, approximate, as chosen: finds 99.3% of the true ten nearest (64 probes)"
+    told = search_line(SearchFacts("ivf", "auto", recall=0.9, probes=1024))
+    assert told.endswith(
+        "finds 90.0% of the true ten nearest (1024 probes), and no more with all probes: facesearch "
+        "reindex --index-type flat finds all"
+    )

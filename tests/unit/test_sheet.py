@@ -149,16 +149,23 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     plain = hit(1, photo, 0.81234)
     found = [
         replace(plain, rank=0, is_query=True), plain,
-        hit(2, b"/summer/x.jpg", 0.2, verdict=Verdict.unlikely, offline=True),
+        hit(2, b"/summer/x.jpg", 0.2, verdict=Verdict.unlikely, offline=True, expected_false_hits=340.4),
         hit(3, photo, quality=0.1, folded=(plain, plain, plain), taken_at=None, mtime_ns=10**18),
     ]  # fmt: skip
     save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png")
     for text in (
-        "the query itself", "0.812", "certain", "2019-07-14", "below threshold  ·  offline", "unlikely",
-        "+3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
+        "the query itself", "0.812", "certain", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
+        "unlikely", "<0.001 false hits  ·  +3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
     ):  # fmt: skip
         assert text in written, text
+    assert not any("not measured" in text for text in written)
     assert "0" not in written, "the query itself has no rank"
+
+
+def test_a_sheet_says_where_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
+    found = [hit(1, b"/gone.jpg", verdict=Verdict.possible, fmr=None, expected_false_hits=None)]
+    save_sheet(Answer(probe("/me.jpg"), found), 0.4, tmp_path / "sheet.png")
+    assert any("false hits not measured" in text for text in written)
 
 
 def test_a_template_shows_up_to_six_of_its_photos(tmp_path: Path, written: list[str]) -> None:
@@ -330,11 +337,52 @@ def test_fitting_keeps_both_ends() -> None:
     assert fitted("short.jpg", 15, 200) == "short.jpg"
 
 
-def test_where_no_font_shows_a_letter_its_likeness_stands(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def boxes_in(picture: Image.Image) -> list[Any]:
+    """Hollow shapes as high as a letter."""
+    return [region for region in areas(np.asarray(picture).any(axis=2)) if region.area_filled > 1.5 * region.area > 30]
+
+
+def test_where_no_font_shows_a_letter_its_likeness_stands_or_a_box(
+    written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(drawing, "_FONTS", ("", "no such font.ttf"))
     picture = Image.new("RGB", (300, 40))
-    drawing.draw_text(ImageDraw.Draw(picture), (0, 30), "Zoë Ł 生日 ok", 15, GREY)
-    assert written == ["Zoe ? ?? ok"]
+    width = drawing.draw_text(ImageDraw.Draw(picture), (0, 30), "Zië Ł 生日 kk", 15, GREY)
+    assert written == ["Zie ", " ", " kk"]
+    assert width == pytest.approx(text_width("Zië Ł 生日 kk", 15))
+    assert len(boxes_in(picture)) == 3
+
+
+@pytest.mark.parametrize("anchor", ["ls", "ms", "rs", "mm"])
+def test_a_name_with_emoji_is_drawn_as_one_line(
+    written: list[str], monkeypatch: pytest.MonkeyPatch, anchor: str
+) -> None:
+    """A family is a sequence of seven characters: three people, joined and coloured."""
+    monkeypatch.setattr(drawing, "_FONTS", ("",))
+    picture = Image.new("RGB", (300, 80))
+    name = "hi \U0001f468\U0001f3fd\u200d\U0001f469\u200d\U0001f467\ufe0f hi"
+    drawing.draw_text(ImageDraw.Draw(picture), (150, 40), name, 20, GREY, anchor=anchor)
+    assert written == ["hi ", " hi"]
+    assert "?" not in fitted(name, 20, 300)
+    columns = np.flatnonzero(np.asarray(picture).any(axis=(0, 2)))
+    rows = np.flatnonzero(np.asarray(picture).any(axis=(1, 2)))
+    assert len(boxes_in(picture)) == 3
+    lefts = {"ls": 150, "ms": 150 - text_width(name, 20) / 2, "rs": 150 - text_width(name, 20)}
+    assert columns[0] == pytest.approx(lefts.get(anchor, lefts["ms"]), abs=3)
+    assert rows[-1] == pytest.approx(48 if anchor == "mm" else 40, abs=3)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain.jpg", "Zoë 生日 \U0001f389.jpg", "\U0001f600 \u2602 ok.jpg", "مرحبا.jpg", "\u25a1"]
+)
+def test_a_box_stands_only_for_what_no_font_here_shows(name: str) -> None:
+    runs = drawing._set(name, 15)
+    for run in runs:
+        for character in run.text:
+            fonts = [font for font in drawing._FONTS if drawing._shows(font, character)]
+            assert run.font in fonts if fonts else run.font is None, f"{character!r} in {run.font}"
+    assert sum(len(run.text) for run in runs) == len(name)
+    assert sum(run.width for run in runs) == pytest.approx(text_width(name, 15))
 
 
 def test_a_tiny_face_in_a_wide_photo_has_a_frame_that_is_seen() -> None:
