@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,10 +125,13 @@ def move_root(store: Store, old: Path, new: Path) -> None:
 
 def remove_root(store: Store, root: Root) -> None:
     """Remove a root with its photos, faces and vectors for good."""
-    store.catalog.begin()
-    store.catalog.remove_root(root.id)
-    store.commit(vectors_changed=True)
-    store.vacuum()
+    photos = [photo.id for photo in store.catalog.photos(root.id)]
+    store.erase(
+        [
+            *(partial(store.catalog.delete_photo, photo) for photo in photos),
+            partial(store.catalog.remove_root, root.id),
+        ]
+    )
 
 
 def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
@@ -148,23 +152,18 @@ def forget_photos(store: Store, photos: Sequence[KnownPhoto], *, never_again: bo
 
     With `never_again` their content is remembered, without faces, so that later runs leave it out.
     """
-    store.catalog.begin()
-    for photo in photos:
-        if never_again:
-            store.catalog.keep_out(photo.id)
-        else:
-            store.catalog.delete_photo(photo.id)
-    store.commit(vectors_changed=True)
-    store.vacuum()
+    forget = store.catalog.keep_out if never_again else store.catalog.delete_photo
+    store.erase([partial(forget, photo.id) for photo in photos])
 
 
 def forget_face(store: Store, face: int) -> None:
     """Remove one face for good; it comes back only when its photo changes. Raises `InputError` for an unknown id."""
-    store.catalog.begin()
-    if not store.catalog.delete_face(face):
-        raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
-    store.commit(vectors_changed=True)
-    store.vacuum()
+
+    def forget() -> None:
+        if not store.catalog.delete_face(face):
+            raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
+
+    store.erase([forget])
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:

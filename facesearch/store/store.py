@@ -6,13 +6,16 @@ damaged or another index's; it is written again only when what came since has gr
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.errors import (
+    DiskFullError,
     IndexNotFoundError,
     LockedError,
     ModelMismatchError,
@@ -22,6 +25,7 @@ from facesearch.errors import (
 )
 from facesearch.store.bases import IVF_FROM, KINDS
 from facesearch.store.catalog import Catalog
+from facesearch.store.disk import unreadable
 from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, preload, read_kind, read_stamp, write_file
@@ -133,6 +137,7 @@ class Store:
         self.model = catalog.model()
         self._lock = lock
         self._notify = notify
+        self._keep = True
         self._vectors: FaissIndex | None = None
 
     @classmethod
@@ -177,14 +182,17 @@ class Store:
         write: bool = False,
         wait: float = 0.0,
         prepare: bool = True,
+        keep: bool = True,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> Self:
-        """An index that exists. `notify` is told, in one line, when the vectors had to be made anew.
+        """An index that exists. `notify` is told, in one line, when the vectors had to be made again.
 
         One that is being written to by another process can be waited for, for `wait` seconds, to write to it next.
-        Without `prepare` the vector file is left as it is, to be looked at.
+        Without `prepare` the vector file is left as it is, to be looked at. Without `keep` a reader writes nothing:
+        vectors that had to be made again are not kept for the next one.
 
-        Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
+        Raises `IndexNotFoundError`, `LockedError` (for writing), `StorageError` for an index that may not be read, and
+        what the catalog raises.
         """
         if not cls.exists(path):
             raise IndexNotFoundError(
@@ -192,7 +200,7 @@ class Store:
             )
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
-            return cls._opened(path, lock, notify, prepare=prepare)
+            return cls._opened(path, lock, notify, prepare=prepare, keep=keep)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -200,7 +208,13 @@ class Store:
 
     @classmethod
     def _opened(
-        cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None], *, prepare: bool = True
+        cls,
+        path: Path,
+        lock: WriterLock | None,
+        notify: Callable[[str], None],
+        *,
+        prepare: bool = True,
+        keep: bool = True,
     ) -> Self:
         if lock is not None:
             for leftover in (*path.glob(f".{VECTORS_FILE}.*.tmp"), *path.glob(f"{CATALOG_FILE}.*.new*")):
@@ -208,6 +222,7 @@ class Store:
         catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
         try:
             store = cls(path, catalog, lock, notify)
+            store._keep = keep
             if lock is not None and prepare:
                 # Before anything is added: a vector file from another past of this index (the catalog was restored
                 # from a backup) is told by its generation, which would be overtaken by new commits.
@@ -220,8 +235,17 @@ class Store:
 
     @staticmethod
     def exists(path: Path) -> bool:
-        """Whether there is an index in this folder."""
-        return os.path.isfile(path / CATALOG_FILE)
+        """Whether there is an index in this folder. Raises `StorageError` where that cannot be seen, or not be read."""
+        catalog = path / CATALOG_FILE
+        try:
+            found = os.stat(catalog)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StorageError(unreadable(path, error.strerror)) from error
+        if stat.S_ISREG(found.st_mode) and not os.access(catalog, os.R_OK):
+            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)))
+        return stat.S_ISREG(found.st_mode)
 
     def close(self) -> None:
         """Let go of the files; what was not committed is dropped."""
@@ -362,12 +386,60 @@ class Store:
             self._keep_up(self._file, _TAIL_AT_REST)
             self.catalog.checkpoint()
 
-    def vacuum(self) -> None:
-        """Leave nothing of what was deleted: write the catalog and the vector file anew."""
+    def erase(self, deletions: Sequence[Callable[[], None]]) -> None:
+        """Delete from the catalog for good, all at once, and leave nothing of it on the disk; see `vacuum`.
+
+        Deleting takes room, too. On a full disk the vector file goes first, which can be made again at any time; then
+        the deletions are made in ever smaller parts, each in the room of the one before. Raises `DiskFullError` where
+        even a single one is too much.
+        """
+        done, at_once = 0, max(len(deletions), 1)
+        while done < len(deletions):
+            self.catalog.begin()
+            try:
+                for deletion in deletions[done : done + at_once]:
+                    deletion()
+                self._vectors = None
+                self.catalog.commit(vectors_changed=True)
+                done += at_once
+            except DiskFullError:
+                self.catalog.rollback()
+                if not self._drop_vector_file():
+                    if at_once == 1:
+                        raise
+                    at_once = -(-at_once // 2)
+            self.catalog.checkpoint()
+        self.vacuum()
+
+    def _drop_vector_file(self) -> bool:
+        """Whether there was one."""
         self._vectors = None
-        self.catalog.vacuum()
-        if self._file is not None:
+        if self._file is None or not self._file.exists():
+            return False
+        self._file.unlink()
+        return True
+
+    def vacuum(self) -> None:
+        """Leave nothing of what was deleted: write the catalog and the vector file again.
+
+        Where a full disk has no room for that the catalog keeps its size: what was deleted is overwritten in it. And
+        there is no vector file then, so that nothing is left in it, either.
+        """
+        self._vectors = None
+        try:
+            self.catalog.vacuum()
+        except DiskFullError:
+            self._notify(
+                "no room to make the catalog smaller: what was deleted is overwritten in it, and its room is used again"
+            )
+        if self._file is None:
+            return
+        try:
             self._write_snapshot()
+        except DiskFullError:
+            self.catalog.rollback()
+            self._drop_vector_file()
+            self._notify(f"no room for {self._file}: questions make it from the catalog, each time, until there is")
 
     def has_vector_file(self) -> bool:
         """Whether the vector file is there, or nothing is to be in it."""
@@ -482,6 +554,8 @@ class Store:
     def _save_if_possible(self, vectors: FaissIndex) -> None:
         """So that the next reader need not make them again; a read-only or busy index is left as it is."""
         assert self.path is not None
+        if not self._keep:
+            return
         try:
             if self._lock is not None:
                 vectors.save(self._kind())
