@@ -291,6 +291,4 @@ def _as_ours(error: sqlite3.Error, name: str) -> FacesearchError:
         return DiskFullError(f"{name}: the disk is full; make room and run again, what was finished is kept")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(_cannot_open(Path(name), error))
-    return StorageError(
-        f"{name}: the database failed ({error}); check that the disk is not full, and its permissions"
-    )
+    return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["NO_ROOM", "unreadable"]
+__all__ = ["NO_ROOM", "unreadable", "write_reserve"]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk, or a user's share of it, that has no room left."""
@@ -26,6 +26,17 @@ def unreadable(path: Path, reason: str) -> str:
         f"{told}; {at} {stat.filemode(found.st_mode)}, owner {_owner(found.st_uid)}); ask the owner, or name another "
         "index with --index"
     )
+
+
+def write_reserve(path: Path, size: int) -> None:
+    """Make a file of that many bytes, whole or not at all, that takes them up on any disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(os.urandom(size))  # nothing that a file system would leave out or compress
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _owner(number: int) -> str:

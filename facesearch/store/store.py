@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from facesearch.errors import (
 )
 from facesearch.store.bases import IVF_FROM, KINDS
 from facesearch.store.catalog import Catalog
-from facesearch.store.disk import unreadable
+from facesearch.store.disk import unreadable, write_reserve
 from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, preload, read_kind, read_stamp, write_file
@@ -52,6 +53,11 @@ CATALOG_FILE = "catalog.sqlite"
 VECTORS_FILE = "faces.faiss"
 _LOCK_FILE = "writer.lock"
 _JOURNAL_FILE = "in-hand"
+_RESERVE_FILE = "reserve"
+
+_RESERVE = 256 * 1024
+"""Bytes set aside on the disk. Deleting a photo writes some dozen pages of 4 KiB first: where a disk is full to its
+last byte nothing could be deleted, and the vector file of a small index is no larger than that."""
 
 INDEX_TYPES = ("auto", *KINDS)
 """How vectors can be searched; `auto` is exact while that takes a moment, and approximate in larger galleries."""
@@ -385,13 +391,14 @@ class Store:
         if self._lock is not None and self._file is not None:
             self._keep_up(self._file, _TAIL_AT_REST)
             self.catalog.checkpoint()
+            self._keep_reserve(spare=3 * _RESERVE)
 
     def erase(self, deletions: Sequence[Callable[[], None]]) -> None:
         """Delete from the catalog for good, all at once, and leave nothing of it on the disk; see `vacuum`.
 
-        Deleting takes room, too. On a full disk the vector file goes first, which can be made again at any time; then
-        the deletions are made in ever smaller parts, each in the room of the one before. Raises `DiskFullError` where
-        even a single one is too much.
+        Deleting takes room, too. On a full disk the vector file goes first, which can be made again at any time, then
+        the reserve; after that the deletions are made in ever smaller parts, each in the room of the one before.
+        Raises `DiskFullError` where even a single one is too much.
         """
         done, at_once = 0, max(len(deletions), 1)
         while done < len(deletions):
@@ -404,20 +411,31 @@ class Store:
                 done += at_once
             except DiskFullError:
                 self.catalog.rollback()
-                if not self._drop_vector_file():
+                if not self._make_room():
                     if at_once == 1:
                         raise
                     at_once = -(-at_once // 2)
             self.catalog.checkpoint()
         self.vacuum()
 
-    def _drop_vector_file(self) -> bool:
-        """Whether there was one."""
+    def _make_room(self) -> bool:
+        """Give up one file that is not needed; False when nothing is left to be given up."""
         self._vectors = None
-        if self._file is None or not self._file.exists():
-            return False
-        self._file.unlink()
-        return True
+        for file in () if self.path is None else (self.path / VECTORS_FILE, self.path / _RESERVE_FILE):
+            if file.exists():
+                file.unlink()
+                return True
+        return False
+
+    def _keep_reserve(self, *, spare: int = 0) -> None:
+        """Have some room set aside, where so many bytes are left beside it."""
+        if self.path is None or (self.path / _RESERVE_FILE).exists():
+            return
+        try:
+            if shutil.disk_usage(self.path).free >= _RESERVE + spare:
+                write_reserve(self.path / _RESERVE_FILE, _RESERVE)
+        except OSError:
+            pass
 
     def vacuum(self) -> None:
         """Leave nothing of what was deleted: write the catalog and the vector file again.
@@ -436,9 +454,10 @@ class Store:
             return
         try:
             self._write_snapshot()
+            self._keep_reserve()
         except DiskFullError:
             self.catalog.rollback()
-            self._drop_vector_file()
+            self._file.unlink(missing_ok=True)
             self._notify(f"no room for {self._file}: questions make it from the catalog, each time, until there is")
 
     def has_vector_file(self) -> bool:
