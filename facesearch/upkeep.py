@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from facesearch.errors import InputError, UsageError
 from facesearch.store.catalog import FaceRow, KnownPhoto, Root
 from facesearch.store.store import Store
+from facesearch.wording import are, counted
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Health",
     "check",
-    "counted",
     "every_face",
     "find_root",
     "forget_face",
     "forget_photos",
     "move_root",
+    "no_such_face",
     "photos_at",
     "remove_root",
     "repair",
@@ -52,7 +54,7 @@ def check(store: Store) -> Health:
         return health
     health.bad_vectors = store.catalog.bad_vectors(store.model.dim)
     if health.bad_vectors:
-        health.faults.append(f"{counted(len(health.bad_vectors), 'vector')} not of unit length")
+        health.faults.append(f"{are(len(health.bad_vectors), 'vector')} not of unit length")
         return health
     health.bad_file = not store.has_vector_file()
     if health.bad_file:
@@ -64,15 +66,23 @@ def check(store: Store) -> Health:
             health.faults.append(fault)
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
-        if not os.path.exists(root.path):
-            health.notes.append(f"{name} is not there at the moment")
+        trouble = _why_not_seen(root.path)
+        if trouble is not None:
+            health.notes.append(f"{name} cannot be looked at ({trouble})" if trouble else f"{name} is not there now")
             continue
-        gone = sum(
-            not photo.missing and not os.path.exists(_path(root, photo)) for photo in store.catalog.photos(root.id)
-        )
+        gone, unseen = 0, Counter[str]()
+        for photo in store.catalog.photos(root.id):
+            if not photo.missing:
+                trouble = _why_not_seen(_path(root, photo))
+                gone += trouble == ""
+                unseen.update([trouble] if trouble else [])
         if gone:
             health.notes.append(
-                f"{counted(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
+                f"{are(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
+            )
+        for reason, number in sorted(unseen.items()):
+            health.notes.append(
+                f"{counted(number, 'photo')} in {name} cannot be looked at ({reason}); nothing is hidden"
             )
     return health
 
@@ -88,7 +98,9 @@ def repair(store: Store, health: Health) -> list[str]:
         store.catalog.begin()
         store.catalog.read_again(health.bad_vectors)
         store.commit(vectors_changed=True)
-        done.append(f"dropped {len(health.bad_vectors):,} vectors; run `facesearch index` to read their photos again")
+        done.append(
+            f"dropped {counted(len(health.bad_vectors), 'vector')}; run `facesearch index` to read the photos again"
+        )
     if health.bad_file or health.bad_vectors:
         store.vacuum()
         done.append("the vector file was made anew from the catalog")
@@ -161,9 +173,14 @@ def forget_face(store: Store, face: int) -> None:
 
     def forget() -> None:
         if not store.catalog.delete_face(face):
-            raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
+            raise InputError(no_such_face(face))
 
     store.erase([forget])
+
+
+def no_such_face(face: int) -> str:
+    """What is said of an unknown id."""
+    return f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id"
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
@@ -177,13 +194,19 @@ def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
     yield from _with_vectors(store, batch)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 photo is`, `2 photos are`."""
-    return f"{number:,} {noun}{' is' if number == 1 else 's are'}"
-
-
 def _with_vectors(store: Store, rows: list[FaceRow]) -> Iterator[tuple[FaceRow, FloatArray]]:
     yield from zip(rows, store.catalog.vectors([row.vector_id for row in rows], store.model.dim), strict=True)
+
+
+def _why_not_seen(path: bytes) -> str | None:
+    """None for a file that is there, an empty text for one that has gone, else why nobody can say."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def _path(root: Root, photo: KnownPhoto) -> bytes:

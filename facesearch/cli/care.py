@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, say, write
+from facesearch.cli.console import confirm, examples, for_stdout, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import InputError, UsageError
+from facesearch.wording import counted
 
 __all__ = ["register"]
 
@@ -48,7 +49,7 @@ def check(
     from facesearch.faces.model import model_info
     from facesearch.store.store import Store, default_index_path
 
-    folder = index_path or default_index_path()
+    folder, show = index_path or default_index_path(), for_stdout()
     with Store.open(folder, write=mend, wait=wait, prepare=False) as store:
         health = upkeep.check(store)
         try:
@@ -59,17 +60,17 @@ def check(
             for line in health.faults:
                 say(line)
             for line in upkeep.repair(store, health):
-                write([f"{line}\n"])
+                write([f"{show(line)}\n"])
             health = upkeep.check(store)
     for line in health.notes:
-        write([f"note: {line}\n"])
+        write([show(f"note: {line}") + "\n"])
     for line in health.faults:
-        write([f"fault: {line}\n"])
+        write([show(f"fault: {line}") + "\n"])
     if health.faults:
         mendable = health.bad_file or health.bad_vectors
         advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index anew"
         raise InputError(f"{folder} is not sound; {advice}")
-    write([f"{folder} is sound\n"])
+    write([show(f"{folder} is sound") + "\n"])
 
 
 def forget(
@@ -92,21 +93,25 @@ def forget(
     from facesearch import upkeep
     from facesearch.store.store import Store, default_index_path
 
-    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
+    folder = index_path or default_index_path()
+    with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=say) as store:
         if path is not None:
             photos = upkeep.photos_at(store, path)
             if not photos:
                 raise InputError(f"{path}: no known photo is there; nothing was forgotten")
-            what = f"{upkeep.counted(len(photos), 'photo')} about to be forgotten for good, with all faces"
+            what = f"{counted(len(photos), 'photo')}, with all faces in {'it' if len(photos) == 1 else 'them'},"
         elif root is not None:
             found = upkeep.find_root(store, root)
             count = sum(1 for _ in store.catalog.photos(found.id))
-            what = f"the root {root}, {count:,} photos, is about to be forgotten for good"
+            what = f"the folder {root} and {counted(count, 'photo')} in it, with all faces,"
         else:
-            what = f"face {face} is about to be forgotten for good"
+            if face is not None and not store.catalog.has_face(face):
+                raise InputError(upkeep.no_such_face(face))
+            what = f"face {face}"
         if dry_run:
-            say(what)
+            say(f"{what} would be deleted from the index for good; nothing was done")
             return
+        what = f"{what} will be deleted from the index for good"
         confirm(what, yes=yes)
         if path is not None:
             upkeep.forget_photos(store, photos, never_again=never_again)
@@ -157,7 +162,7 @@ def export(
             assert output is not None
             save_npz(faces, output, vectors=vectors, dim=store.model.dim)
         elif output is None:
-            write(dump_text(faces, layout, vectors=vectors))
+            write(dump_text(faces, layout, vectors=vectors, show=for_stdout()))
         else:
             try:
                 with output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:

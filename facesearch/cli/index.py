@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, is_terminal, say, use_log_format, write
+from facesearch.cli.console import (
+    RunProgress,
+    StopSignal,
+    confirm,
+    examples,
+    for_stdout,
+    is_terminal,
+    say,
+    use_log_format,
+    write,
+)
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -140,9 +150,9 @@ def index(
 
     note = (lambda _message: None) if quiet else say
     if dry_run:
-        with _store_to_look_at(folder, model, paths or [], wait) as store:
+        with _store_to_look_at(folder, model, paths or []) as store:
             report = preview(store, paths or (), options=options)
-            record = report_record(report, str(folder))
+            record = {**report_record(report, str(folder)), "dry_run": True, "new_index": store.path is None}
     else:
         with _open_store(folder, model, paths or [], note, wait) as store:
             report, runtime = work(store)
@@ -172,12 +182,12 @@ def check_options(layout: str, max_memory: str | None, index_type: str | None) -
 
 
 def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], None], *, quiet: bool) -> None:
-    from facesearch.render.text import render_report, summary_line
+    from facesearch.render.text import render_plan, render_report, summary_line
 
     if layout == "json":
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
-        write([render_report(record)])
+        write([(render_plan if "dry_run" in record else render_report)(record, show=for_stdout())])
     if not is_terminal():
         note(summary_line(record))
 
@@ -196,13 +206,20 @@ def _deletion(report: Report) -> str:
     return f"photos out of sight will be deleted from the index for good, with their faces: {report.removed:,}"
 
 
-def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path], wait: float) -> Store:
+def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
     """The index in `folder`, to be read; where there is none, an empty one in memory, so that all photos are new."""
     from facesearch.faces.model import choose_model, model_info
     from facesearch.store.store import Store
 
     if Store.exists(folder):
-        return Store.open(folder, write=True, wait=wait)
+        store = Store.open(folder, keep=False)
+        if asked is not None:
+            try:
+                store.require_model(model_info(asked))
+            except BaseException:
+                store.close()
+                raise
+        return store
     if not paths:
         raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
     return Store.memory(model_info(choose_model(asked).name))

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, say, write
+from facesearch.cli.console import confirm, examples, for_stdout, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 __all__ = ["register"]
 
@@ -42,10 +43,11 @@ def list_roots(
 
     with Store.open(index_path or default_index_path()) as store:
         paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
+    show = for_stdout()
     write(
         [json.dumps([shown_path(path) for path in paths]) + "\n"]
         if layout == "json"
-        else [f"{path}\n" for path in paths]
+        else [f"{show(path)}\n" for path in paths]
     )
 
 
@@ -75,6 +77,6 @@ def remove(
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         found = find_root(store, root)
-        count = sum(1 for _ in store.catalog.photos(found.id))
-        confirm(f"{os.fsdecode(found.path)} and its {count:,} photos will be deleted from the index for good", yes=yes)
+        photos = counted(sum(1 for _ in store.catalog.photos(found.id)), "photo")
+        confirm(f"{os.fsdecode(found.path)} and its {photos} will be deleted from the index for good", yes=yes)
         remove_root(store, found)

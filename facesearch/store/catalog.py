@@ -10,6 +10,7 @@ import os
 import sqlite3
 import uuid as uuids
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -165,6 +166,10 @@ class Catalog(Succession):
         if vectors_changed and self._connection.in_transaction:
             self._run("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
         super().commit()
+
+    def dry_run(self) -> AbstractContextManager[None]:
+        """While this lasts, what is done to roots and photos is forgotten at its end, and nothing is written."""
+        return self.rehearsal("roots", "photos")
 
     # What the index is
 
@@ -452,6 +457,10 @@ class Catalog(Succession):
         return [
             Face(detection_of(*row[:6]), np.frombuffer(row[6], dtype="<f4").astype(np.float32), row[7]) for row in rows
         ]
+
+    def has_face(self, face: int) -> bool:
+        """Whether there is a face with this id."""
+        return bool(self._rows("SELECT 1 FROM faces WHERE id = ?", face))
 
     def delete_face(self, face: int) -> bool:
         """Delete a face with its vectors, and leave it out whenever this content is looked at again.

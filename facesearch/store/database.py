@@ -108,6 +108,7 @@ class Database:
             yield
         finally:
             self.rollback()
+            self._rows("PRAGMA temp_store = DEFAULT")
 
     @property
     def is_writing(self) -> bool:

@@ -248,7 +248,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise StorageError(unreadable(path, error.strerror)) from error
+            raise StorageError(unreadable(path, error.strerror or str(error))) from error
         if stat.S_ISREG(found.st_mode) and not os.access(catalog, os.R_OK):
             raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)))
         return stat.S_ISREG(found.st_mode)
@@ -357,9 +357,8 @@ class Store:
             self._write_snapshot()
         return self.search_facts()
 
-    def _kind(self) -> str:
-        """Of the vector file, when it is written next."""
-        chosen = self.catalog.index_type()
+    def kind_for(self, chosen: str) -> str:
+        """The kind of vector file that an index of this size has for one of `INDEX_TYPES`."""
         count = self.catalog.count_vectors()
         if chosen == "auto":
             return "flat" if count * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
@@ -486,6 +485,10 @@ class Store:
     @property
     def _file(self) -> Path | None:
         return None if self.path is None else self.path / VECTORS_FILE
+
+    def _kind(self) -> str:
+        """Of the vector file, when it is written next."""
+        return self.kind_for(self.catalog.index_type())
 
     def _keep_up(self, file: Path, tail: int) -> None:
         """Write the vector file anew when it lacks, or has too much, by more than `tail` vectors and a tenth of it.

@@ -15,7 +15,7 @@ import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
-    {"errors", "machine", "types", "userdata"},
+    {"errors", "machine", "types", "userdata", "visible", "wording"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
     {"looking", "probing"},
