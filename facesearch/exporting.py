@@ -9,6 +9,7 @@ from __future__ import annotations
 import filecmp
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.render.pictures import face_picture
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.types import Box
@@ -51,7 +53,14 @@ def copy_photos(paths: Iterable[bytes], folder: Path, *, dry_run: bool = False) 
     """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
 
     def is_same(source: str, target: str) -> bool:
-        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+        if not os.path.isfile(target):
+            return False
+        try:
+            return filecmp.cmp(source, target, shallow=False)
+        except OSError as error:
+            if os.fspath(error.filename or "") == target:
+                raise
+            raise _SourceError(f"cannot be read: {error.strerror}") from error
 
     return _exported(paths, folder, is_same, _copy, dry_run=dry_run)
 
@@ -110,8 +119,9 @@ def _exported(
     _prepare(folder, dry_run=dry_run)
     for path in dict.fromkeys(paths):
         source = os.path.abspath(os.fsdecode(path))
-        if not os.path.isfile(source):
-            done.failed.append(f"{source}: not there now")
+        trouble = _trouble(source)
+        if trouble is not None:
+            done.failed.append(f"{source}: {trouble}")
             continue
         _place(
             done, source, folder, os.path.basename(source), dry_run=dry_run,
@@ -119,6 +129,17 @@ def _exported(
             make=partial(make, source),
         )  # fmt: skip
     return done
+
+
+def _trouble(source: str) -> str | None:
+    """Why a photo cannot be had now; None where it is there."""
+    try:
+        found = os.stat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        return "not there now"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if stat.S_ISREG(found.st_mode) else "not a file any more"
 
 
 def _prepare(folder: Path, *, dry_run: bool) -> None:
@@ -168,7 +189,7 @@ def _place(
             f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"
         ) from error
     else:
-        raise StorageError(f"{folder}: {_MOST_NAMES:,} files are called {name} already; choose another folder")
+        raise StorageError(f"{folder}: {counted(_MOST_NAMES, 'file')} are called {name} already; choose another folder")
 
 
 def _names(folder: Path, name: str) -> Iterator[str]:
@@ -189,7 +210,7 @@ def _copy(source: str, target: str) -> None:
     try:
         reading = open(source, "rb")  # noqa: SIM115 - closed below; an error here is the photo's, not the folder's
     except OSError as error:
-        raise _SourceError(error.strerror) from error
+        raise _SourceError(f"cannot be read: {error.strerror}") from error
 
     def fill(unfinished: str) -> None:
         with reading, open(unfinished, "xb") as writing:
@@ -206,7 +227,7 @@ def _read(stream: BinaryIO) -> bytes:
     try:
         return stream.read(1 << 20)
     except OSError as error:
-        raise _SourceError(error.strerror or type(error).__name__) from error
+        raise _SourceError(f"cannot be read: {error.strerror or type(error).__name__}") from error
 
 
 def _write(data: bytes, target: str) -> None:

@@ -63,7 +63,8 @@ class Report:
     """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
 
     `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
-    the run was asked to end early.
+    the run was asked to end early. `not_looked_at` counts files with pictures in them that are not read, by the endings
+    of their names.
     """
 
     photos: int = 0
@@ -79,6 +80,7 @@ class Report:
     seconds: float = 0.0
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    not_looked_at: dict[str, int] = field(default_factory=dict)
     stopped: bool = False
 
     @property
@@ -193,7 +195,11 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
             blind.append(folder)
             report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
 
-        files = scan(root.path, within, unreadable=unreadable)
+        def other(path: bytes) -> None:
+            ending = os.fsdecode(os.path.splitext(path)[1]).lower()
+            report.not_looked_at[ending] = report.not_looked_at.get(ending, 0) + 1
+
+        files = scan(root.path, within, unreadable=unreadable, other=other)
         for file, known in side_by_side(files, _known(store, root, within)):
             if file is None:
                 assert known is not None

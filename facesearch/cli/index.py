@@ -17,6 +17,7 @@ from facesearch.cli.console import (
     confirm,
     examples,
     for_stdout,
+    is_somebody_there,
     is_terminal,
     say,
     use_log_format,
@@ -39,12 +40,16 @@ from facesearch.cli.options import (
     parse_size,
 )
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.planning import Report
+    from facesearch.planning import Options, Report
     from facesearch.store.store import Store
 
-__all__ = ["check_options", "register", "tell_troubles"]
+__all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
+
+_MANY = 100_000
+"""Photos; so many take an hour or more to read, and few libraries have them."""
 
 _EXAMPLES = examples(
     ("facesearch index ~/Pictures", "the first time"),
@@ -149,6 +154,8 @@ def index(
         return report, str(runtime)
 
     note = (lambda _message: None) if quiet else say
+    if paths and not (dry_run or yes) and is_somebody_there():
+        _ask_about_much(folder, model, paths, options)
     if dry_run:
         with _store_to_look_at(folder, model, paths or []) as store:
             report = preview(store, paths or (), options=options)
@@ -200,10 +207,34 @@ def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
         say(f"{trouble}; its photos are kept as they are")
     if report.failed:
         note(f"photos that could not be read: {report.failed:,}; facesearch status --failed lists them")
+    tell_other_media(report, note)
+
+
+def tell_other_media(report: Report, note: Callable[[str], None]) -> None:
+    """Which files a run has not looked at, the most frequent kinds first."""
+    kinds = sorted(report.not_looked_at.items(), key=lambda kind: (-kind[1], kind[0]))
+    if kinds:
+        told = ", ".join(f"{number:,} {ending.upper()}" for ending, number in kinds)
+        note(f"not looked at: {told} (RAW photos, videos and some other formats are not read)")
 
 
 def _deletion(report: Report) -> str:
-    return f"photos out of sight will be deleted from the index for good, with their faces: {report.removed:,}"
+    photos = counted(report.removed, "photo")
+    return f"{photos} out of sight will be deleted from the index for good, with all faces"
+
+
+def _ask_about_much(folder: Path, model: str | None, paths: list[Path], options: Options) -> None:
+    """A slip of the hand, `/` for a folder, is told before anything is read. Raises `UsageError` when it was one."""
+    from facesearch.errors import IndexVersionError
+    from facesearch.indexing import preview
+
+    try:
+        with _store_to_look_at(folder, model, paths) as store:
+            expected = preview(store, paths, options=options)
+    except IndexVersionError:
+        return  # the run brings the index up to date first
+    if expected.new + expected.changed > _MANY:
+        confirm(f"{counted(expected.new + expected.changed, 'photo')} will be read", yes=False)
 
 
 def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
