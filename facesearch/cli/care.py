@@ -99,11 +99,11 @@ def forget(
             photos = upkeep.photos_at(store, path)
             if not photos:
                 raise InputError(f"{path}: no known photo is there; nothing was forgotten")
-            what = f"{counted(len(photos), 'photo')}, with all faces in {'it' if len(photos) == 1 else 'them'},"
+            what = f"{path}: {counted(len(photos), 'photo')} with all faces in {'it' if len(photos) == 1 else 'them'}"
         elif root is not None:
             found = upkeep.find_root(store, root)
             count = sum(1 for _ in store.catalog.photos(found.id))
-            what = f"the folder {root} and {counted(count, 'photo')} in it, with all faces,"
+            what = f"{root}: the folder and {counted(count, 'photo')} in it, with all faces,"
         else:
             if face is not None and not store.catalog.has_face(face):
                 raise InputError(upkeep.no_such_face(face))

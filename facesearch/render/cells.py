@@ -18,14 +18,21 @@ def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> It
     a photo called `=1+2.jpg` is never worked out. Numbers, also several in one cell, stay numbers.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
+    # The writer puts texts with characters of the line's end between quotes: with this one carriage returns, too.
+    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
+    yield _taken(text)
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+        yield _taken(text)
+
+
+def _taken(text: io.StringIO) -> str:
+    """The line that was written, which leaves room for the next."""
+    line = text.getvalue().removesuffix("\r\n") + "\n"
+    text.seek(0)
+    text.truncate()
+    return line
 
 
 def _cell(value: object) -> object:

@@ -220,7 +220,7 @@ class Database:
             if not write:
                 raise IndexVersionError(
                     f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
-                    "run `facesearch index` once to bring it up to date"
+                    "facesearch index brings it up to date"
                 )
             self._migrate(version)
 
