@@ -19,8 +19,8 @@ FacesearchError                 exit
 └── LockedError                  4    another run is writing
 
 Every message is one line: what is wrong, with the value, and what to do next. The other exit codes are not errors of
-this tree: 0 done, 1 nothing reached the threshold, 5 done but not all of it, 70 a bug, and 129, 130 and 143 stopped by
-SIGHUP (the terminal was closed), Ctrl-C and SIGTERM.
+this tree: 0 done, 1 nothing reached the threshold, 5 done but not all of it, 70 a bug, 129, 130 and 143 stopped by
+SIGHUP (the terminal was closed), Ctrl-C and SIGTERM, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations

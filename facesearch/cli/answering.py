@@ -164,7 +164,7 @@ def _tell(
             "them: verdicts are less sure"
         )
     if first.probe.found:
-        say(f"asked again with {first.probe.found} certain hits; similarities are to the mean of all")
+        say(f"asked again with {counted(first.probe.found, 'certain hit')}; similarities are to the mean of all")
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
     few = len(hits) < min(_FEW_HITS, question.top_k or _FEW_HITS)
     unfiltered = question.filter().lets_all_through and not asked.beside and first.searched > 0
@@ -183,9 +183,8 @@ def _nothing(question: Question, answers: Sequence[Answer], threshold: float | N
     number = answers[0].searched
     searched = f"among {counted(number, 'face')} in {where}"
     if not answers[0].searched and faces:
-        return (
-            f"none of {counted(faces, 'face')} in {where} is one that was asked for: see --under, --since, --faces, ..."
-        )
+        none = f"none of the {faces:,} faces in {where} is" if faces > 1 else f"the only face in {where} is not"
+        return f"{none} one that was asked for: see --under, --since, --faces, ..."
     if threshold is None or not faces:
         alone = any(one.hits for one in answers)
         return f"{'nobody but the query photo itself, or a copy of it,' if alone else 'no face'} {searched}"

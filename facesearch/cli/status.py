@@ -52,7 +52,7 @@ def status(
             return
         search, calibration = store.search_facts(), calibration_of(store.model)
         counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
-        roots = [shown_path(os.fsdecode(root.path)) for root in store.catalog.roots()]
+        paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
         facts: dict[str, Any] = {
             "index": shown_path(str(folder)),
             "model": store.model.name,
@@ -62,7 +62,7 @@ def status(
             "calibration": {"people": calibration.people} if calibration.measured else None,
             "calibration_origin": calibration.origin,
             "search": asdict(search),
-            "roots": roots,
+            "roots": [shown_path(path) for path in paths],
             "photos": counts.photos,
             "faces": counts.faces,
             "no_face": counts.no_face,
@@ -82,7 +82,7 @@ def status(
         facts["switch"] = "to {model}, {looked_at:,} of {photos:,} photos looked at".format(**facts["switch"])
     if not facts["outdated"]:
         del facts["outdated"]
-    facts["roots"] = ", ".join(roots)
+    facts["roots"] = ", ".join(paths)
     facts["search"] = search_line(search)
     facts["calibration"] = facts.pop("calibration_origin")
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
