@@ -3,15 +3,14 @@
 Nothing is committed until `commit`; a failure is one of `facesearch.errors`, with the file's path. What is in it is the
 catalog's matter.
 
-Readers and writers of a database in write-ahead mode share an index of the log in a file beside it, `-shm`, of 32 KiB
-or more. Where that file cannot be made there are other ways to open the database, none of which misses what is
-committed:
+In write-ahead mode readers and writers share an index of the log, in a file beside the database, `-shm`, of 32 KiB or
+more. Where it cannot be made there are other ways to open the database; all of them see what is committed:
 
-* A reader on a full disk takes the file as read-only, if it is only there, however short (an empty file takes no room),
-  and builds the index of the log in its own memory. It locks what any reader locks, so writers go on as usual.
-* A reader in a folder that is read-only, and holds no such file: nobody is writing. Without a log the database is read
-  as it is; with one, SQLite keeps its index in memory, without locks, for which there is no one to take part in them.
-* A writer on a full disk locks the whole database and keeps the index in memory. Readers wait until it is done.
+* On a full disk a reader opens `-shm` read-only (an empty file takes no room, so it exists by then) and builds the
+  index of the log in its own memory. It takes the locks that any reader takes, and holds up no writer.
+* In a folder that is read-only and has no `-shm` nobody is writing. With an empty log the database is read as it is;
+  otherwise SQLite keeps the index of the log in memory, and takes no locks.
+* On a full disk a writer locks the whole database and keeps the index of the log in memory. Readers wait for it.
 """
 
 from __future__ import annotations
@@ -97,6 +96,7 @@ class Database:
 
         The database itself is only read, whoever else writes to it.
         """
+        self.rollback()
         self._rows("PRAGMA temp_store = MEMORY")
         self.begin(write=False)
         try:
@@ -185,7 +185,7 @@ class Database:
 
     @classmethod
     def _connected_so(cls, path: Path, mode: str, parameter: str = "", *, alone: bool = False) -> Self:
-        """A connection that has read something. With `alone` no others are reckoned with: no memory is shared."""
+        """A connection that has read something. With `alone` it shares no memory with others."""
         uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}{parameter}"
         try:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
@@ -257,7 +257,7 @@ class Database:
 
 
 def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
-    """How to read where the usual way fails: parameters of the URI, and whether no others are reckoned with."""
+    """How to read where the usual way fails: parameters of the URI, and whether to share no memory with others."""
     if path.with_name(f"{path.name}-shm").exists():
         yield "&readonly_shm=1", False
     elif _size(path.with_name(f"{path.name}-wal")):

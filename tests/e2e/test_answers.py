@@ -172,7 +172,7 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
     assert len(re.findall(r"would make copies/", dry.stderr)) == 4
     assert not (tmp_path / "copies").exists()
     done = facesearch(*asked, "--copy-to", "copies", "--link-to", "links", "--crops-to", "faces")
-    assert "4 copied to copies" in done.stderr
+    assert "4 photos copied to copies" in done.stderr
     found = names(done.stdout)
     for folder in ("copies", "links"):
         assert {path.name for path in (tmp_path / folder).iterdir()} == found
