@@ -46,11 +46,17 @@ class Database:
         self._connection = connection
         self._name = name
         self._writing = False
+        self._traces: Path | None = None
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False) -> Self:
-        """One that exists. Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`."""
+    def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
+        """One that exists. Without `trace` a reader leaves no files of SQLite's beside it that were not there before.
+
+        Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`.
+        """
+        bare = not trace and not path.with_name(f"{path.name}-shm").exists()
         database = cls._connected(path, "rw" if write else "ro")
+        database._traces = path if bare else None
         try:
             database._check_version(write=write)
         except BaseException:
@@ -61,6 +67,8 @@ class Database:
     def close(self) -> None:
         """Drop what was not committed, and let go of the file."""
         self._connection.close()
+        if self._traces is not None:
+            _take_away_traces(self._traces)
 
     # Transactions
 
@@ -264,6 +272,21 @@ def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
         yield "&vfs=unix-none", True
     else:
         yield "&immutable=1", False
+
+
+def _take_away_traces(path: Path) -> None:
+    """Delete `-shm` and an empty log, which a reader makes and may not delete: the last writer to close does so."""
+    if _size(path.with_name(f"{path.name}-wal")):
+        return
+    uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        pass  # who may not write has made nothing
 
 
 def _size(path: Path) -> int:

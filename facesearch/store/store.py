@@ -225,7 +225,7 @@ class Store:
         if lock is not None:
             for leftover in (*path.glob(f".{VECTORS_FILE}.*.tmp"), *path.glob(f"{CATALOG_FILE}.*.new*")):
                 leftover.unlink(missing_ok=True)  # of a run that was killed: whoever writes here holds the lock
-        catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
+        catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None, trace=keep)
         try:
             store = cls(path, catalog, lock, notify)
             store._keep = keep

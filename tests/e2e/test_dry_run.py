@@ -42,7 +42,7 @@ def held(tmp_path: Path, photos: Path) -> Iterator[None]:
 
 
 def state(folder: Path) -> dict[str, tuple[bytes, int]]:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith(("-shm", "-wal"))]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
