@@ -27,6 +27,7 @@ from facesearch.faces.model import FaceModel
 from facesearch.photos.scan import photos_in
 from facesearch.probing import Probe, pick_by_others, probe_faces
 from facesearch.types import ModelInfo
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,8 +150,8 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
     ]
     if len(kept) < LEAST_PEOPLE:
         raise InputError(
-            f"{len(kept)} people with {LEAST_FACES} or more well labelled faces each; a calibration needs "
-            f"{LEAST_PEOPLE}, better 12 and more"
+            f"{counted(len(kept), 'person', 'people')} with {LEAST_FACES} or more well labelled faces each; a "
+            f"calibration needs {LEAST_PEOPLE}, better 12 and more"
         )
     used = good & np.isin(labels, kept)
     vectors, labels = vectors[used], np.searchsorted(kept, labels[used])

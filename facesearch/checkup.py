@@ -19,6 +19,7 @@ from facesearch.errors import FacesearchError
 from facesearch.faces.model import choose_model, model_info
 from facesearch.faces.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
 from facesearch.machine import available_cores, available_memory
+from facesearch.wording import counted
 
 __all__ = ["Finding", "checkup"]
 
@@ -152,7 +153,7 @@ def _models() -> Iterator[Finding]:
 
 def _disk(index: Path) -> Iterator[Finding]:
     folder = index
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     try:
         free = shutil.disk_usage(folder).free
@@ -168,17 +169,17 @@ def _disk(index: Path) -> Iterator[Finding]:
 def _index(index: Path) -> Iterator[Finding]:
     from facesearch.store.store import Store
 
-    if index.exists() and not index.is_dir():
+    if os.path.exists(index) and not os.path.isdir(index):
         yield Finding("index", f"{index} is a file", "name a folder with --index", broken=True)
         return
-    if not Store.exists(index):
-        yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
-        return
     try:
+        if not Store.exists(index):
+            yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
+            return
         with Store.open(index, prepare=False) as store:
             counts = store.catalog.counts()
-            found = f"{counts.photos:,} photos, {counts.faces:,} faces, model {store.model.name}, in {index}"
-            yield Finding("index", found)
+            held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
+            yield Finding("index", f"{held}, model {store.model.name}, in {index}")
             store.require_model(model_info(store.model.source or store.model.name))
     except FacesearchError as error:
         yield Finding("index", str(error), "facesearch check tells more", broken=True)

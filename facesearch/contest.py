@@ -12,6 +12,7 @@ import numpy as np
 from facesearch.calibrating import labelled_faces, well_labelled
 from facesearch.errors import InputError
 from facesearch.faces.model import FaceModel
+from facesearch.wording import counted
 
 __all__ = ["RATES", "Standing", "standing"]
 
@@ -63,8 +64,8 @@ def standing(
     several = [label for label in np.unique(labels).tolist() if (labels == label).sum() > 1]
     if len(several) < 2:
         raise InputError(
-            f"{folder}: {len(several)} people with two photos or more in which {name} finds a face; models are "
-            "compared on two people at least, better on twelve"
+            f"{folder}: {counted(len(several), 'person', 'people')} with two photos or more in which {name} finds a "
+            "face; models are compared on two people at least, better on twelve"
         )
     similarities = vectors @ vectors.T
     np.fill_diagonal(similarities, -2.0)

@@ -14,17 +14,20 @@ FacesearchError                 exit
 │   ├── IndexDamagedError             its catalog is not a catalog
 │   ├── ModelMismatchError            another model made it
 │   │   └── ModelSwitchedError            another model took over while it was open
-│   └── StorageError                  the disk is full, read-only or fails
+│   └── StorageError                  the disk is read-only or fails
+│       └── DiskFullError                 it has no room left
 └── LockedError                  4    another run is writing
 
-Every message is one line: what is wrong, with the value, and what to do next. The other exit codes are no errors: 0
-done, 1 nothing reached the threshold, 5 done but not all of it, 130 and 143 stopped by Ctrl-C and SIGTERM.
+Every message is one line: what is wrong, with the value, and what to do next. The other exit codes are not errors of
+this tree: 0 done, 1 nothing reached the threshold, 5 done but not all of it, 70 a bug, 129, 130 and 143 stopped by
+SIGHUP (the terminal was closed), Ctrl-C and SIGTERM, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 __all__ = [
     "DeviceError",
+    "DiskFullError",
     "FacesearchError",
     "IndexDamagedError",
     "IndexNotFoundError",
@@ -104,7 +107,11 @@ class ModelSwitchedError(ModelMismatchError):
 
 
 class StorageError(StoreError):
-    """The disk is full, read-only or fails."""
+    """The disk is read-only or fails."""
+
+
+class DiskFullError(StorageError):
+    """The disk has no room left."""
 
 
 class LockedError(FacesearchError):

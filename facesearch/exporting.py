@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import is_known, open_known, pieces_of, read_known
 from facesearch.render.pictures import face_picture
 from facesearch.types import KnownFile
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.types import Box
@@ -124,6 +126,17 @@ def _exported(
     return done
 
 
+def _trouble(source: str) -> str | None:
+    """Why a photo cannot be had now; None where it is there."""
+    try:
+        found = os.stat(source)
+    except (FileNotFoundError, NotADirectoryError):
+        return "not there now"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if stat.S_ISREG(found.st_mode) else "not a file any more"
+
+
 def _prepare(folder: Path, *, dry_run: bool) -> None:
     if dry_run:
         return
@@ -171,7 +184,7 @@ def _place(
             f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"
         ) from error
     else:
-        raise StorageError(f"{folder}: {_MOST_NAMES:,} files are called {name} already; choose another folder")
+        raise StorageError(f"{folder}: {counted(_MOST_NAMES, 'file')} are called {name} already; choose another folder")
 
 
 def _names(folder: Path, name: str) -> Iterator[str]:

@@ -47,11 +47,10 @@ def _silent(done: int, total: int, faces: int, failed: int) -> None:
 def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = _AS_USUAL) -> Report:
     """What `refresh` would do, told by names, sizes and times alone: a moved photo counts as new and as missing.
 
-    Nothing is read, and nothing is written. Raises what `refresh` raises.
+    No photo is read, and nothing is written: an index opened for reading will do. Raises what `refresh` raises.
     """
     report = Report()
-    store.catalog.begin()
-    try:
+    with store.catalog.dry_run():
         plan = make_plan(store, find_scopes(store, paths), options, report)
         report.new = sum(task.known is None for task in plan.tasks)
         report.changed = len(plan.tasks) - report.new
@@ -61,8 +60,6 @@ def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = _AS_
             report.removed, report.missing = report.removed + report.missing, 0
         counts = store.catalog.counts()
         report.photos, report.faces = counts.photos, counts.faces
-    finally:
-        store.catalog.rollback()
     return report
 
 

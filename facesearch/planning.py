@@ -66,6 +66,7 @@ class Report:
 
     `given_up` lists photos that ended a process which looked at nothing else. `offline` lists roots that were missing,
     `unreadable` folders that could not be looked into; `stopped` tells that the run was asked to end early.
+    `not_looked_at` counts files with pictures in them that are not read, by the endings of their names.
     """
 
     photos: int = 0
@@ -82,6 +83,7 @@ class Report:
     given_up: list[str] = field(default_factory=list)
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    not_looked_at: dict[str, int] = field(default_factory=dict)
     stopped: bool = False
 
     @property
@@ -206,7 +208,11 @@ def make_plan(
             blind.append(folder)
             report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
 
-        files = scan(root.path, within, unreadable=unreadable)
+        def other(path: bytes) -> None:
+            ending = os.fsdecode(os.path.splitext(path)[1]).lower()
+            report.not_looked_at[ending] = report.not_looked_at.get(ending, 0) + 1
+
+        files = scan(root.path, within, unreadable=unreadable, other=other)
         for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
             if number % _LOOK_UP_EVERY == 0 and should_stop():
                 report.stopped = True

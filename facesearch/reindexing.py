@@ -24,6 +24,7 @@ from facesearch.planning import Options, Report
 from facesearch.store.store import Store, Takeover
 from facesearch.store.succession import UnseenPhoto
 from facesearch.types import ModelInfo
+from facesearch.wording import counted
 
 __all__ = ["Preparation", "Switch", "appoint", "dismiss", "left_to_look_at", "prepare", "require_switchable", "switch"]
 
@@ -84,8 +85,8 @@ def require_switchable(store: Store, model: ModelInfo) -> None:
     if under_way is not None and under_way.identity != model.identity:
         seen = store.catalog.count_looks()
         raise UsageError(
-            f"{store.path}: a switch to {under_way.name} is under way, {seen:,} photos looked at; facesearch reindex "
-            "goes on with it, --cancel drops it"
+            f"{store.path}: a switch to {under_way.name} is under way, {counted(seen, 'photo')} looked at; "
+            "facesearch reindex goes on with it, --cancel drops it"
         )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from facesearch.photos.known import is_known
 from facesearch.store.audit import audit, mend
 from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
 from facesearch.store.store import Store
+from facesearch.wording import are, counted
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, KnownFile, ModelInfo
@@ -23,7 +26,6 @@ __all__ = [
     "Forgetting",
     "Health",
     "check",
-    "counted",
     "every_face",
     "find_root",
     "forget",
@@ -105,13 +107,13 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
     """Every vector, and the file that is derived from them."""
     bad = store.catalog.bad_vectors(store.model.dim)
     if bad and not repair:
-        health.faults.append(f"{counted(len(bad), 'vector')} not of unit length")
+        health.faults.append(f"{are(len(bad), 'vector')} not of unit length")
         return
     if bad:
         store.catalog.begin()
         store.catalog.read_again(bad)
         store.commit(vectors_changed=True)
-        health.done.append(f"dropped {len(bad):,} vectors; run `facesearch index` to read their photos again")
+        health.done.append(f"dropped {counted(len(bad), 'vector')}; run `facesearch index` to read their photos again")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
     if repair and (bad or missing or fault or made_again):
@@ -126,15 +128,23 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
 def _look_for_photos(store: Store, health: Health) -> None:
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
-        if not os.path.exists(root.path):
-            health.notes.append(f"{name} is not there at the moment")
+        trouble = _why_not_seen(root.path)
+        if trouble is not None:
+            health.notes.append(f"{name} cannot be looked at ({trouble})" if trouble else f"{name} is not there now")
             continue
-        gone = sum(
-            not photo.missing and not os.path.exists(_path(root, photo)) for photo in store.catalog.photos(root.id)
-        )
+        gone, unseen = 0, Counter[str]()
+        for photo in store.catalog.photos(root.id):
+            if not photo.missing:
+                trouble = _why_not_seen(_path(root, photo))
+                gone += trouble == ""
+                unseen.update([trouble] if trouble else [])
         if gone:
             health.notes.append(
-                f"{counted(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
+                f"{are(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
+            )
+        for reason, number in sorted(unseen.items()):
+            health.notes.append(
+                f"{counted(number, 'photo')} in {name} cannot be looked at ({reason}); nothing is hidden"
             )
 
 
@@ -212,7 +222,7 @@ def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
 class Forgetting:
     """What is about to be removed for good: photos, one face, or a root with all that is in it.
 
-    `what` says it in words. `copies` are the paths of identical copies: of photos that are never to be seen again, and
+    `what` names it. `copies` are the paths of identical copies: of photos that are never to be seen again, and
     of the photo of a face, they go too; else they stay, and are found as before.
     """
 
@@ -240,7 +250,7 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
         if photo.status != "unwanted"
     ]
     return Forgetting(
-        what=f"{counted(len(photos), 'photo')} about to be forgotten for good, with all faces",
+        what=f"{path}: {counted(len(photos), 'photo')} with all faces in {'it' if len(photos) == 1 else 'them'}",
         photos=(*photos, *(photo for photo, _ in twins if never_again)),
         never_again=never_again,
         copies=tuple(name for _, name in twins),
@@ -252,8 +262,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
     found = [os.fsdecode(path) for _, path in store.catalog.copies_of_face(face)]
     if not found:
         raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
-    what = f"face {face}, in {found[0]}, is about to be forgotten for good"
-    return Forgetting(what=what, face=face, copies=tuple(found[1:]))
+    return Forgetting(what=f"face {face} in {found[0]}", face=face, copies=tuple(found[1:]))
 
 
 def to_forget_root(store: Store, path: Path) -> Forgetting:
@@ -261,7 +270,7 @@ def to_forget_root(store: Store, path: Path) -> Forgetting:
     root = find_root(store, path)
     count = sum(1 for _ in store.catalog.photos(root.id))
     name = os.fsdecode(root.path)
-    return Forgetting(what=f"{name} and its {count:,} photos are about to be forgotten for good", root=root)
+    return Forgetting(what=f"{name}: the folder and {counted(count, 'photo')} in it, with all faces,", root=root)
 
 
 def forget(store: Store, forgetting: Forgetting) -> None:
@@ -271,18 +280,14 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     comes back only when its photo changes.
     """
     catalog = store.catalog
-    catalog.begin()
-    if forgetting.root is not None:
-        catalog.remove_root(forgetting.root.id)
+    drop = catalog.keep_out if forgetting.never_again else catalog.delete_photo
+    deletions: list[Callable[[], object]] = [partial(drop, photo.id) for photo in forgetting.photos]
     if forgetting.face is not None:
-        catalog.delete_face(forgetting.face)
-    for photo in forgetting.photos:
-        if forgetting.never_again:
-            catalog.keep_out(photo.id)
-        else:
-            catalog.delete_photo(photo.id)
-    store.commit(vectors_changed=True)
-    store.vacuum()
+        deletions.append(partial(catalog.delete_face, forgetting.face))
+    if forgetting.root is not None:
+        deletions += [partial(catalog.delete_photo, photo.id) for photo in catalog.photos(forgetting.root.id)]
+        deletions.append(partial(catalog.remove_root, forgetting.root.id))
+    store.erase(deletions)
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
@@ -296,13 +301,19 @@ def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
     yield from _with_vectors(store, batch)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 photo is`, `2 photos are`."""
-    return f"{number:,} {noun}{' is' if number == 1 else 's are'}"
-
-
 def _with_vectors(store: Store, rows: list[FaceRow]) -> Iterator[tuple[FaceRow, FloatArray]]:
     yield from zip(rows, store.catalog.vectors([row.vector_id for row in rows], store.model.dim), strict=True)
+
+
+def _why_not_seen(path: bytes) -> str | None:
+    """None for a file that is there, an empty text for one that has gone, else why nobody can say."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def _path(root: Root, photo: KnownPhoto) -> bytes:

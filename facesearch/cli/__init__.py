@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from facesearch.cli import care, compare, doctor, faces, index, models, query, reindex, roots, scan, status
-from facesearch.cli.console import ReaderGone, StopSignal, claim_stdout, examples, say, write
+from facesearch.cli.console import ReaderGone, StopSignal, claim_stdout, examples, say, stop_signals, write
 from facesearch.errors import FacesearchError, UsageError
 
 __all__ = ["app", "main"]
@@ -104,7 +104,7 @@ def main() -> None:
 def _run() -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries warn developers; a user cannot act on it
-    signal.signal(signal.SIGTERM, _terminated)
+    _heed_signals()
     try:
         if "" in sys.argv[1:]:
             raise UsageError("an argument is empty; a variable in a script may not be set")
@@ -133,8 +133,15 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _heed_signals() -> None:
+    for number in stop_signals():
+        if number != signal.SIGINT:  # which Python turns into an exception by itself
+            signal.signal(number, _terminated)
+
+
 def _terminated(number: int, _frame: FrameType | None) -> None:
     """A polite end: what is unfinished is taken away."""
+    StopSignal.hung_up = number == getattr(signal, "SIGHUP", None)
     raise SystemExit(128 + number)
 
 

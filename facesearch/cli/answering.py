@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from facesearch.cli.asking import companions, note_guess, probes_of
-from facesearch.cli.console import ReaderGone, say, write
+from facesearch.cli.console import ReaderGone, for_stdout, say, write
 from facesearch.cli.options import require_measured
 from facesearch.cli.question import Question
 from facesearch.errors import FacesearchError, InputError, StorageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.calibration import Calibration
@@ -93,7 +94,8 @@ def answer(
     layout = Format.paths if question.nul else Format(question.layout)
     gone: ReaderGone | StorageError | None = None
     try:
-        write(render_answers(answers, threshold, index, layout, nul=question.nul))
+        pieces = render_answers(answers, threshold, index, layout, nul=question.nul, show=for_stdout())
+        write(pieces, raw=question.nul)
     except (ReaderGone, StorageError) as error:  # what was asked for beside the answer is made all the same
         gone = error
     mark("write the answer")
@@ -167,7 +169,7 @@ def _tell(
             "them: verdicts are less sure"
         )
     if first.probe.found:
-        say(f"asked again with {first.probe.found} certain hits; similarities are to the mean of all")
+        say(f"asked again with {counted(first.probe.found, 'certain hit')}; similarities are to the mean of all")
     if hits and first.missed and len(hits) < (question.top_k or len(hits) + 1):
         say(_missed(first.missed, "a lower --threshold" if question.names_a_limit else "--top-k"))
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
@@ -188,10 +190,12 @@ def _asked_about(probe: Probe) -> str:
 
 def _nothing(question: Question, answers: Sequence[Answer], threshold: float | None, where: str, faces: int) -> str:
     number, filters = answers[0].searched, " and ".join(question.filters)
-    searched = f"among {number:,} face{'s' * (number != 1)} in {where}"
+    searched = f"among {counted(number, 'face')} in {where}"
     if not number and faces:
         one = "it" if len(question.filters) == 1 else "one of them"
-        return f"none of the {faces:,} faces in {where} passes {filters}; omit {one}, or give another value"
+        none = f"none of the {faces:,} faces" if faces > 1 else "the only face"
+        passes = "passes" if faces > 1 else "does not pass"
+        return f"{none} in {where} {passes} {filters}; omit {one}, or give another value"
     searched += f" that pass{'es' * (number == 1)} {filters}" * bool(filters)
     if threshold is None or not faces:
         alone = any(one.hits for one in answers)
@@ -247,6 +251,9 @@ def _pictures(
         from facesearch.render.sheet import save_sheet
 
         def draw() -> bool:
+            if question.dry_run:
+                _note(question, f"would draw a contact sheet in {sheet}")
+                return True
             pages = save_sheet(answers[0], threshold, sheet, seconds=seconds, max_pixels=question.max_pixels)
             _note(question, f"contact sheet in {', '.join(str(page) for page in pages)}")
             return True
@@ -256,6 +263,9 @@ def _pictures(
         from facesearch.render.gallery import save_gallery
 
         def write_page() -> bool:
+            if question.dry_run:
+                _note(question, f"would write a gallery to {html}")
+                return True
             save_gallery(answers, threshold, index, html, seconds=seconds, max_pixels=question.max_pixels)
             _note(question, f"gallery in {html}")
             return True
@@ -284,30 +294,31 @@ def _exports(question: Question, answers: Sequence[Answer], threshold: float | N
     }  # fmt: skip
     limit = question.max_pixels
     if copies is not None:
-        yield lambda: _told(question, f"copied to {copies}", copy_photos(files, copies, dry_run=dry_run))
+        yield lambda: _told(question, "photo", f"copied to {copies}", copy_photos(files, copies, dry_run=dry_run))
     if links is not None:
         hard = question.hard_links
-        yield lambda: _told(question, f"linked to in {links}", link_photos(files, links, hard=hard, dry_run=dry_run))
+        linked = partial(link_photos, files, links, hard=hard, dry_run=dry_run)
+        yield lambda: _told(question, "photo", f"linked in {links}", linked())
     if crops is not None:
         saved = partial(save_crops, faces.values(), crops, max_pixels=limit, dry_run=dry_run)
-        yield lambda: _told(question, f"saved as faces in {crops}", saved())
+        yield lambda: _told(question, "face", f"saved in {crops}", saved())
 
 
 def _found(answers: Sequence[Answer], threshold: float | None) -> list[Hit]:
     return [hit for one in answers for hit in one.hits if _is_found(hit, threshold)]
 
 
-def _told(question: Question, what: str, done: Export) -> bool:
+def _told(question: Question, noun: str, what: str, done: Export) -> bool:
     """Tell what was done, and whether all of it could be."""
     for target, source in done.planned.items():
         say(f"would make {target} from {source}")
     for trouble in done.failed:
         say(f"{trouble}; left out")
-    kept = f", {done.kept:,} were there already" if done.kept else ""
+    kept = f", {done.kept:,} already there" if done.kept else ""
     if question.dry_run:
-        _note(question, f"nothing was done; {len(done.planned):,} would be {what}{kept}")
+        _note(question, f"nothing was done; {counted(len(done.planned), noun)} would be {what}{kept}")
     else:
-        _note(question, f"{done.made:,} {what}{kept}")
+        _note(question, f"{counted(done.made, noun)} {what}{kept}")
     return not done.failed
 
 

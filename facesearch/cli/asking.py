@@ -12,6 +12,7 @@ from facesearch.cli.console import say
 from facesearch.cli.options import parse_face
 from facesearch.cli.question import Question
 from facesearch.errors import FacesearchError, InputError, UsageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.calibration import Calibration
@@ -166,7 +167,8 @@ def _chosen(probes: list[Probe], number: int | None, *, quiet: bool) -> list[Pro
     if number == 0:
         return probes
     if number is not None and number > len(probes):
-        raise UsageError(f"--face {number}: {photo} shows {len(probes)}; choose from 1 (the largest) to {len(probes)}")
+        choice = "1 (the largest)" if len(probes) == 1 else f"from 1 (the largest) to {len(probes)}"
+        raise UsageError(f"--face {number}: {photo} shows {counted(len(probes), 'face')}; choose {choice}")
     if number is None and len(probes) > 1 and not quiet:
         others = "; ".join(f"{probe.number} at {_place(probe)}" for probe in probes[1:])
         used = _place(probes[0])

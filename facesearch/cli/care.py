@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, say, write
+from facesearch.cli.console import confirm, examples, for_stdout, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import InputError, UsageError
 
@@ -49,19 +49,19 @@ def check(
     from facesearch import upkeep
     from facesearch.store.store import default_index_path
 
-    folder = index_path or default_index_path()
+    folder, show = index_path or default_index_path(), for_stdout()
     health = upkeep.check(folder, repair=mend, wait=wait)
     for line in health.done:
-        write([f"{line}\n"])
+        write([f"{show(line)}\n"])
     for line in health.notes:
-        write([f"note: {line}\n"])
+        write([show(f"note: {line}") + "\n"])
     for line in health.faults:
-        write([f"fault: {line}\n"])
+        write([show(f"fault: {line}") + "\n"])
     if health.faults:
         mendable = health.mendable and not mend
         advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index again"
         raise InputError(f"{folder} is not sound; {advice}")
-    write([f"{folder} is sound\n"])
+    write([show(f"{folder} is sound") + "\n"])
 
 
 def forget(
@@ -85,7 +85,8 @@ def forget(
     from facesearch import upkeep
     from facesearch.store.store import Store, default_index_path
 
-    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
+    folder = index_path or default_index_path()
+    with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=say) as store:
         if path is not None:
             going = upkeep.to_forget_photos(store, path, never_again=never_again)
         elif root is not None:
@@ -93,13 +94,13 @@ def forget(
         else:
             assert face is not None
             going = upkeep.to_forget_face(store, face)
-        what = f"{going.what}, {_with_copies(going.copies)}" if going.takes_copies else going.what
+        what = f"{going.what}, {_with_copies(going.copies)}," if going.takes_copies else going.what
         if dry_run:
-            say(what)
+            say(f"{what} would be deleted from the index for good; nothing was done")
             for name in going.copies:
                 say(f"identical: {name}")
             return
-        confirm(what, yes=yes)
+        confirm(f"{what} will be deleted from the index for good", yes=yes)
         upkeep.forget(store, going)
     if going.takes_copies:
         say(f"forgotten {_with_copies(going.copies)}")
@@ -158,7 +159,7 @@ def export(
             assert output is not None
             save_npz(faces, output, vectors=vectors, dim=store.model.dim)
         elif output is None:
-            write(dump_text(faces, layout, vectors=vectors))
+            write(dump_text(faces, layout, vectors=vectors, show=for_stdout()))
         else:
             try:
                 with output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:

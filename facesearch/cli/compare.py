@@ -22,6 +22,7 @@ from facesearch.cli.options import (
     suggestions,
 )
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 __all__ = ["register"]
 
@@ -93,8 +94,8 @@ def compare(
         write([comparisons_table(table) if all_faces else comparison_text(best)])
     if not quiet and not all_faces and max(len(ones), len(others)) > 1:
         say(
-            f"of {len(ones)} and {len(others)} faces those most alike: number {best.one.number} and number "
-            f"{best.other.number} by size; --all-faces compares all"
+            f"{counted(len(ones), 'face')} and {counted(len(others), 'face')}: compared are those most alike, number "
+            f"{best.one.number} and number {best.other.number} by size; --all-faces compares all"
         )
     if best.similarity < limit:
         raise typer.Exit(1)

@@ -1,4 +1,7 @@
-"""What a command says: data to stdout, byte for byte; messages and progress to stderr."""
+"""What a command says: data to stdout, byte for byte to files and pipes; messages and progress to stderr.
+
+A terminal gets nothing that it would obey instead of showing it; see `facesearch.visible`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from facesearch.errors import StorageError, UsageError
+from facesearch.visible import visible, visible_in_json
 
 __all__ = [
     "ReaderGone",
@@ -24,8 +28,11 @@ __all__ = [
     "claim_stdout",
     "confirm",
     "examples",
+    "for_stdout",
+    "is_somebody_there",
     "is_terminal",
     "say",
+    "stop_signals",
     "use_log_format",
     "write",
 ]
@@ -59,23 +66,40 @@ def claim_stdout() -> None:
     _Stdout.descriptor = own
 
 
-def write(pieces: Iterable[str]) -> None:
+def write(pieces: Iterable[str], *, raw: bool = False) -> None:
     """Text to stdout; file names keep their bytes, whatever the terminal's encoding.
 
-    Raises `StorageError` when it cannot be written, and `ReaderGone` when whoever read it has gone away.
+    On a terminal what cannot be seen is shown as an escape, unless `raw` data is asked for. Raises `StorageError` when
+    it cannot be written, and `ReaderGone` when whoever read it has gone away.
     """
-    try:
-        descriptor = sys.stdout.fileno() if _Stdout.descriptor is None else _Stdout.descriptor
-    except (AttributeError, OSError, ValueError) as error:  # closed, or taken away at the start
-        raise StorageError("the answer cannot be written: stdout is closed") from error
+    descriptor = _stdout()
+    if descriptor is None:
+        raise StorageError("the answer cannot be written: stdout is closed")
+    shown = visible_in_json if os.isatty(descriptor) and not raw else str
     try:
         with open(descriptor, "wb", closefd=False) as stream:
             for piece in pieces:
-                stream.write(piece.encode("utf-8", "surrogateescape"))
+                stream.write(shown(piece).encode("utf-8", "surrogateescape"))
     except BrokenPipeError as error:
         raise ReaderGone from error
     except OSError as error:
+        if StopSignal.hung_up:
+            return  # nobody is left to read it, and the exit code tells that
         raise StorageError(f"the answer cannot be written: {error.strerror}; check where stdout goes") from error
+
+
+def for_stdout() -> Callable[[str], str]:
+    """How a file name is to be shown on stdout: made visible on a terminal, as it is to files and pipes."""
+    descriptor = _stdout()
+    return visible if descriptor is not None and os.isatty(descriptor) else str
+
+
+def _stdout() -> int | None:
+    """None where it is closed, or was taken away at the start."""
+    try:
+        return sys.stdout.fileno() if _Stdout.descriptor is None else _Stdout.descriptor
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def is_terminal() -> bool:
@@ -97,8 +121,8 @@ def use_log_format(layout: str) -> None:
 
 
 def say(message: str) -> None:
-    """One line to stderr; control characters in file names are made visible, so that it stays one line."""
-    shown = "".join(character if character.isprintable() else repr(character)[1:-1] for character in message)
+    """One line to stderr; what cannot be seen in file names is shown as an escape, so that it stays one line."""
+    shown = visible(message)
     if _Log.as_json:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": moment, "message": shown}) + "\n"
@@ -110,8 +134,13 @@ def say(message: str) -> None:
         pass  # stderr is closed: nobody is listening
 
 
+def is_somebody_there() -> bool:
+    """Whether a person can be asked, and answer."""
+    return sys.stdin is not None and sys.stdin.isatty() and is_terminal()
+
+
 def confirm(what: str, *, yes: bool) -> None:
-    """Ask before something is deleted for good. Raises `UsageError` where nobody can be asked or the answer is no."""
+    """Ask before something is done that may be unwanted. Raises `UsageError` where nobody can say yes, or does not."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
@@ -164,13 +193,22 @@ def _process_age() -> float:
         return time.process_time()
 
 
+def stop_signals() -> list[signal.Signals]:
+    """What ends a command politely: Ctrl-C, SIGTERM, and a terminal that is closed, unless `nohup` has it ignored."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([hangup] if heard and hangup is not None else [])]
+
+
 class StopSignal:
-    """Notes Ctrl-C and SIGTERM, so that a run can finish what it has in hand; a second one ends it at once.
+    """Notes the signals that end a command, so that a run can finish what it has in hand; a second one ends it at once.
 
     After `seconds`, too, it is time to stop.
     """
 
     any_was_noted = False
+    hung_up = False
+    """Whether the terminal was closed: what is written to it fails."""
 
     def __init__(self, seconds: float | None = None, *, keeps: bool = True) -> None:
         """`keeps` tells that what was done until then is kept."""
@@ -190,7 +228,7 @@ class StopSignal:
     @contextmanager
     def noted(self) -> Iterator[None]:
         """While this lasts, signals are noted."""
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._note) for number in stop_signals()}
         try:
             yield
         finally:
@@ -202,6 +240,7 @@ class StopSignal:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
         StopSignal.any_was_noted = True
+        StopSignal.hung_up = number == getattr(signal, "SIGHUP", None)
         kept = "; what is done is kept" if self._keeps else ""
         say(f"stopping: finishing the photos in hand{kept} (again to stop at once)")
 
@@ -220,7 +259,10 @@ class RunProgress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            try:
+                self._bar.stop()
+            except OSError:  # the terminal was closed
+                pass
 
     def __call__(self, done: int, total: int, faces: int, failed: int) -> None:
         """See `facesearch.indexing.Progress`."""
@@ -254,7 +296,10 @@ class RunProgress:
             self._task = self._bar.add_task("", total=total, faces=0, failed=0, rate=0.0)
             self._bar.start()
         rate = done / max(time.monotonic() - self._started, 1e-9)
-        self._bar.update(self._task, completed=done, faces=faces, failed=failed, rate=rate)
+        try:
+            self._bar.update(self._task, completed=done, faces=faces, failed=failed, rate=rate)
+        except OSError:  # the terminal was closed
+            pass
 
 
 def _time(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import examples, write
+from facesearch.cli.console import examples, for_stdout, write
 from facesearch.cli.options import IndexPath, suggestions
 from facesearch.errors import UsageError
 
@@ -41,6 +41,6 @@ def doctor(
     if layout == "json":
         write([json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2) + "\n"])
     else:
-        write([render_findings(findings)])
+        write([render_findings(findings, show=for_stdout())])
     if any(finding.broken for finding in findings):
         raise typer.Exit(3)

@@ -10,6 +10,7 @@ import typer
 from facesearch.cli.console import examples, say, write
 from facesearch.cli.options import Device, MaxMegapixels, ModelName, NoRotations, Quiet, Threads, suggestions
 from facesearch.errors import PhotoError, UsageError
+from facesearch.wording import counted
 
 __all__ = ["register"]
 
@@ -94,6 +95,7 @@ def faces(
         for trouble in done.failed:
             say(f"{trouble}; left out")
         if not quiet:
-            say(f"{done.made} saved as faces in {crops_to}" + (f", {done.kept} were there already" * bool(done.kept)))
+            kept = f", {done.kept:,} already there" if done.kept else ""
+            say(f"{counted(done.made, 'face')} saved in {crops_to}{kept}")
         if done.failed:
             raise typer.Exit(5)

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, is_terminal, say, use_log_format, write
+from facesearch.cli.console import (
+    RunProgress,
+    StopSignal,
+    confirm,
+    examples,
+    for_stdout,
+    is_somebody_there,
+    is_terminal,
+    say,
+    use_log_format,
+    write,
+)
 from facesearch.cli.options import (
     Device,
     IndexPath,
@@ -29,12 +40,16 @@ from facesearch.cli.options import (
     parse_size,
 )
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.planning import Report
+    from facesearch.planning import Options, Report
     from facesearch.store.store import Store
 
-__all__ = ["check_options", "register", "tell_troubles"]
+__all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
+
+_MANY = 100_000
+"""Photos; so many take an hour or more to read, and few libraries have them."""
 
 _EXAMPLES = examples(
     ("facesearch index ~/Pictures", "the first time"),
@@ -139,10 +154,12 @@ def index(
         return report, str(runtime)
 
     note = (lambda _message: None) if quiet else say
+    if paths and not (dry_run or yes) and is_somebody_there():
+        _ask_about_much(folder, model, paths, options)
     if dry_run:
-        with _store_to_look_at(folder, model, paths or [], wait) as store:
+        with _store_to_look_at(folder, model, paths or []) as store:
             report = preview(store, paths or (), options=options)
-            record = report_record(report, str(folder))
+            record = {**report_record(report, str(folder)), "dry_run": True, "new_index": store.path is None}
     else:
         with _open_store(folder, model, paths or [], note, wait) as store:
             report, runtime = work(store)
@@ -172,12 +189,12 @@ def check_options(layout: str, max_memory: str | None, index_type: str | None) -
 
 
 def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], None], *, quiet: bool) -> None:
-    from facesearch.render.text import render_report, summary_line
+    from facesearch.render.text import render_plan, render_report, summary_line
 
     if layout == "json":
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
-        write([render_report(record)])
+        write([(render_plan if "dry_run" in record else render_report)(record, show=for_stdout())])
     if not is_terminal():
         note(summary_line(record))
 
@@ -192,19 +209,50 @@ def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
         say(f"{trouble}; its photos are kept as they are")
     if report.failed:
         note(f"photos that could not be read: {report.failed:,}; facesearch status --failed lists them")
+    tell_other_media(report, note)
+
+
+def tell_other_media(report: Report, note: Callable[[str], None]) -> None:
+    """Which files a run has not looked at, the most frequent kinds first."""
+    kinds = sorted(report.not_looked_at.items(), key=lambda kind: (-kind[1], kind[0]))
+    if kinds:
+        told = ", ".join(f"{number:,} {ending.upper()}" for ending, number in kinds)
+        note(f"not looked at: {told} (RAW photos, videos and some other formats are not read)")
 
 
 def _deletion(report: Report) -> str:
-    return f"photos out of sight will be deleted from the index for good, with their faces: {report.removed:,}"
+    photos = counted(report.removed, "photo")
+    return f"{photos} out of sight will be deleted from the index for good, with all faces"
 
 
-def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path], wait: float) -> Store:
+def _ask_about_much(folder: Path, model: str | None, paths: list[Path], options: Options) -> None:
+    """A slip of the hand, `/` for a folder, is told before anything is read. Raises `UsageError` when it was one."""
+    from facesearch.errors import IndexVersionError
+    from facesearch.indexing import preview
+
+    try:
+        with _store_to_look_at(folder, model, paths) as store:
+            expected = preview(store, paths, options=options)
+    except IndexVersionError:
+        return  # the run brings the index up to date first
+    if expected.new + expected.changed > _MANY:
+        confirm(f"{counted(expected.new + expected.changed, 'photo')} will be read", yes=False)
+
+
+def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
     """The index in `folder`, to be read; where there is none, an empty one in memory, so that all photos are new."""
     from facesearch.faces.model import choose_model, model_info
     from facesearch.store.store import Store
 
     if Store.exists(folder):
-        return Store.open(folder, write=True, wait=wait)
+        store = Store.open(folder, keep=False)
+        if asked is not None:
+            try:
+                store.require_model(model_info(asked))
+            except BaseException:
+                store.close()
+                raise
+        return store
     if not paths:
         raise UsageError(f"no index at {folder} yet; name a folder of photos: facesearch index FOLDER")
     return Store.memory(model_info(choose_model(asked).name))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, examples, say, write
+from facesearch.cli.console import RunProgress, StopSignal, examples, for_stdout, say, write
 from facesearch.cli.options import Device, Quiet, Threads, suggestions
 from facesearch.errors import FacesearchError, ModelError, UsageError
 
@@ -67,6 +67,6 @@ def compare(
     if layout == "json":
         write([json.dumps(standings_record(standings), indent=2) + "\n"])
     else:
-        write([standings_table(standings)])
+        write([standings_table(standings, show=for_stdout())])
     if not quiet and any(share is None for one in standings for share in one.tmr):
         say("where it says too few there are not enough pairs of different people for that rate")

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from facesearch.cli import model_compare, model_pull
-from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, say, write
+from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, for_stdout, say, write
 from facesearch.cli.options import Device, ModelName, NoRotations, Quiet, Threads, Yes
 from facesearch.errors import InputError, ModelError, UsageError
+from facesearch.wording import counted
 
 __all__ = ["register"]
 
@@ -80,7 +81,7 @@ def list_models(
         record = models_record(models, default, str(models_folder()))
         write([json.dumps(record, indent=2, ensure_ascii=False) + "\n"])
     else:
-        write([models_table(models, default)])
+        write([models_table(models, default, show=for_stdout())])
 
 
 def add(
@@ -144,7 +145,7 @@ def remove(
     registered = read_registry().added.get(name)
     if registered is not None:
         if dry_run:
-            say(f"{name} is about to be forgotten; {registered.folder} stays as it is")
+            say(f"{name} would be forgotten, and {registered.folder} left as it is; nothing was done")
             return
         _forget(name)
         say(f"forgot {name}; {registered.folder} is as it was")
@@ -155,11 +156,11 @@ def remove(
     record = read_record(folder)
     if record is None:
         raise ModelError(f"{folder} was not installed by facesearch, so it does not delete it; delete it yourself")
-    what = f"{folder}, {len(record.digests)} files, is about to be deleted for good"
+    what = f"{folder} with its {counted(len(record.digests), 'file')}"
     if dry_run:
-        say(what)
+        say(f"{what} would be deleted for good; nothing was done")
         return
-    confirm(what, yes=yes)
+    confirm(f"{what} will be deleted for good", yes=yes)
     remove_pack(name, folder, record)
     _forget(name)
     say(f"deleted {folder}")
@@ -188,14 +189,14 @@ def verify(
     """Compare the files of every pack with the digests on record, and try it on faces; exit code 3 for any fault."""
     from facesearch.trial import examined
 
-    verified = examined(name)
+    verified, show = examined(name), for_stdout()
     for pack in verified:
         if pack.note:
-            write([f"note: {pack.name}: {pack.note}\n"])
+            write([show(f"note: {pack.name}: {pack.note}") + "\n"])
         for fault in pack.faults:
-            write([f"fault: {pack.name}: {fault}\n"])
+            write([show(f"fault: {pack.name}: {fault}") + "\n"])
         if not pack.note and not pack.faults:
-            write([f"{pack.name}: sound\n"])
+            write([show(f"{pack.name}: sound") + "\n"])
     bad = [pack.name for pack in verified if pack.faults]
     if bad:
         raise InputError(f"not sound: {', '.join(bad)}; facesearch models remove NAME, then pull or add it again")
@@ -259,7 +260,10 @@ def calibrate(
     table = measured(faces.vectors, faces.labels, opened.info)
     write([render_calibration(table)])
     if not quiet and table["people"] < FEW_PEOPLE:
-        say(f"{table['people']} people are few: the rates may be off by a factor of ten; a dozen and more say more")
+        say(
+            f"measured on {counted(table['people'], 'person', 'people')} only: the rates may be off by a factor of "
+            "ten; a dozen or more people make them better"
+        )
     known = shipped_calibration(opened.info)
     reach = table["curves"][0]["measured_to"]
     if known is not None and (table["people"] < known.people or reach > known.curve(1).measured_to):

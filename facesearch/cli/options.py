@@ -88,7 +88,7 @@ MaxMegapixels = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes, only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which model and runtime are used.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted for good.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: the answer is yes.")]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
 ]

@@ -67,7 +67,8 @@ def query(
 
     def asked_once() -> None:
         """Raises `ModelSwitchedError` when another model takes over between opening the index and its vectors."""
-        with Store.open(folder, notify=(lambda _message: None) if question.quiet else say) as store:
+        notify = (lambda _message: None) if question.quiet else say
+        with Store.open(folder, keep=not question.dry_run, notify=notify) as store:
             watch.lap("open the catalog")
             runtime = choose_runtime(device, threads, few=len(asked_about) < MANY)
             if len(asked_about) > 1:

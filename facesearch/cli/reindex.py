@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import RunProgress, StopSignal, examples, is_terminal, say, use_log_format, write
+from facesearch.cli.console import (
+    RunProgress,
+    StopSignal,
+    examples,
+    for_stdout,
+    is_terminal,
+    say,
+    use_log_format,
+    write,
+)
 from facesearch.cli.index import check_options, tell_troubles
 from facesearch.cli.options import (
     Device,
@@ -28,6 +37,7 @@ from facesearch.cli.options import (
     suggestions,
 )
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.reindexing import Switch
@@ -116,13 +126,17 @@ def reindex(
     note = (lambda _message: None) if quiet else say
     stop = StopSignal(None if max_time is None else parse_duration(max_time))
     options = Options(rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
-    with Store.open(folder, write=not dry_run, wait=wait, notify=note) as store:
+    with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=note) as store:
         name = model or _under_way(store)
         if cancel:
             _cancel(store, folder)
             return
         if index_type is not None and model is None:
-            _change_type(store, index_type, folder, note, quiet=quiet)
+            if dry_run:
+                kind = store.kind_for(index_type)
+                write([for_stdout()(f"{folder}: would be searched as {kind}; nothing was done") + "\n"])
+            else:
+                _change_type(store, index_type, folder, note, quiet=quiet)
             return
         if name is None:
             note(f"{folder}: no switch is under way; --model NAME begins one, --index-type changes how it is searched")
@@ -183,7 +197,8 @@ def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
         write([json.dumps({**facts, "index": shown_path(str(folder))}) + "\n"])
     else:
         route = f"from {store.model.name} to {info.name}"
-        write([f"{folder}: {route}: {left:,} photos to look at, {known:,} looked at already\n"])
+        line = f"{folder}: {route}: {counted(left, 'photo')} to look at, {known:,} looked at already"
+        write([for_stdout()(line) + "\n"])
 
 
 def _cancel(store: Store, folder: Path) -> None:
@@ -199,7 +214,7 @@ def _change_type(store: Store, index_type: str, folder: Path, note: Callable[[st
 
     facts = store.use_index_type(index_type)
     if not quiet:
-        write([f"{folder}: {search_line(facts)}\n"])
+        write([for_stdout()(f"{folder}: {search_line(facts)}") + "\n"])
     if index_type not in ("auto", facts.kind):
         note(f"it holds too few faces for {index_type}: under 1,000 there is nothing to gain")
 
@@ -210,6 +225,6 @@ def _write_report(record: dict[str, Any], layout: str, note: Callable[[str], Non
     if layout == "json":
         write([json.dumps(record, ensure_ascii=True) + "\n"])
     elif not quiet:
-        write([render_switch(record)])
+        write([render_switch(record, show=for_stdout())])
     if not is_terminal():
         note(switch_line(record))

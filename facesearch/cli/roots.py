@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, say, write
+from facesearch.cli.console import confirm, examples, for_stdout, say, write
 from facesearch.cli.options import IndexPath, Wait, Yes
 from facesearch.errors import UsageError
 
@@ -42,10 +42,11 @@ def list_roots(
 
     with Store.open(index_path or default_index_path()) as store:
         paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
+    show = for_stdout()
     write(
         [json.dumps([shown_path(path) for path in paths]) + "\n"]
         if layout == "json"
-        else [f"{path}\n" for path in paths]
+        else [f"{show(path)}\n" for path in paths]
     )
 
 
@@ -78,5 +79,5 @@ def remove(
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         going = to_forget_root(store, root)
-        confirm(going.what, yes=yes)
+        confirm(f"{going.what} will be deleted from the index for good", yes=yes)
         forget(store, going)

@@ -11,6 +11,7 @@ import typer
 from facesearch.cli.answering import answer, ask
 from facesearch.cli.asking import photos_of
 from facesearch.cli.console import RunProgress, StopSignal, examples, say
+from facesearch.cli.index import tell_other_media
 from facesearch.cli.options import Device, MaxMemory, ModelName, NoRotations, Threads, Verbose, memory_for_photos
 from facesearch.cli.question import Question, asks
 
@@ -73,6 +74,8 @@ def scan(
             say(trouble)
         if report.failed and not question.quiet:
             say(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
+        if not question.quiet:
+            tell_other_media(report, say)
         if report.stopped:
             raise typer.Exit(stop.exit_code)
         where = ", ".join(str(path) for path in paths)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facesearch.cli.console import examples, say, write
+from facesearch.cli.console import examples, for_stdout, say, write
 from facesearch.cli.options import Device, IndexPath, Threads
 from facesearch.errors import UsageError
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.store.store import Store
@@ -46,11 +47,12 @@ def status(
     folder = index_path or default_index_path()
     with Store.open(folder) as store:
         if failed:
-            write(f"{os.fsdecode(path)}\t{error}\n" for path, error in store.catalog.failed_photos())
+            show = for_stdout()
+            write(f"{show(os.fsdecode(path))}\t{show(error)}\n" for path, error in store.catalog.failed_photos())
             return
         search, calibration = store.search_facts(), calibration_of(store.model)
         counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
-        roots = [shown_path(os.fsdecode(root.path)) for root in store.catalog.roots()]
+        paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
         facts: dict[str, Any] = {
             "index": shown_path(str(folder)),
             "model": store.model.name,
@@ -60,7 +62,7 @@ def status(
             "calibration": {"people": calibration.people} if calibration.measured else None,
             "calibration_origin": calibration.origin,
             "search": asdict(search),
-            "roots": roots,
+            "roots": [shown_path(path) for path in paths],
             "photos": counts.photos,
             "faces": counts.faces,
             "no_face": counts.no_face,
@@ -80,12 +82,12 @@ def status(
         facts["switch"] = "to {model}, {looked_at:,} of {photos:,} photos looked at".format(**facts["switch"])
     if not facts["outdated"]:
         del facts["outdated"]
-    facts["roots"] = ", ".join(roots)
+    facts["roots"] = ", ".join(paths)
     facts["search"] = search_line(search)
     facts["calibration"] = facts.pop("calibration_origin")
     facts["size"] = f"{(facts.pop('catalog_bytes') + facts.pop('vectors_bytes')) / 1e6:,.1f} MB"
     facts["last_run"] = _told(facts.pop("last_run"))
-    write([render_status(facts)])
+    write([render_status(facts, show=for_stdout())])
     if counts.failed:
         say(f"photos that could not be read: {counts.failed:,}; --failed lists them")
 
@@ -105,4 +107,4 @@ def _told(last: dict[str, Any] | None) -> str:
     when = datetime.fromtimestamp(last["finished"]).isoformat(sep=" ", timespec="seconds")
     read = last["new"] + last["changed"] + last["moved"]
     stopped = ", stopped early" if last["stopped"] else ""
-    return f"{when}, {read:,} photos read in {last['seconds']:,.1f} s{stopped}"
+    return f"{when}, {counted(read, 'photo')} read in {last['seconds']:,.1f} s{stopped}"

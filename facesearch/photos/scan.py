@@ -1,4 +1,7 @@
-"""Folders to photo files: walks a root in a fixed order, skips what holds no photos of its own, survives the rest."""
+"""Folders to photo files: walks a root in a fixed order, skips what holds no photos of its own, survives the rest.
+
+Files are told apart by the endings of their names: photos, and media that hold pictures but are not read.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from facesearch.photos.decode import SUFFIXES
+from facesearch.photos.mounts import KernelFiles
 from facesearch.types import PhotoFile
 
-__all__ = ["SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]
+__all__ = ["OTHER_MEDIA", "SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]
+
+OTHER_MEDIA = frozenset(
+    b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .rw2"
+    b" .rwl .sr2 .srf .srw .x3f"  # as cameras' sensors saw it
+    b" .3g2 .3gp .avi .flv .insv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv"
+    b" .insp .jp2 .jxl .psd .tga .xcf".split()
+)
+"""File name endings, in lower case, of RAW photos, videos and pictures that are not read."""
 
 SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])
 """Folders that hold thumbnails or rubbish; folders whose names begin with a dot are skipped too."""
@@ -18,12 +30,20 @@ SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System V
 _SEPARATOR = os.fsencode(os.sep)
 
 
-def scan(root: bytes, within: bytes = b"", *, unreadable: Callable[[bytes, str], None]) -> Iterator[PhotoFile]:
+def scan(
+    root: bytes,
+    within: bytes = b"",
+    *,
+    unreadable: Callable[[bytes, str], None],
+    other: Callable[[bytes], None] = lambda _path: None,
+) -> Iterator[PhotoFile]:
     """Every photo file under `root` (a folder or a single file), or under its folder `within`.
 
     The order is that of the paths, relative to the root, as bytes. Photos are told by the endings of their names.
     Links are followed, but not to a folder inside the root, which is reached without them, nor around in circles.
-    What cannot be read is reported to `unreadable` with its relative path and the reason, and left out.
+    What cannot be read is reported to `unreadable` with its relative path and the reason, and left out. `other` gets
+    the relative paths of media that are not read. File systems that show the kernel's own data, as in `/proc`, hold no
+    photos, and are not entered from outside.
     """
     start = os.path.join(root, within) if within else root
     try:
@@ -32,7 +52,8 @@ def scan(root: bytes, within: bytes = b"", *, unreadable: Callable[[bytes, str],
         _report(unreadable, within, error)
         return
     if stat.S_ISDIR(found.st_mode):
-        yield from _walk(start, within, os.path.realpath(root), {(found.st_dev, found.st_ino)}, unreadable)
+        walk = _Walk(os.path.realpath(root), unreadable, other)
+        yield from walk.folder(start, within, frozenset([(found.st_dev, found.st_ino)]), found.st_dev)
     elif stat.S_ISREG(found.st_mode):
         yield PhotoFile(within, found.st_size, found.st_mtime_ns)
 
@@ -48,44 +69,54 @@ def is_offline(root: bytes) -> bool:
         return True
 
 
-def _walk(
-    folder: bytes,
-    relative: bytes,
-    real_root: bytes,
-    above: set[tuple[int, int]],
-    unreadable: Callable[[bytes, str], None],
-) -> Iterator[PhotoFile]:
-    """`above` are the folders from the root down to this one, by device and inode: one met again is a circle."""
-    try:
-        with os.scandir(folder) as entries:
-            # A folder sorts as its name with the separator, so that whole paths come in the order of their bytes.
-            children = sorted(
-                (entry.name + _SEPARATOR if _is_folder(entry) else entry.name, entry) for entry in entries
-            )
-    except OSError as error:
-        _report(unreadable, relative, error)
-        return
-    for key, entry in children:
-        path = os.path.join(relative, entry.name) if relative else entry.name
-        if not key.endswith(_SEPARATOR):
-            try:
-                found = entry.stat() if _is_photo(entry.name) else None
-            except FileNotFoundError:
-                continue  # gone since it was listed, or a link that leads nowhere
-            except OSError as error:  # a folder that may be listed but not entered: nothing is known of what it holds
-                unreadable(relative, error.strerror or type(error).__name__)
-                return
-            if found is not None and stat.S_ISREG(found.st_mode):
-                yield PhotoFile(path, found.st_size, _within_64_bits(found.st_mtime_ns))
-        elif not _is_skipped(entry, real_root):
-            try:
-                found = os.stat(entry.path)
-            except OSError as error:
-                _report(unreadable, path, error)
-                continue
-            identity = (found.st_dev, found.st_ino)
-            if identity not in above:
-                yield from _walk(entry.path, path, real_root, above | {identity}, unreadable)
+class _Walk:
+    """One pass through the folders of a root."""
+
+    def __init__(
+        self, real_root: bytes, unreadable: Callable[[bytes, str], None], other: Callable[[bytes], None]
+    ) -> None:
+        self._real_root = real_root
+        self._unreadable = unreadable
+        self._other = other
+        self._kernel = KernelFiles()
+
+    def folder(
+        self, folder: bytes, relative: bytes, above: frozenset[tuple[int, int]], device: int
+    ) -> Iterator[PhotoFile]:
+        """`above` are the folders from the root down to this one, by device and inode: one met again is a circle."""
+        try:
+            with os.scandir(folder) as entries:
+                # A folder sorts as its name with the separator, so that whole paths come in the order of their bytes.
+                children = sorted(
+                    (entry.name + _SEPARATOR if _is_folder(entry) else entry.name, entry) for entry in entries
+                )
+        except OSError as error:
+            _report(self._unreadable, relative, error)
+            return
+        for key, entry in children:
+            path = os.path.join(relative, entry.name) if relative else entry.name
+            if not key.endswith(_SEPARATOR):
+                try:
+                    found = entry.stat() if _is_photo(entry.name) else None
+                except FileNotFoundError:
+                    continue  # gone since it was listed, or a link that leads nowhere
+                except OSError as error:  # a folder that may be listed but not entered: nobody knows what it holds
+                    self._unreadable(relative, error.strerror or type(error).__name__)
+                    return
+                if found is None:
+                    if _has_ending(entry.name, OTHER_MEDIA):
+                        self._other(path)
+                elif stat.S_ISREG(found.st_mode):
+                    yield PhotoFile(path, found.st_size, _within_64_bits(found.st_mtime_ns))
+            elif not _is_skipped(entry, self._real_root):
+                try:
+                    found = os.stat(entry.path)
+                except OSError as error:
+                    _report(self._unreadable, path, error)
+                    continue
+                identity = (found.st_dev, found.st_ino)
+                if identity not in above and (found.st_dev == device or found.st_dev not in self._kernel):
+                    yield from self.folder(entry.path, path, above | {identity}, found.st_dev)
 
 
 def photos_in(folder: Path, *, unreadable: Callable[[bytes, str], None] = lambda _path, _reason: None) -> list[Path]:
@@ -113,7 +144,11 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
 
 
 def _is_photo(name: bytes) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(b".")
+    return _has_ending(name, SUFFIXES)
+
+
+def _has_ending(name: bytes, endings: frozenset[bytes]) -> bool:
+    return os.path.splitext(name)[1].lower() in endings and not name.startswith(b".")
 
 
 def _is_within(path: bytes, folder: bytes) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from facesearch.render.text import table
+from facesearch.wording import counted
 
 __all__ = ["render_calibration"]
 
@@ -28,5 +29,6 @@ def render_calibration(measured: Mapping[str, Any]) -> str:
                         "extrapolated" if rate < curve["measured_to"] else "",
                     )
                 )  # fmt: skip
-    counted = f"{measured['faces']:,} faces of {measured['people']} people, {measured['left_out']} left out"
-    return f"{counted}\n{table(_HEAD, rows, left_aligned=('',))}"
+    people = counted(measured["people"], "person", "people")
+    line = f"{counted(measured['faces'], 'face')} of {people}, {measured['left_out']:,} left out"
+    return f"{line}\n{table(_HEAD, rows, left_aligned=('',))}"

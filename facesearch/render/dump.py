@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import StorageError
+from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.store.catalog import FaceRow
 
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["dump_text", "save_npz"]
 
 
-def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool) -> Iterator[str]:
+def dump_text(
+    faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool, show: Callable[[str], str] = str
+) -> Iterator[str]:
     """Lines of JSON or CSV, one a face: path, box, landmarks, det_score, quality, photo_id, face_id, taken_at, vector.
 
     In CSV landmarks and vector are numbers separated by spaces. Vectors are of unit length.
@@ -29,26 +30,21 @@ def dump_text(faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vecto
         for row, vector in faces:
             yield json.dumps({**path_keys("path", row.path), **_values(row, vector, vectors=vectors)}) + "\n"
         return
-    text = io.StringIO()
     fields = [
         "path", "left", "top", "width", "height", "landmarks", "det_score", "quality", "photo_id", "face_id",
         "taken_at",
     ]  # fmt: skip
-    writer = csv.DictWriter(text, fields + ["vector"] * vectors, lineterminator="\n")
-    writer.writeheader()
-    for row, vector in faces:
-        values = _values(row, vector, vectors=vectors)
-        left, top, width, height = values.pop("box")
-        values["landmarks"] = _spaced(number for point in values["landmarks"] for number in point)
-        if vectors:
-            values["vector"] = _spaced(values["vector"])
-        writer.writerow(
-            {"path": os.fsdecode(row.path), "left": left, "top": top, "width": width, "height": height, **values}
-        )
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+    rows = (_csv_row(row, vector, vectors=vectors, show=show) for row, vector in faces)
+    yield from csv_lines(fields + ["vector"] * vectors, rows)
+
+
+def _csv_row(row: FaceRow, vector: FloatArray, *, vectors: bool, show: Callable[[str], str]) -> Mapping[str, object]:
+    values = _values(row, vector, vectors=vectors)
+    left, top, width, height = values.pop("box")
+    values["landmarks"] = _spaced(number for point in values["landmarks"] for number in point)
+    if vectors:
+        values["vector"] = _spaced(values["vector"])
+    return {"path": show(os.fsdecode(row.path)), "left": left, "top": top, "width": width, "height": height, **values}
 
 
 def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from facesearch.probing import Probe
+from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.render.text import table
 
@@ -24,17 +23,8 @@ def render_faces(faces: Sequence[Probe], layout: str) -> str:
         record = {**path_keys("path", os.fsencode(faces[0].path)), "faces": [_record(face) for face in faces]}
         return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     if layout == "csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(
-            text, ["face", "left", "top", "width", "height", "face_px", "quality", "det_score"], extrasaction="ignore",
-            lineterminator="\n",
-        )  # fmt: skip
-        writer.writeheader()
-        for face in faces:
-            record = _record(face)
-            left, top, width, height = record["box"]
-            writer.writerow({**record, "left": left, "top": top, "width": width, "height": height})
-        return text.getvalue()
+        fields = ["face", "left", "top", "width", "height", "face_px", "quality", "det_score"]
+        return "".join(csv_lines(fields, map(_csv_row, faces)))
     return table(_HEAD, [_row(face) for face in faces], left_aligned=("box",))
 
 
@@ -50,6 +40,12 @@ def _record(face: Probe) -> dict[str, Any]:
         "det_score": round(detection.score, 4),
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in detection.landmarks.tolist()],
     }
+
+
+def _csv_row(face: Probe) -> dict[str, Any]:
+    record = _record(face)
+    left, top, width, height = record["box"]
+    return {**record, "left": left, "top": top, "width": width, "height": height}
 
 
 def _row(face: Probe) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from facesearch.checkup import Finding
 from facesearch.render.text import table
@@ -10,14 +10,14 @@ from facesearch.render.text import table
 __all__ = ["render_findings"]
 
 
-def render_findings(findings: Sequence[Finding]) -> str:
+def render_findings(findings: Sequence[Finding], *, show: Callable[[str], str] = str) -> str:
     """One line a fact, then one line for each thing to do."""
-    marked = [(finding.about, finding.found, _mark(finding)) for finding in findings]
+    marked = [(show(finding.about), show(finding.found), _mark(finding)) for finding in findings]
     facts = table(
         ("about", "found", ""), [(about, mark + found, "") for about, found, mark in marked], ("about", "found")
     )
     _head, *lines = facts.splitlines(keepends=True)
-    todo = [f"{finding.about}: {finding.advice}\n" for finding in findings if finding.advice]
+    todo = [show(f"{finding.about}: {finding.advice}") + "\n" for finding in findings if finding.advice]
     return "".join([*lines, "\n", *(["What to do:\n", *todo] if todo else ["Nothing to do.\n"])])
 
 

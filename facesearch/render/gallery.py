@@ -36,6 +36,7 @@ from facesearch.render.records import answers_record, shown_path
 from facesearch.render.text import shown_expectation
 from facesearch.searching import Answer, Hit
 from facesearch.types import KnownFile
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -155,13 +156,13 @@ def _query(number: int, answer: Answer, threshold: float | None, max_pixels: int
     """The beginning of an answer: what was asked, and how much was found."""
     probe = answer.probe
     pictured = (probe, *probe.others)[:_QUERY_FACES_SHOWN]
-    others = f" and {_counted(len(probe.others), 'other photo')}" if probe.others else ""
+    others = f" and {counted(len(probe.others), 'other photo')}" if probe.others else ""
     facts = [f"Face {probe.number} of {probe.of} in the photo"] if probe.of > 1 and not probe.others else []
     facts += [f"The first {len(pictured)} are shown"] if len(pictured) < len(probe.paths) else []
-    facts += [f"Asked again with {_counted(probe.found, 'certain hit')}"] if probe.found else []
+    facts += [f"Asked again with {counted(probe.found, 'certain hit')}"] if probe.found else []
     found = [hit.similarity for hit in answer.hits if not hit.is_query]
     below = sum(similarity < threshold for similarity in found) if threshold is not None else 0
-    facts += [f"{_counted(len(found), 'hit')} among {_counted(answer.searched, 'face')} searched"]
+    facts += [f"{counted(len(found), 'hit')} among {counted(answer.searched, 'face')} searched"]
     facts[-1] += f", {below:,} below the threshold" if below else ""
     facts += [] if answer.hits else [_nothing(answer, threshold)]
     return (
@@ -246,11 +247,11 @@ def _folded(hits: Sequence[Hit]) -> str:
     if not hits:
         return ""
     others = "".join(f"<li>{_link(hit.face.path)} {hit.similarity:.3f}</li>" for hit in hits)
-    return f"<details><summary>{_counted(len(hits), 'near-identical photo')}</summary><ul>{others}</ul></details>\n"
+    return f"<details><summary>{counted(len(hits), 'near-identical photo')}</summary><ul>{others}</ul></details>\n"
 
 
 def _end(left_out: int) -> str:
-    more = f'<p class="left-out">{_counted(left_out, "more hit")} left out: a page holds {MAX_HITS:,}.</p>\n'
+    more = f'<p class="left-out">{counted(left_out, "more hit")} left out: a page holds {MAX_HITS:,}.</p>\n'
     return f"</ol>\n{more if left_out else ''}</section>\n"
 
 
@@ -258,7 +259,7 @@ def _summary(threshold: float | None, index: dict[str, Any], seconds: float | No
     facts = {
         "Threshold": "none" if threshold is None else f"{threshold:g}",
         "Index": f"<bdi>{_text(str(index.get('path', '')))}</bdi>",
-        "Faces": f"{index.get('faces', 0):,} in {_counted(index.get('photos', 0), 'photo')}",
+        "Faces": f"{index.get('faces', 0):,} in {counted(index.get('photos', 0), 'photo')}",
         "Model": _text(str(index.get("model", ""))),
         "Searched": f"{datetime.now():%Y-%m-%d %H:%M}" + ("" if seconds is None else f", in {seconds:.1f} s"),
     }
@@ -310,7 +311,3 @@ def _name(path: str) -> str:
 def _text(text: str) -> str:
     """Text as HTML: control characters, and bytes that are not UTF-8, become U+FFFD."""
     return html.escape(shown_path(text).translate(_NO_CONTROLS))
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from facesearch.faces.model import ListedModel
@@ -18,21 +18,21 @@ _EMBEDDED_ACCURACY = {"LFW": 99.42}
 _EMBEDDED_SOURCE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_recognition_sface"
 
 
-def models_table(models: Sequence[ListedModel], default: str | None) -> str:
+def models_table(models: Sequence[ListedModel], default: str | None, *, show: Callable[[str], str] = str) -> str:
     """One model a line, and below where the accuracy figures come from: notes have the numbers that stand in rows."""
     sources = [source for source in dict.fromkeys(map(_source, models)) if source is not None]
     marks = {source: f"[{number}]" for number, source in enumerate(sources, start=1)}
     rows = [
         (
-            model.name,
+            show(model.name),
             "default" if model.name == default else "",
             "" if model.dim is None else str(model.dim),
             "" if model.known is None else f"{model.known.download / 1e6:.0f} MB",
             *(f"{_accuracy(model)[test]:.2f}" if test in _accuracy(model) else "" for test in _SHOWN_ACCURACY),
             marks.get(_source(model) or "", ""),
             model.state,
-            model.licence,
-            "" if model.folder is None else str(model.folder),
+            show(model.licence),
+            "" if model.folder is None else show(str(model.folder)),
         )
         for model in models
     ]

@@ -21,6 +21,7 @@ from facesearch.render.pictures import (
 )
 from facesearch.render.text import remarks, shown_expectation
 from facesearch.types import Verdict
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -91,7 +92,7 @@ def save_sheet(
         facts = _facts(answer, threshold, seconds)
         facts += [f"page {number} of {len(starts)}"] * (len(starts) > 1)
         left_out = len(answer.hits) - MAX_PAGES * MAX_HITS_A_PAGE
-        facts += [f"the last {_counted(left_out, 'hit')} left out"] * (left_out > 0)
+        facts += [f"the last {counted(left_out, 'hit')} left out"] * (left_out > 0)
         page = _Page(answer, threshold, answer.hits[start : start + MAX_HITS_A_PAGE], facts, max_pixels)
         save_picture(page.drawn(), paths[number - 1])
     return paths
@@ -115,20 +116,16 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
         facts.append(f"{1 + len(probe.others)} photos of one person")
     elif probe.of > 1:
         facts.append(f"face {probe.number} of {probe.of}")
-    facts.append(_counted(len(hits), "hit") + (f", {below:,} below the threshold" if below else ""))
-    facts.append(f"{_counted(answer.searched, 'face')} searched")
+    facts.append(counted(len(hits), "hit") + (f", {below:,} below the threshold" if below else ""))
+    facts.append(f"{counted(answer.searched, 'face')} searched")
     if probe.found:
-        facts.append(f"asked again with {_counted(probe.found, 'certain hit')}")
+        facts.append(f"asked again with {counted(probe.found, 'certain hit')}")
     if seconds is not None:
         facts.append(f"answered in {seconds:.2f} s")
     facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")
     if any(hit.verdict is not None and hit.expected_false_hits is None for hit in hits):
         facts.append(f"false hits {shown_expectation(None)}")
     return facts
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _is_below(hit: Hit, threshold: float | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from facesearch.contest import RATES, Standing
@@ -20,13 +20,13 @@ _HEAD = (
 )
 
 
-def standings_table(standings: Sequence[Standing]) -> str:
+def standings_table(standings: Sequence[Standing], *, show: Callable[[str], str] = str) -> str:
     """One line a model, the one that tells most people apart first."""
     rows = [
         (
-            one.model, f"{one.found:,} of {one.photos:,}", f"{one.rank1:.1%}",
+            show(one.model), f"{one.found:,} of {one.photos:,}", f"{one.rank1:.1%}",
             *("too few" if share is None else f"{share:.1%}" for share in one.tmr), f"{one.seconds * 1000:,.0f}",
-            one.licence,
+            show(one.licence),
         )
         for one in sorted(standings, key=_order)
     ]  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from facesearch.reindexing import Switch
 from facesearch.render.records import report_record, shown_path
 from facesearch.render.text import lines_of, render_report
+from facesearch.wording import counted
 
 __all__ = ["render_switch", "switch_line", "switch_record"]
 
@@ -27,11 +29,11 @@ def switch_record(switch: Switch, index: str) -> dict[str, Any]:
     }
 
 
-def render_switch(record: dict[str, Any]) -> str:
+def render_switch(record: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
     """How far a switch is, or what it came to and what is in the index now; one fact a line."""
     pace = f" ({record['looked_at'] / record['seconds']:.1f} photos/s)" if record["looked_at"] else ""
     pairs = [
-        ("switched" if record["switched"] else "not yet switched", f"from {record['from']} to {record['to']}"),
+        ("switched" if record["switched"] else "not yet switched", show(f"from {record['from']} to {record['to']}")),
         ("looked at", f"{record['looked_at']:,} in {record['seconds']:.1f} s{pace}"),
     ]
     if record["known"]:
@@ -40,18 +42,18 @@ def render_switch(record: dict[str, Any]) -> str:
         pairs.append(("failed", f"{record['failed']:,}"))
     takeover = record["takeover"]
     if takeover is None:
-        return lines_of([*pairs, ("index", record["index"])])
-    pairs.append(("faces", f"{takeover['kept']:,} known ones found again, {takeover['new']:,} new"))
+        return lines_of([*pairs, ("index", show(record["index"]))])
+    pairs.append(("faces", f"{takeover['kept']:,} found again, {takeover['new']:,} new"))
     if takeover["lost"]:
-        pairs.append(("not found", f"{takeover['lost']:,} faces that {record['from']} had found"))
+        pairs.append(("not found", f"{counted(takeover['lost'], 'face')} that {show(record['from'])} had found"))
     if takeover["outdated"]:
-        waiting = f"{takeover['outdated']:,} faces of {takeover['outdated_photos']:,} photos that it could not look at"
-        pairs.append(("waiting", waiting))
-    return lines_of(pairs) + "\n" + render_report(record["refresh"])
+        photos = counted(takeover["outdated_photos"], "photo")
+        pairs.append(("waiting", f"{counted(takeover['outdated'], 'face')} of {photos} that it could not look at"))
+    return lines_of(pairs) + "\n" + render_report(record["refresh"], show=show)
 
 
 def switch_line(record: dict[str, Any]) -> str:
     """The same in one line, for a log."""
-    done = f"{record['looked_at']:,} photos looked at in {record['seconds']:.1f} s"
+    done = f"{counted(record['looked_at'], 'photo')} looked at in {record['seconds']:.1f} s"
     route = f"from {record['from']} to {record['to']}"
     return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, all of it is kept"

@@ -1,30 +1,33 @@
 """Answers as text: a table for people; JSON, CSV and bare paths for programs.
 
 Paths stand in the text as the file system has them: bytes that are not UTF-8 are kept as surrogates, which the writer
-of the text turns back into those bytes. Only JSON, which must be valid, differs (see `records`).
+of the text turns back into those bytes. Only JSON, which must be valid, differs (see `records`). For a terminal the
+`show` that renderers are given makes them visible, before columns are measured.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 from facesearch.calibration import NOT_MEASURED
+from facesearch.render.cells import csv_lines
 from facesearch.render.records import answers_record, hit_record
 from facesearch.searching import Answer, Hit
 from facesearch.store.bases import LEAST_RECALL
 from facesearch.store.store import SearchFacts
+from facesearch.visible import width
+from facesearch.wording import counted
 
 __all__ = [
     "Format",
     "lines_of",
     "remarks",
     "render_answers",
+    "render_plan",
     "render_report",
     "render_status",
     "search_line",
@@ -58,7 +61,13 @@ _LEFT_ALIGNED = ("verdict", "date", "", "path")
 
 
 def render_answers(
-    answers: list[Answer], threshold: float | None, index: dict[str, Any], layout: Format, *, nul: bool = False
+    answers: list[Answer],
+    threshold: float | None,
+    index: dict[str, Any],
+    layout: Format,
+    *,
+    nul: bool = False,
+    show: Callable[[str], str] = str,
 ) -> Iterator[str]:
     """Pieces of text, to be written one after the other. `nul` ends paths with NUL instead of a new line."""
     if layout is Format.json:
@@ -68,20 +77,21 @@ def render_answers(
             for hit in answer.hits:
                 yield json.dumps(hit_record(answer.probe, hit, threshold), ensure_ascii=False) + "\n"
     elif layout is Format.csv:
-        yield _csv(answers, threshold)
+        yield from csv_lines(_CSV_FIELDS, _csv_rows(answers, threshold, show))
     elif layout is Format.paths:
         for answer in answers:
             for hit in answer.hits:
-                yield os.fsdecode(hit.face.path) + ("\0" if nul else "\n")
+                path = os.fsdecode(hit.face.path)
+                yield f"{path}\0" if nul else f"{show(path)}\n"
     else:
         for answer in answers:
             if len(answers) > 1:
-                yield f"{answer.probe.path}, face {answer.probe.number} of {answer.probe.of}\n"
+                yield f"{show(answer.probe.path)}, face {answer.probe.number} of {answer.probe.of}\n"
             if answer.hits:
-                yield table(_TABLE_HEAD, [_row(hit, threshold) for hit in answer.hits], _LEFT_ALIGNED)
+                yield table(_TABLE_HEAD, [_row(hit, threshold, show) for hit in answer.hits], _LEFT_ALIGNED)
 
 
-def render_report(report: dict[str, Any]) -> str:
+def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
     """What an indexing run did, one figure a line, the empty ones left out."""
     always = {"photos", "faces", "new", "unchanged"}
     lines = [
@@ -92,21 +102,47 @@ def render_report(report: dict[str, Any]) -> str:
     lines.append(("seconds", f"{report['seconds']:.1f}{pace}"))
     if read and "runtime" in report:
         lines.append(("device", report["runtime"]))
-    lines.append(("index", report["index"]))
+    lines.append(("index", show(report["index"])))
+    return lines_of(lines)
+
+
+def render_plan(report: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
+    """What an indexing run would do, one thing a line; what it would leave as it is comes last."""
+    kinds = [f"{report[key]:,} {key}" for key in ("new", "changed") if report[key]]
+    lines = [
+        ("would read", counted(report["new"] + report["changed"], "photo") + f" ({', '.join(kinds)})" * bool(kinds))
+    ]
+    lines += [
+        (f"would {verb}", f"{report[key]:,}")
+        for verb, key in (("hide", "missing"), ("delete", "removed"))
+        if report[key]
+    ]
+    lines.append(("unchanged", f"{report['unchanged']:,}"))
+    lines.append(
+        (
+            "would make" if report["new_index"] else "index",
+            "a new index in " * report["new_index"] + show(report["index"]),
+        )
+    )
     return lines_of(lines)
 
 
 def summary_line(report: dict[str, Any]) -> str:
     """The same in one line, for a log."""
+    if "dry_run" in report:
+        would = [f"{verb} {report[key]:,}" for verb, key in (("hide", "missing"), ("delete", "removed")) if report[key]]
+        read = counted(report["new"] + report["changed"], "photo")
+        return f"nothing was done; would {', '.join([f'read {read}', *would])}"
     figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report[key]]
     done = "stopped early" if report["stopped"] else "done"
     changes = ", ".join(figures) or "nothing there"
-    return f"{done} in {report['seconds']:.1f} s: {changes}; {report['photos']:,} photos, {report['faces']:,} faces"
+    there = f"{counted(report['photos'], 'photo')}, {counted(report['faces'], 'face')}"
+    return f"{done} in {report['seconds']:.1f} s: {changes}; {there}"
 
 
-def render_status(status: dict[str, Any]) -> str:
+def render_status(status: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
     """What an index is, one fact a line."""
-    return lines_of([(key.replace("_", " "), str(value)) for key, value in status.items()])
+    return lines_of([(key.replace("_", " "), show(str(value))) for key, value in status.items()])
 
 
 def search_line(search: SearchFacts) -> str:
@@ -123,11 +159,11 @@ def search_line(search: SearchFacts) -> str:
 
 def lines_of(pairs: list[tuple[str, str]]) -> str:
     """Names and values, one pair a line, the values below one another."""
-    width = max(len(name) for name, _ in pairs)
-    return "".join(f"{name:<{width}}  {value}\n" for name, value in pairs)
+    widest = max(width(name) for name, _ in pairs)
+    return "".join(f"{_padded(name, widest)}  {value}\n" for name, value in pairs)
 
 
-def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
+def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple[str, ...]:
     face = hit.face
     return (
         str(hit.rank),
@@ -138,7 +174,7 @@ def _row(hit: Hit, threshold: float | None) -> tuple[str, ...]:
         "" if face.quality is None else f"{face.quality:.2f}",
         face.date[:10] + ("" if face.date_source == "exif" else " (file)"),
         ", ".join(["the query itself"] * hit.is_query + remarks(hit, threshold)),
-        os.fsdecode(face.path),
+        show(os.fsdecode(face.path)),
     )
 
 
@@ -167,27 +203,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], left_aligned: Sequ
     """Columns wide enough for what is in them; the last is never cut or wrapped, an empty one is left away."""
     shown = [column for column, name in enumerate(head) if name or any(row[column] for row in rows)]
     lines = [[line[column] for column in shown] for line in [head, *rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(shown))]
+    widths = [max(width(line[column]) for line in lines) for column in range(len(shown))]
     names = lines[0]
 
     def shown_line(line: Sequence[str]) -> str:
         *cells, last = (
-            f"{cell:<{width}}" if name in left_aligned else f"{cell:>{width}}"
-            for cell, width, name in zip(line, widths, names, strict=True)
+            _padded(cell, widest, left=name in left_aligned)
+            for cell, widest, name in zip(line, widths, names, strict=True)
         )
         return "  ".join([*cells, line[-1] if names[-1] in left_aligned else last]) if line[-1] else "  ".join(cells)
 
     return "".join(shown_line(line) + "\n" for line in lines)
 
 
-def _csv(answers: list[Answer], threshold: float | None) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+def _padded(cell: str, columns: int, *, left: bool = True) -> str:
+    space = " " * (columns - width(cell))
+    return cell + space if left else space + cell
+
+
+def _csv_rows(
+    answers: list[Answer], threshold: float | None, show: Callable[[str], str]
+) -> Iterator[Mapping[str, object]]:
     for answer in answers:
         for hit in answer.hits:
             record = hit_record(answer.probe, hit, threshold)
             left, top, width, height = record["box"]
-            paths = {"query": answer.probe.path, "path": os.fsdecode(hit.face.path)}
-            writer.writerow({**record, **paths, "left": left, "top": top, "width": width, "height": height})
-    return text.getvalue()
+            paths = {"query": show(answer.probe.path), "path": show(os.fsdecode(hit.face.path))}
+            yield {**record, **paths, "left": left, "top": top, "width": width, "height": height}

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import uuid as uuids
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -178,6 +179,10 @@ class Catalog(Succession):
         if vectors_changed and self._connection.in_transaction:
             self._run("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
         super().commit()
+
+    def dry_run(self) -> AbstractContextManager[None]:
+        """While this lasts, what is done to roots and photos is forgotten at its end, and nothing is written."""
+        return self.rehearsal("roots", "photos")
 
     # What the index is
 

@@ -2,6 +2,15 @@
 
 Nothing is committed until `commit`; a failure is one of `facesearch.errors`, with the file's path. What is in it is the
 catalog's matter.
+
+In write-ahead mode readers and writers share an index of the log, in a file beside the database, `-shm`, of 32 KiB or
+more. Where it cannot be made there are other ways to open the database; all of them see what is committed:
+
+* On a full disk a reader opens `-shm` read-only (an empty file takes no room, so it exists by then) and builds the
+  index of the log in its own memory. It takes the locks that any reader takes, and holds up no writer.
+* In a folder that is read-only and has no `-shm` nobody is writing. With an empty log the database is read as it is;
+  otherwise SQLite keeps the index of the log in memory, and takes no locks.
+* On a full disk a writer locks the whole database and keeps the index of the log in memory. Readers wait for it.
 """
 
 from __future__ import annotations
@@ -14,11 +23,20 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
-from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
+from facesearch.errors import (
+    DiskFullError,
+    FacesearchError,
+    IndexDamagedError,
+    IndexVersionError,
+    LockedError,
+    StorageError,
+)
 from facesearch.store.migrations import APPLICATION_ID, MIGRATIONS
 from facesearch.store.rows import Shape
 
 __all__ = ["Database"]
+
+_NO_ROOM_FOR_SHM = sqlite3.SQLITE_IOERR_SHMSIZE
 
 
 class Database:
@@ -29,11 +47,17 @@ class Database:
         self._connection = connection
         self._name = name
         self._writing = False
+        self._traces: Path | None = None
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False) -> Self:
-        """One that exists. Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`."""
+    def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
+        """One that exists. Without `trace` a reader leaves no files of SQLite's beside it that were not there before.
+
+        Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`.
+        """
+        bare = not trace and not path.with_name(f"{path.name}-shm").exists()
         database = cls._connected(path, "rw" if write else "ro")
+        database._traces = path if bare else None
         try:
             database._check_version(write=write)
         except BaseException:
@@ -44,6 +68,8 @@ class Database:
     def close(self) -> None:
         """Drop what was not committed, and let go of the file."""
         self._connection.close()
+        if self._traces is not None:
+            _take_away_traces(self._traces)
 
     # Transactions
 
@@ -72,6 +98,26 @@ class Database:
         self._writing = False
         if self._connection.in_transaction:
             self._run("ROLLBACK")
+
+    @contextmanager
+    def rehearsal(self, *tables: str) -> Iterator[None]:
+        """A lasting view in which these tables may be written to: copies of them, in memory, which go at its end.
+
+        The database itself is only read, whoever else writes to it.
+        """
+        self.rollback()
+        self._rows("PRAGMA temp_store = MEMORY")
+        self.begin(write=False)
+        try:
+            for table in tables:  # a temporary table hides the real one of its name
+                sql = self._value("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
+                self._run(sql.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+            for table in tables:
+                self._run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
+            yield
+        finally:
+            self.rollback()
+            self._rows("PRAGMA temp_store = DEFAULT")
 
     @property
     def is_writing(self) -> bool:
@@ -110,9 +156,11 @@ class Database:
             ).fetchall()
 
     def vacuum(self) -> None:
-        """Write the database anew, so that nothing deleted is left in its pages; outside of a transaction."""
-        self._run("VACUUM")
-        self.checkpoint()
+        """Write the database again, without what was deleted; outside of a transaction. Raises `DiskFullError`."""
+        try:
+            self._run("VACUUM")
+        finally:
+            self.checkpoint()  # also where it failed for want of room: what it had written is of no use
 
     def backup(self, path: Path) -> None:
         """A copy of the database as it is committed now, while others may write. Raises `StorageError`."""
@@ -121,35 +169,56 @@ class Database:
             os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
             copy = sqlite3.connect(unfinished, isolation_level=None)
             try:
-                with self._errors():
-                    self._connection.backup(copy)
-                    copy.execute("PRAGMA journal_mode = DELETE")
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
             unfinished.replace(path)
+        except sqlite3.Error as error:
+            ours = _as_ours(error, self._name)
+            if isinstance(ours, DiskFullError):  # the database itself is only read
+                raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
+            raise ours from error
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+                leftover.unlink(missing_ok=True)
 
     # SQLite
 
     @classmethod
     def _connected(cls, path: Path, mode: str) -> Self:
-        uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}"
-        if mode == "ro" and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
-            # Even to read, write-ahead mode wants to make files beside the database. Where it cannot, nobody else can
-            # write either, and the file may be taken as it is.
-            uri += "&immutable=1"
+        """A connection in the first way that works; see the top of this module. Raises what the usual way raises."""
+        try:
+            return cls._connected_so(path, mode)
+        except DiskFullError as error:
+            failure: StorageError = error
+            ways = [("", True)] if mode == "rw" else list(_ways_to_read(path))
+        except StorageError as error:
+            failure = error
+            ways = [] if mode == "rw" else list(_ways_to_read(path))
+        for parameter, alone in ways:
+            try:
+                return cls._connected_so(path, mode, parameter, alone=alone)
+            except StorageError:
+                continue
+        raise failure
+
+    @classmethod
+    def _connected_so(cls, path: Path, mode: str, parameter: str = "", *, alone: bool = False) -> Self:
+        """A connection that has read something. With `alone` it shares no memory with others."""
+        uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}{parameter}"
         try:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
         except sqlite3.OperationalError as error:
-            raise StorageError(
-                f"{path}: cannot be opened ({error}); check that it is there and its permissions"
-            ) from error
+            raise StorageError(_cannot_open(path, error)) from error
         database = cls(connection, str(path))
         try:
+            if alone:
+                database._rows("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read, or it shares memory
             database._prepare()
+            database._value("SELECT count(*) FROM sqlite_schema")
         except BaseException:
             connection.close()
             raise
@@ -176,7 +245,7 @@ class Database:
             if not write:
                 raise IndexVersionError(
                     f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
-                    "run `facesearch index` once to bring it up to date"
+                    "facesearch index brings it up to date"
                 )
             self._migrate(version)
 
@@ -209,23 +278,63 @@ class Database:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """SQLite's errors as ours, by its primary result code."""
+        """SQLite's errors as ours."""
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            undecoded = not code and str(error).startswith("Could not decode")  # the module's own error, without a code
-            if undecoded or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                raise IndexDamagedError(
-                    f"{self._name}: the catalog is damaged ({error}); restore a backup into a new folder, "
-                    "or move this one away and index anew"
-                ) from error
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise LockedError(f"{self._name}: another process is writing; try again when it is done") from error
-            if code == sqlite3.SQLITE_FULL:
-                raise StorageError(
-                    f"{self._name}: the disk is full; make room and run again, what was finished is kept"
-                ) from error
-            raise StorageError(
-                f"{self._name}: the database failed ({error}); check that the disk is not full, and its permissions"
-            ) from error
+            raise _as_ours(error, self._name) from error
+
+
+def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
+    """How to read where the usual way fails: parameters of the URI, and whether to share no memory with others."""
+    if path.with_name(f"{path.name}-shm").exists():
+        yield "&readonly_shm=1", False
+    elif _size(path.with_name(f"{path.name}-wal")):
+        yield "&vfs=unix-none", True
+    else:
+        yield "&immutable=1", False
+
+
+def _take_away_traces(path: Path) -> None:
+    """Delete `-shm` and an empty log, which a reader makes and may not delete: the last writer to close does so."""
+    if _size(path.with_name(f"{path.name}-wal")):
+        return
+    uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        pass  # who may not write has made nothing
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> str:
+    return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
+
+
+def _as_ours(error: sqlite3.Error, name: str) -> FacesearchError:
+    """SQLite's error about the database of this name as one of ours, by its result code."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    undecoded = not code and str(error).startswith("Could not decode")  # the module's own error, without a code
+    if undecoded or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IndexDamagedError(
+            f"{name}: the catalog is damaged ({error}); restore a backup into a new folder, or move this one away and "
+            "index again"
+        )
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LockedError(f"{name}: another process is writing; try again when it is done")
+    if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:
+        return DiskFullError(f"{name}: the disk is full; make room and run again, what was finished is kept")
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return StorageError(_cannot_open(Path(name), error))
+    return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

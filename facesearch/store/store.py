@@ -6,14 +6,18 @@ damaged or another index's; it is written again only when what came since has gr
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.errors import (
+    DiskFullError,
     IndexNotFoundError,
     LockedError,
     ModelMismatchError,
@@ -23,6 +27,7 @@ from facesearch.errors import (
 )
 from facesearch.store.bases import IVF_FROM, KINDS
 from facesearch.store.catalog import Catalog
+from facesearch.store.disk import unreadable, write_reserve
 from facesearch.store.journal import Journal
 from facesearch.store.lock import WriterLock
 from facesearch.store.vectors import FaissIndex, Stamp, preload, read_kind, read_stamp, write_file
@@ -49,6 +54,11 @@ CATALOG_FILE = "catalog.sqlite"
 VECTORS_FILE = "faces.faiss"
 _LOCK_FILE = "writer.lock"
 _JOURNAL_FILE = "in-hand"
+_RESERVE_FILE = "reserve"
+
+_RESERVE = 256 * 1024
+"""Bytes set aside on the disk. Deleting a photo writes some dozen pages of 4 KiB first: where a disk is full to its
+last byte nothing could be deleted, and the vector file of a small index is no larger than that."""
 
 INDEX_TYPES = ("auto", *KINDS)
 """How vectors can be searched; `auto` is exact while that takes a moment, and approximate in larger galleries."""
@@ -134,6 +144,7 @@ class Store:
         self.model = catalog.model()
         self._lock = lock
         self._notify = notify
+        self._keep = True
         self._vectors: FaissIndex | None = None
 
     @classmethod
@@ -178,19 +189,22 @@ class Store:
         write: bool = False,
         wait: float = 0.0,
         prepare: bool = True,
+        keep: bool = True,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> Self:
-        """An index that exists. `notify` is told, in one line, when the vectors had to be made anew.
+        """An index that exists. `notify` is told, in one line, when the vectors had to be made again.
 
         One that is being written to by another process can be waited for, for `wait` seconds, to write to it next.
-        Without `prepare` the vector file is left as it is, to be looked at.
+        Without `prepare` the vector file is left as it is, to be looked at. Without `keep` a reader writes nothing:
+        vectors that had to be made again are not kept for the next one.
 
-        Raises `IndexNotFoundError`, `LockedError` (for writing), and what the catalog raises.
+        Raises `IndexNotFoundError`, `LockedError` (for writing), `StorageError` for an index that may not be read, and
+        what the catalog raises.
         """
         cls.require(path)
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
-            return cls._opened(path, lock, notify, prepare=prepare)
+            return cls._opened(path, lock, notify, prepare=prepare, keep=keep)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -222,14 +236,21 @@ class Store:
 
     @classmethod
     def _opened(
-        cls, path: Path, lock: WriterLock | None, notify: Callable[[str], None], *, prepare: bool = True
+        cls,
+        path: Path,
+        lock: WriterLock | None,
+        notify: Callable[[str], None],
+        *,
+        prepare: bool = True,
+        keep: bool = True,
     ) -> Self:
         if lock is not None:
             for leftover in (*path.glob(f".{VECTORS_FILE}.*.tmp"), *path.glob(f"{CATALOG_FILE}.*.new*")):
                 leftover.unlink(missing_ok=True)  # of a run that was killed: whoever writes here holds the lock
-        catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None)
+        catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None, trace=keep)
         try:
             store = cls(path, catalog, lock, notify)
+            store._keep = keep
             if lock is not None and prepare:
                 # Before anything is added: a vector file from another past of this index (the catalog was restored
                 # from a backup) is told by its generation, which would be overtaken by new commits.
@@ -242,8 +263,17 @@ class Store:
 
     @staticmethod
     def exists(path: Path) -> bool:
-        """Whether there is an index in this folder."""
-        return os.path.isfile(path / CATALOG_FILE)
+        """Whether there is an index in this folder. Raises `StorageError` where that cannot be seen, or not be read."""
+        catalog = path / CATALOG_FILE
+        try:
+            found = os.stat(catalog)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StorageError(unreadable(path, error.strerror or str(error))) from error
+        if stat.S_ISREG(found.st_mode) and not os.access(catalog, os.R_OK):
+            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)))
+        return stat.S_ISREG(found.st_mode)
 
     def close(self) -> None:
         """Let go of the files; what was not committed is dropped."""
@@ -349,9 +379,8 @@ class Store:
             self._write_snapshot()
         return self.search_facts()
 
-    def _kind(self) -> str:
-        """Of the vector file, when it is written next."""
-        chosen = self.catalog.index_type()
+    def kind_for(self, chosen: str) -> str:
+        """The kind of vector file that an index of this size has for one of `INDEX_TYPES`."""
         count = self.catalog.count_vectors()
         if chosen == "auto":
             return "flat" if count * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
@@ -383,13 +412,74 @@ class Store:
         if self._lock is not None and self._file is not None:
             self._keep_up(self._file, _TAIL_AT_REST)
             self.catalog.checkpoint()
+            self._keep_reserve(spare=3 * _RESERVE)
+
+    def erase(self, deletions: Sequence[Callable[[], object]]) -> None:
+        """Delete from the catalog for good, all at once, and leave nothing of it on the disk; see `vacuum`.
+
+        Deleting takes room, too. On a full disk the vector file goes first, which can be made again at any time, then
+        the reserve; after that the deletions are made in ever smaller parts, each in the room of the one before.
+        Raises `DiskFullError` where even a single one is too much.
+        """
+        done, at_once = 0, max(len(deletions), 1)
+        while done < len(deletions):
+            self.catalog.begin()
+            try:
+                for deletion in deletions[done : done + at_once]:
+                    deletion()
+                self._vectors = None
+                self.catalog.commit(vectors_changed=True)
+                done += at_once
+            except DiskFullError:
+                self.catalog.rollback()
+                if not self._make_room():
+                    if at_once == 1:
+                        raise
+                    at_once = -(-at_once // 2)
+            self.catalog.checkpoint()
+        self.vacuum()
+
+    def _make_room(self) -> bool:
+        """Give up one file that is not needed; False when nothing is left to be given up."""
+        self._vectors = None
+        for file in () if self.path is None else (self.path / VECTORS_FILE, self.path / _RESERVE_FILE):
+            if file.exists():
+                file.unlink()
+                return True
+        return False
+
+    def _keep_reserve(self, *, spare: int = 0) -> None:
+        """Have some room set aside, where so many bytes are left beside it."""
+        if self.path is None or (self.path / _RESERVE_FILE).exists():
+            return
+        try:
+            if shutil.disk_usage(self.path).free >= _RESERVE + spare:
+                write_reserve(self.path / _RESERVE_FILE, _RESERVE)
+        except OSError:
+            pass
 
     def vacuum(self) -> None:
-        """Leave nothing of what was deleted: write the catalog and the vector file anew."""
+        """Leave nothing of what was deleted: write the catalog and the vector file again.
+
+        Where a full disk has no room for that the catalog keeps its size: what was deleted is overwritten in it. And
+        there is no vector file then, so that nothing is left in it, either.
+        """
         self._vectors = None
-        self.catalog.vacuum()
-        if self._file is not None:
+        try:
+            self.catalog.vacuum()
+        except DiskFullError:
+            self._notify(
+                "no room to make the catalog smaller: what was deleted is overwritten in it, and its room is used again"
+            )
+        if self._file is None:
+            return
+        try:
             self._write_snapshot()
+            self._keep_reserve()
+        except DiskFullError:
+            self.catalog.rollback()
+            self._file.unlink(missing_ok=True)
+            self._notify(f"no room for {self._file}: questions make it from the catalog, each time, until there is")
 
     def has_vector_file(self) -> bool:
         """Whether the vector file is there, or nothing is to be in it."""
@@ -417,6 +507,10 @@ class Store:
     @property
     def _file(self) -> Path | None:
         return None if self.path is None else self.path / VECTORS_FILE
+
+    def _kind(self) -> str:
+        """Of the vector file, when it is written next."""
+        return self.kind_for(self.catalog.index_type())
 
     def _keep_up(self, file: Path, tail: int) -> None:
         """Write the vector file anew when it lacks, or has too much, by more than `tail` vectors and a tenth of it.
@@ -504,6 +598,8 @@ class Store:
     def _save_if_possible(self, vectors: FaissIndex) -> None:
         """So that the next reader need not make them again; a read-only or busy index is left as it is."""
         assert self.path is not None
+        if not self._keep:
+            return
         try:
             if self._lock is not None:
                 vectors.save(self._kind())

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 
-from facesearch.errors import StorageError
+from facesearch.errors import DiskFullError, StorageError
 from facesearch.store.bases import Base, Blocks, EmptyBase, FlatBase, IvfBase, load, make, nearest
+from facesearch.store.disk import NO_ROOM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -251,8 +252,8 @@ def write_file(path: Path, dim: int, stamp: Stamp, kind: str, blocks: Blocks) ->
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror}); it is rebuilt from the catalog when there is room"
+        raise (DiskFullError if error.errno in NO_ROOM else StorageError)(
+            f"{path}: cannot be written ({error.strerror}); it is made again from the catalog when there is room"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -75,7 +75,7 @@ def check(path: Path, present: range, absent: range = range(0)) -> list[str]:
 def test_an_index_is_for_its_owner_alone(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o700
     assert {entry.name: entry.stat().st_mode & 0o777 for entry in path.iterdir()} == {
-        CATALOG_FILE: 0o600, VECTORS_FILE: 0o600, "writer.lock": 0o600,
+        CATALOG_FILE: 0o600, VECTORS_FILE: 0o600, "writer.lock": 0o600, "reserve": 0o600,
     }  # fmt: skip
     assert check(path, range(20)) == []
 

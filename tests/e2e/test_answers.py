@@ -213,14 +213,14 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
     assert len(re.findall(r"would make copies/", dry.stderr)) == 4
     assert not (tmp_path / "copies").exists()
     done = facesearch(*asked, "--copy-to", "copies", "--link-to", "links", "--crops-to", "faces")
-    assert "4 copied to copies" in done.stderr
+    assert "4 photos copied to copies" in done.stderr
     found = names(done.stdout)
     for folder in ("copies", "links"):
         assert {path.name for path in (tmp_path / folder).iterdir()} == found
     assert all((tmp_path / "links" / name).is_symlink() for name in found)
     assert len(list((tmp_path / "faces").iterdir())) == 4
     again = facesearch(*asked, "--copy-to", "copies", "--hard-links", "--link-to", "hard")
-    assert "0 copied to copies, 4 were there already" in again.stderr
+    assert "0 photos copied to copies, 4 already there" in again.stderr
     assert all((tmp_path / "hard" / name).stat().st_nlink > 1 for name in found)
     near = facesearch(*asked, "-k", "6", "--copy-to", "near")
     assert "hits below the threshold are not copied: 2;" in near.stderr
@@ -267,7 +267,7 @@ def test_compare(facesearch: Run, library: Path, me: Path) -> None:
     told = json.loads(other.stdout)
     assert (told["same"], told["best"]["verdict"], told["threshold"]) == (False, "unlikely", 0.47)
     group = facesearch("compare", me, library / "photos/party/everybody.jpg")
-    assert "of 1 and 6 faces those most alike" in group.stderr
+    assert "1 face and 6 faces: compared are those most alike" in group.stderr
     table = facesearch("compare", portraits / "dan.jpg", library / "photos/party/everybody.jpg", "--all-faces").stdout
     (row,) = table.splitlines()[1:]
     assert len(re.findall(r"certain", row)) == 1

@@ -40,7 +40,8 @@ def test_index_then_query(facesearch: Run, library: Path, tmp_path: Path) -> Non
     assert "photos/s" in report["seconds"]
     again = facesearch("index", "--index", "ix")
     assert re.search(r"^unchanged +20$", again.stdout, re.MULTILINE)
-    assert sorted(path.name for path in (tmp_path / "ix").iterdir()) == ["catalog.sqlite", "faces.faiss", "writer.lock"]
+    files = sorted(path.name for path in (tmp_path / "ix").iterdir())
+    assert files == ["catalog.sqlite", "faces.faiss", "reserve", "writer.lock"]
     answer = facesearch("query", library / "query.jpg", "--index", "ix", "--format", "paths")
     assert names(answer.stdout) == FOUND
     assert answer.stderr == ""

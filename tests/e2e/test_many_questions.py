@@ -143,7 +143,7 @@ def test_a_photo_without_the_face_that_is_asked_for_is_left_out(facesearch: Run,
     photos = [library / "photos/party/everybody.jpg", library / "query.jpg"]
     answer = facesearch("query", "--each", *photos, "--face", "2", "--index", indexed, "-f", "json")
     assert [query["path"] for query in json.loads(answer.stdout)["queries"]] == [str(photos[0])]
-    assert re.search(r"--face 2: .*query.jpg shows 1; .*; left out\n", answer.stderr)
+    assert re.search(r"--face 2: .*query.jpg shows 1 face; .*; left out\n", answer.stderr)
 
 
 def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment: dict[str, str]) -> None:

@@ -139,7 +139,7 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     assert "remove tiny, then pull it again" in damaged.stderr
     asked = facesearch("models", "remove", "tiny", exit_code=2, stdin=subprocess.DEVNULL)
     assert "nobody is there to be asked: give --yes" in asked.stderr
-    assert "about to be deleted" in facesearch("models", "remove", "tiny", "--dry-run").stderr
+    assert "would be deleted for good; nothing was done" in facesearch("models", "remove", "tiny", "--dry-run").stderr
     assert (models / "tiny").is_dir()
     facesearch("models", "remove", "tiny", "--yes")
     assert list(models.iterdir()) == []

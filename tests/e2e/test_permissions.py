@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,96 @@ def test_an_index_that_may_only_be_read(bound: Any, photos: Path, tmp_path: Path
         assert len(refused.stderr.splitlines()) == 1
     finally:
         (tmp_path / "ix").chmod(0o700)
+
+
+def test_a_log_that_is_pending_is_read_where_nothing_may_be_written(bound: Any, photos: Path, tmp_path: Path) -> None:
+    """As after a power cut: the last commit is in the write-ahead log alone."""
+    bound("index", "photos", "--index", "ix", "-q")
+    catalog = tmp_path / "ix/catalog.sqlite"
+    with closing(sqlite3.connect(catalog, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("UPDATE photos SET taken_at = '2001-02-03T04:05:06'")
+        kept = {name: Path(f"{catalog}{name}").read_bytes() for name in ("", "-wal")}
+    for name, data in kept.items():
+        Path(f"{catalog}{name}").write_bytes(data)
+    (tmp_path / "ix").chmod(0o500)
+    try:
+        answer = bound("query", "me.jpg", "--index", "ix", "-f", "jsonl").stdout
+        assert {json.loads(line)["taken_at"] for line in answer.splitlines()} == {"2001-02-03T04:05:06"}
+        assert Path(f"{catalog}-wal").read_bytes() == kept["-wal"]
+    finally:
+        (tmp_path / "ix").chmod(0o700)
+
+
+@pytest.mark.parametrize("shut", ["ix", "above", "catalog.sqlite"])
+def test_an_index_that_may_not_be_read_is_not_a_missing_one(
+    bound: Any, photos: Path, tmp_path: Path, shut: str
+) -> None:
+    (tmp_path / "above").mkdir()
+    bound("index", "photos/open", "--index", "above/ix", "-q")
+    barrier = {"ix": tmp_path / "above/ix", "above": tmp_path / "above"}.get(shut, tmp_path / "above/ix/catalog.sqlite")
+    mode = barrier.stat().st_mode
+    barrier.chmod(0)
+    shown = "----------" if shut == "catalog.sqlite" else "d---------"
+    try:
+        commands = [
+            ("query", "me.jpg"),
+            ("index",),
+            ("index", "photos"),
+            ("index", "photos", "--dry-run"),
+            ("status",),
+            ("check",),
+            ("forget", "photos", "--yes"),
+            ("roots", "list"),
+            ("backup", "copy"),
+            ("export",),
+        ]
+        for command in commands:
+            refused = bound(*command, "--index", "above/ix", exit_code=3).stderr
+            assert "the index cannot be read (Permission denied;" in refused, command
+            assert shown in refused
+            assert len(refused.splitlines()) == 1
+        assert "the index cannot be read" in bound("doctor", "--index", "above/ix", exit_code=3).stdout
+    finally:
+        barrier.chmod(mode)
+    assert "no index at" in bound("query", "me.jpg", "--index", "above/none", exit_code=3).stderr
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600])
+def test_check_tells_what_has_gone_from_what_cannot_be_seen(
+    bound: Any, photos: Path, tmp_path: Path, mode: int
+) -> None:
+    bound("index", "photos", "--index", "ix", "-q")
+    (photos / "open/ada.jpg").unlink()
+    (photos / "shut").chmod(mode)
+    try:
+        told = bound("check", "--index", "ix").stdout
+        assert "1 photo is no longer in" in told
+        assert f"note: 4 photos in {photos} cannot be looked at (Permission denied); nothing is hidden" in told
+        photos.chmod(mode)
+        assert f"note: 11 photos in {photos} cannot be looked at" in bound("check", "--index", "ix").stdout
+    finally:
+        photos.chmod(0o700)
+        (photos / "shut").chmod(0o700)
+
+
+def test_a_photo_that_cannot_be_copied_says_why(bound: Any, photos: Path, tmp_path: Path) -> None:
+    bound("index", "photos", "--index", "ix", "-q")
+    asked = ("query", "me.jpg", "--index", "ix", "-q", "-f", "paths", "--copy-to", "to")
+    bound(*asked)
+    (photos / "open/bea.jpg").chmod(0)
+    (photos / "shut").chmod(0)
+    try:
+        for _folder in ("a copy is there", "none is"):
+            told = bound(*asked, exit_code=5).stderr
+            assert f"{photos / 'open/bea.jpg'}: cannot be read: Permission denied; left out" in told
+            assert f"{photos / 'shut/everybody.jpg'}: cannot be read: Permission denied; left out" in told
+            assert "not there" not in told
+            shutil.rmtree(tmp_path / "to")
+    finally:
+        (photos / "shut").chmod(0o700)
+    (photos / "open/bea.jpg").unlink()
+    assert f"{photos / 'open/bea.jpg'}: not there now; left out" in bound(*asked, exit_code=5).stderr
 
 
 def test_no_room_for_a_new_index(bound: Any, photos: Path, tmp_path: Path) -> None:

@@ -288,3 +288,44 @@ def test_a_face_goes_from_all_copies_of_its_photo_and_that_is_said(facesearch: R
     assert f"identical: {photos / 'copy.jpg'}" in told
     assert str(photos / "copy.jpg") in facesearch("forget", "--face", str(face), "--yes", "--index", "ix").stderr
     assert found(facesearch, "--no-threshold").isdisjoint({"bea.jpg", "copy.jpg"})
+
+
+def test_what_is_not_read_is_told(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    camera = tmp_path / "camera"
+    camera.mkdir()
+    for name in [*(f"{number}.CR2" for number in range(12)), "a.MP4", "b.mp4", "c.Mp4", "._a.MP4", "notes.txt"]:
+        (camera / name).write_bytes(b"x")
+    told = facesearch("index", "camera", "--index", "ix", "-f", "json")
+    assert json.loads(told.stdout)["not_looked_at"] == {".cr2": 12, ".mp4": 3}
+    line = "not looked at: 12 .CR2, 3 .MP4 (RAW photos, videos and some other formats are not read)"
+    assert line in told.stderr
+    assert line in facesearch("index", "--index", "ix", "--dry-run").stderr
+    assert line in facesearch("scan", library / "query.jpg", "camera", exit_code=1).stderr
+    assert "not looked at" not in facesearch("index", "--index", "ix", "-q").stderr
+
+
+def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    """Every count in its sentence, where there is one of everything."""
+    (tmp_path / "one").mkdir()
+    shutil.copy(library / "photos/portraits/bea.jpg", tmp_path / "one")
+    shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
+    said = [facesearch("index", "one", "--index", "ix", "--dry-run")]
+    said.append(facesearch("index", "one", "--index", "ix"))
+    said.append(facesearch("status", "--index", "ix"))
+    for option in ("--copy-to", "--link-to", "--crops-to"):
+        asked = ("query", "me.jpg", "--index", "ix", option, option.strip("-"))
+        said += [facesearch(*asked, "--dry-run"), facesearch(*asked), facesearch(*asked)]
+    said.append(facesearch("query", "me.jpg", "--index", "ix", "-t", "0.99", exit_code=1))
+    said.append(facesearch("faces", "me.jpg", "--crops-to", "faces"))
+    said.append(facesearch("doctor", "--index", "ix"))
+    said.append(facesearch("forget", "one", "--index", "ix", "--dry-run"))
+    (tmp_path / "one/bea.jpg").unlink()
+    said.append(facesearch("check", "--index", "ix"))
+    (tmp_path / "one/other.CR2").write_bytes(b"x")
+    said.append(facesearch("index", "--index", "ix", "--prune", "--yes"))
+    text = "".join(one.stdout + one.stderr for one in said)
+    assert not re.findall(r"\b1 (?:photos|faces|copies|files|people|were|are|hits)\b.*", text)
+    for expected in ("would read 1 photo", "1 photo, 1 face", "1 photo copied to copy-to", "1 photo linked in link-to",
+                     "1 face saved in crops-to", "0 photos copied to copy-to, 1 already there",
+                     "nothing was done; 1 photo would be copied", "among 1 face in ix"):  # fmt: skip
+        assert expected in text, expected

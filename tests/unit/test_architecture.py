@@ -15,7 +15,7 @@ import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
 LAYERS = [
-    {"errors", "isolation", "locations", "machine", "types", "userdata"},
+    {"errors", "isolation", "locations", "machine", "types", "userdata", "visible", "wording"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
     {"looking", "probing", "trial"},

@@ -10,7 +10,8 @@ CODES = {
     "FacesearchError": 3, "UsageError": 2, "InputError": 3, "PhotoError": 3, "NoFaceError": 3, "ModelError": 3,
     "PhotoTooLargeError": 3,
     "DeviceError": 3, "StoreError": 3, "IndexNotFoundError": 3, "IndexVersionError": 3, "IndexDamagedError": 3,
-    "ModelMismatchError": 3, "ModelSwitchedError": 3, "StorageError": 3, "LockedError": 4,
+    "ModelMismatchError": 3, "ModelSwitchedError": 3, "StorageError": 3, "DiskFullError": 3,
+    "LockedError": 4,
 }  # fmt: skip
 
 

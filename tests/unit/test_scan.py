@@ -36,6 +36,25 @@ def test_photos_by_their_endings_in_the_order_of_their_bytes(tmp_path: Path) -> 
     assert not unreadable
 
 
+def test_other_media_are_told(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "a.jpg",
+        "raw/b.CR2",
+        "raw/c.dng",
+        "d.MP4",
+        "._d.MP4",
+        "notes.txt",
+        "song.mp3",
+        ".hidden/e.mov",
+        "x.zip",
+    )
+    told: list[bytes] = []
+    found = scan(os.fsencode(tmp_path), unreadable=lambda _path, _reason: None, other=told.append)
+    assert [file.path for file in found] == [b"a.jpg"]
+    assert told == [b"d.MP4", b"raw/b.CR2", b"raw/c.dng"]
+
+
 names = st.binary(min_size=1, max_size=6).filter(
     lambda name: not set(name) & {0, 47} and not name.startswith(b".") and name not in SKIPPED_FOLDERS
 )

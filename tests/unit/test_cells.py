@@ -1,0 +1,37 @@
+"""CSV that a spreadsheet opens and does not run."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from facesearch.render.cells import csv_lines
+
+
+def rows(*values: object) -> list[str]:
+    text = "".join(csv_lines(["value"], ({"value": value, "other": "=1"} for value in values)))
+    return [row["value"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def test_formulas_are_text() -> None:
+    formulas = [
+        "=1+2.jpg",
+        "+x.jpg",
+        "-k.jpg",
+        "@SUM(A1).jpg",
+        "\tx.jpg",
+        "\rx.jpg",
+        '=HYPERLINK("http://x","y")',
+        "-1+1",
+    ]
+    assert rows(*formulas) == [f"'{formula}" for formula in formulas]
+
+
+def test_all_else_is_as_it_was() -> None:
+    values = ["/photos/=1.jpg", "a,b", 'say "hi"', "two\nlines", "", "'=1"]
+    assert rows(*values) == values
+
+
+def test_numbers_stay_numbers() -> None:
+    assert rows(-0.25, 3, -7, None, "-0.5 1e-05 2", "-3.5") == ["-0.25", "3", "-7", "", "-0.5 1e-05 2", "-3.5"]
+    assert rows(True) == ["True"]
