@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
-from facesearch.render.pictures import face_picture
+from facesearch.render.pictures import face_picture, mark
 
 if TYPE_CHECKING:
     from facesearch.types import Box
@@ -248,5 +248,6 @@ def _crop(path: str, box: Box, max_pixels: int) -> bytes:
     photo = Photo(Path(path).read_bytes(), max_pixels=max_pixels)
     side = round(max(box.width, box.height) * _AROUND)
     encoded = io.BytesIO()
-    face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side))).save(encoded, "JPEG", quality=92)
+    picture = face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side)))
+    picture.save(encoded, "JPEG", quality=92, exif=mark())
     return encoded.getvalue()

@@ -63,7 +63,8 @@ class Report:
     """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
 
     `offline` lists roots that were not there, `unreadable` folders that could not be looked into; `stopped` tells that
-    the run was asked to end early.
+    the run was asked to end early. `ours` are pictures that facesearch made, which are no photos and count as nothing
+    else. `headers` were read again, of photos that are known, because this version reads more in them.
     """
 
     photos: int = 0
@@ -76,6 +77,8 @@ class Report:
     no_face: int = 0
     failed: int = 0
     faces: int = 0
+    ours: int = 0
+    headers: int = 0
     seconds: float = 0.0
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -204,7 +207,8 @@ def make_plan(store: Store, scopes: Sequence[Scope], options: Options, report: R
             elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
                 plan.tasks.append(Task(root, file, known))
             else:
-                report.unchanged += 1
+                report.ours += known.ours
+                report.unchanged += not known.ours
                 if known.missing:
                     plan.back.append(known.id)
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.

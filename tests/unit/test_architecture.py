@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "machine", "types", "userdata"},
     {"photos", "faces", "store"},
     {"calibration", "finding", "planning"},
-    {"looking", "probing"},
+    {"headers", "looking", "probing"},
     {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
     {"contest", "reindexing"},
     {"render"},
