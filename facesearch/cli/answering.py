@@ -307,9 +307,7 @@ def _warn_of_known_folders(question: Question, store: Store) -> None:
     ):
         place = None if folder is None else os.path.realpath(os.fsencode(folder))
         if place and any(place == root or place.startswith(os.path.join(root, b"")) for root in roots):
-            say(
-                f"{option} {folder} is in a folder of the index: {what}; choose a folder outside of it to keep it as it is"
-            )
+            say(f"{option} {folder}: inside a folder of the index, so {what}; a folder outside avoids that")
 
 
 def _note(question: Question, message: str) -> None:

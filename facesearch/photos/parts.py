@@ -141,11 +141,8 @@ def _jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
         if marker == 0xDA:
             parts.coefficients = _coefficients(frame, stream.read(1)[0])
             break
-        if marker == 0xE1:
-            _app1(stream.read(length - 4), parts)
-        elif marker == 0xED and len(parts.photoshop) < _LIMIT:
-            data = stream.read(length - 4)
-            parts.photoshop += data[len(_PHOTOSHOP) :] if data.startswith(_PHOTOSHOP) else b""
+        if marker in (0xE1, 0xED):
+            _metadata(stream, length - 4, parts)
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frame = bytes([marker]) + stream.read(length - 4)
         if marker in (0xE0, 0xEE) or not 0xE0 <= marker <= 0xFE:
@@ -154,11 +151,13 @@ def _jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
     _append(parts.picture, at, size)
 
 
-def _app1(data: bytes, parts: Parts) -> None:
-    if data.startswith(_EXIF) and len(parts.exif) < _LIMIT:
-        parts.exif += data[len(_EXIF) :]
-    elif data.startswith(_XMP) and not parts.xmp:
-        parts.xmp = data[len(_XMP) :]
+def _metadata(stream: BinaryIO, length: int, parts: Parts) -> None:
+    """A segment's content. EXIF and Photoshop's resources may go on in further segments."""
+    name = stream.read(min(length, len(_XMP)))
+    for kind, field_name in ((_EXIF, "exif"), (_PHOTOSHOP, "photoshop"), (_XMP, "xmp")):
+        known = getattr(parts, field_name)
+        if name.startswith(kind) and len(known) < (1 if kind == _XMP else _LIMIT):
+            setattr(parts, field_name, known + name[len(kind) :] + stream.read(length - len(name)))
 
 
 def _coefficients(frame: bytes, components: int) -> float:

@@ -393,7 +393,7 @@ def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int
 def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
     data = (photos / "astronaut.jpg").read_bytes()
     assert 4 * 512 * 512 < memory_needed(io.BytesIO(data)) < 8 * 512 * 512
-    assert 4 * 512 * 512 < memory_needed(io.BytesIO((photos / "trip/cameraman.png").read_bytes()))
+    assert memory_needed(io.BytesIO((photos / "trip/cameraman.png").read_bytes())) > 4 * 512 * 512
     for nothing in (b"", b"no photo", data[:1]):
         assert memory_needed(io.BytesIO(nothing)) == 0
 
