@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from facesearch.photos.header import HEADER_VERSION, read_header
 from facesearch.photos.names import date_in_path
@@ -53,7 +54,15 @@ def read_old_headers(
                 _keep(store, [one for one in read if one is not None], report)
 
 
-def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> tuple[int, PhotoFacts] | None:
+class _Reread(NamedTuple):
+    """What a photo's header said before, and what it says now."""
+
+    photo: int
+    before: PhotoFacts
+    now: PhotoFacts
+
+
+def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> _Reread | None:
     """On a worker thread."""
     photo, file, facts = known
     try:
@@ -65,14 +74,14 @@ def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> tuple[int, P
     except (OSError, ValueError):
         return None
     now = replace(facts, taken=taken, position=position, ours=ours, header=HEADER_VERSION)
-    return photo, dated(now, root, file.path)
+    return _Reread(photo, facts, dated(now, root, file.path))
 
 
-def _keep(store: Store, headers: list[tuple[int, PhotoFacts]], report: Report) -> None:
+def _keep(store: Store, headers: list[_Reread], report: Report) -> None:
     store.catalog.begin()
-    for photo, facts in headers:
-        store.catalog.put_header(photo, facts)
-    ours = sum(facts.ours for _, facts in headers)
+    for photo, _before, now in headers:
+        store.catalog.put_header(photo, now)
+    ours = sum(now.ours and not before.ours for _photo, before, now in headers)
     store.commit(vectors_changed=ours > 0)
     report.headers += len(headers)
     report.ours += ours

@@ -386,8 +386,8 @@ class Catalog(Succession):
         rows = self._rows(
             f"SELECT id, path, size, mtime_ns, width, height, {_HEADER} FROM photos WHERE root = ?1 AND header < ?2"
             " AND missing_since IS NULL AND status IN ('faces', 'no_face')"
-            " AND (?3 = x'' OR path = ?3 OR (path > ?3 || ?4 AND path < ?3 || ?5)) ORDER BY path",
-            root, version, folder, os.fsencode(os.sep), bytes([ord(os.sep) + 1]),
+            " AND (?3 = x'' OR path = ?3 OR (path > ?4 AND path < ?5)) ORDER BY path",
+            root, version, folder, folder + os.fsencode(os.sep), folder + bytes([ord(os.sep) + 1]),
         )  # fmt: skip
         return [(row[0], PhotoFile(*row[1:4]), _facts_of(*row[4:])) for row in rows]
 
@@ -417,7 +417,7 @@ class Catalog(Succession):
             f"SELECT hash, fingerprint, status, width, height, {_HEADER} FROM photos WHERE id = ?", twin
         )
         facts = _facts_of(*header)
-        if facts.taken is None or facts.taken.source == "name":  # another name says something else, or nothing
+        if (facts.taken is None or facts.taken.source == "name") and not facts.ours:  # another name says another thing
             facts = replace(facts, taken=None, header=0)
         photo = self.put_photo(root, file, content, status, facts=facts, fingerprint=fingerprint)
         self.replace_faces(photo, self._faces_of(twin))
@@ -714,7 +714,7 @@ _PHOTO_COLUMNS = (
     "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL,"
     " outdated, ours"
 )
-_DATED_BY_NAME = "(date_source IS NULL OR date_source = 'name')"
+_DATED_BY_NAME = "(date_source IS NULL OR date_source = 'name') AND NOT ours"
 _HEADER_COLUMNS = ("taken_at", "date_source", "date_precision", "latitude", "longitude", "ours", "header")
 _HEADER = ", ".join(_HEADER_COLUMNS)
 _EXCLUDED_HEADER = ", ".join(f"excluded.{column}" for column in _HEADER_COLUMNS)
