@@ -25,6 +25,7 @@ _COLOUR = 4
 # Beside the picture: two canvases of an animation and the frame (WebP), planes and a copy of the picture (the others).
 _BESIDE = {"WEBP": 13.0, "AVIF": 10.0, "HEIF": 8.0}
 _SAMPLES, _BITS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 277, 258, 278, 322, 323
+_COMPRESSION, _PLANES = 259, 284
 
 
 def most_memory(max_pixels: int) -> int:
@@ -53,12 +54,15 @@ def cost_of(image: Image, parts: Parts, *, finest: float, turned: bool) -> int:
         return round(max(decoded, in_mode * kept + result + bands, turning, pyramid) + pyramid / 4)
     beside = _BESIDE.get(parts.format, 0.0) * whole
     if parts.format == "TIFF":
-        beside += _largest_part(image)
+        beside += _part_of_tiff(image)
     return round(max(in_mode * whole + beside + result + bands, turning, pyramid))
 
 
-def _largest_part(image: Image) -> float:
-    """Bytes of a strip or tile of a TIFF, which its decoder unpacks at once, however large it claims to be."""
+def _part_of_tiff(image: Image) -> float:
+    """Bytes of a strip or tile of a TIFF, which its decoder unpacks at once, however large it claims to be.
+
+    What is not compressed, all colours side by side, is read line by line.
+    """
     tags: Any = getattr(image, "tag_v2", {})
 
     def number(tag: int, otherwise: int) -> int:
@@ -66,6 +70,8 @@ def _largest_part(image: Image) -> float:
         value = value[0] if isinstance(value, tuple) and value else value
         return value if isinstance(value, int) else otherwise
 
+    if number(_COMPRESSION, 1) == 1 and number(_PLANES, 1) == 1:
+        return 0.0
     pixels = image.width * min(image.height, number(_ROWS_PER_STRIP, image.height))
     if _TILE_WIDTH in tags and _TILE_LENGTH in tags:
         pixels = number(_TILE_WIDTH, image.width) * number(_TILE_LENGTH, image.height)
