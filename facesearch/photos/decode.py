@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.photos.cost import BAND, cost_of, most_memory
 from facesearch.photos.header import HEADER_VERSION, header_of
-from facesearch.photos.parts import Parts, Pieces, read_parts
+from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts
 from facesearch.types import PhotoFacts
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ _PLUGINS = {
 }
 # TIFF and HEIF are turned by their decoders. AVIF's own word on how it is turned reaches us as EXIF, from Pillow.
 _TURNED_BY_EXIF = ("JPEG", "PNG", "WEBP")
+# The decoders of these take the whole file into memory before they tell anything.
+_TAKEN_WHOLE = ("WEBP", "AVIF", "HEIF")
+_MOST_TAKEN_WHOLE = 256_000_000
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 
@@ -114,12 +117,20 @@ def _parts(stream: BinaryIO) -> Parts:
     parts = read_parts(stream)
     if parts is None:
         raise PhotoError("not a photo in a format that can be read")
+    if parts.endless:
+        raise PhotoError(f"broken: more than {MOST_PARTS:,} parts")
     return parts
 
 
 def _opened(stream: BinaryIO, parts: Parts) -> Image:
     _register(parts.format)
-    source = cast("BinaryIO", Pieces(stream, parts.picture)) if parts.picture else stream
+    source = cast("BinaryIO", Pieces(stream, parts.picture, parts.head)) if parts.picture else stream
+    size = source.seek(0, io.SEEK_END)
+    if parts.format in _TAKEN_WHOLE and size > _MOST_TAKEN_WHOLE:
+        raise PhotoTooLargeError(
+            f"{size / 1e6:,.0f} MB are over the limit of {_MOST_TAKEN_WHOLE / 1e6:,.0f} MB for {parts.format}; "
+            "save it in another format"
+        )
     source.seek(0)
     image: Image = _pillow().open(source, formats=[parts.format])
     return image

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-__all__ = ["Parts", "Pieces", "format_of", "read_parts"]
+__all__ = ["MOST_PARTS", "Parts", "Pieces", "format_of", "read_parts"]
 
 _LIMIT = 1 << 20
-_MOST_PARTS = 100_000
+MOST_PARTS = 100_000
+"""Of a file that is read; those of a gigabyte have fewer."""
+
 _EXIF, _XMP, _PHOTOSHOP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 _PNG_XMP, _PNG_EXIF = b"XML:com.adobe.xmp", (b"Raw profile type exif", b"Raw profile type APP1")
 _PNG_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
@@ -30,9 +32,10 @@ _HEAD = 16
 class Parts:
     """What was found: `exif` (which begins as TIFF does), `xmp`, and `photoshop`'s resources, empty where missing.
 
-    `picture` are the stretches of the file that a decoder needs, as start and end; empty for the whole file.
+    `picture` are the stretches of the file that a decoder needs, as start and end, after a `head` that is not in it;
+    empty for the whole file.
     `coefficients` is how many bytes for each pixel a JPEG's decoder keeps of the whole picture, however small it is
-    decoded; 0 where it need not.
+    decoded; 0 where it need not. `endless` tells that there are more parts than any program writes.
     """
 
     format: str
@@ -40,7 +43,9 @@ class Parts:
     xmp: bytes = b""
     photoshop: bytes = b""
     picture: list[tuple[int, int]] = field(default_factory=list)
+    head: bytes = b""
     coefficients: float = 0.0
+    endless: bool = False
 
 
 def format_of(head: bytes) -> str | None:
@@ -80,13 +85,14 @@ def read_parts(stream: BinaryIO) -> Parts | None:
 
 
 class Pieces(io.RawIOBase):
-    """A file of which some stretches are left out, to be read as one."""
+    """A file of which only some stretches are left, with a `head` before them, to be read as one."""
 
-    def __init__(self, stream: BinaryIO, stretches: list[tuple[int, int]]) -> None:
+    def __init__(self, stream: BinaryIO, stretches: list[tuple[int, int]], head: bytes = b"") -> None:
         super().__init__()
-        self._stream = stream
-        self._stretches = stretches
-        self._length = sum(end - start for start, end in stretches)
+        self._stretches = [(stream, start, end) for start, end in stretches]
+        if head:
+            self._stretches.insert(0, (io.BytesIO(head), 0, len(head)))
+        self._length = len(head) + sum(end - start for start, end in stretches)
         self._position = 0
 
     def readable(self) -> bool:
@@ -113,11 +119,11 @@ class Pieces(io.RawIOBase):
         left = max(0, left if size is None or size < 0 else min(size, left))
         pieces = []
         before = 0
-        for start, end in self._stretches:
+        for stream, start, end in self._stretches:
             inside = self._position - before
             if left and 0 <= inside < end - start:
-                self._stream.seek(start + inside)
-                piece = self._stream.read(min(left, end - start - inside))
+                stream.seek(start + inside)
+                piece = stream.read(min(left, end - start - inside))
                 pieces.append(piece)
                 self._position += len(piece)
                 left -= len(piece)
@@ -129,7 +135,7 @@ def _jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
     """Segments up to the first scan. Colour profiles and the tables of further pictures count as metadata."""
     parts.picture, at = [(0, 2)], 2
     frame = b""
-    for _ in range(_MOST_PARTS):
+    for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(4)
         if len(head) < 4 or head[0] != 0xFF:
@@ -148,6 +154,8 @@ def _jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
         if marker in (0xE0, 0xEE) or not 0xE0 <= marker <= 0xFE:
             _append(parts.picture, at, at + length)
         at += length
+    else:
+        parts.endless = True
     _append(parts.picture, at, size)
 
 
@@ -183,7 +191,7 @@ def _append(stretches: list[tuple[int, int]], start: int, end: int) -> None:
 def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
     """Chunks up to the end. Of an animation the picture is what programs show that know nothing of animations."""
     parts.picture, at = [(0, 8)], 8
-    for _ in range(_MOST_PARTS):
+    for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(8)
         if len(head) < 8:
@@ -198,6 +206,8 @@ def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
         at += 12 + length
         if kind == b"IEND" or at >= size:
             break
+    else:
+        parts.endless = True
 
 
 def _png_text(kind: bytes, data: bytes, parts: Parts) -> None:
@@ -220,8 +230,9 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _webp(stream: BinaryIO, size: int, parts: Parts) -> None:
+    """Chunks up to the end; the file's head tells how long they are together, so it is another without the metadata."""
     at = 12
-    for _ in range(_MOST_PARTS):
+    for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(8)
         if len(head) < 8:
@@ -231,9 +242,19 @@ def _webp(stream: BinaryIO, size: int, parts: Parts) -> None:
             parts.exif = stream.read(length).removeprefix(_EXIF)
         elif kind == b"XMP " and length <= _LIMIT and not parts.xmp:
             parts.xmp = stream.read(length)
-        at += 8 + length + length % 2
+        after = at + 8 + length + length % 2
+        if kind not in (b"EXIF", b"XMP ", b"ICCP"):
+            _append(parts.picture, at, min(after, size))
+        at = after
         if at >= size:
             break
+    else:
+        parts.endless = True
+    if at > size + 1:  # cut short, as its decoder has to see
+        parts.picture = []
+    elif parts.picture:
+        length = 4 + sum(end - start for start, end in parts.picture)
+        parts.head = b"RIFF" + struct.pack("<I", length) + b"WEBP"
 
 
 def _boxes(stream: BinaryIO, size: int, parts: Parts) -> None:
@@ -263,7 +284,7 @@ def _boxes(stream: BinaryIO, size: int, parts: Parts) -> None:
 
 def _boxes_in(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """The kind of each box, and where its content begins and ends."""
-    for _ in range(_MOST_PARTS):
+    for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(16)
         if len(head) < 8:

@@ -177,6 +177,23 @@ def test_what_would_take_too_much_is_refused_with_the_figures(save: Callable[[io
     Photo(stream, max_pixels=enough * 1_000_000)
 
 
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
+def test_a_file_that_would_be_taken_whole_into_memory_may_not_be_large(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as stream:
+        if kind == "WEBP":
+            Image.new("RGB", (8, 8)).save(stream, kind)
+        else:
+            stream.write(b"\0\0\0\x18ftyp" + (b"avif" if kind == "AVIF" else b"heic") + bytes(12))
+        if kind == "WEBP":
+            stream.write(b"JUNK" + struct.pack("<I", 300_000_000))
+        stream.truncate(300_000_000 + (stream.tell() if kind == "WEBP" else 0))
+    with path.open("rb") as stream:
+        assert memory_needed(stream) == 0
+        with pytest.raises(PhotoTooLargeError, match=rf"300 MB are over the limit of 256 MB for {kind}; save it"):
+            Photo(stream)
+
+
 def test_a_tile_that_claims_to_be_enormous_is_counted() -> None:
     tags = {256: 64, 257: 64, 258: 8, 259: 5, 262: 1, 277: 1, 322: 60_000, 323: 60_000, 324: 8, 325: 8}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())

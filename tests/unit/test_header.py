@@ -311,6 +311,18 @@ def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> Non
     assert (photo.pixels(64) == Photo(plain).pixels(64)).all()
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
+    plain = encoded(scene(), kind)
+    endless = {
+        "JPEG": lambda: with_segments(plain, segment(0xE2, b"") * 110_000),
+        "PNG": lambda: with_chunks(plain, chunk(b"tEXt", b"") * 110_000),
+        "WEBP": lambda: plain[:12] + b"JUNK\0\0\0\0" * 110_000 + plain[12:],
+    }
+    with pytest.raises(PhotoError, match=r"broken: more than 100,000 parts"):
+        Photo(endless[kind]())
+
+
 def test_tags_that_claim_much_and_point_anywhere() -> None:
     entries = [
         struct.pack("<HHII", 0x0131, 2, 0xFFFFFFFF, 8),  # four gigabytes of software
