@@ -6,6 +6,7 @@ some of them several times over while their decoders work. Measured on 24 megapi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 
     from facesearch.photos.parts import Parts
 
-__all__ = ["BAND", "cost_of", "most_memory"]
+__all__ = ["BAND", "cost_of", "most_memory", "pixels_for"]
 
 BAND = 1 << 20
 """Pixels that are converted at a time from one mode to another, so that no picture exists in all of them at once."""
 
-_BYTES_FOR_A_PIXEL = 600 * 2**20 / 200e6
+_MOST = 600 * 2**20
+_USUAL_PIXELS = 200_000_000
 _IN_A_BAND = 24
 _IN_MODE = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 _COLOUR = 4
@@ -29,11 +31,16 @@ _COMPRESSION, _PLANES = 259, 284
 
 
 def most_memory(max_pixels: int) -> int:
-    """Bytes that one photo may take under a limit of pixels: 600 MiB at 200 megapixels.
+    """Bytes that one photo may take: 600 MiB, and more in proportion where more than 200 megapixels are allowed.
 
-    With what models and libraries take, and other photos that wait, that stays within 1 GiB.
+    With what models and libraries take, and other photos that wait, 600 MiB stays within 1 GiB.
     """
-    return round(max_pixels * _BYTES_FOR_A_PIXEL)
+    return round(_MOST * max(1.0, max_pixels / _USUAL_PIXELS))
+
+
+def pixels_for(memory: int) -> int:
+    """The limit of pixels, in whole megapixels, under which a photo may take so many bytes."""
+    return math.ceil(memory / _MOST * _USUAL_PIXELS / 1e6) * 1_000_000
 
 
 def cost_of(image: Image, parts: Parts, *, finest: float, turned: bool) -> int:

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
-from facesearch.photos.cost import BAND, cost_of, most_memory
+from facesearch.photos.cost import BAND, cost_of, most_memory, pixels_for
 from facesearch.photos.header import HEADER_VERSION, header_of
 from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts
 from facesearch.types import PhotoFacts
@@ -38,7 +38,8 @@ SUFFIXES = frozenset(
 DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused: a small file may claim to be enormous and fill the memory.
 
-So are photos that take more memory than so many pixels of a JPEG: see `facesearch.photos.cost`."""
+So are those that would take more memory than one photo may: see `facesearch.photos.cost`.
+"""
 
 _MOST_DECODED = 64_000_000
 """Pixels. Of larger photos, panoramas mostly, the half is taken for the whole: memory stays within bounds, and a face
@@ -154,8 +155,8 @@ class Photo:
     """One photo, from a file or its bytes; decodes on demand and remembers its largest decode.
 
     A file has to stay open as long as pixels are asked for. Raises `PhotoError` with the reason when it is not a photo,
-    is cut short, holds more than `max_pixels` pixels, or takes more memory than a JPEG of so many; the message does
-    not name the file, because bytes have no name.
+    is cut short, holds more than `max_pixels` pixels, or takes more memory than one photo may (see
+    `facesearch.photos.cost`); the message does not name the file, because bytes have no name.
     """
 
     def __init__(self, source: bytes | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
@@ -187,7 +188,7 @@ class Photo:
             width, height = image.size
             raise PhotoTooLargeError(
                 f"{width} x {height} pixels of {self._parts.format} take {cost / 1e9:.2f} GB to decode, over the limit "
-                f"of {limit / 1e9:.2f} GB; raise it with --max-megapixels {math.ceil(max_pixels / 1e6 * cost / limit)}"
+                f"of {limit / 1e9:.2f} GB; raise it with --max-megapixels {pixels_for(cost) // 1_000_000}"
             )
 
     @property
