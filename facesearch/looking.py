@@ -266,7 +266,9 @@ def _looked_at(model: FaceModel, stream: BinaryIO, done: Content[Item], options:
         # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
         return _Seen(None, Outcome(done, [], None, str(error), lasting=False))
     except PhotoError as error:
-        return _Seen(None, Outcome(done, [], None, str(error)))
+        # What the disk could not read now, unlike what makes no sense, has a number of the system's.
+        lasting = getattr(error.__cause__, "errno", None) is None
+        return _Seen(None, Outcome(done, [], None, str(error), lasting=lasting))
     except MemoryError:
         return _Seen(None, Outcome(done, [], None, "not enough memory to look at it", lasting=False))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import subprocess
@@ -16,7 +17,10 @@ from conftest import Run
 from PIL import Image, TiffImagePlugin
 
 from facesearch.errors import PhotoTooLargeError
+from facesearch.faces.model import FaceModel
+from facesearch.looking import Content, _looked_at
 from facesearch.photos.decode import Photo, memory_needed
+from facesearch.planning import Options
 
 MIB = 2**20
 SIDE = 3500
@@ -200,3 +204,20 @@ def test_a_tile_that_claims_to_be_enormous_is_counted() -> None:
     data = b"II*\0\x10\0\0\0" + bytes(8) + struct.pack("<H", len(tags)) + entries + bytes(4)
     with pytest.raises(PhotoTooLargeError, match=r"64 x 64 pixels of TIFF take 3\.60 GB to decode"):
         Photo(data)
+
+
+class FailingDisk(io.BytesIO):
+    """Reads its first part, and no more."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() > 2000:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+def test_what_a_disk_cannot_read_now_is_tried_again(model: FaceModel) -> None:
+    stream = io.BytesIO()
+    flat("RGB", 1).effect_spread(9).save(stream, "PNG")
+    done: Content[Any] = Content(None, b"", b"hash")
+    assert not _looked_at(model, FailingDisk(stream.getvalue()), done, Options()).outcome.lasting
+    assert _looked_at(model, io.BytesIO(stream.getvalue()[:5000]), done, Options()).outcome.lasting

@@ -35,6 +35,7 @@ SEAMS = {
     "sqlite3": {"store/catalog.py", "store/database.py"},
     "pillow_heif": {"photos/decode.py"},
     "urllib": {"faces/fetching.py", "store/database.py", "render/gallery.py"},
+    "xml": {"photos/xmp.py"},
     "zipfile": {"faces/unpacking.py"},
     "platformdirs": {"userdata.py"},
     "typer": {"cli/"},
