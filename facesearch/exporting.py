@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import is_known, open_known, pieces_of, read_known
-from facesearch.render.pictures import face_picture
+from facesearch.render.pictures import face_picture, mark
 from facesearch.types import KnownFile
 from facesearch.wording import counted
 
@@ -254,5 +254,6 @@ def _crop(data: bytes, box: Box, max_pixels: int) -> bytes:
     photo = Photo(data, max_pixels=max_pixels)
     side = round(max(box.width, box.height) * _AROUND)
     encoded = io.BytesIO()
-    face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side))).save(encoded, "JPEG", quality=92)
+    picture = face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side)))
+    picture.save(encoded, "JPEG", quality=92, exif=mark())
     return encoded.getvalue()

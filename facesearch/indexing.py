@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facesearch.faces.model import FaceModel
+from facesearch.headers import dated, read_old_headers
 from facesearch.looking import Content, Looker, Outcome, look_at_content, read
 from facesearch.photos.scan import is_offline
 from facesearch.planning import Options, Plan, Report, Task, find_scopes, forgotten_before, looks_unchanged, make_plan
@@ -85,6 +86,9 @@ def refresh(
     store.commit(vectors_changed=False)
     plan = make_plan(store, scopes, options, report, should_stop)
     _Run(store, model, options, progress, should_stop, report).work_off(plan)
+    if not report.stopped:
+        seen = [scope for scope in scopes if scope.root.id in plan.seen]
+        read_old_headers(store, seen, report, workers=options.workers, should_stop=should_stop)
     counts = store.catalog.counts()
     report.photos, report.faces = counts.photos, counts.faces
     report.seconds = round(time.monotonic() - started, 3)
@@ -218,7 +222,7 @@ class _Run:
         self._make_way(content)
         catalog.copy_photo(twin, task.root.id, task.file)
         self._dirty = True
-        self._count(task)
+        self._count(task, ours=catalog.is_ours(twin))
 
     def _make_way(self, content: Content[Task]) -> None:
         """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
@@ -326,16 +330,17 @@ class _Run:
             status: Status = "faces" if faces else "no_face"
             self._make_way(content)
             came = self._fetch_outdated(content)
+            facts = dated(facts, task.root.path, task.file.path)
             photo = self._store.catalog.put_photo(
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )
             self._store.catalog.replace_faces(photo, faces)
             self._dirty = self._dirty or bool(faces) or task.known is not None
-            self._report.no_face += not faces
+            self._report.no_face += not faces and not facts.ours
             if came:
                 self._report.moved += 1
             else:
-                self._count(task)
+                self._count(task, ours=facts.ours)
         for twin in self._waiting.pop(content.hash or b"", []):
             if not lasting:  # that was about this file, or about the moment
                 self._unwritten.append(partial(self._look_again, twin.item))
@@ -354,8 +359,10 @@ class _Run:
             self._report.given_up.append(os.fsdecode(task.path))
         self._count(content.item)
 
-    def _count(self, task: Task) -> None:
-        if task.known is None:
+    def _count(self, task: Task, *, ours: bool = False) -> None:
+        if ours:
+            self._report.ours += 1
+        elif task.known is None:
             self._report.new += 1
         else:
             self._report.changed += 1

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from contextlib import contextmanager
+from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.model import FaceModel
@@ -258,17 +257,25 @@ def read(item: Item) -> Content[Item]:
     return Content(item, data, hashlib.sha256(data).digest(), memory=len(data) + memory_needed(io.BytesIO(data)))
 
 
-def _read_again(content: Content[Item]) -> bytes:
-    """A large file's bytes. Raises `FileNotFoundError`, and `PhotoError` when they are not those that were hashed."""
+@contextmanager
+def _read_again(content: Content[Item]) -> Iterator[BinaryIO]:
+    """A photo's bytes: those that were kept, or the file itself, a large one's, which is never in memory as a whole.
+
+    Raises `FileNotFoundError`, and `PhotoError` when they are not those that were hashed.
+    """
+    if content.data:
+        yield io.BytesIO(content.data)
+        return
     try:
-        data = Path(os.fsdecode(content.item.path)).read_bytes()
+        stream = open(content.item.path, "rb")  # noqa: SIM115 - what is done with it has errors of its own
     except FileNotFoundError:
         raise
     except OSError as error:
         raise PhotoError(f"cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).digest() != content.hash:
-        raise PhotoError("changed while it was read")
-    return data
+    with stream:
+        if hashlib.file_digest(stream, "sha256").digest() != content.hash:
+            raise PhotoError("changed while it was read")
+        yield stream
 
 
 def _see(model: FaceModel, content: Content[Item], options: Options) -> _Seen[Item]:
@@ -280,22 +287,30 @@ def _see(model: FaceModel, content: Content[Item], options: Options) -> _Seen[It
 
 
 def _seen(model: FaceModel, content: Content[Item], options: Options) -> _Seen[Item]:
-    done = content.without_data()
     try:
-        data = content.data or _read_again(content)
+        with _read_again(content) as stream:
+            return _looked_at(model, stream, content.without_data(), options)
     except FileNotFoundError:
-        return _Seen(None, Outcome(done, [], None, None, lasting=False))
+        return _Seen(None, Outcome(content.without_data(), [], None, None, lasting=False))
     except PhotoError as error:
-        return _Seen(None, Outcome(done, [], None, str(error), lasting=False))
+        return _Seen(None, Outcome(content.without_data(), [], None, str(error), lasting=False))
+
+
+def _looked_at(model: FaceModel, stream: BinaryIO, done: Content[Item], options: Options) -> _Seen[Item]:
+    """What came of a photo; pictures that facesearch made are known from their headers and not looked at."""
     try:
-        photo = Photo(data, max_pixels=options.max_pixels)
+        photo = Photo(stream, max_pixels=options.max_pixels)
+        if photo.facts.ours:
+            return _Seen(None, Outcome(done, [], photo.facts, None))
         look = look_at(model, photo, rotations=options.rotations)
         return _Seen(look, Outcome(done, [], photo.facts, None, fingerprint=fingerprint(photo)))
     except PhotoTooLargeError as error:
         # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
         return _Seen(None, Outcome(done, [], None, str(error), lasting=False))
     except PhotoError as error:
-        return _Seen(None, Outcome(done, [], None, str(error)))
+        # What the disk could not read now, unlike what makes no sense, has a number of the system's.
+        lasting = getattr(error.__cause__, "errno", None) is None
+        return _Seen(None, Outcome(done, [], None, str(error), lasting=lasting))
     except MemoryError:
         return _Seen(None, Outcome(done, [], None, "not enough memory to look at it", lasting=False))
 

@@ -66,7 +66,9 @@ class Report:
 
     `given_up` lists photos that ended a process which looked at nothing else. `offline` lists roots that were missing,
     `unreadable` folders that could not be looked into; `stopped` tells that the run was asked to end early.
-    `not_looked_at` counts files with pictures in them that are not read, by the endings of their names.
+    `not_looked_at` counts files with pictures in them that are not read, by the endings of their names. `ours` are
+    pictures that facesearch made, which are no photos and count as nothing else. `headers` were read again, of photos
+    that are known, because this version reads more in them.
     """
 
     photos: int = 0
@@ -79,6 +81,8 @@ class Report:
     no_face: int = 0
     failed: int = 0
     faces: int = 0
+    ours: int = 0
+    headers: int = 0
     seconds: float = 0.0
     given_up: list[str] = field(default_factory=list)
     offline: list[str] = field(default_factory=list)
@@ -226,7 +230,8 @@ def make_plan(
             elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
                 plan.tasks.append(Task(root, file, known))
             else:
-                report.unchanged += 1
+                report.ours += known.ours
+                report.unchanged += not known.ours
                 if known.missing:
                     plan.back.append(known.id)
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.

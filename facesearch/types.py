@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Box",
+    "DateSource",
     "Detection",
     "Face",
     "Filter",
@@ -24,6 +25,8 @@ __all__ = [
     "ModelInfo",
     "PhotoFacts",
     "PhotoFile",
+    "Precision",
+    "TakenAt",
     "Verdict",
 ]
 
@@ -121,6 +124,30 @@ class PhotoFile:
     mtime_ns: int
 
 
+DateSource = Literal["exif", "xmp", "iptc", "name"]
+"""Who says when a photo was taken: its metadata, or the name of its file or of a folder it is in."""
+
+Precision = Literal["year", "month", "day", "minute", "second"]
+"""How exactly a moment is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenAt:
+    """When a photo was taken, as far as it is known: some moment of a year, a month, a day, a minute or a second.
+
+    `moment` is the first second of it in local time, as `YYYY-MM-DDTHH:MM:SS`; `offset` is local time's distance from
+    UTC as `+02:00`, empty where it is not known.
+    """
+
+    moment: str
+    source: DateSource
+    precision: Precision = "second"
+    offset: str = ""
+
+    def __str__(self) -> str:
+        return self.moment + self.offset
+
+
 @dataclass(frozen=True, slots=True)
 class KnownFile:
     """A file as an index knows it: its absolute path in the system's bytes, its size in bytes, its content's SHA-256.
@@ -135,16 +162,18 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
-    """What a photo's header says: its upright size in pixels, and when and where it was taken, where known.
+    """What is known of a photo beside its faces: its upright size in pixels, and when and where it was taken.
 
-    `taken_at` is local time as `YYYY-MM-DDTHH:MM:SS`, followed by its offset (`+02:00`) where the camera wrote one.
-    `position` is latitude and longitude in degrees, north and east positive.
+    `position` is latitude and longitude in degrees, north and east positive. `ours` tells a picture that facesearch
+    made. `header` is the version of the reader that all this comes from; 0 is one before these were told apart.
     """
 
     width: int
     height: int
-    taken_at: str | None = None
+    taken: TakenAt | None = None
     position: tuple[float, float] | None = None
+    ours: bool = False
+    header: int = 0
 
 
 class Verdict(StrEnum):
@@ -162,7 +191,8 @@ class Filter:
 
     `under` and `not_under` are absolute paths of folders or photos, in the system's bytes; without `under` all are
     meant. `since` and `until` bound the moment a photo was taken, in local time as `YYYY-MM-DDTHH:MM:SS`, both
-    included; a photo that does not say when counts by its file's time. `min_face` is the shorter side of a face's box
+    included; a photo of which only the day, month or year is known matches when any of it lies between them, and one
+    of which nothing is known counts by its file's time. `min_face` is the shorter side of a face's box
     in pixels. `faces` bounds how many faces its photo shows.
     """
 

@@ -101,6 +101,7 @@ def answer(
     mark("write the answer")
     if not question.quiet:
         _tell(question, asked, answers, threshold, where, counts.faces)
+    _warn_of_known_folders(question, store)
     complete = _hand_out(question, answers, threshold, index, took)
     if gone is not None:
         raise gone
@@ -320,6 +321,21 @@ def _told(question: Question, noun: str, what: str, done: Export) -> bool:
     else:
         _note(question, f"{counted(done.made, noun)} {what}{kept}")
     return not done.failed
+
+
+def _warn_of_known_folders(question: Question, store: Store) -> None:
+    """What is put into a folder of the index becomes photos of it, or is left out as facesearch's own."""
+    if store.path is None or question.quiet:  # a scan keeps nothing
+        return
+    roots = [os.path.realpath(root.path) for root in store.catalog.roots()]
+    for option, folder, what in (
+        ("--copy-to", question.copy_to, "the next facesearch index takes the copies for photos"),
+        ("--link-to", question.link_to, "the next facesearch index takes the links for photos"),
+        ("--crops-to", question.crops_to, "the next facesearch index leaves the crops out"),
+    ):
+        place = None if folder is None else os.path.realpath(os.fsencode(folder))
+        if place and any(place == root or place.startswith(os.path.join(root, b"")) for root in roots):
+            say(f"{option} {folder}: inside a folder of the index, so {what}; a folder outside avoids that")
 
 
 def _note(question: Question, message: str) -> None:

@@ -67,6 +67,7 @@ def status(
             "faces": counts.faces,
             "no_face": counts.no_face,
             "failed": counts.failed,
+            "ours": store.catalog.count_ours(),
             "hidden": counts.missing,
             "outdated": store.catalog.count_outdated(),
             "catalog_bytes": size.catalog,
@@ -82,6 +83,9 @@ def status(
         facts["switch"] = "to {model}, {looked_at:,} of {photos:,} photos looked at".format(**facts["switch"])
     if not facts["outdated"]:
         del facts["outdated"]
+    ours = facts.pop("ours")
+    if ours:
+        facts["made by facesearch"] = ours
     facts["roots"] = ", ".join(paths)
     facts["search"] = search_line(search)
     facts["calibration"] = facts.pop("calibration_origin")

@@ -1,9 +1,10 @@
 """Bytes to upright RGB pixels at the size that is needed; every format, every broken file.
 
-A `Photo` is opened from the bytes of a file and decodes itself when pixels are asked for: a JPEG of twelve megapixels
+A `Photo` is opened from a file or its bytes and decodes itself when pixels are asked for: a JPEG of twelve megapixels
 is decoded at a half, a quarter or an eighth of its size when that is enough, and again, larger, when a small face
 needs it. What is decoded is the base of a pyramid of halvings, so that whoever wants few pixels reads few. Turning the
-picture the way its EXIF orientation says happens here and nowhere else.
+picture the way its EXIF orientation says happens here and nowhere else. Decoders are given pictures without their
+metadata, and only pictures whose decoding fits into memory.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ import io
 import math
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
+from facesearch.photos.cost import BAND, cost_of, most_memory, pixels_for
+from facesearch.photos.header import HEADER_VERSION, header_of
+from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts
 from facesearch.types import PhotoFacts
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif, Image
+    from collections.abc import Mapping
+
+    from PIL.Image import Image
 
     from facesearch.types import Pixels
 
@@ -30,9 +36,11 @@ SUFFIXES = frozenset(
 """File name endings, in lower case, that are taken for photos."""
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
+"""Photos with more pixels are refused: a small file may claim to be enormous and fill the memory.
 
-_HEAD = 16
+So are those that would take more memory than one photo may: see `facesearch.photos.cost`.
+"""
+
 _MOST_DECODED = 64_000_000
 """Pixels. Of larger photos, panoramas mostly, the half is taken for the whole: memory stays within bounds, and a face
 in them has pixels to spare."""
@@ -50,12 +58,13 @@ _PLUGINS = {
     "GIF": "GifImagePlugin",
     "BMP": "BmpImagePlugin",
 }
-_TURNED_BY_EXIF_ALONE = ("JPEG", "MPO", "PNG", "WEBP", "AVIF")
+# TIFF and HEIF are turned by their decoders. AVIF's own word on how it is turned reaches us as EXIF, from Pillow.
+_TURNED_BY_EXIF = ("JPEG", "PNG", "WEBP")
+# The decoders of these take the whole file into memory before they tell anything.
+_TAKEN_WHOLE = ("WEBP", "AVIF", "HEIF")
+_MOST_TAKEN_WHOLE = 256_000_000
 _QUARTER_TURNS = (5, 6, 7, 8)
-_HALVED = ("L", "RGB", "CMYK", "YCbCr", "F", "I")
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _ORIENTATION = 0x0112
-_DATE_TIME, _DATE_TIME_ORIGINAL, _OFFSET_TIME_ORIGINAL = 0x0132, 0x9003, 0x9011
 
 
 @cache
@@ -78,39 +87,23 @@ def _register(format_name: str) -> None:
         import_module(f"PIL.{_PLUGINS[format_name]}")
 
 
-def _format_of(data: bytes) -> str:
-    """The format that the first bytes announce: names lie, a PNG may be called .jpg."""
-    if data.startswith(b"\xff\xd8"):
-        return "JPEG"
-    if data.startswith(b"\x89PNG"):
-        return "PNG"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        return "AVIF" if data[8:12] in (b"avif", b"avis") else "HEIF"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if data.startswith(b"GIF8"):
-        return "GIF"
-    if data.startswith(b"BM"):
-        return "BMP"
-    raise PhotoError("not a photo in a format that can be read")
-
-
 def memory_needed(stream: BinaryIO) -> int:
     """Bytes that looking at this photo may take at most, with its small faces cropped from the whole; 0 for no photo.
 
-    Decoded pixels take four bytes each, and turning a picture upright makes another copy.
+    The file itself does not count.
     """
     try:
         with _Reasons():
-            image = _opened(stream)
-            width, height = image.size
-            kept = width * height * _finest(width, height) ** 2
-            scaled = image.format in ("JPEG", "MPO")
+            parts = _parts(stream)
+            image = _opened(stream, parts)
+            return _cost(image, parts, _orientation(image, header_of(stream, parts).orientation))
     except PhotoError:
         return 0
-    return round(4 * (2 * kept if scaled else width * height + 2 * kept))
+
+
+def _cost(image: Image, parts: Parts, orientation: int) -> int:
+    """As `memory_needed`, of a picture that has been opened and not decoded."""
+    return cost_of(image, parts, finest=_finest(*image.size), turned=orientation != 1)
 
 
 def _finest(width: int, height: int) -> float:
@@ -121,13 +114,34 @@ def _finest(width: int, height: int) -> float:
     return float(0.5**halvings)
 
 
-def _opened(stream: BinaryIO) -> Image:
-    format_name = _format_of(stream.read(_HEAD))
-    stream.seek(0)
-    _register(format_name)
-    # Opened as JPEG, a file of several pictures comes back as MPO, showing its first.
-    image: Image = _pillow().open(stream, formats=[format_name])
+def _parts(stream: BinaryIO) -> Parts:
+    parts = read_parts(stream)
+    if parts is None:
+        raise PhotoError("not a photo in a format that can be read")
+    if parts.endless:
+        raise PhotoError(f"broken: more than {MOST_PARTS:,} parts")
+    return parts
+
+
+def _opened(stream: BinaryIO, parts: Parts) -> Image:
+    _register(parts.format)
+    source = cast("BinaryIO", Pieces(stream, parts.picture, parts.head)) if parts.picture else stream
+    size = source.seek(0, io.SEEK_END)
+    if parts.format in _TAKEN_WHOLE and size > _MOST_TAKEN_WHOLE:
+        raise PhotoTooLargeError(
+            f"{size / 1e6:,.0f} MB are over the limit of {_MOST_TAKEN_WHOLE / 1e6:,.0f} MB for {parts.format}; "
+            "save it in another format"
+        )
+    source.seek(0)
+    image: Image = _pillow().open(source, formats=[parts.format])
     return image
+
+
+def _orientation(image: Image, told: int) -> int:
+    """EXIF's number for how an opened picture is to be turned; 1 where it need not be."""
+    if image.format == "AVIF":
+        return int(image.getexif().get(_ORIENTATION, 1))
+    return told if image.format in _TURNED_BY_EXIF else 1
 
 
 class Level(NamedTuple):
@@ -138,32 +152,44 @@ class Level(NamedTuple):
 
 
 class Photo:
-    """One photo, from the bytes of its file; decodes on demand and remembers its largest decode.
+    """One photo, from a file or its bytes; decodes on demand and remembers its largest decode.
 
-    Raises `PhotoError` with the reason when the bytes are not a photo, are cut short, or hold more than `max_pixels`
-    pixels; the message does not name the file, because bytes have no name.
+    A file has to stay open as long as pixels are asked for. Raises `PhotoError` with the reason when it is not a photo,
+    is cut short, holds more than `max_pixels` pixels, or takes more memory than one photo may (see
+    `facesearch.photos.cost`); the message does not name the file, because bytes have no name.
     """
 
-    def __init__(self, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
-        if not data:
-            raise PhotoError("the file is empty")
-        self._data = data
+    def __init__(self, source: bytes | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._stream = io.BytesIO(source) if isinstance(source, bytes) else source
         self._levels: list[Level] = []
         self._opened: Image | None = None
         with _Reasons():
-            image = self._opened = _opened(io.BytesIO(data))
+            if not self._stream.seek(0, io.SEEK_END):
+                raise PhotoError("the file is empty")
+            self._parts = _parts(self._stream)
+            image = self._opened = _opened(self._stream, self._parts)
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
                     f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels; "
                     "raise it with --max-megapixels"
                 )
-            exif = image.getexif()
-            # TIFF and HEIF are turned by their decoders, and their size is that of the upright picture already.
-            if image.format in _TURNED_BY_EXIF_ALONE and exif.get(_ORIENTATION) in _QUARTER_TURNS:
+            header = header_of(self._stream, self._parts)
+            self._orientation = _orientation(image, header.orientation)
+            self._check_cost(image, max_pixels)
+            if self._orientation in _QUARTER_TURNS:
                 width, height = height, width
-            self.facts = PhotoFacts(width, height, _taken_at(exif), _position(exif))
+            self.facts = PhotoFacts(width, height, header.taken, header.position, header.ours, HEADER_VERSION)
             self._most = round(max(width, height) * _finest(width, height))
+
+    def _check_cost(self, image: Image, max_pixels: int) -> None:
+        cost, limit = _cost(image, self._parts, self._orientation), most_memory(max_pixels)
+        if cost > limit:
+            width, height = image.size
+            raise PhotoTooLargeError(
+                f"{width} x {height} pixels of {self._parts.format} take {cost / 1e9:.2f} GB to decode, over the limit "
+                f"of {limit / 1e9:.2f} GB; raise it with --max-megapixels {pixels_for(cost) // 1_000_000}"
+            )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -208,29 +234,59 @@ class Photo:
         return shrunk
 
     def _decode(self, side: int) -> Image:
-        from PIL import ImageOps
-
-        # The first decode goes on from what was opened: reading a PNG's EXIF has decoded it already.
-        opened, self._opened = self._opened or _opened(io.BytesIO(self._data)), None
-        with opened as image:
-            if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "YCbCr"):
-                # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow
-                # picks the smallest of them that has at least the size asked for.
-                scale = side / max(image.size)
-                image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
-            image.load()
-            too_large = image.mode in _HALVED and max(image.size) > self._most
-            bounded = image.reduce(round(max(image.size) / self._most)) if too_large else image
-            ImageOps.exif_transpose(bounded, in_place=True)  # which makes no copy of a picture that is upright
-            return _rgb(bounded)
+        # The first decode goes on from what was opened.
+        opened, self._opened = self._opened or _opened(self._stream, self._parts), None
+        if opened.format == "JPEG":
+            # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow picks
+            # the smallest of them that has at least the size asked for.
+            scale = side / max(opened.size)
+            opened.draft(None, (math.ceil(opened.width * scale), math.ceil(opened.height * scale)))
+        opened.load()
+        factor = max(1, round(max(opened.size) / self._most))
+        upright = _turns().get(self._orientation)
+        picture = _rgb(opened, factor)
+        del opened  # its pixels go before the picture exists a second time
+        return picture if upright is None else picture.transpose(upright)
 
 
-def _rgb(image: Image) -> Image:
-    """Any mode to 8-bit RGB, the way a viewer would show it; see-through parts become white."""
+@cache
+def _turns() -> Mapping[int, Any]:
+    """What turns a picture upright, by EXIF's number."""
+    to = _pillow().Transpose
+    turns = (
+        to.FLIP_LEFT_RIGHT,
+        to.ROTATE_180,
+        to.FLIP_TOP_BOTTOM,
+        to.TRANSPOSE,
+        to.ROTATE_270,
+        to.TRANSVERSE,
+        to.ROTATE_90,
+    )
+    return dict(enumerate(turns, start=2))
+
+
+def _rgb(image: Image, factor: int) -> Image:
+    """Any mode to 8-bit RGB, the way a viewer would show it, see-through parts white; each side `factor` times smaller.
+
+    Done band by band, so that what stands between the modes is small.
+    """
+    if image.mode == "RGB" and factor == 1:
+        return image
+    top = _brightest(image)
+    width, height = image.size
+    result: Image = _pillow().new("RGB", (-(-width // factor), -(-height // factor)))
+    rows = max(1, BAND // max(1, width * factor)) * factor
+    for start in range(0, height, rows):
+        band = _converted(image.crop((0, start, width, min(height, start + rows))), top)
+        result.paste(band.reduce(factor) if factor > 1 else band, (0, start // factor))
+    return result
+
+
+def _converted(image: Image, top: float) -> Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _eight_bits(image).convert("RGB")
+        return _eight_bits(image, top).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layered = image.convert("RGBA")
         white = _pillow().new("RGBA", layered.size, (255, 255, 255, 255))
@@ -240,12 +296,24 @@ def _rgb(image: Image) -> Image:
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image) -> Image:
+def _brightest(image: Image) -> float:
+    """The highest value in grey of more than 8 bits; nobody asks for that of the rest."""
+    import numpy as np
+
+    if not image.mode.startswith("I;16") and image.mode not in ("I", "F"):
+        return 0.0
+    rows = max(1, BAND // max(1, image.width))
+    bands = (
+        image.crop((0, start, image.width, min(image.height, start + rows))) for start in range(0, image.height, rows)
+    )
+    return max(float(np.nan_to_num(np.asarray(band)).max(initial=0)) for band in bands)
+
+
+def _eight_bits(image: Image, top: float) -> Image:
     """Grey of 16 or 32 bits, or of fractions, to 8 bits; `convert` would clip everything above 255 to white."""
     import numpy as np
 
     values = np.asarray(image).astype(np.float32)
-    top = float(values.max(initial=0.0))
     full_scale = 1.0 if top <= 1.0 and image.mode == "F" else 255.0 if top <= 255.0 else max(65535.0, top)
     scaled = np.clip(np.nan_to_num(values) * (255.0 / full_scale), 0, 255).astype(np.uint8)
     reduced: Image = _pillow().fromarray(scaled)
@@ -275,45 +343,3 @@ class _Reasons:
         if "truncated" in reason.lower():
             raise PhotoError(f"the file is cut short ({reason})") from error
         raise PhotoError(f"broken: {reason}") from error
-
-
-def _taken_at(exif: Exif) -> str | None:
-    """EXIF's time of exposure, else its time of change, as ISO 8601 local time with its offset where there is one."""
-    details = exif.get_ifd(_EXIF_IFD)
-    for text in (details.get(_DATE_TIME_ORIGINAL), exif.get(_DATE_TIME)):
-        moment = _iso(text)
-        if moment:
-            offset = details.get(_OFFSET_TIME_ORIGINAL)
-            offset = offset.strip("\0 ") if isinstance(offset, str) else ""
-            return moment + offset if len(offset) == 6 and offset[0] in "+-" and offset[3] == ":" else moment
-    return None
-
-
-def _iso(text: object) -> str | None:
-    from datetime import datetime
-
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.strptime(text.strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S").isoformat()
-    except ValueError:  # "0000:00:00 00:00:00" and the like: the camera's clock was not set
-        return None
-
-
-def _position(exif: Exif) -> tuple[float, float] | None:
-    """Latitude and longitude in degrees, or None where EXIF has none or nonsense."""
-    gps = exif.get_ifd(_GPS_IFD)
-    try:
-        latitude = _degrees(gps[2], negative=gps[1] == "S")
-        longitude = _degrees(gps[4], negative=gps[3] == "W")
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # also false for NaN
-        return None
-    return latitude, longitude
-
-
-def _degrees(parts: tuple[float, float, float], *, negative: bool) -> float:
-    degrees, minutes, seconds = (float(part) for part in parts)
-    value = degrees + minutes / 60 + seconds / 3600
-    return -value if negative else value

@@ -22,7 +22,7 @@ __all__ = ["dump_text", "save_npz"]
 def dump_text(
     faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool, show: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """Lines of JSON or CSV, one a face: path, box, landmarks, det_score, quality, photo_id, face_id, taken_at, vector.
+    """Lines of JSON or CSV, one a face, with what is known of it and its photo, and its vector.
 
     In CSV landmarks and vector are numbers separated by spaces. Vectors are of unit length.
     """
@@ -32,7 +32,7 @@ def dump_text(
         return
     fields = [
         "path", "left", "top", "width", "height", "landmarks", "det_score", "quality", "photo_id", "face_id",
-        "taken_at",
+        "taken_at", "date_source", "date_precision",
     ]  # fmt: skip
     rows = (_csv_row(row, vector, vectors=vectors, show=show) for row, vector in faces)
     yield from csv_lines(fields + ["vector"] * vectors, rows)
@@ -88,6 +88,8 @@ def _values(row: FaceRow, vector: FloatArray, *, vectors: bool) -> dict[str, Any
         "photo_id": row.photo_id,
         "face_id": row.face_id,
         "taken_at": row.taken_at,
+        "date_source": row.date_source,
+        "date_precision": row.date_precision,
     }
     if vectors:
         values["vector"] = [round(number, 7) for number in vector.tolist()]

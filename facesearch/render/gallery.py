@@ -55,6 +55,9 @@ _QUERY_FACES_SHOWN = 12
 _LARGEST_PHOTO, _SMALLEST_PHOTO, _SMALLEST_FACE = 640, 200, 176
 _ALL_PHOTOS = 40e6
 _MOST_THREADS, _AHEAD = 4, 16
+_DATED_BY = {
+    "exif": "from EXIF", "xmp": "from XMP", "iptc": "from IPTC", "name": "from its name", "file": "file time",
+}  # fmt: skip
 _NO_CONTROLS = dict.fromkeys((*range(32), 127), "\ufffd")
 _NO_MARKUP = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&"})
 
@@ -213,14 +216,20 @@ def _remarks(hit: Hit, threshold: float | None) -> str:
 
 
 def _facts(hit: Hit) -> str:
-    date, quality, expected = hit.face.date, hit.face.quality, hit.expected_false_hits
-    source = "from EXIF" if hit.face.date_source == "exif" else "file time"
-    facts = {"Date": f'<time datetime="{_text(date)}">{_text(date[:16].replace("T", " "))}</time> ({source})'}
+    quality, expected = hit.face.quality, hit.expected_false_hits
+    facts = {"Date": _date(hit)}
     if quality is not None:
         facts["Quality"] = f"{quality:.2f}"
     if hit.verdict is not None:
         facts["False hits expected"] = _text(shown_expectation(expected))
     return _list(facts)
+
+
+def _date(hit: Hit) -> str:
+    face = hit.face
+    whole = face.date_precision in ("minute", "second")
+    machine, shown = (face.date, face.date[:16].replace("T", " ")) if whole else (face.day, face.day)
+    return f'<time datetime="{_text(machine)}">{_text(shown)}</time> ({_DATED_BY[face.date_source]})'
 
 
 def _pictures(file: KnownFile, box: Box, name: str, side: int, max_pixels: int) -> str:

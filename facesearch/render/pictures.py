@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import StorageError, UsageError
 from facesearch.photos.decode import Photo
+from facesearch.photos.header import MADE_BY
 from facesearch.render.drawing import draw_frame
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Exif, Image
 
     from facesearch.types import Box
 
 __all__ = [
+    "MADE_BY",
     "check_may_be_written",
     "check_picture_name",
     "face_picture",
+    "mark",
     "save_picture",
     "scaled_corners",
     "whole_picture",
 ]
-
-MADE_BY = "made by facesearch"
-"""The mark in sheets and galleries: what carries it may be replaced by the next."""
 
 _AROUND = 1.5
 _LEAST_FRAME = 10
@@ -117,20 +117,25 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
+def mark() -> Exif:
+    """What tells a picture that facesearch made: it is no photo, `facesearch index` leaves it out."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[_SOFTWARE] = MADE_BY
+    return exif
+
+
 def save_picture(picture: Image, path: Path) -> None:
     """Write a picture in the format of its file's name: whole, or not at all.
 
     A file that facesearch made is replaced, any other never. Raises `StorageError`.
     """
-    from PIL import Image
-
     check_may_be_written(path)
     path = path.resolve()  # a link stays, and leads to the new picture
-    exif = Image.Exif()
-    exif[_SOFTWARE] = MADE_BY
     encoded = io.BytesIO()
     # Colours at full size: text and frames would have coloured shadows otherwise.
-    picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0, exif=exif)
+    picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0, exif=mark())
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
         unfinished.write_bytes(encoded.getvalue())

@@ -39,6 +39,7 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
         "face_id": face.face_id,
         "date": face.date,
         "date_source": face.date_source,
+        "date_precision": face.date_precision,
     }
     if face.quality is not None:
         record["quality"] = round(face.quality, 3)

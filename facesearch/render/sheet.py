@@ -59,6 +59,7 @@ _VERDICT_COLOURS = {
     Verdict.possible: (246, 185, 73),
     Verdict.unlikely: (160, 167, 178),
 }
+_DATED_BY = {"file": "file date ", "name": "by name ", "xmp": "XMP ", "iptc": "IPTC "}
 _LOW_QUALITY = 0.2
 _LONGEST_NAME = 255
 
@@ -276,7 +277,7 @@ class _Page:
         word = "the query itself" if hit.is_query else hit.verdict
         if word:
             draw_pill(self._picture, (round(x), baseline - 15), word, 13, colour)
-        date = ("file date " if hit.face.date_source == "file" else "") + hit.face.date[:10]
+        date = _DATED_BY.get(hit.face.date_source, "") + hit.face.day
         draw_text(self._draw, (left + _INNER, baseline), date, 13, _FAINT, anchor="rs")
 
     def _name(self, hit: Hit, left: int, baseline: int) -> None:

@@ -50,12 +50,16 @@ class Format(StrEnum):
 _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
     "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
-    "quality", "date", "date_source", "is_query", "offline",
+    "quality", "date", "date_source", "is_query", "offline", "date_precision",
 )  # fmt: skip
 _REPORT_FIGURES = (
-    "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed",
+    "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed", "ours",
+    "headers",
 )  # fmt: skip
-_REPORT_NAMES = {"no_face": "without a face", "missing": "hidden", "removed": "deleted"}
+_REPORT_NAMES = {
+    "no_face": "without a face", "missing": "hidden", "removed": "deleted", "ours": "made by facesearch",
+    "headers": "headers read again",
+}  # fmt: skip
 _TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "face px", "quality", "date", "", "path")
 _LEFT_ALIGNED = ("verdict", "date", "", "path")
 
@@ -95,7 +99,9 @@ def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -
     """What an indexing run did, one figure a line, the empty ones left out."""
     always = {"photos", "faces", "new", "unchanged"}
     lines = [
-        (_REPORT_NAMES.get(key, key), f"{report[key]:,}") for key in _REPORT_FIGURES if report[key] or key in always
+        (_REPORT_NAMES.get(key, key), f"{report.get(key, 0):,}")
+        for key in _REPORT_FIGURES
+        if report.get(key) or key in always
     ]
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
@@ -133,7 +139,7 @@ def summary_line(report: dict[str, Any]) -> str:
         would = [f"{verb} {report[key]:,}" for verb, key in (("hide", "missing"), ("delete", "removed")) if report[key]]
         read = counted(report["new"] + report["changed"], "photo")
         return f"nothing was done; would {', '.join([f'read {read}', *would])}"
-    figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report[key]]
+    figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report.get(key)]
     done = "stopped early" if report["stopped"] else "done"
     changes = ", ".join(figures) or "nothing there"
     there = f"{counted(report['photos'], 'photo')}, {counted(report['faces'], 'face')}"
@@ -172,7 +178,7 @@ def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple
         "" if hit.verdict is None else shown_expectation(hit.expected_false_hits),
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
-        face.date[:10] + ("" if face.date_source == "exif" else " (file)"),
+        face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
         ", ".join(["the query itself"] * hit.is_query + remarks(hit, threshold)),
         show(os.fsdecode(face.path)),
     )

@@ -11,7 +11,7 @@ import sqlite3
 import uuid as uuids
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -22,7 +22,19 @@ from facesearch.store.migrations import APPLICATION_ID
 from facesearch.store.rows import META, Shape, detection_of, row_of
 from facesearch.store.selection import condition, places
 from facesearch.store.succession import SAME_FACE, Succession
-from facesearch.types import Box, Detection, Face, Filter, KnownFile, ModelInfo, PhotoFacts, PhotoFile
+from facesearch.types import (
+    Box,
+    DateSource,
+    Detection,
+    Face,
+    Filter,
+    KnownFile,
+    ModelInfo,
+    PhotoFacts,
+    PhotoFile,
+    Precision,
+    TakenAt,
+)
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
@@ -51,7 +63,8 @@ class KnownPhoto:
 
     `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken,
     `outdated` that the index's model has not looked at it yet: its faces are an earlier one's, and are not found.
-    `deaths` is how many processes died while they looked at it alone.
+    `deaths` is how many processes died while they looked at it alone; `ours` is a picture that facesearch made, and no
+    photo.
     """
 
     id: int
@@ -63,6 +76,7 @@ class KnownPhoto:
     measured: bool = True
     outdated: bool = False
     deaths: int = 0
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +84,9 @@ class FaceRow:
     """A face that can be a hit: `path` is absolute, in the system's bytes.
 
     `quality` and `fingerprint` (of the photo) are None where they were not measured, `content` (its SHA-256) where the
-    photo was not read since it changed. `size` is the file's in bytes.
+    photo was not read since it changed. `size` is the file's in bytes. `taken_at` is the first moment of when the photo
+    was taken, with its offset where there is one, `dated_by` who says so, and `dated_to` how exactly; without it nobody
+    does.
     """
 
     vector_id: int
@@ -83,6 +99,8 @@ class FaceRow:
     mtime_ns: int = 0
     quality: float | None = None
     fingerprint: int | None = None
+    dated_by: DateSource | None = "exif"
+    dated_to: Precision | None = "second"
     size: int = 0
     content: bytes | None = None
     root_path: bytes = b""
@@ -94,7 +112,10 @@ class FaceRow:
 
     @property
     def date(self) -> str:
-        """When the photo was taken, or else its file changed, in local time as `YYYY-MM-DDTHH:MM:SS`."""
+        """When the photo was taken, or else its file changed, in local time as `YYYY-MM-DDTHH:MM:SS`.
+
+        Of a year, month, day or minute its first second; see `date_precision`.
+        """
         if self.taken_at:
             return self.taken_at[:19]
         try:
@@ -103,13 +124,26 @@ class FaceRow:
             return "1970-01-01T00:00:00"
 
     @property
-    def date_source(self) -> Literal["exif", "file"]:
-        """Who says so: the camera, or the file's time."""
-        return "exif" if self.taken_at else "file"
+    def date_source(self) -> DateSource | Literal["file"]:
+        """Who says so: the photo's metadata, a name, or the file's time."""
+        return (self.dated_by or "exif") if self.taken_at else "file"
+
+    @property
+    def date_precision(self) -> Precision:
+        """How exactly it is known."""
+        return (self.dated_to or "second") if self.taken_at else "second"
+
+    @property
+    def day(self) -> str:
+        """The date as far as it is known, to the day: `1962`, `1962-07` or `1962-07-03`."""
+        return self.date[: {"year": 4, "month": 7}.get(self.date_precision, 10)]
 
 
 class Counts(NamedTuple):
-    """What is in an index; photos that have gone from sight are `missing` and not among the others."""
+    """What is in an index; photos that have gone from sight are `missing` and not among the others.
+
+    Pictures that facesearch made are no photos; see `count_ours`.
+    """
 
     photos: int
     faces: int
@@ -233,10 +267,10 @@ class Catalog(Succession):
         """How much is here."""
         ((photos, no_face, failed, missing),) = self._rows(
             """
-            SELECT coalesce(sum(missing_since IS NULL), 0),
-                coalesce(sum(missing_since IS NULL AND status = 'no_face'), 0),
+            SELECT coalesce(sum(missing_since IS NULL AND NOT ours), 0),
+                coalesce(sum(missing_since IS NULL AND status = 'no_face' AND NOT ours), 0),
                 coalesce(sum(missing_since IS NULL AND status = 'failed'), 0),
-                coalesce(sum(missing_since IS NOT NULL), 0)
+                coalesce(sum(missing_since IS NOT NULL AND NOT ours), 0)
             FROM photos
             """
         )
@@ -247,6 +281,10 @@ class Catalog(Succession):
         )
         faces = self._value("SELECT count(*) FROM faces") - self._value(hidden)
         return Counts(photos, faces, no_face, failed, missing)
+
+    def count_ours(self) -> int:
+        """Pictures in sight that facesearch made."""
+        return int(self._value("SELECT count(*) FROM photos WHERE ours AND missing_since IS NULL"))
 
     # Roots
 
@@ -268,6 +306,7 @@ class Catalog(Succession):
                 " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
                 row_id, known.inner_path(inner, path), os.fsencode(os.sep), inner,
             )  # fmt: skip
+            self._unname(row_id)
             self._run("DELETE FROM roots WHERE id = ?", inner)
             known.remove(inner)
         known.add(row_id, path)
@@ -276,6 +315,11 @@ class Catalog(Succession):
     def move_root(self, root: int, path: bytes) -> None:
         """The same photos, mounted or moved elsewhere."""
         self._run("UPDATE roots SET path = ? WHERE id = ?", path, root)
+        self._unname(root)
+
+    def _unname(self, root: int) -> None:
+        """What names say of a root's photos may be another thing now: it is to be read again."""
+        self._run(f"UPDATE photos SET header = 0 WHERE root = ? AND {_DATED_BY_NAME}", root)
 
     def sample_files(self, root: int, number: int) -> list[KnownFile]:
         """Up to so many photos of a root, in sight and readable, their paths relative; the same ones each time."""
@@ -342,6 +386,10 @@ class Catalog(Succession):
                 return int(rows[0][0])
         return None
 
+    def is_ours(self, photo: int) -> bool:
+        """Whether it is a picture that facesearch made."""
+        return bool(self._rows("SELECT 1 FROM photos WHERE id = ? AND ours", photo))
+
     def content_of(self, photo: int) -> bytes | None:
         """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
         rows = self._typed(_HASH, "SELECT hash FROM photos WHERE id = ?", photo)
@@ -370,29 +418,56 @@ class Catalog(Succession):
     ) -> int:
         """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
         seen = facts or PhotoFacts(0, 0)
-        latitude, longitude = seen.position or (None, None)
         size = (facts.width, facts.height) if facts else (None, None)
-        values = (*size, seen.taken_at, latitude, longitude, fingerprint, status, error, deaths)
         (row,) = self._rows(
-            """
+            f"""
             INSERT INTO photos
-                (root, path, size, mtime_ns, hash, width, height, taken_at, latitude, longitude, fingerprint, status,
-                error, deaths)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                (root, path, size, mtime_ns, hash, width, height, {_HEADER}, fingerprint, status, error, deaths)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (root, path) DO UPDATE SET
                 size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,
-                width = excluded.width, height = excluded.height, taken_at = excluded.taken_at,
-                latitude = excluded.latitude, longitude = excluded.longitude, fingerprint = excluded.fingerprint,
+                width = excluded.width, height = excluded.height,
+                ({_HEADER}) = ({_EXCLUDED_HEADER}), fingerprint = excluded.fingerprint,
                 status = excluded.status, error = excluded.error, deaths = excluded.deaths, missing_since = NULL,
                 outdated = outdated AND excluded.status = 'failed'
             RETURNING id
             """,
-            root, file.path, file.size, file.mtime_ns, content, *values,
+            root, file.path, file.size, file.mtime_ns, content, *size, *_header_values(seen), fingerprint, status,
+            error, deaths,
         )  # fmt: skip
         return int(row[0])
 
+    def put_header(self, photo: int, facts: PhotoFacts) -> None:
+        """What a photo's header says now. One that turns out to be facesearch's own has no faces any more."""
+        marks = ", ".join("?" * len(_header_values(facts)))
+        self._run(f"UPDATE photos SET ({_HEADER}) = ({marks}) WHERE id = ?", *_header_values(facts), photo)
+        if facts.ours:
+            self._run("DELETE FROM faces WHERE photo = ?", photo)
+            self._run("UPDATE photos SET status = 'no_face', outdated = 0 WHERE id = ?", photo)
+
+    def old_headers(self, root: int, folder: bytes, version: int) -> list[tuple[int, PhotoFile, PhotoFacts]]:
+        """Photos in sight whose headers were read by an earlier reader than this: ids, files, and what is known.
+
+        They are those of a root, of one folder of it, or the single file of that name.
+        """
+        rows = self._typed(
+            _OLD_HEADER,
+            f"SELECT id, path, size, mtime_ns, width, height, {_HEADER} FROM photos WHERE root = ?1 AND header < ?2"
+            " AND missing_since IS NULL AND status IN ('faces', 'no_face')"
+            " AND (?3 = x'' OR path = ?3 OR (path > ?4 AND path < ?5)) ORDER BY path",
+            root, version, folder, folder + os.fsencode(os.sep), folder + bytes([ord(os.sep) + 1]),
+        )  # fmt: skip
+        return [(row[0], PhotoFile(*row[1:4]), _facts_of(*row[4:])) for row in rows]
+
     def touch_photo(self, photo: int, root: int, file: PhotoFile) -> None:
-        """The same content, now with this path, size and time: nothing else about the photo changes."""
+        """The same content, now with this path, size and time: nothing else about the photo changes.
+
+        Except what another name says: the header of a photo without a date of its own is to be read again.
+        """
+        self._run(
+            f"UPDATE photos SET header = 0 WHERE id = ? AND (root, path) != (?, ?) AND {_DATED_BY_NAME}",
+            photo, root, file.path,
+        )  # fmt: skip
         self._run(
             "UPDATE photos SET root = ?, path = ?, size = ?, mtime_ns = ?, missing_since = NULL WHERE id = ?",
             root, file.path, file.size, file.mtime_ns, photo,
@@ -406,13 +481,12 @@ class Catalog(Succession):
 
     def copy_photo(self, twin: int, root: int, file: PhotoFile) -> int:
         """This file has its twin's content: it gets its twin's faces and vectors under ids of its own."""
-        ((content, width, height, taken_at, latitude, longitude, fingerprint, status),) = self._typed(
-            _COPIED,
-            "SELECT hash, width, height, taken_at, latitude, longitude, fingerprint, status FROM photos WHERE id = ?",
-            twin,
+        ((content, fingerprint, status, *header),) = self._typed(
+            _COPIED, f"SELECT hash, fingerprint, status, width, height, {_HEADER} FROM photos WHERE id = ?", twin
         )
-        position = None if latitude is None else (latitude, longitude)
-        facts = PhotoFacts(width, height, taken_at, position)
+        facts = _facts_of(*header)
+        if (facts.taken is None or facts.taken.source == "name") and not facts.ours:  # another name says another thing
+            facts = replace(facts, taken=None, header=0)
         photo = self.put_photo(root, file, content, status, facts=facts, fingerprint=fingerprint)
         self.replace_faces(photo, self._faces_of(twin))
         return photo
@@ -425,8 +499,8 @@ class Catalog(Succession):
         """Delete a photo's faces and vectors, and remember its content as unwanted."""
         self._run("DELETE FROM faces WHERE photo = ?", photo)
         self._run(
-            "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, latitude = NULL, longitude = NULL"
-            " WHERE id = ?",
+            "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, date_source = NULL,"
+            " date_precision = NULL, latitude = NULL, longitude = NULL WHERE id = ?",
             photo,
         )
 
@@ -686,7 +760,7 @@ class Catalog(Succession):
                 f"""
                 SELECT vectors.id, faces.id, photos.id, roots.id, roots.path, photos.path,
                     x, y, faces.width, faces.height, landmarks, score, taken_at, mtime_ns, quality, fingerprint,
-                    size, hash, roots.path
+                    date_source, date_precision, size, hash, roots.path
                 FROM vectors
                 JOIN faces ON faces.id = vectors.face
                 JOIN photos ON photos.id = faces.photo
@@ -759,7 +833,7 @@ class Catalog(Succession):
 _LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
 _PHOTO_COLUMNS = (
     "id, root, path, size, mtime_ns, status, missing_since IS NOT NULL, hash IS NOT NULL, fingerprint IS NOT NULL,"
-    " outdated, deaths"
+    " outdated, deaths, ours"
 )
 
 
@@ -767,16 +841,19 @@ _NUMBER = Shape("-")
 _ROOT = Shape("roots.id roots.path")
 _KNOWN_COLUMNS = (
     "photos.id photos.root photos.path photos.size photos.mtime_ns photos.status - - - photos.outdated photos.deaths"
+    " photos.ours"
 )
 _KNOWN = Shape(_KNOWN_COLUMNS)
 _KNOWN_IN_ROOT = Shape(f"roots.path {_KNOWN_COLUMNS}")
 _HASH = Shape("photos.hash")
 _SAMPLED = Shape("photos.path photos.size photos.hash")
 _FAILED = Shape("roots.path photos.path photos.error")
-_COPIED = Shape(
-    "photos.hash photos.width photos.height photos.taken_at photos.latitude photos.longitude photos.fingerprint"
-    " photos.status"
+_FACTS = (
+    "photos.width photos.height photos.taken_at photos.date_source photos.date_precision photos.latitude"
+    " photos.longitude photos.ours photos.header"
 )
+_COPIED = Shape(f"photos.hash photos.fingerprint photos.status {_FACTS}")
+_OLD_HEADER = Shape(f"photos.id photos.path photos.size photos.mtime_ns {_FACTS}")
 _CORNERS = "faces.x faces.y faces.width faces.height"
 _FORGOTTEN = Shape(_CORNERS)
 _EARLIER = Shape(f"faces.id {_CORNERS} vectors.vector")
@@ -787,14 +864,36 @@ _FACE_AT = Shape(f"faces.id roots.path photos.path {_CORNERS}")
 _VECTOR = Shape("vectors.id vectors.vector")
 _FOUND = Shape(
     f"vectors.id faces.id photos.id roots.id roots.path photos.path {_CORNERS} faces.landmarks faces.score"
-    " photos.taken_at photos.mtime_ns faces.quality photos.fingerprint photos.size photos.hash roots.path"
+    " photos.taken_at photos.mtime_ns faces.quality photos.fingerprint photos.date_source photos.date_precision"
+    " photos.size photos.hash roots.path"
 )
+_DATED_BY_NAME = "(date_source IS NULL OR date_source = 'name') AND NOT ours"
+_HEADER_COLUMNS = ("taken_at", "date_source", "date_precision", "latitude", "longitude", "ours", "header")
+_HEADER = ", ".join(_HEADER_COLUMNS)
+_EXCLUDED_HEADER = ", ".join(f"excluded.{column}" for column in _HEADER_COLUMNS)
+
+
+def _header_values(facts: PhotoFacts) -> tuple[object, ...]:
+    """In the order of the columns."""
+    taken = facts.taken
+    dated = (None, None, None) if taken is None else (str(taken), taken.source, taken.precision)
+    return (*dated, *(facts.position or (None, None)), facts.ours, facts.header)
+
+
+def _facts_of(width: int | None, height: int | None, *header: Any) -> PhotoFacts:
+    """From the columns."""
+    taken_at, source, precision, latitude, longitude, ours, version = header
+    taken = TakenAt(taken_at[:19], source or "exif", precision or "second", taken_at[19:]) if taken_at else None
+    position = None if latitude is None else (latitude, longitude)
+    return PhotoFacts(width or 0, height or 0, taken, position, bool(ours), version)
 
 
 def _known_photo(row: Sequence[Any]) -> KnownPhoto:
-    row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths = row
+    row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths, ours = row
     file = PhotoFile(path, size, mtime_ns)
-    return KnownPhoto(row_id, root, file, status, bool(missing), bool(was_read), bool(measured), bool(outdated), deaths)
+    return KnownPhoto(
+        row_id, root, file, status, bool(missing), bool(was_read), bool(measured), bool(outdated), deaths, bool(ours)
+    )
 
 
 def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:

@@ -13,7 +13,15 @@ __all__ = ["Condition", "condition", "places"]
 
 _SEPARATOR = os.fsencode(os.sep)
 _FILE_TIME = "strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime')"
-_TAKEN = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
+_FIRST = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
+# As text, every moment of a month comes before the end of its 31st day, whether it has one or not.
+_KNOWN_TO = (
+    "CASE date_precision WHEN 'year' THEN substr(taken_at, 1, 4) || '-12-31T23:59:59'"
+    " WHEN 'month' THEN substr(taken_at, 1, 7) || '-31T23:59:59'"
+    " WHEN 'day' THEN substr(taken_at, 1, 10) || 'T23:59:59'"
+    " WHEN 'minute' THEN substr(taken_at, 1, 16) || ':59' ELSE substr(taken_at, 1, 19) END"
+)
+_LAST = f"coalesce({_KNOWN_TO}, {_FILE_TIME})"
 
 
 class Condition(NamedTuple):
@@ -33,9 +41,9 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
         inside = _any(part for path in wanted.not_under for part in places(path, known))
         parts.append(Condition(f"NOT {inside.sql}", inside.values))
     if wanted.since is not None:
-        parts.append(Condition(f"{_TAKEN} >= ?", (wanted.since,)))
+        parts.append(Condition(f"{_LAST} >= ?", (wanted.since,)))
     if wanted.until is not None:
-        parts.append(Condition(f"{_TAKEN} <= ?", (wanted.until,)))
+        parts.append(Condition(f"{_FIRST} <= ?", (wanted.until,)))
     if wanted.min_face > 0:
         parts.append(Condition("min(faces.width, faces.height) >= ?", (wanted.min_face,)))
     if wanted.min_quality > 0:

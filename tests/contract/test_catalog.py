@@ -17,10 +17,11 @@ from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError,
 from facesearch.store import database as database_module
 from facesearch.store.catalog import Catalog
 from facesearch.store.migrations import MIGRATIONS
-from facesearch.types import Filter, PhotoFacts, PhotoFile
+from facesearch.types import Filter, PhotoFacts, PhotoFile, TakenAt
 
 LAST_RUN = {"finished": 1_700_000_000, "new": 3, "changed": 0, "moved": 0, "seconds": 1.5, "stopped": False}
-FACTS = PhotoFacts(640, 480, "2020-01-02T03:04:05+01:00", (48.1, 11.5))
+TAKEN = TakenAt("2020-01-02T03:04:05", "exif", "second", "+01:00")
+FACTS = PhotoFacts(640, 480, TAKEN, (48.1, 11.5))
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_hidden_photos_are_not_found_and_come_back(catalog: Catalog) -> None:
     assert catalog.counts() == (0, 0, 0, 0, 1)
     catalog.show_photos([photo])
     row = catalog.face_rows([1])[1]
-    assert (row.path, row.photo_id, row.taken_at) == (b"/photos/a.jpg", photo, FACTS.taken_at)
+    assert (row.path, row.photo_id, row.taken_at) == (b"/photos/a.jpg", photo, str(TAKEN))
     assert catalog.counts() == (1, 1, 0, 0, 0)
 
 

@@ -18,7 +18,7 @@ from facesearch.calibration import Calibration, calibration_of
 from facesearch.probing import Probe
 from facesearch.searching import Hit, Want, find, find_all
 from facesearch.store.store import Store
-from facesearch.types import Face, Filter, PhotoFacts, PhotoFile, Verdict
+from facesearch.types import Face, Filter, PhotoFacts, PhotoFile, TakenAt, Verdict
 
 DIM = 8
 DAY = 86400 * 10**9
@@ -47,7 +47,7 @@ class Library:
     def add(
         self, path: str, *faces: Face, looks: int | None = None, day: int = 20_000, taken: str | None = None
     ) -> None:
-        facts = PhotoFacts(640, 480, taken)
+        facts = PhotoFacts(640, 480, None if taken is None else TakenAt(taken[:19], "exif", "second", taken[19:]))
         content = hashlib.sha256(path.encode()).digest()
         file = PhotoFile(path.encode(), 10, day * DAY + DAY // 2)
         photo = self.store.catalog.put_photo(

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,7 +170,7 @@ def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, in
 def test_camera_dates_count_before_file_dates(facesearch: Run, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     exif = Image.Exif()
-    exif[0x0132] = "2001:02:03 04:05:06"
+    exif.get_ifd(0x8769)[0x9003] = "2001:02:03 04:05:06"
     shipped_photo("astronaut").save(tmp_path / "photos/dated.jpg", exif=exif, quality=95)
     shipped_photo("astronaut").resize((400, 400)).save(tmp_path / "photos/undated.jpg", quality=95)
     os.utime(tmp_path / "photos/undated.jpg", (1e9, 1e9))  # 9 September 2001
@@ -183,6 +184,66 @@ def test_camera_dates_count_before_file_dates(facesearch: Run, tmp_path: Path) -
     (only,) = hits(facesearch(*asked, "--until", "2001-02").stdout)
     assert Path(only["path"]).name == "dated.jpg"
     assert "2001-09-09 (file)" in facesearch("query", "photos/dated.jpg", "--index", "ix").stdout
+
+
+def test_the_change_of_a_scan_is_not_the_day_it_was_taken(facesearch: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos/1962-07 Italy").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0132] = "2015:06:07 08:09:10"
+    shipped_photo("astronaut").save(tmp_path / "photos/1962-07 Italy/scan.jpg", exif=exif, quality=95)
+    shipped_photo("astronaut").resize((400, 400)).save(tmp_path / "photos/IMG-20190703-WA0001.jpg", quality=95)
+    facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
+    asked = ["query", "photos/IMG-20190703-WA0001.jpg", "--index", "ix"]
+    for since, until in (("1962-06", "1962-08"), ("1962-07-14", "1962-07-14"), ("1900", "1970")):
+        (hit,) = hits(facesearch(*asked, "-f", "jsonl", "--since", since, "--until", until).stdout)
+        assert (hit["date"], hit["date_source"], hit["date_precision"]) == ("1962-07-01T00:00:00", "name", "month")
+        assert hit["taken_at"] == "1962-07-01T00:00:00"
+        Draft202012Validator(SCHEMA).validate(hit)
+    assert not facesearch(*asked, "--since", "1962-08", "--until", "1970", exit_code=1).stdout
+    table = facesearch(*asked, "--sheet", "sheet.png", "--html", "hits.html").stdout
+    assert "  1962-07 (name)     " in table
+    assert "  2019-07-03 (name)  " in table
+    assert '<time datetime="1962-07">1962-07</time> (from its name)' in (tmp_path / "hits.html").read_text()
+    rows = list(csv.DictReader(io.StringIO(facesearch(*asked, "-f", "csv").stdout)))
+    assert {row["date_precision"] for row in rows} == {"month", "day"}
+    exported = facesearch("export", "--index", "ix", "--format", "jsonl", "--no-vectors").stdout
+    assert {json.loads(line)["date_source"] for line in exported.splitlines()} == {"name"}
+
+
+def test_what_facesearch_made_does_not_come_back_as_photos(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    shutil.copytree(library / "photos/portraits", tmp_path / "photos")
+    number = len(list((tmp_path / "photos").iterdir()))
+    facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
+    asked = ["query", library / "query.jpg", "--index", "ix", "-f", "paths"]
+    answer = facesearch(
+        *asked, "--crops-to", "photos/faces", "--sheet", "photos/sheet.png", "--html", "photos/hits.html"
+    )
+    assert "--crops-to photos/faces: inside a folder of the index, so" in answer.stderr
+    facesearch(
+        "faces", library / "photos/party/everybody.jpg", "--draw", "photos/drawn.jpg", "--crops-to", "photos/six"
+    )
+    report = json.loads(facesearch("index", "--index", "ix", "-f", "json").stdout)
+    assert (report["photos"], report["new"], report["no_face"], report["ours"]) == (number, 0, 0, 1 + 1 + 1 + 6)
+    again = facesearch("index", "--index", "ix")
+    assert re.search(r"^made by facesearch +9$", again.stdout, re.MULTILINE)
+    assert re.search(rf"^unchanged +{number}$", again.stdout, re.MULTILINE)
+    assert re.search(r"^made by facesearch +9$", facesearch("status", "--index", "ix").stdout, re.MULTILINE)
+    (crop,) = (tmp_path / "photos/faces").iterdir()
+    assert names(facesearch("query", crop, "--index", "ix", "-f", "paths").stdout) == {"bea.jpg"}
+
+
+def test_copies_into_the_library_are_told_of(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    shutil.copytree(library / "photos/portraits", tmp_path / "photos")
+    (tmp_path / "link").symlink_to("photos")
+    facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
+    asked = ["query", library / "query.jpg", "--index", "ix", "-f", "paths", "--dry-run"]
+    for option, folder in (("--copy-to", "photos/found"), ("--link-to", "photos"), ("--copy-to", "link/found")):
+        told = [line for line in facesearch(*asked, option, folder).stderr.splitlines() if "inside a folder" in line]
+        what = "copies" if option == "--copy-to" else "links"
+        reason = f"inside a folder of the index, so the next facesearch index takes the {what} for photos"
+        assert told == [f"facesearch: {option} {folder}: {reason}; a folder outside avoids that"]
+    assert "inside a folder" not in facesearch(*asked, "--copy-to", "photos beside").stderr
+    assert "inside a folder" not in facesearch(*asked, "--copy-to", "photos/found", "--quiet").stderr
 
 
 def test_near_identical_shots_are_folded(facesearch: Run, library: Path, indexed: Path) -> None:

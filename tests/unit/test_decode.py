@@ -14,6 +14,7 @@ from sample_library import save_with_orientation
 
 from facesearch.errors import PhotoError
 from facesearch.photos.decode import Photo
+from facesearch.types import TakenAt
 
 COLOUR = (200, 60, 30)
 
@@ -219,14 +220,14 @@ def test_when_and_where(tmp_path: Any) -> None:
     path = tmp_path / "dated.jpg"
     scene().save(path, exif=exif)
     facts = Photo(path.read_bytes()).facts
-    assert facts.taken_at == "2019-07-06T21:22:23+02:00"
+    assert facts.taken == TakenAt("2019-07-06T21:22:23", "exif", "second", "+02:00")
     assert facts.position == pytest.approx((-33.858333, 151.2), abs=1e-5)
 
 
 @pytest.mark.parametrize("text", ["0000:00:00 00:00:00", "", "yesterday", "2020:13:45 99:99:99"])
 def test_a_clock_that_was_not_set_gives_no_date(text: str, tmp_path: Any) -> None:
     exif = Image.Exif()
-    exif[0x0132] = text
+    exif.get_ifd(0x8769)[0x9003] = text
     path = tmp_path / "undated.jpg"
     scene().save(path, exif=exif)
-    assert Photo(path.read_bytes()).facts.taken_at is None
+    assert Photo(path.read_bytes()).facts.taken is None

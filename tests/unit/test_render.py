@@ -91,6 +91,7 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
         "query": "me.jpg", "query_face": 1, "rank": 1, "path": "/photos/a b.jpg", "similarity": 0.8125,
         "distance": 0.1875, "above_threshold": True, "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
         "det_score": 0.9, "photo_id": 201, "face_id": 101, "date": "2020-05-06T07:08:09", "date_source": "exif",
+        "date_precision": "second",
         "taken_at": "2020-05-06T07:08:09+02:00", "fmr": 1.23e-9, "expected_false_hits": 1.48e-8, "verdict": "certain",
         "quality": 0.877, "folded": [
             {"path": "/photos/a copy.jpg", "similarity": 0.8},

@@ -1,0 +1,69 @@
+"""Dates as metadata writes them, to moments: whole or in part, in EXIF's, XMP's and IPTC's spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from facesearch.types import DateSource, Precision, TakenAt
+
+__all__ = ["EARLIEST_YEAR", "parsed_date", "taken_at"]
+
+EARLIEST_YEAR = 1826
+"""Of the oldest photograph that is left. What claims to be older is no date."""
+
+_PRECISIONS: tuple[Precision, ...] = ("year", "month", "day", "minute", "minute", "second")
+# EXIF has colons in dates and spaces for what is not known, XMP follows ISO 8601.
+_WRITTEN = re.compile(
+    r"(\d{4})(?:[-:/.](\d\d|  )(?:[-:/.](\d\d|  )(?:[T ]+(\d\d|  ):(\d\d|  )(?::(\d\d|  )(?:[.,]\d+)?)?)?)?)?"
+    r"\s*(Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+
+
+def taken_at(numbers: Sequence[int], source: DateSource, offset: str = "") -> TakenAt | None:
+    """A moment from its year, month, day, hour, minute and second, or from the first of them.
+
+    What follows a month or a day of 0 is not known. A time that no clock shows is ignored, a day that no calendar has
+    makes it no date at all: None.
+    """
+    year, *rest = numbers
+    known = [year]
+    for number in rest[:2]:
+        if number == 0:
+            break
+        known.append(number)
+    else:
+        if len(rest) >= 4 and rest[2] < 24 and rest[3] < 60:
+            known += [number for number in rest[2:5] if number < 60]
+    try:
+        moment = datetime(*[*known, *(1, 1, 0, 0, 0)[len(known) - 1 :]])  # type: ignore[arg-type]
+    except ValueError:
+        return None
+    if year < EARLIEST_YEAR:
+        return None
+    return TakenAt(moment.isoformat(), source, _PRECISIONS[len(known) - 1], offset if len(known) > 3 else "")
+
+
+def parsed_date(text: str, source: DateSource, offset: str = "") -> TakenAt | None:
+    """A date in EXIF's or XMP's spelling; `offset` counts where the text has none. None for what is no date."""
+    match = _WRITTEN.match(text.strip("\0 \t\r\n")[:40])
+    if match is None:
+        return None
+    *parts, zone = match.groups()
+    numbers = []
+    for part in parts:
+        if part is None or part.isspace():
+            break
+        numbers.append(int(part))
+    return taken_at(numbers, source, _offset(zone) or _offset(offset))
+
+
+def _offset(text: str | None) -> str:
+    """`+02:00` from the ways in which it is written; empty for what is none."""
+    text = (text or "").strip("\0 ")
+    if text == "Z":
+        return "+00:00"
+    match = re.fullmatch(r"([+-])(\d\d):?(\d\d)", text, re.ASCII)
+    return f"{match[1]}{match[2]}:{match[3]}" if match and int(match[2]) < 24 and int(match[3]) < 60 else ""
