@@ -220,7 +220,7 @@ class _Run:
             self._look_again(task)
             return
         self._make_way(content)
-        catalog.copy_photo(twin, task.root.id, task.file)
+        self._date_by_name(catalog.copy_photo(twin, task.root.id, task.file), task)
         self._dirty = True
         self._count(task, ours=catalog.is_ours(twin))
 
@@ -298,8 +298,16 @@ class _Run:
         if here is not None:
             self._displace(here)
         self._store.catalog.touch_photo(photo.id, task.root.id, task.file)
+        self._date_by_name(photo.id, task)
         self._moved.add(photo.id)
         self._displaced.discard(photo.id)
+
+    def _date_by_name(self, photo: int, task: Task) -> None:
+        """A photo without a date of its own has that of its name, and this one has another name now."""
+        known = self._store.catalog.facts_of(photo)
+        now = dated(known, task.root.path, task.file.path)
+        if now != known and not known.ours:
+            self._store.catalog.put_header(photo, now)
 
     def _look_again(self, task: Task) -> None:
         content = read(task)

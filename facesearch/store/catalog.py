@@ -11,7 +11,7 @@ import sqlite3
 import uuid as uuids
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -445,6 +445,11 @@ class Catalog(Succession):
             self._run("DELETE FROM faces WHERE photo = ?", photo)
             self._run("UPDATE photos SET status = 'no_face', outdated = 0 WHERE id = ?", photo)
 
+    def facts_of(self, photo: int) -> PhotoFacts:
+        """What is known from a photo's header and its name."""
+        (row,) = self._typed(_ALL_FACTS, f"SELECT width, height, {_HEADER} FROM photos WHERE id = ?", photo)
+        return _facts_of(*row)
+
     def old_headers(self, root: int, folder: bytes, version: int) -> list[tuple[int, PhotoFile, PhotoFacts]]:
         """Photos in sight whose headers were read by an earlier reader than this: ids, files, and what is known.
 
@@ -460,14 +465,7 @@ class Catalog(Succession):
         return [(row[0], PhotoFile(*row[1:4]), _facts_of(*row[4:])) for row in rows]
 
     def touch_photo(self, photo: int, root: int, file: PhotoFile) -> None:
-        """The same content, now with this path, size and time: nothing else about the photo changes.
-
-        Except what another name says: the header of a photo without a date of its own is to be read again.
-        """
-        self._run(
-            f"UPDATE photos SET header = 0 WHERE id = ? AND (root, path) != (?, ?) AND {_DATED_BY_NAME}",
-            photo, root, file.path,
-        )  # fmt: skip
+        """The same content, now with this path, size and time: nothing else about the photo changes."""
         self._run(
             "UPDATE photos SET root = ?, path = ?, size = ?, mtime_ns = ?, missing_since = NULL WHERE id = ?",
             root, file.path, file.size, file.mtime_ns, photo,
@@ -485,8 +483,6 @@ class Catalog(Succession):
             _COPIED, f"SELECT hash, fingerprint, status, width, height, {_HEADER} FROM photos WHERE id = ?", twin
         )
         facts = _facts_of(*header)
-        if (facts.taken is None or facts.taken.source == "name") and not facts.ours:  # another name says another thing
-            facts = replace(facts, taken=None, header=0)
         photo = self.put_photo(root, file, content, status, facts=facts, fingerprint=fingerprint)
         self.replace_faces(photo, self._faces_of(twin))
         return photo
@@ -852,6 +848,7 @@ _FACTS = (
     "photos.width photos.height photos.taken_at photos.date_source photos.date_precision photos.latitude"
     " photos.longitude photos.ours photos.header"
 )
+_ALL_FACTS = Shape(_FACTS)
 _COPIED = Shape(f"photos.hash photos.fingerprint photos.status {_FACTS}")
 _OLD_HEADER = Shape(f"photos.id photos.path photos.size photos.mtime_ns {_FACTS}")
 _CORNERS = "faces.x faces.y faces.width faces.height"
