@@ -86,7 +86,7 @@ class Page(HTMLParser):
 
     @property
     def record(self) -> Any:
-        (data,) = [text for path, text in self.texts if path[-1:] == ("script",) and text.startswith('{"queries"')]
+        (data,) = [text for path, text in self.texts if path[-1:] == ("script",) and text.startswith('{"contract"')]
         return json.loads(data)
 
 

@@ -131,6 +131,7 @@ def test_json_is_one_object(answer: Answer) -> None:
     whole = json.loads(text(answer, Format.json, threshold=None))
     assert whole["threshold"] is None
     assert whole["index"] == INDEX
+    assert whole["contract"] == 2
     (query,) = whole["queries"]
     assert (query["path"], query["face"], query["faces"], query["searched"]) == ("me.jpg", 1, 2, 12)
     assert [found["above_threshold"] for found in query["hits"]] == [None, None, None]
