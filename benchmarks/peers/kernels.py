@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from unittest.mock import patch
 
 from PIL import Image
@@ -86,9 +86,9 @@ def recorded_photo(record: Record) -> type[Photo]:
     """Photos that write down at which part of its size each JPEG is decoded."""
 
     class RecordedPhoto(Photo):
-        def __init__(self, data: bytes, *rest: Any, **options: Any) -> None:
-            self._to_record = data
-            super().__init__(data, *rest, **options)
+        def __init__(self, source: bytes | BinaryIO, *rest: Any, **options: Any) -> None:
+            self._to_record = source if isinstance(source, bytes) else source.read()
+            super().__init__(self._to_record, *rest, **options)
 
         def _decode(self, *rest: Any, **options: Any) -> Image.Image:
             picture = super()._decode(*rest, **options)
