@@ -226,9 +226,8 @@ class Database:
 
     def _prepare(self) -> None:
         self._rows("PRAGMA foreign_keys = ON")
-        self._rows(
-            "PRAGMA trusted_schema = OFF"
-        )  # a catalog from somebody else runs nothing but SQLite's harmless parts
+        # A catalog from somebody else runs nothing but SQLite's harmless parts.
+        self._rows("PRAGMA trusted_schema = OFF")
         self._rows("PRAGMA synchronous = FULL")
         self._rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
 
@@ -281,7 +280,7 @@ class Database:
         """SQLite's errors as ours."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _as_ours(error, self._name) from error
 
 
@@ -306,7 +305,7 @@ def _take_away_traces(path: Path) -> None:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         finally:
             connection.close()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         pass  # who may not write has made nothing
 
 
@@ -321,11 +320,14 @@ def _cannot_open(path: Path, error: sqlite3.Error) -> str:
     return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
 
 
-def _as_ours(error: sqlite3.Error, name: str) -> FacesearchError:
-    """SQLite's error about the database of this name as one of ours, by its result code."""
+def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> FacesearchError:
+    """SQLite's error about the database of this name as one of ours, by its result code.
+
+    Text that is not UTF-8 is an error of the module's own, without a code; in a message of SQLite's it hides the error.
+    """
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
-    undecoded = not code and str(error).startswith("Could not decode")  # the module's own error, without a code
+    undecoded = isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode"))
     if undecoded or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return IndexDamagedError(
             f"{name}: the catalog is damaged ({error}); restore a backup into a new folder, or move this one away and "
