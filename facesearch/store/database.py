@@ -316,7 +316,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _cannot_open(path: Path, error: sqlite3.Error) -> str:
+def _cannot_open(path: Path, error: Exception) -> str:
     return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
 
 
