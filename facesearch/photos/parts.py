@@ -191,6 +191,7 @@ def _append(stretches: list[tuple[int, int]], start: int, end: int) -> None:
 def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
     """Chunks up to the end. Of an animation the picture is what programs show that know nothing of animations."""
     parts.picture, at = [(0, 8)], 8
+    keys = {_PNG_XMP, *_PNG_EXIF}
     for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(8)
@@ -200,7 +201,10 @@ def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
         if kind == b"eXIf" and length <= _LIMIT and not parts.exif:
             parts.exif = stream.read(length)
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= _LIMIT:
-            _png_text(kind, stream.read(length), parts)
+            key, _, text = stream.read(length).partition(b"\0")
+            if key in keys:  # the first of each: a text may unpack to a thousand times its size
+                keys.remove(key)
+                _png_text(kind, key, text, parts)
         if kind in _PNG_PICTURE:
             _append(parts.picture, at, min(at + 12 + length, size))
         at += 12 + length
@@ -210,10 +214,9 @@ def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
         parts.endless = True
 
 
-def _png_text(kind: bytes, data: bytes, parts: Parts) -> None:
+def _png_text(kind: bytes, key: bytes, rest: bytes, parts: Parts) -> None:
     """XMP, and EXIF as ImageMagick writes it: hexadecimal, after a name and a length."""
-    key, _, rest = data.partition(b"\0")
-    if kind == b"iTXt" and key == _PNG_XMP and not parts.xmp:
+    if kind == b"iTXt" and key == _PNG_XMP:
         packed, text = rest[0], rest[2:].split(b"\0", 2)[2]
         parts.xmp = _unpacked(text) if packed else text
     elif key in _PNG_EXIF and not parts.exif:
@@ -267,19 +270,21 @@ def _boxes(stream: BinaryIO, size: int, parts: Parts) -> None:
             break
     inside = {kind: meta[start:end] for kind, start, end in _boxes_in(io.BytesIO(meta), 4, len(meta))}
     kinds = _item_kinds(inside.get(b"iinf", b""))
+    wanted = {"exif", "xmp"}
     for item, method, pieces in _item_places(inside.get(b"iloc", b"")):
-        if item not in kinds or sum(length for _, length in pieces) > _LIMIT:
+        if kinds.get(item) not in wanted or sum(length for _, length in pieces) > _LIMIT:
             continue
+        wanted.remove(kinds[item])  # the first of each: a list may name one item without end
         source = {0: stream, 1: io.BytesIO(inside.get(b"idat", b""))}.get(method)
         data = b""
         for offset, length in pieces if source is not None else ():
             assert source is not None
             source.seek(min(offset, size))
             data += source.read(length)
-        if kinds[item] == "exif" and not parts.exif and len(data) > 4:
-            parts.exif = data[4 + struct.unpack(">I", data[:4])[0] :].removeprefix(_EXIF)
-        elif kinds[item] == "xmp" and not parts.xmp:
+        if kinds[item] == "xmp":
             parts.xmp = data
+        elif len(data) > 4:
+            parts.exif = data[4 + struct.unpack(">I", data[:4])[0] :].removeprefix(_EXIF)
 
 
 def _boxes_in(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -319,9 +324,13 @@ def _item_kinds(iinf: bytes) -> dict[int, str]:
 
 
 def _item_places(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """Each item's number, how its place is told (0: in the file, 1: in `idat`), its pieces' starts and sizes."""
+    """Each item's number, how its place is told (0: in the file, 1: in `idat`), its pieces' starts and sizes.
+
+    Ends after `MOST_PARTS` pieces: one may take no bytes in the list, which then has thousands of millions of them.
+    """
     if len(iloc) < 8:
         return
+    left = MOST_PARTS
     version = iloc[0]
     offset_size, length_size, base_size = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4
     index_size = iloc[5] & 15 if version in (1, 2) else 0
@@ -340,7 +349,11 @@ def _item_places(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]
         number(2)
         base = number(base_size)
         pieces = []
-        for _ in range(number(2)):
+        count = number(2)
+        left -= count
+        if left < 0:
+            return
+        for _ in range(count):
             number(index_size)
             offset = number(offset_size)
             pieces.append((base + offset, number(length_size)))

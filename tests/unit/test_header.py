@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -321,6 +324,48 @@ def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
     }
     with pytest.raises(PhotoError, match=r"broken: more than 100,000 parts"):
         Photo(endless[kind]())
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Of this process's processor time: what would take minutes or hours fails instead."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise AssertionError(f"not done after {seconds} s of processor time")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_a_png_of_many_packed_texts_unpacks_one_of_each_kind() -> None:
+    """Each is a thousand times smaller than what it unpacks to: all of them would take minutes."""
+    packed = b"Raw profile type exif\0\0" + zlib.compress(bytes(1 << 20), 9)
+    with at_most(20):
+        found = header(with_chunks(encoded(scene(), "PNG"), chunk(b"zTXt", packed) * 50_000))
+    assert found == Header()
+
+
+@pytest.mark.parametrize("pieces", [65535, 1])
+def test_a_heif_file_that_lists_items_without_end_is_not_followed(pieces: int) -> None:
+    """Pieces that take no room in the list would go on for hours, an item that is listed again be read each time."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    place = struct.pack(">II", 0, 1 << 20) if pieces == 1 else b""
+    entry = struct.pack(">IHHH", 1, 0, 0, pieces) + place
+    iloc = struct.pack(">BxxxBBI", 2, 0x44 if place else 0, 0, 100_000) + entry * 100_000
+    kinds = struct.pack(">BxxxH", 0, 1) + box(b"infe", b"\2\0\0\0\0\1\0\0Exif\0")
+    meta = box(b"meta", bytes(4) + box(b"iinf", kinds) + box(b"iloc", iloc))
+    stream = Counting(box(b"ftyp", b"heic\0\0\0\0heicmif1") + meta)
+    with at_most(20):
+        assert read_header(stream) == Header()
+    assert stream.taken < 1e7
 
 
 def test_tags_that_claim_much_and_point_anywhere() -> None:
