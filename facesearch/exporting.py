@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -124,17 +123,6 @@ def _exported(
             make=partial(make, file),
         )  # fmt: skip
     return done
-
-
-def _trouble(source: str) -> str | None:
-    """Why a photo cannot be had now; None where it is there."""
-    try:
-        found = os.stat(source)
-    except (FileNotFoundError, NotADirectoryError):
-        return "not there now"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None if stat.S_ISREG(found.st_mode) else "not a file any more"
 
 
 def _prepare(folder: Path, *, dry_run: bool) -> None:
