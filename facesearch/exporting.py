@@ -90,7 +90,7 @@ def save_crops(
         try:
             encoded = _crop(read(), box, max_pixels)
         except PhotoError as error:
-            done.failed.append(f"{source}: {error}")
+            done.failed.append(f"{source}: {_reason(error)}")
             continue
         _place(
             done, source, folder, name, dry_run=dry_run,
@@ -115,7 +115,7 @@ def _exported(
         try:
             open_known(file).close()
         except PhotoError as error:
-            done.failed.append(f"{source}: {error}")
+            done.failed.append(f"{source}: {_reason(error)}")
             continue
         _place(
             done, source, folder, os.path.basename(source), dry_run=dry_run,
@@ -123,6 +123,13 @@ def _exported(
             make=partial(make, file),
         )  # fmt: skip
     return done
+
+
+def _reason(error: PhotoError) -> str:
+    """Why a photo cannot be had now."""
+    if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+        return "not there now"
+    return f"cannot be read: {error}" if isinstance(error.__cause__, OSError) else str(error)
 
 
 def _prepare(folder: Path, *, dry_run: bool) -> None:
@@ -166,7 +173,7 @@ def _place(
                 done.made += 1
                 return
     except PhotoError as error:  # the photo cannot be had now; the others can
-        done.failed.append(f"{source}: {error}")
+        done.failed.append(f"{source}: {_reason(error)}")
     except OSError as error:
         raise StorageError(
             f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"

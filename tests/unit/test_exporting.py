@@ -88,7 +88,7 @@ def test_a_photo_that_is_gone_is_told_and_the_rest_done(photos: list[KnownFile],
     os.unlink(photos[0].path)
     done = copy_photos(photos, tmp_path / "out")
     assert done.made == 2
-    assert done.failed == [f"{os.fsdecode(photos[0].path)}: No such file or directory"]
+    assert done.failed == [f"{os.fsdecode(photos[0].path)}: not there now"]
 
 
 def test_a_folder_that_cannot_be_written_is_said(photos: list[KnownFile], tmp_path: Path) -> None:
