@@ -11,7 +11,10 @@ from facesearch.planning import Report
 from facesearch.probing import Probe
 from facesearch.searching import Answer, Hit
 
-__all__ = ["answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
+__all__ = ["CONTRACT", "answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
+
+CONTRACT = 2
+"""The revision of `hit.schema.json`: raised only when a key changes its meaning."""
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
@@ -75,6 +78,7 @@ def rounded(number: float) -> float:
 def answers_record(answers: list[Answer], threshold: float | None, index: dict[str, Any]) -> dict[str, Any]:
     """All answers of one run as one object; `index` tells its `path`, `model`, `faces` and `photos`."""
     return {
+        "contract": CONTRACT,
         "queries": [
             {
                 **_query_keys(answer.probe),
