@@ -74,7 +74,7 @@ def read_parts(stream: BinaryIO) -> Parts | None:
     if format_name is None:
         return None
     parts = Parts(format_name)
-    reader = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _boxes, "HEIF": _boxes}.get(format_name)
+    reader = {"JPEG": _jpeg, "PNG": _png, "GIF": _gif, "WEBP": _webp, "AVIF": _boxes, "HEIF": _boxes}.get(format_name)
     if reader is not None:
         size = stream.seek(0, io.SEEK_END)
         try:
@@ -230,6 +230,34 @@ def _png_text(kind: bytes, key: bytes, rest: bytes, parts: Parts) -> None:
 
 def _unpacked(data: bytes) -> bytes:
     return zlib.decompressobj().decompress(data, _LIMIT)
+
+
+def _gif(stream: BinaryIO, size: int, parts: Parts) -> None:
+    """Extensions up to the first picture. Only the one that says how to show it is kept: comments may be endless."""
+    stream.seek(0)
+    flags = stream.read(11)[10]
+    colours = 3 << (flags & 7) + 1 if flags & 0x80 else 0
+    at = 13 + colours
+    parts.picture = [(0, at)]
+    start, kept, inside = at, False, False
+    for _ in range(MOST_PARTS):
+        stream.seek(at)
+        if inside:
+            length = stream.read(1)[0]
+            at += 1 + length
+            if not length:
+                inside = False
+                if kept:
+                    _append(parts.picture, start, at)
+            continue
+        head = stream.read(2)
+        if head[:1] != b"\x21":
+            break
+        start, kept, inside = at, head[1] == 0xF9, True
+        at += 2
+    else:
+        parts.endless = True
+    _append(parts.picture, at, size)
 
 
 def _webp(stream: BinaryIO, size: int, parts: Parts) -> None:

@@ -321,12 +321,25 @@ def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> Non
     assert (photo.pixels(64) == Photo(plain).pixels(64)).all()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_comment_of_a_gif_is_left_out() -> None:
+    """It was kept twice, as large as it is."""
+    plain = encoded(scene().quantize(), "GIF", transparency=3)
+    at = plain.index(b"\x21\xf9")
+    comment = b"\x21\xfe" + (b"\xff" + b"c" * 255) * 40_000 + b"\0"
+    stream = Counting(plain[:at] + comment + plain[at:])
+    assert (Photo(stream).pixels(64) == Photo(plain).pixels(64)).all()
+    assert stream.taken < 2e6
+    for length in range(len(plain)):
+        read_header(io.BytesIO(plain[:length]))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
     plain = encoded(scene(), kind)
     endless = {
         "JPEG": lambda: with_segments(plain, segment(0xE2, b"") * 110_000),
         "PNG": lambda: with_chunks(plain, chunk(b"tEXt", b"") * 110_000),
+        "GIF": lambda: plain[: plain.index(b",")] + b"\x21\xfe\x01c\0" * 60_000 + plain[plain.index(b",") :],
         "WEBP": lambda: plain[:12] + b"JUNK\0\0\0\0" * 110_000 + plain[12:],
     }
     with pytest.raises(PhotoError, match=r"broken: more than 100,000 parts"):
