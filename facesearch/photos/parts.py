@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-__all__ = ["MOST_PARTS", "Parts", "Pieces", "format_of", "read_parts"]
+__all__ = ["MOST_PARTS", "Parts", "Pieces", "format_of", "read_parts", "scans_of"]
 
 _LIMIT = 1 << 20
 MOST_PARTS = 100_000
@@ -82,6 +82,18 @@ def read_parts(stream: BinaryIO) -> Parts | None:
         except (struct.error, IndexError, zlib.error, OverflowError):
             pass  # cut short: what was found until there counts
     return parts
+
+
+def scans_of(stream: BinaryIO, parts: Parts) -> int:
+    """How often a JPEG's decoder goes over the whole picture; for a picture of several scans the file is read."""
+    if not parts.coefficients:
+        return 1
+    source, scans, last = Pieces(stream, parts.picture), 0, b""
+    source.seek(0)
+    while piece := source.read(_LIMIT):
+        scans += (last + piece).count(b"\xff\xda")
+        last = piece[-1:]
+    return scans
 
 
 class Pieces(io.RawIOBase):

@@ -321,6 +321,17 @@ def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> Non
     assert (photo.pixels(64) == Photo(plain).pixels(64)).all()
 
 
+def test_a_jpeg_of_endless_scans_is_given_up() -> None:
+    """Each goes over the whole picture, and takes a hundred bytes to say that nothing changes."""
+    written = io.BytesIO()
+    Image.new("L", (8000, 8000), 100).save(written, "JPEG", progressive=True)
+    plain = written.getvalue()
+    scan = plain[plain.rindex(b"\xff\xda") : -2]
+    assert Photo(plain).size == (8000, 8000)
+    with pytest.raises(PhotoError, match=r"broken: 406 scans of 8000 x 8000 pixels take too long to decode"):
+        Photo(plain[:-2] + scan * 400 + plain[-2:])
+
+
 def test_the_comment_of_a_gif_is_left_out() -> None:
     """It was kept twice, as large as it is."""
     plain = encoded(scene().quantize(), "GIF", transparency=3)
