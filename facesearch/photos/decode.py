@@ -188,7 +188,9 @@ class Photo:
     def _check_cost(self, image: Image, max_pixels: int) -> None:
         scans = scans_of(self._stream, self._parts)
         if scans * image.width * image.height > _MOST_SCANNED * max(1.0, max_pixels / DEFAULT_MAX_PIXELS):
-            raise PhotoError(f"broken: {scans:,} scans of {image.width} x {image.height} pixels take too long to decode")
+            raise PhotoError(
+                f"broken: {scans:,} scans of {image.width} x {image.height} pixels take too long to decode"
+            )
         cost, limit = _cost(image, self._parts, self._orientation), most_memory(max_pixels)
         if cost > limit:
             width, height = image.size
