@@ -168,6 +168,7 @@ def _disk(index: Path) -> Iterator[Finding]:
 
 def _index(index: Path) -> Iterator[Finding]:
     from facesearch.store.store import Store
+    from facesearch.trial import tried
 
     if os.path.exists(index) and not os.path.isdir(index):
         yield Finding("index", f"{index} is a file", "name a folder with --index", broken=True)
@@ -180,7 +181,12 @@ def _index(index: Path) -> Iterator[Finding]:
             counts = store.catalog.counts()
             held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
             yield Finding("index", f"{held}, model {store.model.name}, in {index}")
-            store.require_model(model_info(store.model.source or store.model.name))
+            model = model_info(store.model.source or store.model.name)
+            store.require_model(model)
+            if model.source is not None and not model.named:  # packs that have a name have been tried by now
+                trial = tried(model.source)
+                advice = "facesearch reindex --model NAME switches to another model" if trial.fault else None
+                yield Finding(f"model {model.call}", trial.fault or trial.note or "sound", advice)
     except FacesearchError as error:
         yield Finding("index", str(error), "facesearch check tells more", broken=True)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -91,7 +90,7 @@ def save_crops(
         try:
             encoded = _crop(read(), box, max_pixels)
         except PhotoError as error:
-            done.failed.append(f"{source}: {error}")
+            done.failed.append(f"{source}: {_reason(error)}")
             continue
         _place(
             done, source, folder, name, dry_run=dry_run,
@@ -116,7 +115,7 @@ def _exported(
         try:
             open_known(file).close()
         except PhotoError as error:
-            done.failed.append(f"{source}: {error}")
+            done.failed.append(f"{source}: {_reason(error)}")
             continue
         _place(
             done, source, folder, os.path.basename(source), dry_run=dry_run,
@@ -126,15 +125,11 @@ def _exported(
     return done
 
 
-def _trouble(source: str) -> str | None:
-    """Why a photo cannot be had now; None where it is there."""
-    try:
-        found = os.stat(source)
-    except (FileNotFoundError, NotADirectoryError):
+def _reason(error: PhotoError) -> str:
+    """Why a photo cannot be had now."""
+    if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
         return "not there now"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None if stat.S_ISREG(found.st_mode) else "not a file any more"
+    return f"cannot be read: {error}" if isinstance(error.__cause__, OSError) else str(error)
 
 
 def _prepare(folder: Path, *, dry_run: bool) -> None:
@@ -178,7 +173,7 @@ def _place(
                 done.made += 1
                 return
     except PhotoError as error:  # the photo cannot be had now; the others can
-        done.failed.append(f"{source}: {error}")
+        done.failed.append(f"{source}: {_reason(error)}")
     except OSError as error:
         raise StorageError(
             f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"

@@ -33,16 +33,23 @@ _SEVERAL = 3
 _ONE_OR_SEVERAL = (
     "one photo finds about two thirds of a person's photos, three about nine in ten: give several, if you have them"
 )
+"""Measured with the package's own model at its own threshold."""
+
+_SEVERAL_FIND_MORE = "several photos of a person find more than one: give several, if you have them"
 _INCOMPLETE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for: one or several probes, and who has to be beside them."""
+    """What is looked for: one or several probes, and who has to be beside them.
+
+    `own_model` tells that the package's own model has seen them.
+    """
 
     probes: list[Probe]
     beside: tuple[Probe, ...]
     calibration: Calibration
+    own_model: bool
 
 
 def ask(
@@ -62,7 +69,7 @@ def ask(
     note_guess(calibration, model.info.name, quiet=question.quiet)
     probes = probes_of(question, model, calibration, photos, each=each, rotations=rotations, mark=mark)
     beside = companions(question, model, calibration, rotations=rotations)
-    return Asked(probes, beside, calibration)
+    return Asked(probes, beside, calibration, own_model=model.info.source is None)
 
 
 def answer(
@@ -169,19 +176,24 @@ def _tell(
             f"{first.excess:.0f} times more faces come near this one than strangers should; look-alikes may be among "
             "them: verdicts are less sure"
         )
+    if question.expand and not first.probe.found:
+        say("--expand had no hit to ask again with: none is certain")
     if first.probe.found:
         say(f"asked again with {counted(first.probe.found, 'certain hit')}; similarities are to the mean of all")
     if hits and first.missed and len(hits) < (question.top_k or len(hits) + 1):
-        say(_missed(first.missed, "a lower --threshold" if question.names_a_limit else "--top-k"))
+        say(_missed(first.missed, question))
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
     few = len(hits) < min(_FEW_HITS, question.top_k or _FEW_HITS)
     unfiltered = question.filter().lets_all_through and not asked.beside and first.searched > 0
     if first.probe.photos == 1 and few and unfiltered and asked.calibration.measured and one < several:
-        say(_ONE_OR_SEVERAL)
+        say(_ONE_OR_SEVERAL if asked.own_model and not question.names_a_limit else _SEVERAL_FIND_MORE)
 
 
-def _missed(photos: int, how: str) -> str:
+def _missed(photos: int, question: Question) -> str:
     several = photos != 1
+    how = "--top-k"
+    if question.names_a_limit:
+        how = "a lower --threshold" if question.fmr is None else "a higher --fmr"
     return f"{photos:,} more likely photo{'s' * several} below the threshold; {how} shows {'them' if several else 'it'}"
 
 
@@ -196,7 +208,8 @@ def _nothing(question: Question, answers: Sequence[Answer], threshold: float | N
         one = "it" if len(question.filters) == 1 else "one of them"
         none = f"none of the {faces:,} faces" if faces > 1 else "the only face"
         passes = "passes" if faces > 1 else "does not pass"
-        return f"{none} in {where} {passes} {filters}; omit {one}, or give another value"
+        another = "" if question.filters == ["--alone"] else ", or give another value"
+        return f"{none} in {where} {passes} {filters}; omit {one}{another}"
     searched += f" that pass{'es' * (number == 1)} {filters}" * bool(filters)
     if threshold is None or not faces:
         alone = any(one.hits for one in answers)

@@ -14,11 +14,11 @@ EARLIEST_YEAR = 1826
 """Of the oldest photograph that is left. What claims to be older is no date."""
 
 _PRECISIONS: tuple[Precision, ...] = ("year", "month", "day", "minute", "minute", "second")
-# EXIF has colons in dates and spaces for what is not known, XMP follows ISO 8601.
+# EXIF has colons in dates and spaces for what is not known, XMP follows ISO 8601; some write single digits.
+_PART = r"(\d\d?|  )"
+_CLOCK = rf"[T ]+{_PART}:{_PART}(?::{_PART}(?:[.,]\d+)?)?"
 _WRITTEN = re.compile(
-    r"(\d{4})(?:[-:/.](\d\d|  )(?:[-:/.](\d\d|  )(?:[T ]+(\d\d|  ):(\d\d|  )(?::(\d\d|  )(?:[.,]\d+)?)?)?)?)?"
-    r"\s*(Z|[+-]\d\d:?\d\d)?",
-    re.ASCII,
+    rf"(\d{{4}})(?:[-:/.]{_PART}(?:[-:/.]{_PART}(?:{_CLOCK})?)?)?\s*(Z|[+-]\d\d:?\d\d)?(?!\d)", re.ASCII
 )
 
 
@@ -47,9 +47,13 @@ def taken_at(numbers: Sequence[int], source: DateSource, offset: str = "") -> Ta
 
 
 def parsed_date(text: str, source: DateSource, offset: str = "") -> TakenAt | None:
-    """A date in EXIF's or XMP's spelling; `offset` counts where the text has none. None for what is no date."""
-    match = _WRITTEN.match(text.strip("\0 \t\r\n")[:40])
-    if match is None:
+    """A date in EXIF's or XMP's spelling; `offset` counts where the text has none. None for what is no date.
+
+    More may follow a date. Four digits are a year only by themselves: other texts begin with them, too.
+    """
+    text = text.strip("\0 \t\r\n")[:40]
+    match = _WRITTEN.match(text)
+    if match is None or (match[2] is None and match.end() < len(text)):
         return None
     *parts, zone = match.groups()
     numbers = []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.photos.cost import BAND, cost_of, most_memory, pixels_for
 from facesearch.photos.header import HEADER_VERSION, header_of
-from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts
+from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts, scans_of
 from facesearch.types import PhotoFacts
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ _TURNED_BY_EXIF = ("JPEG", "PNG", "WEBP")
 # The decoders of these take the whole file into memory before they tell anything.
 _TAKEN_WHOLE = ("WEBP", "AVIF", "HEIF")
 _MOST_TAKEN_WHOLE = 256_000_000
+_MOST_SCANNED = 20_000_000_000
+"""Pixels times scans of a JPEG; a thousand million of them take a second. Programs write some ten scans."""
+
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 
@@ -183,6 +186,11 @@ class Photo:
             self._most = round(max(width, height) * _finest(width, height))
 
     def _check_cost(self, image: Image, max_pixels: int) -> None:
+        scans = scans_of(self._stream, self._parts)
+        if scans * image.width * image.height > _MOST_SCANNED * max(1.0, max_pixels / DEFAULT_MAX_PIXELS):
+            raise PhotoError(
+                f"broken: {scans:,} scans of {image.width} x {image.height} pixels take too long to decode"
+            )
         cost, limit = _cost(image, self._parts, self._orientation), most_memory(max_pixels)
         if cost > limit:
             width, height = image.size

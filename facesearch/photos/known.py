@@ -27,7 +27,7 @@ def open_known(file: KnownFile) -> BinaryIO:
         # Without O_NONBLOCK opening a pipe would wait for a writer, for ever.
         descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        raise PhotoError(_why(error)) from error
+        raise PhotoError(error.strerror or type(error).__name__) from error
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -48,7 +48,7 @@ def pieces_of(stream: BinaryIO, file: KnownFile) -> Iterator[bytes]:
             digest.update(piece)
             yield piece
     except OSError as error:
-        raise PhotoError(_why(error)) from error
+        raise PhotoError(error.strerror or type(error).__name__) from error
     if digest.digest() != file.content:
         raise PhotoError(_CHANGED)
 
@@ -66,8 +66,3 @@ def is_known(file: KnownFile) -> bool:
     except PhotoError:
         return False
     return True
-
-
-def _why(error: OSError) -> str:
-    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return "not there now" if gone else f"cannot be read: {error.strerror or type(error).__name__}"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-__all__ = ["MOST_PARTS", "Parts", "Pieces", "format_of", "read_parts"]
+__all__ = ["MOST_PARTS", "Parts", "Pieces", "format_of", "read_parts", "scans_of"]
 
 _LIMIT = 1 << 20
 MOST_PARTS = 100_000
@@ -74,7 +74,7 @@ def read_parts(stream: BinaryIO) -> Parts | None:
     if format_name is None:
         return None
     parts = Parts(format_name)
-    reader = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "AVIF": _boxes, "HEIF": _boxes}.get(format_name)
+    reader = {"JPEG": _jpeg, "PNG": _png, "GIF": _gif, "WEBP": _webp, "AVIF": _boxes, "HEIF": _boxes}.get(format_name)
     if reader is not None:
         size = stream.seek(0, io.SEEK_END)
         try:
@@ -82,6 +82,18 @@ def read_parts(stream: BinaryIO) -> Parts | None:
         except (struct.error, IndexError, zlib.error, OverflowError):
             pass  # cut short: what was found until there counts
     return parts
+
+
+def scans_of(stream: BinaryIO, parts: Parts) -> int:
+    """How often a JPEG's decoder goes over the whole picture; for a picture of several scans the file is read."""
+    if not parts.coefficients:
+        return 1
+    source, scans, last = Pieces(stream, parts.picture), 0, b""
+    source.seek(0)
+    while piece := source.read(_LIMIT):
+        scans += (last + piece).count(b"\xff\xda")
+        last = piece[-1:]
+    return scans
 
 
 class Pieces(io.RawIOBase):
@@ -191,6 +203,7 @@ def _append(stretches: list[tuple[int, int]], start: int, end: int) -> None:
 def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
     """Chunks up to the end. Of an animation the picture is what programs show that know nothing of animations."""
     parts.picture, at = [(0, 8)], 8
+    keys = {_PNG_XMP, *_PNG_EXIF}
     for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(8)
@@ -200,7 +213,10 @@ def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
         if kind == b"eXIf" and length <= _LIMIT and not parts.exif:
             parts.exif = stream.read(length)
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= _LIMIT:
-            _png_text(kind, stream.read(length), parts)
+            key, _, text = stream.read(length).partition(b"\0")
+            if key in keys:  # the first of each: a text may unpack to a thousand times its size
+                keys.remove(key)
+                _png_text(kind, key, text, parts)
         if kind in _PNG_PICTURE:
             _append(parts.picture, at, min(at + 12 + length, size))
         at += 12 + length
@@ -210,10 +226,9 @@ def _png(stream: BinaryIO, size: int, parts: Parts) -> None:
         parts.endless = True
 
 
-def _png_text(kind: bytes, data: bytes, parts: Parts) -> None:
+def _png_text(kind: bytes, key: bytes, rest: bytes, parts: Parts) -> None:
     """XMP, and EXIF as ImageMagick writes it: hexadecimal, after a name and a length."""
-    key, _, rest = data.partition(b"\0")
-    if kind == b"iTXt" and key == _PNG_XMP and not parts.xmp:
+    if kind == b"iTXt" and key == _PNG_XMP:
         packed, text = rest[0], rest[2:].split(b"\0", 2)[2]
         parts.xmp = _unpacked(text) if packed else text
     elif key in _PNG_EXIF and not parts.exif:
@@ -227,6 +242,34 @@ def _png_text(kind: bytes, data: bytes, parts: Parts) -> None:
 
 def _unpacked(data: bytes) -> bytes:
     return zlib.decompressobj().decompress(data, _LIMIT)
+
+
+def _gif(stream: BinaryIO, size: int, parts: Parts) -> None:
+    """Extensions up to the first picture. Only the one that says how to show it is kept: comments may be endless."""
+    stream.seek(0)
+    flags = stream.read(11)[10]
+    colours = 3 << (flags & 7) + 1 if flags & 0x80 else 0
+    at = 13 + colours
+    parts.picture = [(0, at)]
+    start, kept, inside = at, False, False
+    for _ in range(MOST_PARTS):
+        stream.seek(at)
+        if inside:
+            length = stream.read(1)[0]
+            at += 1 + length
+            if not length:
+                inside = False
+                if kept:
+                    _append(parts.picture, start, at)
+            continue
+        head = stream.read(2)
+        if head[:1] != b"\x21":
+            break
+        start, kept, inside = at, head[1] == 0xF9, True
+        at += 2
+    else:
+        parts.endless = True
+    _append(parts.picture, at, size)
 
 
 def _webp(stream: BinaryIO, size: int, parts: Parts) -> None:
@@ -267,19 +310,21 @@ def _boxes(stream: BinaryIO, size: int, parts: Parts) -> None:
             break
     inside = {kind: meta[start:end] for kind, start, end in _boxes_in(io.BytesIO(meta), 4, len(meta))}
     kinds = _item_kinds(inside.get(b"iinf", b""))
+    wanted = {"exif", "xmp"}
     for item, method, pieces in _item_places(inside.get(b"iloc", b"")):
-        if item not in kinds or sum(length for _, length in pieces) > _LIMIT:
+        if kinds.get(item) not in wanted or sum(length for _, length in pieces) > _LIMIT:
             continue
+        wanted.remove(kinds[item])  # the first of each: a list may name one item without end
         source = {0: stream, 1: io.BytesIO(inside.get(b"idat", b""))}.get(method)
         data = b""
         for offset, length in pieces if source is not None else ():
             assert source is not None
             source.seek(min(offset, size))
             data += source.read(length)
-        if kinds[item] == "exif" and not parts.exif and len(data) > 4:
-            parts.exif = data[4 + struct.unpack(">I", data[:4])[0] :].removeprefix(_EXIF)
-        elif kinds[item] == "xmp" and not parts.xmp:
+        if kinds[item] == "xmp":
             parts.xmp = data
+        elif len(data) > 4:
+            parts.exif = data[4 + struct.unpack(">I", data[:4])[0] :].removeprefix(_EXIF)
 
 
 def _boxes_in(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -319,9 +364,13 @@ def _item_kinds(iinf: bytes) -> dict[int, str]:
 
 
 def _item_places(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """Each item's number, how its place is told (0: in the file, 1: in `idat`), its pieces' starts and sizes."""
+    """Each item's number, how its place is told (0: in the file, 1: in `idat`), its pieces' starts and sizes.
+
+    Ends after `MOST_PARTS` pieces: one may take no bytes in the list, which then has thousands of millions of them.
+    """
     if len(iloc) < 8:
         return
+    left = MOST_PARTS
     version = iloc[0]
     offset_size, length_size, base_size = iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4
     index_size = iloc[5] & 15 if version in (1, 2) else 0
@@ -340,7 +389,11 @@ def _item_places(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]
         number(2)
         base = number(base_size)
         pieces = []
-        for _ in range(number(2)):
+        count = number(2)
+        left -= count
+        if left < 0:
+            return
+        for _ in range(count):
             number(index_size)
             offset = number(offset_size)
             pieces.append((base + offset, number(length_size)))

@@ -13,9 +13,8 @@ from facesearch.searching import Answer, Hit
 
 __all__ = ["CONTRACT", "answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
 
-
 CONTRACT = 2
-"""The revision of what the keys mean. Since the second one keys are added, and none changes its meaning."""
+"""The revision of `hit.schema.json`: raised only when a key changes its meaning."""
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:

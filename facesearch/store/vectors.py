@@ -33,7 +33,7 @@ __all__ = ["VERIFIED_BELOW", "FaissIndex", "Stamp", "VectorIndex", "preload", "r
 VERIFIED_BELOW = 64 * 2**20
 """Bytes. Smaller files are read whole and their checksum verified; larger ones are mapped, which takes no time."""
 
-_MAGIC = b"fsvecto3"
+_MAGIC = b"fsvecto4"  # of 3 the recall was counted by ids, to which copies of a photo are misses
 _TRAILER = struct.Struct("<8s16sQQ8sdQ16s16s")
 _SLACK = 16
 _ROUNDING = 1e-5

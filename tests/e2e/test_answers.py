@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from conftest import Run
 from jsonschema import Draft202012Validator
+from own_pack import make_pack
 from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
@@ -88,11 +89,17 @@ def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library
     itself = library / "photos/portraits/bea.jpg"
     found = hits(facesearch("query", itself, "--index", indexed, "-f", "jsonl", "-k", "2").stdout)
     assert [(hit["rank"], hit.get("is_query", False)) for hit in found] == [(0, True), (1, False), (2, False)]
-    alone = facesearch("query", library / "photos/portraits/tight crop.png", "--index", indexed, exit_code=1)
+    crop = library / "photos/portraits/tight crop.png"
+    alone = facesearch("query", crop, "--index", indexed, exit_code=1)
     assert "only the query photo itself, or a copy of it, reaches a similarity of 0.47 among 32 faces" in alone.stderr
     assert "; the nearest is /" in alone.stderr
     assert len(alone.stdout.splitlines()) == 2
     assert "one photo finds about two thirds of a person's photos, three about nine in ten: give" in alone.stderr
+    at_another = facesearch(
+        "query", library / "photos/portraits/tight crop.png", "--index", indexed, "-t", "0.5", exit_code=1
+    )
+    assert "two thirds" not in at_another.stderr, "that was measured at the default threshold"
+    assert "several photos of a person find more than one: give several" in at_another.stderr
 
 
 def test_nothing_found_names_the_nearest(facesearch: Run, indexed: Path, me: Path) -> None:
@@ -149,6 +156,12 @@ def test_alone_means_nobody_but_those_who_were_asked_for(facesearch: Run, tmp_pa
     assert none.stderr.endswith(
         "none of the 6 faces in ix passes --together and --alone; omit one of them, or give another value\n"
     )
+    none = facesearch("query", "me.png", "--index", "ix", "--since", "2200", "--alone", exit_code=1)
+    assert none.stderr.endswith(" passes --since and --alone; omit one of them, or give another value\n")
+    (tmp_path / "photos/bea.png").rename(tmp_path / "bea.png")
+    facesearch("index", "--index", "ix", "-q")
+    none = facesearch("query", "me.png", "--index", "ix", "--alone", exit_code=1)
+    assert none.stderr.endswith("none of the 5 faces in ix passes --alone; omit it\n")
     unlike = facesearch("query", "me.png", "--index", "ix", "--faces", "2..", "-t", "0.999", exit_code=1)
     assert re.search(
         r"no face reaches a similarity of 0.999 among \d faces in ix that pass --faces; the", unlike.stderr
@@ -162,9 +175,19 @@ def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, in
     asked = ["query", me, "--index", indexed, "-f", "paths"]
     told = facesearch(*asked, "-t", between)
     assert "1 more likely photo below the threshold; a lower --threshold shows it" in told.stderr
+    assert "below the threshold; a higher --fmr shows " in facesearch(*asked, "--fmr", "1e-11").stderr
     assert "more likely" not in facesearch(*asked, "-t", between, "-k", "3").stderr, "a limit of its own"
     assert "more likely" not in facesearch(*asked, "-t", between, "-q").stderr
     assert "more likely" not in facesearch(*asked).stderr
+
+
+def test_expand_without_a_certain_hit_says_so(facesearch: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    shipped_photo("t1").save(tmp_path / "photos/t1.png")
+    make_pack(tmp_path / "pack")
+    facesearch("index", "photos", "--index", "ix", "--model", "pack", "-q")
+    asked = facesearch("query", "photos/t1.png", "--index", "ix", "-k", "3", "-t", "0", "--expand", exit_code=1)
+    assert "facesearch: --expand had no hit to ask again with: none is certain\n" in asked.stderr
 
 
 def test_camera_dates_count_before_file_dates(facesearch: Run, tmp_path: Path) -> None:

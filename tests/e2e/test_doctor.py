@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
+from own_pack import make_pack_with, random_recogniser
 
 from facesearch.faces import embedded
 
@@ -39,6 +40,16 @@ def test_without_an_index_it_says_how_to_make_one(facesearch: Run, tmp_path: Pat
     assert "index: facesearch index FOLDER makes one" in answer.stdout
     assert not (tmp_path / "none").exists(), "looking changes nothing"
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_the_model_of_an_index_is_tried_wherever_it_is(facesearch: Run, tmp_path: Path) -> None:
+    make_pack_with(tmp_path / "pack", random_recogniser(3))
+    (tmp_path / "photos").mkdir()
+    facesearch("index", "photos", "--index", "ix", "--model", "pack", "-q")
+    told = findings(facesearch("doctor", "--index", "ix", "-f", "json").stdout)
+    finding = told[f"model {tmp_path / 'pack'}"]
+    assert "its recogniser does not tell people apart" in str(finding["found"])
+    assert finding["advice"] == "facesearch reindex --model NAME switches to another model"
 
 
 def test_packages_that_hide_each_other(facesearch: Run, indexed: Path, tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ def test_formulas_are_text() -> None:
         "@SUM(A1).jpg",
         "\tx.jpg",
         "\rx.jpg",
+        "\n=x.jpg",
+        "\uff1d1+2.jpg",
+        "\uff0bx.jpg",
+        "\uff0dk.jpg",
+        "\uff20SUM(A1).jpg",
         '=HYPERLINK("http://x","y")',
         "-1+1",
     ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -104,6 +107,13 @@ JPEG = encoded(scene(), "JPEG")
         ({ORIGINAL: "1962:  :     :  :  "}, "1962-01-01T00:00:00 year"),
         ({ORIGINAL: "1962:07:03"}, "1962-07-03T00:00:00 day"),
         ({ORIGINAL: "2019:07:06 24:22:23"}, "2019-07-06T00:00:00 day"),
+        ({ORIGINAL: "2019-7-3 1:02:3"}, "2019-07-03T01:02:03 second"),
+        ({ORIGINAL: "2019:07:03 10:11:12 CEST"}, "2019-07-03T10:11:12 second"),
+        ({ORIGINAL: "2019"}, "2019-01-01T00:00:00 year"),
+        ({ORIGINAL: "2019 years ago"}, None),
+        ({ORIGINAL: "20190703"}, None),
+        ({ORIGINAL: "19991"}, None),
+        ({ORIGINAL: "1999-123"}, None),
         ({ORIGINAL: "2020:13:45 99:99:99"}, None),
         ({ORIGINAL: "0001:01:01 00:00:00"}, None),
     ],
@@ -311,16 +321,82 @@ def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> Non
     assert (photo.pixels(64) == Photo(plain).pixels(64)).all()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_jpeg_of_endless_scans_is_given_up() -> None:
+    """Each goes over the whole picture, and takes a hundred bytes to say that nothing changes."""
+    written = io.BytesIO()
+    Image.new("L", (8000, 8000), 100).save(written, "JPEG", progressive=True)
+    plain = written.getvalue()
+    scan = plain[plain.rindex(b"\xff\xda") : -2]
+    assert Photo(plain).size == (8000, 8000)
+    with pytest.raises(PhotoError, match=r"broken: 406 scans of 8000 x 8000 pixels take too long to decode"):
+        Photo(plain[:-2] + scan * 400 + plain[-2:])
+
+
+def test_the_comment_of_a_gif_is_left_out() -> None:
+    """It was kept twice, as large as it is."""
+    plain = encoded(scene().quantize(), "GIF", transparency=3)
+    at = plain.index(b"\x21\xf9")
+    comment = b"\x21\xfe" + (b"\xff" + b"c" * 255) * 40_000 + b"\0"
+    stream = Counting(plain[:at] + comment + plain[at:])
+    assert (Photo(stream).pixels(64) == Photo(plain).pixels(64)).all()
+    assert stream.taken < 2e6
+    for length in range(len(plain)):
+        read_header(io.BytesIO(plain[:length]))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
     plain = encoded(scene(), kind)
     endless = {
         "JPEG": lambda: with_segments(plain, segment(0xE2, b"") * 110_000),
         "PNG": lambda: with_chunks(plain, chunk(b"tEXt", b"") * 110_000),
+        "GIF": lambda: plain[: plain.index(b",")] + b"\x21\xfe\x01c\0" * 60_000 + plain[plain.index(b",") :],
         "WEBP": lambda: plain[:12] + b"JUNK\0\0\0\0" * 110_000 + plain[12:],
     }
     with pytest.raises(PhotoError, match=r"broken: more than 100,000 parts"):
         Photo(endless[kind]())
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Of this process's processor time: what would take minutes or hours fails instead."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise AssertionError(f"not done after {seconds} s of processor time")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def test_a_png_of_many_packed_texts_unpacks_one_of_each_kind() -> None:
+    """Each is a thousand times smaller than what it unpacks to: all of them would take minutes."""
+    packed = b"Raw profile type exif\0\0" + zlib.compress(bytes(1 << 20), 9)
+    with at_most(20):
+        found = header(with_chunks(encoded(scene(), "PNG"), chunk(b"zTXt", packed) * 50_000))
+    assert found == Header()
+
+
+@pytest.mark.parametrize("pieces", [65535, 1])
+def test_a_heif_file_that_lists_items_without_end_is_not_followed(pieces: int) -> None:
+    """Pieces that take no room in the list would go on for hours, an item that is listed again be read each time."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    place = struct.pack(">II", 0, 1 << 20) if pieces == 1 else b""
+    entry = struct.pack(">IHHH", 1, 0, 0, pieces) + place
+    iloc = struct.pack(">BxxxBBI", 2, 0x44 if place else 0, 0, 100_000) + entry * 100_000
+    kinds = struct.pack(">BxxxH", 0, 1) + box(b"infe", b"\2\0\0\0\0\1\0\0Exif\0")
+    meta = box(b"meta", bytes(4) + box(b"iinf", kinds) + box(b"iloc", iloc))
+    stream = Counting(box(b"ftyp", b"heic\0\0\0\0heicmif1") + meta)
+    with at_most(20):
+        assert read_header(stream) == Header()
+    assert stream.taken < 1e7
 
 
 def test_tags_that_claim_much_and_point_anywhere() -> None:

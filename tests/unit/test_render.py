@@ -127,8 +127,18 @@ def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
     assert (best["fmr"], best["fmr_interval"], best["expected_false_hits"]) == (None, None, None)
 
 
+@pytest.mark.parametrize("key", ["query", "similarity", "distance", "det_score", "fmr", "expected_false_hits"])
+def test_what_there_may_be_none_of_may_be_null(answer: Answer, key: str) -> None:
+    """Hits of people, of faces drawn by hand, of models never measured: a later null would change the contract."""
+    record = json.loads(text(answer, Format.jsonl).splitlines()[0])
+    contract = Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text()))
+    contract.validate({**record, key: None})
+    assert not contract.is_valid({**record, "path": None})
+
+
 def test_json_is_one_object(answer: Answer) -> None:
     whole = json.loads(text(answer, Format.json, threshold=None))
+    assert whole["contract"] == 2
     assert whole["threshold"] is None
     assert whole["index"] == INDEX
     assert whole["contract"] == 2
