@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.faces.model import EMBEDDED, model_info
-from facesearch.locations import Locations, absolute
+from facesearch.locations import Locations, absolute, resolved
 from facesearch.photos.known import is_known
 from facesearch.store.audit import audit, mend
 from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
@@ -142,8 +142,15 @@ def _check_looks(store: Store, health: Health, *, repair: bool) -> None:
 
 
 def _look_for_photos(store: Store, health: Health) -> None:
+    names: dict[bytes, str] = {}
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
+        first = names.setdefault(resolved(root.path), name)
+        if first != name:  # as an earlier version let them be
+            health.notes.append(
+                f"{name} is the same folder as {first}, so its photos are found twice; facesearch roots remove takes "
+                "one of them away"
+            )
         trouble = _why_not_seen(root.path)
         if trouble is not None:
             health.notes.append(f"{name} cannot be looked at ({trouble})" if trouble else f"{name} is not there now")
