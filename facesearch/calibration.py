@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -271,7 +272,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
     """
     note = None
     own = own_calibration_path(model)
-    if own is not None and own.is_file():
+    if own is not None and os.path.isfile(own):
         try:
             table = json.loads(own.read_text())
             if _fits(table, model):
@@ -286,7 +287,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
 def shipped_calibration(model: ModelInfo) -> Calibration | None:
     """The table for a model that is part of the package, if there is one."""
     path = _SHIPPED / f"{model.name}.json"
-    if model.source is not None or not path.is_file():
+    if model.source is not None or not os.path.isfile(path):
         return None
     table = json.loads(path.read_text())
     return replace(read_calibration(table), threshold=model.threshold) if _fits(table, model) else None
@@ -316,7 +317,7 @@ def own_calibration_path(model: ModelInfo) -> Path | None:
     identity = hashlib.sha256(repr(model.identity).encode()).hexdigest()[:16]
     kept = folder / "calibrations"
     named = kept / f"{model.name}-{identity}.json"
-    return named if named.is_file() else next(iter(sorted(kept.glob(f"*-{identity}.json"))), named)
+    return named if os.path.isfile(named) else next(iter(sorted(kept.glob(f"*-{identity}.json"))), named)
 
 
 def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:

@@ -122,6 +122,7 @@ class _Run:
         self._moved: set[int] = set()
         self._displaced: set[int] = set()
         self._hashes: dict[bytes, bytes | None] = {}
+        self._by_content: dict[int, dict[bytes, deque[Task]]] = {}
         self._new_faces = 0
         self._new_failures = 0
         self._done = 0
@@ -177,6 +178,8 @@ class _Run:
     def _unknown(self, contents: Iterable[Content[Task]]) -> Iterator[Content[Task] | None]:
         """Let through what must be looked at; what the catalog knows by its content, or cannot be read, ends here."""
         for content in contents:
+            if content.item.size in self._sizes_before and content.item.size in self._of_size:
+                self._hashes[content.item.path] = content.hash
             if content.hash is None:
                 if content.error is not None:
                     self._new_failures += 1
@@ -184,7 +187,7 @@ class _Run:
                 else:
                     self._step()  # it has gone since it was listed
                 yield None
-            elif self._options.again and content.item.known is not None:
+            elif self._looks_again_at(content.item) and not self._store.catalog.is_unwanted(content.hash):
                 yield content
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
@@ -198,6 +201,9 @@ class _Run:
                 self._waiting[content.hash] = []
                 yield content
 
+    def _looks_again_at(self, task: Task) -> bool:
+        return self._options.again and task.known is not None
+
     def _adopt(self, content: Content[Task]) -> None:
         """Take the faces from a photo of the same content: itself, one that was moved here, or a twin.
 
@@ -207,6 +213,9 @@ class _Run:
         assert content.hash is not None
         here = catalog.photo_at(task.root.id, task.file.path)
         if here is not None and _is_looked_at(here) and catalog.content_of(here.id) == content.hash:
+            if catalog.is_unwanted(content.hash):  # an earlier version left the copies of what it was to forget
+                catalog.keep_out(here.id)
+                self._dirty = True
             catalog.touch_photo(here.id, task.root.id, task.file)
             self._report.unchanged += 1
             return
@@ -219,26 +228,59 @@ class _Run:
         if twin is None:  # the photo that had this content was changed in the meantime
             self._look_again(task)
             return
-        self._make_way(content)
+        if not self._make_way(content):
+            self._report.stopped = True
+            return
         self._date_by_name(catalog.copy_photo(twin, task.root.id, task.file), task)
         self._dirty = True
         self._count(task, ours=catalog.is_ours(twin))
 
-    def _make_way(self, content: Content[Task]) -> None:
+    def _make_way(self, content: Content[Task]) -> bool:
         """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
 
-        A file that was moved has the size that it had: only others of that size are read to find out.
+        A file that was moved has the size that it had: only others of that size are read to find out. False where the
+        run was asked to stop before that was done.
         """
         task, catalog = content.item, self._store.catalog
         here = None if task.known is None else catalog.photo_at(task.root.id, task.file.path)
         was = None if here is None else catalog.content_of(here.id)
         if here is None or was is None or was == content.hash:
-            return
-        for other in self._of_size.get(here.file.size, []):
+            return True
+        others = self._of_content(was, here.file.size)
+        if others is None:
+            return False
+        while others:
+            other = others[0]
             itself = other.known is not None and catalog.content_of(other.known.id) == was
-            if other.path != task.path and not itself and self._hash_of(other) == was:
+            if other.path != task.path and not itself:
                 self._displace(here)
-                return
+                return True
+            others.popleft()  # it has that content already, and keeps it to the end of this run
+        return True
+
+    def _of_content(self, content: bytes, size: int) -> deque[Task] | None:
+        """What this run reads that is of a content of this size; None where it was asked to stop before that is known.
+
+        All files of the size are read for it, once: those that were not read yet.
+        """
+        if size not in self._by_content:
+            for task in self._of_size.get(size, []):
+                if task.path not in self._hashes:
+                    if self._should_stop():
+                        return None
+                    self._hashes[task.path] = read(task).hash
+            contents: dict[bytes, deque[Task]] = {}
+            for task in self._of_size.pop(size, []):
+                found = self._hashes.pop(task.path)
+                if found is not None:
+                    contents.setdefault(found, deque()).append(task)
+            self._by_content[size] = contents
+        return self._by_content[size].get(content, deque())
+
+    @cached_property
+    def _sizes_before(self) -> frozenset[int]:
+        """Sizes that known files had which this run reads."""
+        return frozenset(task.known.file.size for task in self._tasks if task.known is not None)
 
     @cached_property
     def _of_size(self) -> dict[int, list[Task]]:
@@ -247,11 +289,6 @@ class _Run:
         for task in self._tasks:
             sizes[task.file.size].append(task)
         return sizes
-
-    def _hash_of(self, task: Task) -> bytes | None:
-        if task.path not in self._hashes:
-            self._hashes[task.path] = read(task).hash
-        return self._hashes[task.path]
 
     def _displace(self, photo: KnownPhoto) -> None:
         """Its name belongs to another photo now: it is kept out of sight until it is met, or as one that has gone."""
@@ -334,9 +371,10 @@ class _Run:
         task = content.item
         if error is not None:
             self._fail(content, error, lasting=lasting, deaths=deaths)
+        elif facts is not None and not self._make_way(content):
+            self._report.stopped = True
         elif facts is not None:
             status: Status = "faces" if faces else "no_face"
-            self._make_way(content)
             came = self._fetch_outdated(content)
             facts = dated(facts, task.root.path, task.file.path)
             photo = self._store.catalog.put_photo(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 __all__ = ["Locations", "Place", "absolute", "is_inside", "resolved"]
@@ -49,6 +50,7 @@ class Locations:
     def __init__(self, roots: Iterable[tuple[int, bytes]]) -> None:
         self._names, self._places = _Paths(), _Paths()
         self._waiting = list(roots)
+        self._reals: dict[bytes, bytes] = {}
 
     def add(self, root: int, path: bytes) -> None:
         """One more root."""
@@ -67,10 +69,20 @@ class Locations:
     def containing(self, path: bytes) -> list[Place]:
         """The roots that a path is, or lies in; several where photos are known by several names."""
         self._resolve()
-        real = resolved(path)
-        # By its name a path lies in a root only where its place lies outside: else it is known by that.
-        named = [place for place in self._names.around(path) if not self._is_at(real, place)]
-        return list(dict.fromkeys([*named, *self._places.around(real)]))
+        found = {place.root: place for place in self._places.around(resolved(path))}
+        # Below a link that leads out of a root a path has the name that follows on from the last folder in the root.
+        for folder in islice(_upwards(path), 1, None):
+            for place in self._places.around(self._real(folder)):
+                if place.root not in found:
+                    inner = os.path.join(place.inner, _below(path, folder))
+                    found[place.root] = Place(place.root, inner)
+        return list(found.values())
+
+    def _real(self, folder: bytes) -> bytes:
+        """The place of a folder, looked up once: many paths have their folders in common."""
+        if folder not in self._reals:
+            self._reals[folder] = resolved(folder)
+        return self._reals[folder]
 
     def inside(self, path: bytes) -> list[int]:
         """The roots in a folder, by their names or by their places; the folder itself is none of them."""
@@ -78,17 +90,15 @@ class Locations:
         return sorted({*self._names.inside(path), *self._places.inside(resolved(path))})
 
     def at(self, path: bytes) -> int | None:
-        """The root that a path is; None where it is none."""
-        return next((place.root for place in self.containing(path) if not place.inner), None)
+        """The root that a path is; None where it is none. Of several for one folder, the one of this very name."""
+        found = [place.root for place in self.containing(path) if not place.inner]
+        return min(found, key=lambda root: self._names.path(root) != path, default=None)
 
     def inner_path(self, root: int, folder: bytes) -> bytes:
         """How a root is called inside a folder, under which a scan of the folder meets it."""
         self._resolve()
         place, top = self._places.path(root), resolved(folder)
         return _below(place, top) if is_inside(place, top) else _below(self._names.path(root), folder)
-
-    def _is_at(self, real: bytes, place: Place) -> bool:
-        return bool(place.inner) and is_inside(real, self._places.path(place.root))
 
     def _resolve(self) -> None:
         """Look where the roots are, which takes a few system calls each, only when somebody asks."""

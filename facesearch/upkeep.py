@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.faces.model import EMBEDDED, model_info
-from facesearch.locations import Locations, absolute
+from facesearch.locations import Locations, absolute, resolved
 from facesearch.photos.known import is_known
 from facesearch.store.audit import audit, mend
 from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
@@ -74,6 +74,7 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
         return health
     with Store.open(path, write=repair, wait=wait, prepare=False) as store:
         _check_vectors(store, health, repair=repair, made_again=bool(health.done))
+        _check_looks(store, health, repair=repair)
         _look_for_photos(store, health)
         _check_model(store, health, repair=repair)
     return health
@@ -91,16 +92,17 @@ def _check_model(store: Store, health: Health, *, repair: bool) -> None:
             store.take_model(embedded)
             health.done.append(f"the index names its model {EMBEDDED} again")
         else:
-            health.faults.append(f"the model's record names {store.model.name!r}; its weights are those of {EMBEDDED}")
+            named = store.model.source or store.model.name
+            health.faults.append(f"the model's record names {named!r:.60}; its weights are those of {EMBEDDED}")
 
 
 def _model_named_by(catalog: Catalog) -> ModelInfo | None:
-    """The model on this machine that has the name that the catalog gives."""
+    """The model on this machine that has the name that the catalog gives; the embedded one where none has it."""
     rows = catalog.ask("SELECT name FROM models ORDER BY id LIMIT 1")
     try:
         return model_info(str(rows[0][0])) if rows else None
     except (ModelError, ValueError):  # ValueError: a NUL in what should be a name
-        return None
+        return model_info(EMBEDDED)
 
 
 def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bool) -> None:
@@ -125,9 +127,30 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
         health.faults.append(fault)
 
 
+def _check_looks(store: Store, health: Health, *, repair: bool) -> None:
+    """What a model that is to take over has seen."""
+    bad = store.catalog.bad_looks()
+    if not bad:
+        return
+    if not repair:
+        health.faults.append(f"{are(len(bad), 'photo')} not kept as the next model can have seen {_them(bad)}")
+        return
+    store.catalog.begin()
+    store.catalog.look_again(bad)
+    store.commit(vectors_changed=False)
+    health.done.append(f"{counted(len(bad), 'photo')} will be looked at again by the next model")
+
+
 def _look_for_photos(store: Store, health: Health) -> None:
+    names: dict[bytes, str] = {}
     for root in store.catalog.roots():
         name = os.fsdecode(root.path)
+        first = names.setdefault(resolved(root.path), name)
+        if first != name:  # as an earlier version let them be
+            health.notes.append(
+                f"{name} is the same folder as {first}, so its photos are found twice; facesearch roots remove takes "
+                "one of them away"
+            )
         trouble = _why_not_seen(root.path)
         if trouble is not None:
             health.notes.append(f"{name} cannot be looked at ({trouble})" if trouble else f"{name} is not there now")
@@ -250,7 +273,7 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
         if photo.status != "unwanted"
     ]
     return Forgetting(
-        what=f"{path}: {counted(len(photos), 'photo')} with all faces in {'it' if len(photos) == 1 else 'them'}",
+        what=f"{path}: {counted(len(photos), 'photo')} with all faces in {_them(photos)}",
         photos=(*photos, *(photo for photo, _ in twins if never_again)),
         never_again=never_again,
         copies=tuple(name for _, name in twins),
@@ -303,6 +326,10 @@ def every_face(store: Store) -> Iterator[tuple[FaceRow, FloatArray]]:
 
 def _with_vectors(store: Store, rows: list[FaceRow]) -> Iterator[tuple[FaceRow, FloatArray]]:
     yield from zip(rows, store.catalog.vectors([row.vector_id for row in rows], store.model.dim), strict=True)
+
+
+def _them(some: Sequence[object]) -> str:
+    return "it" if len(some) == 1 else "them"
 
 
 def _why_not_seen(path: bytes) -> str | None:

@@ -23,7 +23,8 @@ from sample_library import shipped_photo
 JUNK: list[Any] = [
     "", "text", "../../../etc/hostname", "\u202e", b"", b"\xff\xfe", b"../../../etc/hostname", b"/etc/hostname",
     b"a\0b", b"..", -1, 0, 1, 2, 3, 7, 2**40, -(2**63), 2**63 - 1, -1.5, 0.5, 1e308, float("inf"), "2020-13-45", "[]",
-    "{}", "null", '{"finished": 1e400}', "faces", "failed",
+    "{}", "null", '{"finished": 1e400}', "faces", "failed", "a\0b", "x" * 5000,
+    '{"finished": 1, "new": 1' + "0" * 400 + ', "changed": 0, "moved": 0, "seconds": 1, "stopped": false}',
 ]  # fmt: skip
 COMMANDS = {
     "check": ["check"],

@@ -104,6 +104,8 @@ def forget(
         upkeep.forget(store, going)
     if going.takes_copies:
         say(f"forgotten {_with_copies(going.copies)}")
+    elif never_again:
+        say("forgotten; later runs leave this content out")
     elif path is not None:
         say("forgotten; where the photos still are, the next `facesearch index` finds them again")
         if going.copies:

@@ -201,7 +201,8 @@ def stop_signals() -> list[signal.Signals]:
 
 
 class StopSignal:
-    """Notes the signals that end a command, so that a run can finish what it has in hand; a second one ends it at once.
+    """Notes the signals that end a command, so that a run can finish what it has in hand; a second one ends it at once,
+    unless it is SIGHUP.
 
     After `seconds`, too, it is time to stop.
     """
@@ -236,11 +237,14 @@ class StopSignal:
                 signal.signal(number, handler)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
+        hung_up = number == getattr(signal, "SIGHUP", None)
+        StopSignal.hung_up = StopSignal.hung_up or hung_up
         if self.number is not None:
+            if hung_up:
+                return  # a closed terminal sends it more than once: its shell does, and the system
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
         StopSignal.any_was_noted = True
-        StopSignal.hung_up = number == getattr(signal, "SIGHUP", None)
         kept = "; what is done is kept" if self._keeps else ""
         say(f"stopping: finishing the photos in hand{kept} (again to stop at once)")
 

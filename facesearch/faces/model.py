@@ -299,7 +299,7 @@ def pack_folder(name: str) -> Path | None:
     from facesearch.faces.insight import models_folder
 
     installed = models_folder() / name
-    if os.sep not in name and not name.startswith(".") and installed.is_dir():
+    if os.sep not in name and not name.startswith(".") and os.path.isdir(installed):
         return installed
     added = read_registry().added.get(name)
     return None if added is None or not added.folder.is_dir() else added.folder

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import IndexDamagedError
-from facesearch.store.rows import META, TABLES
+from facesearch.store.rows import META, MOST_COUNTED, TABLES
 
 if TYPE_CHECKING:
     from facesearch.store.catalog import Catalog
@@ -89,7 +89,7 @@ def audit(catalog: Catalog) -> Audit:
 def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[str]:
     """Mend what was found, in one transaction; says what was done, one line each.
 
-    `known_model` is the model on this machine that has the name given in the catalog. Where the catalog's own record of
+    `known_model` is the model on this machine that the catalog may be of. Where the catalog's own record of
     its model is damaged it is restored from there, if the weights are the same. Raises `IndexDamagedError` where the
     catalog cannot be mended from itself; then nothing is changed.
     """
@@ -198,21 +198,21 @@ def _look_at_model(catalog: Catalog, found: Audit) -> None:
 
 def _mend_model(catalog: Catalog, known: ModelInfo | None) -> None:
     """Raises `IndexDamagedError` where what is left does not say which model it was."""
-    ((key, digests, name),) = catalog.ask("SELECT id, digests, name FROM models ORDER BY id LIMIT 1")
+    ((key, digests),) = catalog.ask("SELECT id, digests FROM models ORDER BY id LIMIT 1")
     dim = _dim_of_vectors(catalog)
     if dim is not None:
         catalog.ask("UPDATE models SET dim = ? WHERE id = ?", dim, key)
     if list(_faulty(catalog, "models", key)):
-        same = known is not None and known.name == name and TABLES["models"]["digests"].takes(digests)
-        if known is None or not same or set(_json_values(digests)) != set(known.digests.values()):
+        legible = TABLES["models"]["digests"].takes(digests)
+        if known is None or not legible or set(_json_values(digests)) != set(known.digests.values()):
             raise IndexDamagedError(
                 "the record of the model is damaged, and no such model is here to take it from; restore a backup, or "
                 "index again into a new folder"
             )
         catalog.ask(
-            "UPDATE models SET dim = ?, pipeline = CASE WHEN typeof(pipeline) = 'integer' THEN pipeline ELSE ? END,"
-            " threshold = ?, licence = ?, source = ? WHERE id = ?",
-            known.dim, known.pipeline, known.threshold, known.licence, known.source, key,
+            "UPDATE models SET name = ?, dim = ?, threshold = ?, licence = ?, source = ?,"
+            " pipeline = CASE WHEN typeof(pipeline) = 'integer' THEN pipeline ELSE ? END WHERE id = ?",
+            known.name, known.dim, known.threshold, known.licence, known.source, known.pipeline, key,
         )  # fmt: skip
     if len(catalog.ask("SELECT 1 FROM models")) == 1:
         catalog.ask("UPDATE vectors SET model = ? WHERE model IS NOT ?", key, key)
@@ -267,7 +267,7 @@ def _last_id(catalog: Catalog, table: str) -> int | None:
     """The number that SQLite should have as the last id of a table; None where it has a fitting one."""
     ((highest,),) = catalog.ask(f"SELECT coalesce(max(id), 0) FROM {table}")
     kept = catalog.ask("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
-    fits = len(kept) == 1 and type(kept[0][0]) is int and kept[0][0] >= highest
+    fits = len(kept) == 1 and type(kept[0][0]) is int and highest <= kept[0][0] <= MOST_COUNTED
     return None if fits or (not kept and not highest) else int(highest)
 
 

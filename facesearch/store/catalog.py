@@ -386,6 +386,10 @@ class Catalog(Succession):
                 return int(rows[0][0])
         return None
 
+    def is_unwanted(self, content: bytes) -> bool:
+        """Whether this very content was forgotten for ever."""
+        return bool(self._rows("SELECT 1 FROM photos WHERE hash = ? AND status = 'unwanted' LIMIT 1", content))
+
     def is_ours(self, photo: int) -> bool:
         """Whether it is a picture that facesearch made."""
         return bool(self._rows("SELECT 1 FROM photos WHERE id = ? AND ours", photo))
@@ -727,14 +731,6 @@ class Catalog(Succession):
             ):
                 found[place[vector_id]] = np.frombuffer(self._whole(blob, dim), dtype="<f4")
         return found
-
-    def _whole(self, vector: bytes, dim: int) -> bytes:
-        if len(vector) != dim * 4:
-            raise IndexDamagedError(
-                f"{self._name}: the catalog is damaged (a vector of {len(vector)} bytes cannot be); facesearch check "
-                "--repair mends it"
-            )
-        return vector
 
     def dead_vectors(self) -> IdArray:
         """Ids that a snapshot of the vectors taken since generation `dead_since` may hold and that are gone."""

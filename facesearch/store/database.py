@@ -37,6 +37,7 @@ from facesearch.store.rows import Shape
 __all__ = ["Database"]
 
 _NO_ROOM_FOR_SHM = sqlite3.SQLITE_IOERR_SHMSIZE
+_REPLACED = "restore a backup into a new folder, or move this one away and index again"
 
 
 class Database:
@@ -110,8 +111,10 @@ class Database:
         self.begin(write=False)
         try:
             for table in tables:  # a temporary table hides the real one of its name
-                sql = self._value("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
-                self._run(sql.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+                rows = self._rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
+                if not rows:
+                    raise IndexDamagedError(f"{self._name}: the catalog is damaged (no table {table}); {_REPLACED}")
+                self._run(rows[0][0].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
             for table in tables:
                 self._run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
             yield
@@ -327,12 +330,10 @@ def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesearch
     """
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
-    undecoded = isinstance(error, UnicodeDecodeError) or (not code and str(error).startswith("Could not decode"))
-    if undecoded or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IndexDamagedError(
-            f"{name}: the catalog is damaged ({error}); restore a backup into a new folder, or move this one away and "
-            "index again"
-        )
+    if not code and str(error).startswith("Could not decode"):
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); facesearch check --repair mends it")
+    if isinstance(error, UnicodeDecodeError) or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); {_REPLACED}")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LockedError(f"{name}: another process is writing; try again when it is done")
     if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:

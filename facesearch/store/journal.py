@@ -26,7 +26,7 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._noted: set[bytes] = set()
-        if path is not None and path.exists():
+        if path is not None and path.is_file():  # a pipe would be waited for
             *lines, _cut_off = path.read_text("ascii", "replace").split("\n")
             for line in lines:
                 count, _, name = line.partition(" ")
@@ -66,7 +66,8 @@ class Journal:
         except OSError:
             pass  # a full disk: as in `_add`
         for path in (self._path, self._beside(self._path)):
-            path.unlink(missing_ok=True)
+            if not path.is_dir():  # not ours
+                path.unlink(missing_ok=True)
 
     def _add(self, path: bytes) -> None:
         if self._path is None:

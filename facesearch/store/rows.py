@@ -22,10 +22,13 @@ from facesearch.types import Box, Detection, Face
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["META", "TABLES", "Column", "Shape", "detection_of", "is_inner_path", "row_of"]
+__all__ = ["META", "MOST_COUNTED", "TABLES", "Column", "Shape", "detection_of", "is_inner_path", "row_of"]
 
 _MOST_DIM = 65_536
 _MOST_SIDE = 1e7
+MOST_COUNTED = 2**62
+"""What counts up, ids and generations, is at most this: SQLite cannot add to 2**63 - 1."""
+
 _MENDED_PATH = "CAST(CASE typeof(path) WHEN 'text' THEN path ELSE '{}' || id END AS BLOB)"
 _LATEST = 253_402_300_800
 """Seconds since 1970, where the year 10,000 begins: later moments cannot be written as a date."""
@@ -46,6 +49,14 @@ def _is_root_path(path: bytes) -> bool:
 
 def _positive(number: float) -> bool:
     return number > 0
+
+
+def _counted(number: int) -> bool:
+    return 0 <= number <= MOST_COUNTED
+
+
+def _id(number: int) -> bool:
+    return 0 < number <= MOST_COUNTED
 
 
 def _not_negative(number: float) -> bool:
@@ -88,8 +99,12 @@ def _report(text: str) -> bool:
         return isinstance(kept["stopped"], bool) and all(
             isinstance(figure, int | float) and math.isfinite(figure) and abs(figure) < _LATEST for figure in figures
         )
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # a number of 400 digits is no float
         return False
+
+
+def _no_nul(text: str) -> bool:
+    return "\0" not in text
 
 
 def _of(*words: str) -> Callable[[str], bool]:
@@ -138,7 +153,7 @@ def _or_null(
 
 
 _FACE: Mapping[str, Column] = {
-    "id": _integer(_positive),
+    "id": _integer(_id),
     "x": Column(float, valid=_corner),
     "y": Column(float, valid=_corner),
     "width": Column(float, valid=_side),
@@ -150,9 +165,9 @@ _FACE: Mapping[str, Column] = {
 
 TABLES: Mapping[str, Mapping[str, Column]] = {
     "models": {
-        "id": _integer(_positive),
-        "name": Column(str),
-        "source": _or_null(str, lambda text: "\0" not in text),
+        "id": _integer(_id),
+        "name": Column(str, valid=_no_nul),
+        "source": _or_null(str, _no_nul),
         "dim": _integer(lambda number: 0 < number <= _MOST_DIM),
         "digests": Column(str, valid=_digests),
         "pipeline": _integer(_not_negative),
@@ -160,13 +175,13 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "licence": Column(str, mended="''"),
     },
     "roots": {
-        "id": _integer(_positive),
+        "id": _integer(_id),
         "uuid": Column(str, mended="lower(hex(randomblob(16)))"),
         "path": Column(bytes, valid=_is_root_path, mended=_MENDED_PATH.format("/damaged-folder-")),
     },
     "photos": {
-        "id": _integer(_positive),
-        "root": _integer(_positive),
+        "id": _integer(_id),
+        "root": _integer(_id),
         "path": Column(bytes, valid=is_inner_path, mended=_MENDED_PATH.format("damaged//")),
         "size": _integer(lambda number: number >= -1, mended="-1"),
         "mtime_ns": _integer(mended="0"),
@@ -181,17 +196,17 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "missing_since": _or_null(int),
         "fingerprint": _or_null(int),
         "outdated": _integer(lambda flag: flag in (0, 1), mended="0"),
-        "deaths": _integer(_not_negative, mended="0"),
+        "deaths": _integer(_counted, mended="0"),
         "ours": _integer(lambda flag: flag in (0, 1), mended="0"),
-        "header": _integer(_not_negative, mended="0"),
+        "header": _integer(_counted, mended="0"),
         "date_source": _or_null(str, _of("exif", "xmp", "iptc", "name")),
         "date_precision": _or_null(str, _of("year", "month", "day", "minute", "second")),
     },
-    "faces": {**_FACE, "photo": _integer(_positive)},
+    "faces": {**_FACE, "photo": _integer(_id)},
     "vectors": {
-        "id": _integer(_positive),
-        "face": _integer(_positive),
-        "model": _integer(_positive),
+        "id": _integer(_id),
+        "face": _integer(_id),
+        "model": _integer(_id),
         "vector": Column(bytes),  # its length and its norm are another check: they depend on the model
     },
     "dead_vectors": {"id": _integer()},
@@ -209,8 +224,8 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
 
 META: Mapping[str, Column] = {
     "uuid": Column(bytes, valid=_length(16), mended="randomblob(16)"),
-    "generation": _integer(_not_negative, mended="1"),
-    "dead_since": _integer(_not_negative, mended="1"),
+    "generation": _integer(_counted, mended="1"),
+    "dead_since": _integer(_counted, mended="1"),
     "last_run": Column(str, optional=True, valid=_report),
     "index_type": Column(str, optional=True, valid=_of("auto", "flat", "ivf")),
 }

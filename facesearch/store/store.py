@@ -321,8 +321,9 @@ class Store:
         catalog.begin()
         before, last_face = catalog.count_faces(), catalog.last_face_id()
         catalog.install_successor()
+        dim = catalog.model().dim
         for photo, content in catalog.seen_by_successor():
-            faces, fingerprint = catalog.look_of(content)
+            faces, fingerprint = catalog.look_of(content, dim)
             catalog.mark_seen(photo, faces=bool(faces), fingerprint=fingerprint)
             catalog.replace_faces(photo, faces)
         catalog.mark_unseen()

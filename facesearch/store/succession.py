@@ -136,12 +136,14 @@ class Succession(Database):
             " ORDER BY id"
         )
 
-    def look_of(self, content: bytes) -> tuple[list[Face], int | None]:
-        """The faces that were seen in a content, best first, and its fingerprint."""
+    def look_of(self, content: bytes, dim: int) -> tuple[list[Face], int | None]:
+        """The faces that were seen in a content, best first, by a model of so many numbers; and its fingerprint."""
         import numpy as np
 
         faces = [
-            Face(detection_of(*row[:6]), np.frombuffer(row[7], dtype="<f4").astype(np.float32), row[6])
+            Face(
+                detection_of(*row[:6]), np.frombuffer(self._whole(row[7], dim), dtype="<f4").astype(np.float32), row[6]
+            )
             for row in self._typed(
                 _SEEN_FACE,
                 "SELECT x, y, width, height, landmarks, score, quality, vector FROM seen_faces WHERE content = ?"
@@ -150,6 +152,18 @@ class Succession(Database):
             )
         ]
         return faces, self._value("SELECT fingerprint FROM looks WHERE content = ?", content)
+
+    def bad_looks(self) -> list[bytes]:
+        """Contents in which the next model has seen a face whose vector cannot be one of its own."""
+        model = self.successor()
+        if model is None:
+            return []
+        seen = self.each("SELECT content, vector FROM seen_faces")
+        return list({content for content, vector in seen if not _is_unit_vector(vector, model.dim)})
+
+    def look_again(self, contents: Sequence[bytes]) -> None:
+        """Forget what the next model has seen in these contents; it looks at them once more."""
+        self._many("DELETE FROM looks WHERE content = ?", ((content,) for content in contents))
 
     def mark_seen(self, photo: int, *, faces: bool, fingerprint: int | None) -> None:
         """The index's model has looked at a photo."""
@@ -165,6 +179,14 @@ class Succession(Database):
             " AND (status IN ('faces', 'no_face')"
             " OR (status = 'failed' AND EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)))"
         )
+
+    def _whole(self, vector: bytes, dim: int) -> bytes:
+        if len(vector) != dim * 4:
+            raise IndexDamagedError(
+                f"{self._name}: the catalog is damaged (a vector of {len(vector)} bytes cannot be); facesearch check "
+                "--repair mends it"
+            )
+        return vector
 
     def count_outdated(self) -> int:
         """Photos whose faces are an earlier model's, and are not found until the photos are looked at."""
@@ -189,3 +211,9 @@ class Succession(Database):
         if not models:
             raise IndexDamagedError(f"{self._name}: the catalog is damaged (no model); restore a backup or index again")
         return models
+
+
+def _is_unit_vector(vector: bytes, dim: int) -> bool:
+    import numpy as np
+
+    return len(vector) == dim * 4 and abs(float(np.linalg.norm(np.frombuffer(vector, dtype="<f4"))) - 1) <= 1e-3

@@ -75,7 +75,21 @@ def known(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path
     return [folder]
 
 
-@pytest.mark.parametrize("scene", [new, as_roots, renamed, known])
+def edited(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path]:
+    """Photos of one size in bytes, as bitmaps are, each another one now and none of them moved."""
+    folder.mkdir()
+    picture = shipped_photo("astronaut").crop((120, 0, 330, 250)).resize((105, 125))
+    for run in range(2):
+        for number in range(count):
+            picture.putpixel((0, 0), (number % 256, number // 256, run))
+            picture.save(folder / f"{number:06}.bmp")
+            os.utime(folder / f"{number:06}.bmp", (run * 1000, run * 1000))
+        if not run:
+            refresh(store, model, [folder])
+    return [folder]
+
+
+@pytest.mark.parametrize("scene", [new, as_roots, renamed, known, edited])
 def test_twice_as_many_copies_are_twice_the_work(
     model: FaceModel, tmp_path: Path, work: Counter[str], scene: Scene
 ) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
-from facesearch import looking
+from facesearch import indexing, looking
 from facesearch.errors import InputError, UsageError
 from facesearch.faces.model import FaceModel
 from facesearch.indexing import refresh
@@ -484,3 +484,63 @@ def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: Face
             row.path != gone.path or row.detection.box.overlap(gone.detection.box) < 0.5
             for row in store.catalog.all_faces()
         ), "forgotten for good"
+
+
+def test_what_was_forgotten_for_ever_stays_so_in_the_place_of_a_known_photo(
+    model: FaceModel, library: Path, tmp_path: Path
+) -> None:
+    party = Path(shutil.copytree(library / "photos/party", tmp_path / "party"))
+    first, second, *_ = sorted(party.iterdir())
+    with Store.memory(model.info) as store:
+        refresh(store, model, [party])
+        store.catalog.begin()
+        known = {os.path.join(os.fsencode(party), photo.file.path): photo.id for photo in store.catalog.photos(1)}
+        store.catalog.keep_out(known[os.fsencode(first)])
+        store.commit(vectors_changed=True)
+        shutil.copyfile(first, second)
+        refresh(store, model, options=Options(again=True))
+        assert not {row.path for row in store.catalog.all_faces()} & {os.fsencode(first), os.fsencode(second)}
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_copies_that_an_earlier_version_did_not_forget_go_when_they_are_read(
+    model: FaceModel, library: Path, tmp_path: Path, again: bool
+) -> None:
+    party = Path(shutil.copytree(library / "photos/party", tmp_path / "party"))
+    first, *_ = sorted(party.iterdir())
+    shutil.copyfile(first, party / "copy.png")
+    with Store.memory(model.info) as store:
+        refresh(store, model, [party])
+        store.catalog.begin()
+        store.catalog._run("UPDATE photos SET status = 'unwanted' WHERE path = ?", os.fsencode(first.name))
+        store.commit(vectors_changed=True)
+        os.utime(party / "copy.png", (0, 0))
+        refresh(store, model, options=Options(again=again))
+        assert os.fsencode(party / "copy.png") not in {row.path for row in store.catalog.all_faces()}
+
+
+def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
+    store: Store, tmp_path: Path, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bitmaps").mkdir()
+    for run in range(2):
+        for number in range(90):
+            path = tmp_path / f"bitmaps/{number:02}.bmp"
+            Image.new("RGB", (40, 40), (number, run, 0)).save(path)
+            os.utime(path, (run * 1000, run * 1000))
+        if not run:
+            refresh(store, counting, [tmp_path / "bitmaps"])
+    read: list[bytes] = []
+
+    def counted(task: Task) -> looking.Content[Task]:
+        read.append(task.path)
+        return looking.read(task)
+
+    monkeypatch.setattr(indexing, "read", counted)
+    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    report = refresh(store, counting, should_stop=lambda: len(read) >= 3)
+    assert report.stopped
+    assert len(read) == 3
+    rest = refresh(store, counting)
+    assert rest.changed == 90 - report.changed
+    assert not rest.stopped

@@ -14,7 +14,7 @@ import pytest
 from own_pack import make_pack
 from sample_library import shipped_photo
 
-from facesearch.errors import ModelSwitchedError, UsageError
+from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
 from facesearch.faces.model import FaceModel, open_model
 from facesearch.faces.runtime import choose_runtime
 from facesearch.indexing import refresh
@@ -307,3 +307,23 @@ def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_every_night(
     (photos / "cameraman.png").write_bytes(good)
     assert refresh(store, other).changed == 1
     assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]
+
+
+@pytest.mark.parametrize("vector", [b"\0", b"\0" * 4, bytes(512)])
+def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
+    index: Path, other: FaceModel, vector: bytes
+) -> None:
+    with Store.open(index, write=True) as store:
+        appoint(store, other.info)
+        prepare(store, other)
+        store.catalog.begin()
+        store.catalog._run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
+        store.commit(vectors_changed=False)
+        assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
+        if len(vector) < 512:
+            with pytest.raises(IndexDamagedError):
+                store.take_over()
+    assert check(index, repair=True).faults == []
+    with Store.open(index, write=True) as mended:
+        assert switch(mended, other).preparation.looked_at == 1
+    assert check(index).faults == []

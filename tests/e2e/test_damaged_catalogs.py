@@ -70,6 +70,13 @@ def test_two_thousand_damaged_catalogs(environment: dict[str, str], tmp_path: Pa
         ("UPDATE models SET threshold = 'text'", "models 1: threshold cannot be"),
         ("UPDATE models SET dim = -1", "models 1: dim cannot be"),
         ("UPDATE models SET name = 'nobody'", "names 'nobody'"),
+        ("UPDATE models SET name = printf('%.5000d', 0)", "names '000"),
+        ("UPDATE models SET source = printf('%.5000d', 0)", "names '000"),
+        ("UPDATE models SET name = 'a' || char(0) || 'b'", "models 1: name cannot be"),
+        ("UPDATE meta SET value = replace(value, 'new\": ', 'new\": 1' || printf('%.400d', 0))", "last_run: cannot be"),
+        ("UPDATE meta SET value = 9223372036854775807 WHERE key = 'generation'", "generation: cannot be"),
+        ("UPDATE sqlite_sequence SET seq = 9223372036854775807 WHERE name = 'faces'", "the last id of faces cannot be"),
+        ("UPDATE photos SET taken_at = CAST(x'ff80' AS TEXT) WHERE id = 2", "photos 2: taken_at cannot be"),
         ("UPDATE roots SET path = CAST(path AS TEXT)", "roots 1: path cannot be"),
         ("UPDATE photos SET path = CAST('a' || x'00' || 'b' AS BLOB) WHERE id = 1", "photos 1: path cannot be"),
         ("DELETE FROM vectors WHERE id = 1", "photos with faces that have no vector: 1"),
@@ -99,6 +106,13 @@ def test_check_finds_what_others_stumble_over_and_mends_it(
     after = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
     assert (after["photos"], after["faces"]) == (before["photos"], before["faces"]), "nothing is lost"
     facesearch("query", library / "query.jpg", "--index", index)
+
+
+def test_a_plan_for_a_catalog_without_a_table_is_one_line(facesearch: Run, index: Path) -> None:
+    change(index, "ALTER TABLE photos RENAME TO others")
+    change(index, "CREATE VIEW photos AS SELECT * FROM others")
+    told = facesearch("index", "--dry-run", "--index", index, exit_code=3).stderr
+    assert "the catalog is damaged (no table photos)" in told
 
 
 def test_a_face_of_no_photo_goes_and_is_found_again(facesearch: Run, index: Path) -> None:

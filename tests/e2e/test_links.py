@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +76,15 @@ def test_a_root_moves_only_to_where_its_photos_are(facesearch: Run, photos: Path
     photos.rename(tmp_path / "mounted")
     facesearch("roots", "move", "empty", "mounted", "--index", "ix")
     assert report(facesearch)["unchanged"] == len(list((tmp_path / "mounted/2019").iterdir()))
+
+
+def test_two_roots_for_one_folder_are_told_and_one_can_be_removed(
+    facesearch: Run, photos: Path, tmp_path: Path
+) -> None:
+    """As an earlier version made them of a folder and a link to it."""
+    with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite", isolation_level=None)) as catalog:
+        catalog.execute("INSERT INTO roots (uuid, path) VALUES ('second', ?)", (bytes(tmp_path / "alias"),))
+    checked = facesearch("check", "--index", "ix").stdout
+    assert f"{tmp_path / 'alias'} is the same folder as {photos}" in checked
+    facesearch("roots", "remove", "alias", "--yes", "--index", "ix")
+    assert facesearch("roots", "list", "--index", "ix").stdout == f"{photos}\n"

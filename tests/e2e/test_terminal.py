@@ -184,8 +184,8 @@ def test_very_many_photos_are_asked_about(tty: Tty, facesearch: Run, tmp_path: P
         facesearch("index", "crowd", "--index", "ix", "--max-time", "1s", exit_code=5)  # without a terminal it goes on
 
 
-def hang_up(environment: dict[str, str], folder: Path, *arguments: Any) -> int:
-    """Close the terminal of a run that has begun to read photos; its exit code."""
+def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals: int = 0) -> int:
+    """Close the terminal of a run that has begun to read photos; its exit code. So many more signals come besides."""
     process, ours = start_on_a_terminal(environment, folder, *arguments)
     seen = b""
     while b" failed " not in seen:  # the bar is there
@@ -193,12 +193,19 @@ def hang_up(environment: dict[str, str], folder: Path, *arguments: Any) -> int:
         seen += os.read(ours, 65536)
     time.sleep(0.5)
     os.close(ours)
+    for _ in range(signals):
+        time.sleep(0.05)
+        process.send_signal(signal.SIGHUP)
     return process.wait(60)
 
 
-def test_a_closed_terminal_loses_nothing(facesearch: Run, environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("signals", [0, 2])
+def test_a_closed_terminal_loses_nothing(
+    facesearch: Run, environment: dict[str, str], tmp_path: Path, signals: int
+) -> None:
+    """The system sends the signal when the terminal goes; the shell that a run was started from sends it again."""
     many_photos(tmp_path / "photos", 70)
-    assert hang_up(environment, tmp_path, "index", "photos", "--index", "ix") == 129
+    assert hang_up(environment, tmp_path, "index", "photos", "--index", "ix", signals=signals) == 129
     facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
     assert 0 < facts["photos"] < 70
     assert facts["last_run"]["stopped"], "the run came to an end of its own, and kept its report"

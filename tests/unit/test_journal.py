@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,13 @@ def test_a_disk_that_was_full_for_a_moment(tmp_path: Path, monkeypatch: pytest.M
         journal.take(b"a")
     journal.take(b"b")
     assert Journal(path).suspects == {b"a", b"b"}
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_in_its_place_is_no_trouble(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "in-hand")
+    journal = Journal(tmp_path / "in-hand")
+    assert not journal.suspects
+    journal.take(b"a")
+    journal.drop(b"a")
+    journal.close()
