@@ -1,4 +1,4 @@
-"""Are answers right, and is a certain hit certain: precision and recall for every person, with default settings.
+"""Are answers right, and is a strong hit right: precision and recall for every person, with default settings.
 
     python benchmarks/answers.py photos FOLDER    portraits/<person>/, groups/ and who.json
     python benchmarks/answers.py folders FOLDER   train/<person>/ and test/: who is found
@@ -6,7 +6,7 @@
 
 `photos` asks with every single portrait, and with every template of three, among all other portraits and the group
 photos: a hit is right when its photo shows the person. `crops` asks with random templates of one and of three crops
-among all others, once more expanded with the certain hits, and once more with the question averaged with its mirror
+among all others, once more expanded with the strong hits, and once more with the question averaged with its mirror
 image. Then it asks people whom the calibration does not know: the table is measured on six people drawn at random and
 used on the other six, of whom all photos but two of the person's own are searched, the hardest case for a verdict.
 """
@@ -67,7 +67,7 @@ class Score:
             if hit.similarity >= threshold:
                 self.right += is_right
                 self.wrong += not is_right
-            if hit.verdict is Verdict.certain:
+            if hit.verdict is Verdict.strong:
                 self.sure += is_right
                 self.sure_wrong += not is_right
         self.precisions.append(sum(ranked) / there if there else 1.0)
@@ -89,7 +89,7 @@ class Score:
 
     @property
     def certainty(self) -> float:
-        """The share of the certain hits that are right."""
+        """The share of the strong hits that are right."""
         return self.sure / (self.sure + self.sure_wrong) if self.sure + self.sure_wrong else 1.0
 
     @property
@@ -100,7 +100,7 @@ class Score:
 
 def show(title: str, scores: Mapping[str, Score]) -> None:
     print(f"\n{title}\n")
-    print("| person | recall | precision | false hits a question | certain | of them right | mean average precision |")
+    print("| person | recall | precision | false hits a question | strong | of them right | mean average precision |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for person, score in scores.items():
         print(_row(person, [score]))
@@ -117,9 +117,9 @@ def _row(name: str, scores: Sequence[Score]) -> str:
     def mean(figure: str) -> float:
         return float(np.mean([getattr(score, figure) for score in scores]))
 
-    certain = np.mean([score.sure / max(score.there, 1) for score in scores])
+    strong = np.mean([score.sure / max(score.there, 1) for score in scores])
     return (
-        f"| {name} | {mean('recall'):.1%} | {mean('precision'):.1%} | {mean('false_hits'):.2f} | {certain:.1%} "
+        f"| {name} | {mean('recall'):.1%} | {mean('precision'):.1%} | {mean('false_hits'):.2f} | {strong:.1%} "
         f"| {mean('certainty'):.2%} | {mean('mean_precision'):.3f} |".replace("nan", "")
     )
 
@@ -308,7 +308,7 @@ def _judged(score: Score, judge: Judge, found: Vectors, threshold: float) -> Non
         if similarity >= threshold:
             score.right += is_right
             score.wrong += not is_right
-        if judge.verdict(similarity) is Verdict.certain:
+        if judge.verdict(similarity) is Verdict.strong:
             score.sure += is_right
             score.sure_wrong += not is_right
 

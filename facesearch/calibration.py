@@ -21,12 +21,12 @@ for the verdict that the mean over all people does not know:
   between 0.3 and 0.4, 43 times between 0.1 and 0.2. Between a sharp face and a blurred one there are no more than
   between two sharp ones.)
 
-*certain*: 0.001 false hits or fewer, times the cube of the excess. *likely*: 0.1 or fewer, times its square; among many
+*strong*: 0.001 false hits or fewer, times the cube of the excess. *likely*: 0.1 or fewer, times its square; among many
 hits a false one weighs less, and the limit with the square grows by a tenth for each. *possible*: 10 or fewer.
 *unlikely*: more.
 
 Measured on people that the table does not know, with two photos of theirs among 2,500 of five others: in five draws
-98.8 to 99.7 % of the certain hits were right for the worst person, 99.9 % in the mean; where the excess is left out 80
+98.8 to 99.7 % of the strong hits were right for the worst person, 99.9 % in the mean; where the excess is left out 80
 to 90 % for the worst. On the people of the table, and on photos of eight others, all were right.
 """
 
@@ -76,7 +76,7 @@ _SHIPPED = Path(__file__).parent / "calibrations"
 _ROUNDED, _REACHES = 1e-3, -2.0
 _GUESSED_TMR = 0.5
 _FROM_SURE = tuple(Verdict)
-_CERTAIN, _LIKELY, _POSSIBLE = 0.001, 0.1, 10.0
+_STRONG, _LIKELY, _POSSIBLE = 0.001, 0.1, 10.0
 _HITS_TO_DOUBLE = 10.0
 _LEAST_SEARCHED = 1000
 _NEAR_FMR, _NEAR_EXPECTED = 1e-3, 10.0
@@ -125,7 +125,7 @@ class Calibration:
     def surest(self) -> Verdict:
         """The surest verdict that may rest on it."""
         if self.measured:
-            return Verdict.certain
+            return Verdict.strong
         return Verdict.possible if self.published is None else Verdict.likely
 
     def curve(self, photos: int) -> Curve:
@@ -227,8 +227,8 @@ class Judge:
 
     def _weighed(self, similarity: float, quality: float | None) -> Verdict:
         expected = self._expected(similarity) * _doubt(self.quality, quality)
-        if expected * self.excess**3 <= _CERTAIN:
-            return Verdict.certain
+        if expected * self.excess**3 <= _STRONG:
+            return Verdict.strong
         if expected * self.excess**2 <= _LIKELY or (similarity >= self._likely_from and expected <= _LIKELY):
             return Verdict.likely
         return Verdict.possible if expected <= _POSSIBLE else Verdict.unlikely

@@ -29,7 +29,7 @@ _QUESTIONS_AT_ONCE = 256
 _NEAREST_COUNTED = 1024
 _SEEDS = 20
 _ALIKE_FACES = 0.8
-_SURE = (Verdict.certain, Verdict.likely)
+_SURE = (Verdict.strong, Verdict.likely)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Want:
     through are looked at, and only photos that show all of `together` too, each at `together_from` or more.
 
     `all_faces` gives every face instead of one a photo, `fold` one hit for near-identical shots, and `expand` asks
-    again with the mean of the question and its certain hits.
+    again with the mean of the question and its strong hits.
     """
 
     top_k: int | None = None
@@ -165,7 +165,7 @@ class _Search:
         self._total = len(store) if self._allowed is None else len(self._allowed)
 
     def answers(self, probes: Sequence[Probe]) -> list[Answer]:
-        """An answer each; asked again, with their certain hits, where that is wanted and there are any."""
+        """An answer each; asked again, with their strong hits, where that is wanted and there are any."""
         questions = [_Question.plain(probe) for probe in probes]
         answers = self._asked(questions)
         if self._want.expand:
@@ -177,9 +177,9 @@ class _Search:
         return answers
 
     def _seeds(self, answer: Answer) -> dict[int, FloatArray]:
-        """The vectors of the hits that are certain, the best of them, by id."""
-        certain = [hit for hit in answer.hits if hit.verdict is Verdict.certain and not hit.is_query][:_SEEDS]
-        ids = [hit.face.vector_id for hit in certain]
+        """The vectors of the hits that are strong, the best of them, by id."""
+        strong = [hit for hit in answer.hits if hit.verdict is Verdict.strong and not hit.is_query][:_SEEDS]
+        ids = [hit.face.vector_id for hit in strong]
         return dict(zip(ids, self._store.catalog.vectors(ids, self._store.model.dim), strict=True))
 
     def _asked(self, questions: Sequence[_Question]) -> list[Answer]:

@@ -179,7 +179,7 @@ class PhotoFacts:
 class Verdict(StrEnum):
     """How sure it is that a face is whoever was asked for, the surest first; `facesearch.calibration` defines them."""
 
-    certain = "certain"
+    strong = "strong"
     likely = "likely"
     possible = "possible"
     unlikely = "unlikely"

@@ -177,9 +177,9 @@ def _tell(
             "them: verdicts are less sure"
         )
     if question.expand and not first.probe.found:
-        say("--expand had no hit to ask again with: none is certain")
+        say("--expand had no hit to ask again with: none is strong")
     if first.probe.found:
-        say(f"asked again with {counted(first.probe.found, 'certain hit')}; similarities are to the mean of all")
+        say(f"asked again with {counted(first.probe.found, 'strong hit')}; similarities are to the mean of all")
     if hits and first.missed and len(hits) < (question.top_k or len(hits) + 1):
         say(_missed(first.missed, question))
     one, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))

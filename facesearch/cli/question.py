@@ -59,7 +59,7 @@ class Question:
     ] = None
     expand: Annotated[
         bool,
-        typer.Option("--expand", help="Ask again with the mean of the question and its certain hits: finds more."),
+        typer.Option("--expand", help="Ask again with the mean of the question and its strong hits: finds more."),
     ] = False
     together: Annotated[
         list[Path] | None,

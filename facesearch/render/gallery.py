@@ -162,7 +162,7 @@ def _query(number: int, answer: Answer, threshold: float | None, max_pixels: int
     others = f" and {counted(len(probe.others), 'other photo')}" if probe.others else ""
     facts = [f"Face {probe.number} of {probe.of} in the photo"] if probe.of > 1 and not probe.others else []
     facts += [f"The first {len(pictured)} are shown"] if len(pictured) < len(probe.paths) else []
-    facts += [f"Asked again with {counted(probe.found, 'certain hit')}"] if probe.found else []
+    facts += [f"Asked again with {counted(probe.found, 'strong hit')}"] if probe.found else []
     found = [hit.similarity for hit in answer.hits if not hit.is_query]
     below = sum(similarity < threshold for similarity in found) if threshold is not None else 0
     facts += [f"{counted(len(found), 'hit')} among {counted(answer.searched, 'face')} searched"]

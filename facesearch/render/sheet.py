@@ -54,7 +54,7 @@ _BACKGROUND, _PANEL, _WELL = (24, 26, 30), (38, 41, 47), (28, 30, 35)
 _INK, _SOFT, _FAINT = (238, 240, 243), (196, 201, 210), (150, 157, 168)
 _QUERY_COLOUR = (104, 170, 255)
 _VERDICT_COLOURS = {
-    Verdict.certain: (88, 214, 141),
+    Verdict.strong: (88, 214, 141),
     Verdict.likely: (190, 214, 82),
     Verdict.possible: (246, 185, 73),
     Verdict.unlikely: (160, 167, 178),
@@ -120,7 +120,7 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
     facts.append(counted(len(hits), "hit") + (f", {below:,} below the threshold" if below else ""))
     facts.append(f"{counted(answer.searched, 'face')} searched")
     if probe.found:
-        facts.append(f"asked again with {counted(probe.found, 'certain hit')}")
+        facts.append(f"asked again with {counted(probe.found, 'strong hit')}")
     if seconds is not None:
         facts.append(f"answered in {seconds:.2f} s")
     facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")

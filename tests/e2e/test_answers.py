@@ -66,7 +66,7 @@ def test_every_hit_is_as_the_schema_says(
 
 def test_how_sure_it_is(facesearch: Run, indexed: Path, me: Path) -> None:
     found = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "--no-threshold").stdout)
-    assert [hit["verdict"] for hit in found[:4]] == ["certain"] * 4
+    assert [hit["verdict"] for hit in found[:4]] == ["strong"] * 4
     assert found[-1]["verdict"] == "unlikely"
     for hit in found:
         assert hit["expected_false_hits"] == pytest.approx(1000 * hit["fmr"], rel=0.02), "of 32 faces, as of 1,000"
@@ -105,7 +105,7 @@ def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library
 def test_nothing_found_names_the_nearest(facesearch: Run, indexed: Path, me: Path) -> None:
     answer = facesearch("query", me, "--index", indexed, "-t", "0.99", exit_code=1)
     assert answer.stdout == ""
-    assert re.search(r"the nearest is /.*\.(png|jpg) \(0\.\d\d, certain\)", answer.stderr)
+    assert re.search(r"the nearest is /.*\.(png|jpg) \(0\.\d\d, strong\)", answer.stderr)
     none = facesearch("query", me, "--index", indexed, "--since", "2200", exit_code=1)
     assert none.stderr.endswith(f"none of the 32 faces in {indexed} passes --since; omit it, or give another value\n")
     assert "one photo finds" not in none.stderr
@@ -170,7 +170,7 @@ def test_alone_means_nobody_but_those_who_were_asked_for(facesearch: Run, tmp_pa
 
 def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, indexed: Path, me: Path) -> None:
     every = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "-k", "5").stdout)
-    assert [hit["verdict"] for hit in every[:4]] == ["certain"] * 4
+    assert [hit["verdict"] for hit in every[:4]] == ["strong"] * 4
     between = f"{(every[2]['similarity'] + every[3]['similarity']) / 2:.4f}"
     asked = ["query", me, "--index", indexed, "-f", "paths"]
     told = facesearch(*asked, "-t", between)
@@ -187,7 +187,7 @@ def test_expand_without_a_certain_hit_says_so(facesearch: Run, tmp_path: Path) -
     make_pack(tmp_path / "pack")
     facesearch("index", "photos", "--index", "ix", "--model", "pack", "-q")
     asked = facesearch("query", "photos/t1.png", "--index", "ix", "-k", "3", "-t", "0", "--expand", exit_code=1)
-    assert "facesearch: --expand had no hit to ask again with: none is certain\n" in asked.stderr
+    assert "facesearch: --expand had no hit to ask again with: none is strong\n" in asked.stderr
 
 
 def test_camera_dates_count_before_file_dates(facesearch: Run, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_gallery(facesearch: Run, indexed: Path, me: Path, tmp_path: Path) -> 
 def test_compare(facesearch: Run, library: Path, me: Path) -> None:
     portraits = library / "photos/portraits"
     same = facesearch("compare", me, portraits / "bea.jpg")
-    assert re.search(r"^verdict +certain$", same.stdout, re.MULTILINE)
+    assert re.search(r"^verdict +strong$", same.stdout, re.MULTILINE)
     other = facesearch("compare", me, portraits / "dan.jpg", "-f", "json", exit_code=1)
     told = json.loads(other.stdout)
     assert (told["same"], told["best"]["verdict"], told["threshold"]) == (False, "unlikely", 0.47)
@@ -354,7 +354,7 @@ def test_compare(facesearch: Run, library: Path, me: Path) -> None:
     assert "1 face and 6 faces: compared are those most alike" in group.stderr
     table = facesearch("compare", portraits / "dan.jpg", library / "photos/party/everybody.jpg", "--all-faces").stdout
     (row,) = table.splitlines()[1:]
-    assert len(re.findall(r"certain", row)) == 1
+    assert len(re.findall(r"strong", row)) == 1
     assert len(re.findall(r"unlikely", row)) == 5
     every = json.loads(
         facesearch("compare", me, library / "photos/party/everybody.jpg", "--all-faces", "-f", "json").stdout

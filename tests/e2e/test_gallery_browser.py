@@ -26,7 +26,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = b"<img src=x onerror=alert(1)> 'n' \"m\" & 50% #1?\n\xff.jpg"
 NAMES = (b"bea.jpg", b"ada 2.jpg", b"ada 10.jpg", EVIL, b"gone.jpg", b"eli.jpg")
 SIMILARITIES = (0.9, 0.7, 0.6, 0.5, 0.4, 0.2)
-VERDICTS = (Verdict.certain, Verdict.certain, Verdict.likely, Verdict.possible, Verdict.possible, Verdict.unlikely)
+VERDICTS = (Verdict.strong, Verdict.strong, Verdict.likely, Verdict.possible, Verdict.possible, Verdict.unlikely)
 QUALITIES = (0.5, 0.9, None, 0.7, 0.8, 0.1)
 
 
@@ -53,7 +53,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(bytes(photo), bytes(folder) + b"/" + name)
     hits = [hit(rank, bytes(folder) + b"/" + name) for rank, name in enumerate(NAMES, start=1)]
     probe = Probe(str(photo), 1, 6, toy_face([1.0, 0.0], FACES_IN_T1["bea"]))
-    others = [replace(found, similarity=0.8, verdict=Verdict.certain) for found in hits[:2]]
+    others = [replace(found, similarity=0.8, verdict=Verdict.strong) for found in hits[:2]]
     save_gallery([Answer(probe, hits, 1234), Answer(probe, others, 1234)], 0.47, INDEX, folder / "hits & more #1.html")
     return folder / "hits & more #1.html"
 
@@ -148,10 +148,10 @@ def test_the_slider_hides_and_shows(page: Page) -> None:
 
 def test_verdicts_can_be_left_out(page: Page) -> None:
     assert page.locator(".verdicts").inner_text().split() == [
-        "certain", "4", "likely", "1", "possible", "2", "unlikely", "1"
+        "strong", "4", "likely", "1", "possible", "2", "unlikely", "1"
     ]  # fmt: skip
     page.get_by_label("possible").uncheck()
-    page.get_by_label("certain").uncheck()
+    page.get_by_label("strong").uncheck()
     assert shown(page) == cards(2, 5)
     page.get_by_label("possible").check()
     assert shown(page) == cards(2, 3, 4, 5)

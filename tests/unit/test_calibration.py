@@ -91,13 +91,13 @@ def test_poor_pictures_never_make_a_verdict_surer(one: float, probe: float, poor
 
 def test_two_blurred_faces_are_less_sure_than_a_sharp_one_and_a_blurred() -> None:
     verdicts = [Judge(TABLE, 1, 5000, quality=probe).verdict(0.62, 0.1) for probe in (0.9, 0.1)]
-    assert verdicts == [Verdict.certain, Verdict.possible]
+    assert verdicts == [Verdict.strong, Verdict.possible]
 
 
 def test_many_who_come_near_make_it_less_sure() -> None:
     """A question whose look-alikes are in the library: their photos come near, none near enough to be a hit."""
     alone = Judge(TABLE, 1, 5000, [0.66])
-    assert alone.verdict(0.66) is Verdict.certain
+    assert alone.verdict(0.66) is Verdict.strong
     assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 20).verdict(0.66) is Verdict.likely
     assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 400).verdict(0.66) is Verdict.possible
 
@@ -116,7 +116,7 @@ def test_the_same_picture_is_certain_whoever_looks_alike() -> None:
     crowded = Judge(TABLE, 1, 5000, [0.97] + [0.45] * 200)
     assert crowded.excess > 10
     assert crowded.fmr(0.97) == LEAST_FMR
-    assert crowded.verdict(0.97) is Verdict.certain
+    assert crowded.verdict(0.97) is Verdict.strong
 
 
 def test_expected_false_hits_are_the_rate_times_the_faces() -> None:
@@ -133,7 +133,7 @@ def test_what_is_shown_as_certain_or_likely_agrees_with_the_false_hits_beside_it
     judge = Judge(TABLE, 1, count)
     expected = judge.expected_false_hits(similarity)
     assert expected is not None
-    limits = {Verdict.certain: 0.001, Verdict.likely: 0.1, Verdict.possible: 10.0}
+    limits = {Verdict.strong: 0.001, Verdict.likely: 0.1, Verdict.possible: 10.0}
     surest = next((verdict for verdict, limit in limits.items() if expected <= limit), Verdict.unlikely)
     if expected > LEAST_FMR * max(count, 1000):  # below that the rate is weighed and not told
         assert judge.verdict(similarity) is surest

@@ -104,7 +104,7 @@ def hit(rank: int, similarity: float, path: bytes, name: str = "bea", **more: An
     row = FaceRow(
         rank, rank + 100, rank + 200, 1, path, face, taken, 10**18, 0.8769, size=known.size, content=known.content
     )  # fmt: skip
-    values = {"fmr": 1e-9, "expected_false_hits": 0.0123, "verdict": Verdict.certain, **more}
+    values = {"fmr": 1e-9, "expected_false_hits": 0.0123, "verdict": Verdict.strong, **more}
     return Hit(rank, similarity, row, **values)
 
 
@@ -136,8 +136,8 @@ def test_hits_are_all_there_in_their_order_with_what_is_known(photo: Path, tmp_p
     assert [card["id"] for card in page.having("li", class_="hit")] == [f"hit-0-{place}" for place in range(4)]
     assert page.text("strong") == ["1.000", "0.912", "0.500", "0.200"]
     first, second, third, fourth = (" ".join(words) for words in page.cards)
-    assert first.startswith("the query itself 1.000 certain party.jpg")
-    assert second.startswith("1 0.912 certain party.jpg")
+    assert first.startswith("the query itself 1.000 strong party.jpg")
+    assert second.startswith("1 0.912 strong party.jpg")
     assert str(photo.parent) in second
     assert "Date 2020-05-06 07:08 (from EXIF) Quality 0.88 False hits expected 0.012" in second
     assert second.endswith("2 near-identical photos a.jpg 0.800 b.jpg 0.700")
@@ -300,7 +300,7 @@ def test_a_template_shows_the_faces_that_it_is_made_of(photo: Path, tmp_path: Pa
     header = page.words(".query")
     assert "party.jpg and 21 other photos" in header
     assert "The first 12 are shown" in header
-    assert "Asked again with 3 certain hits" in header
+    assert "Asked again with 3 strong hits" in header
     assert len(page.text("figcaption")) == 12
 
 

@@ -29,7 +29,7 @@ INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
 def hit(rank: int, similarity: float, path: bytes, **more: Any) -> Hit:
     face = toy_face([1.0, 0.0], (10.26, 20.0, 90.0, 100.0)).detection
     row = FaceRow(rank, rank + 100, rank + 200, 1, path, face, "2020-05-06T07:08:09+02:00", quality=0.8769)
-    values = {"fmr": 1.2345e-9, "expected_false_hits": 1.4814e-8, "verdict": Verdict.certain, **more}
+    values = {"fmr": 1.2345e-9, "expected_false_hits": 1.4814e-8, "verdict": Verdict.strong, **more}
     return Hit(rank, similarity, row, **values)
 
 
@@ -53,9 +53,9 @@ def test_table(answer: Answer) -> None:
     columns = "rank  similarity  verdict   false hits  face px  quality  date"
     assert head == f"{columns:<103}path"
     assert rows == [
-        "   0      1.0000  certain       <0.001       90     0.88  2020-05-06         the query itself          "
+        "   0      1.0000  strong        <0.001       90     0.88  2020-05-06         the query itself          "
         + paths[0],
-        "   1      0.8125  certain       <0.001       90     0.88  2020-05-06         +2 alike                  "
+        "   1      0.8125  strong        <0.001       90     0.88  2020-05-06         +2 alike                  "
         + paths[1],
         "   2      0.2500  unlikely         340       90           2023-11-14 (file)  below threshold, offline  "
         + paths[2],
@@ -92,7 +92,7 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
         "distance": 0.1875, "above_threshold": True, "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
         "det_score": 0.9, "photo_id": 201, "face_id": 101, "date": "2020-05-06T07:08:09", "date_source": "exif",
         "date_precision": "second",
-        "taken_at": "2020-05-06T07:08:09+02:00", "fmr": 1.23e-9, "expected_false_hits": 1.48e-8, "verdict": "certain",
+        "taken_at": "2020-05-06T07:08:09+02:00", "fmr": 1.23e-9, "expected_false_hits": 1.48e-8, "verdict": "strong",
         "quality": 0.877, "folded": [
             {"path": "/photos/a copy.jpg", "similarity": 0.8},
             {"path": "/photos/\ufffd.jpg", "path_b64": "L3Bob3Rvcy/+LmpwZw==", "similarity": 0.7},
@@ -151,7 +151,7 @@ def test_csv_quotes_what_it_must(answer: Answer) -> None:
     rows = list(csv.DictReader(io.StringIO(text(answer, Format.csv), newline="")))
     assert [row["path"] for row in rows] == ["/me.jpg", "/photos/a b.jpg", "/photos/\udcff\n.jpg"]
     assert (rows[1]["left"], rows[1]["verdict"], rows[1]["fmr"], rows[2]["offline"]) == (
-        "10.3", "certain", "1.23e-09", "True",
+        "10.3", "strong", "1.23e-09", "True",
     )  # fmt: skip
 
 

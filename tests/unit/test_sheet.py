@@ -33,10 +33,10 @@ from facesearch.types import Box, Detection, Verdict
 Rectangle = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
 
-CERTAIN, LIKELY, QUERY = (88, 214, 141), (190, 214, 82), (104, 170, 255)
+STRONG, LIKELY, QUERY = (88, 214, 141), (190, 214, 82), (104, 170, 255)
 FACE = (100.0, 50.0, 60.0, 80.0)
 GREY = (120, 120, 120)
-SURE: dict[str, Any] = {"fmr": 1e-9, "expected_false_hits": 1e-8, "verdict": Verdict.certain}
+SURE: dict[str, Any] = {"fmr": 1e-9, "expected_false_hits": 1e-8, "verdict": Verdict.strong}
 
 
 def hit(rank: int, path: Path | bytes, similarity: float = 0.8, **more: Any) -> Hit:
@@ -92,7 +92,7 @@ def test_a_sheet_shows_every_hit_framed_and_a_place_for_a_lost_photo(tmp_path: P
     found = [hit(1, photo), hit(2, b"/gone.jpg"), hit(3, photo)]
     assert save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png") == [tmp_path / "sheet.png"]
     shown = pixels(tmp_path / "sheet.png")
-    assert len(frames(shown, CERTAIN)) == 2
+    assert len(frames(shown, STRONG)) == 2
     assert len(frames(shown, QUERY)) == 1
     assert written.count("this photo cannot be read now") == 1
     assert "gone.jpg" in written
@@ -102,7 +102,7 @@ def test_a_frame_is_where_the_face_is(tmp_path: Path) -> None:
     photo = plain_photo(tmp_path / "photo.png", (200, 30, 30))
     save_sheet(Answer(probe("/gone.jpg"), [hit(1, photo)]), 0.47, tmp_path / "sheet.png")
     shown = pixels(tmp_path / "sheet.png")
-    ((top, left, bottom, right),) = frames(shown, CERTAIN)
+    ((top, left, bottom, right),) = frames(shown, STRONG)
     red = abs(shown - (200, 30, 30)).sum(axis=2) < 30
     thumbnail = next(region.bbox for region in areas(red) if region.bbox[1] < left and region.bbox[3] > right)
     scale = (thumbnail[3] - thumbnail[1]) / 320
@@ -133,7 +133,7 @@ def test_the_header_tells_what_was_asked(tmp_path: Path, written: list[str]) -> 
     header = " ".join(written)
     for fact in (
         "photo.png", "face 2 of 3", "2 hits, 1 below the threshold", "1,234 faces searched", "answered in 0.38 s",
-        "threshold 0.47", "1 certain", "1 possible",
+        "threshold 0.47", "1 strong", "1 possible",
     ):  # fmt: skip
         assert fact in header
     assert "page" not in header
@@ -154,7 +154,7 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     ]  # fmt: skip
     save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png")
     for text in (
-        "the query itself", "0.812", "certain", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
+        "the query itself", "0.812", "strong", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
         "unlikely", "<0.001 false hits  ·  +3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
     ):  # fmt: skip
         assert text in written, text
@@ -180,7 +180,7 @@ def test_a_template_shows_up_to_six_of_its_photos(tmp_path: Path, written: list[
     assert "0.png" in written
     assert any(text.startswith("1.png, 2.png") for text in written)
     assert "8 photos of one person" in " ".join(written)
-    assert "asked again with 2 certain hits" in " ".join(written)
+    assert "asked again with 2 strong hits" in " ".join(written)
 
 
 def test_without_a_hit_the_query_and_a_word_about_it(tmp_path: Path, written: list[str]) -> None:
@@ -387,8 +387,8 @@ def test_a_box_stands_only_for_what_no_font_here_shows(name: str) -> None:
 
 def test_a_tiny_face_in_a_wide_photo_has_a_frame_that_is_seen() -> None:
     photo = Photo(encoded((4000, 500)))
-    shown = np.asarray(whole_picture(photo, (200, 150), {Box(2000, 200, 20, 25): CERTAIN, Box(-9, -9, 90, 90): QUERY}))
-    inside = np.argwhere((shown == CERTAIN).all(axis=2))
+    shown = np.asarray(whole_picture(photo, (200, 150), {Box(2000, 200, 20, 25): STRONG, Box(-9, -9, 90, 90): QUERY}))
+    inside = np.argwhere((shown == STRONG).all(axis=2))
     (top, left), (bottom, right) = inside.min(axis=0), inside.max(axis=0)
     assert min(bottom - top, right - left) >= 8
     assert (top + bottom) / 2 == pytest.approx(10.6, abs=2)
