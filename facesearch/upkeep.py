@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.faces.model import EMBEDDED, model_info
 from facesearch.locations import Locations, absolute, resolved
-from facesearch.photos.known import is_known
+from facesearch.photos.known import digest_of, is_known
 from facesearch.store.audit import audit, mend
 from facesearch.store.catalog import Catalog, FaceRow, KnownPhoto, Root
 from facesearch.store.store import Store
@@ -199,6 +199,10 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
         raise UsageError(
             f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots do not nest"
         )
+    is_single = store.catalog.photo_at(root.id, b"") is not None
+    if is_single == os.path.isdir(target):
+        was, now = ("a photo", "a folder") if is_single else ("a folder", "a photo")
+        raise InputError(f"{os.fsdecode(target)}: {now}, and {os.fsdecode(root.path)} was {was}; check the path")
     if not anyway:
         _require_photos(store, root, target)
     store.catalog.begin()
@@ -246,7 +250,8 @@ class Forgetting:
     """What is about to be removed for good: photos, one face, or a root with all that is in it.
 
     `what` names it. `copies` are the paths of identical copies: of photos that are never to be seen again, and
-    of the photo of a face, they go too; else they stay, and are found as before.
+    of the photo of a face, they go too; else they stay, and are found as before. `contents` are those of photos
+    of which the catalog does not know them, by their ids.
     """
 
     what: str
@@ -255,6 +260,7 @@ class Forgetting:
     root: Root | None = None
     never_again: bool = False
     copies: tuple[str, ...] = ()
+    contents: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def takes_copies(self) -> bool:
@@ -267,9 +273,10 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
     photos = photos_at(store, path)
     if not photos:
         raise InputError(f"{path}: no known photo is there; nothing was forgotten")
+    contents = _contents_read_now(store, photos) if never_again else {}
     twins = [
         (photo, os.fsdecode(where))
-        for photo, where in store.catalog.copies(photo.id for photo in photos)
+        for photo, where in store.catalog.copies((photo.id for photo in photos), contents.values())
         if photo.status != "unwanted"
     ]
     return Forgetting(
@@ -277,7 +284,23 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
         photos=(*photos, *(photo for photo, _ in twins if never_again)),
         never_again=never_again,
         copies=tuple(name for _, name in twins),
+        contents=contents,
     )
+
+
+def _contents_read_now(store: Store, photos: Sequence[KnownPhoto]) -> dict[int, bytes]:
+    """The content of photos that the catalog does not know it of, such as ones over a limit; by their ids.
+
+    What cannot be read now is left out: of that only the path can be kept out.
+    """
+    roots = {root.id: root for root in store.catalog.roots()}
+    contents = {}
+    for photo in photos:
+        if store.catalog.content_of(photo.id) is None and not photo.missing:
+            digest = digest_of(_path(roots[photo.root], photo))
+            if digest is not None:
+                contents[photo.id] = digest
+    return contents
 
 
 def to_forget_face(store: Store, face: int) -> Forgetting:
@@ -303,8 +326,12 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     comes back only when its photo changes.
     """
     catalog = store.catalog
-    drop = catalog.keep_out if forgetting.never_again else catalog.delete_photo
-    deletions: list[Callable[[], object]] = [partial(drop, photo.id) for photo in forgetting.photos]
+    deletions: list[Callable[[], object]] = [
+        partial(catalog.keep_out, photo.id, forgetting.contents.get(photo.id))
+        if forgetting.never_again
+        else partial(catalog.delete_photo, photo.id)
+        for photo in forgetting.photos
+    ]
     if forgetting.face is not None:
         deletions.append(partial(catalog.delete_face, forgetting.face))
     if forgetting.root is not None:

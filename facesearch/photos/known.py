@@ -15,7 +15,7 @@ from typing import BinaryIO
 from facesearch.errors import PhotoError
 from facesearch.types import KnownFile
 
-__all__ = ["is_known", "open_known", "pieces_of", "read_known"]
+__all__ = ["digest_of", "is_known", "open_known", "pieces_of", "read_known"]
 
 _PIECE = 1 << 20
 _CHANGED = "changed since it was indexed; `facesearch index` looks at it again"
@@ -66,3 +66,14 @@ def is_known(file: KnownFile) -> bool:
     except PhotoError:
         return False
     return True
+
+
+def digest_of(path: bytes) -> bytes | None:
+    """The SHA-256 of a regular file; None where there is none, or it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return None

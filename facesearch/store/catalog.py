@@ -322,13 +322,13 @@ class Catalog(Succession):
         self._run(f"UPDATE photos SET header = 0 WHERE root = ? AND {_DATED_BY_NAME}", root)
 
     def sample_files(self, root: int, number: int) -> list[KnownFile]:
-        """Up to so many photos of a root, in sight and readable, their paths relative; the same ones each time."""
+        """Up to so many readable photos of a root, rather ones in sight, their paths relative; always the same ones."""
         return [
             KnownFile(*row)
             for row in self._typed(
                 _SAMPLED,
-                "SELECT path, size, hash FROM photos WHERE root = ? AND missing_since IS NULL AND hash IS NOT NULL"
-                " AND size >= 0 ORDER BY hash LIMIT ?",  # a hash is as good as a lot drawn, and never changes
+                "SELECT path, size, hash FROM photos WHERE root = ? AND hash IS NOT NULL AND size >= 0"
+                " ORDER BY missing_since IS NOT NULL, hash LIMIT ?",  # a hash is as good as a lot drawn, and never changes
                 root, number,
             )
         ]  # fmt: skip
@@ -422,7 +422,7 @@ class Catalog(Succession):
     ) -> int:
         """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
         seen = facts or PhotoFacts(0, 0)
-        size = (facts.width, facts.height) if facts else (None, None)
+        size = (seen.width or None, seen.height or None)  # of a photo that was never decoded nobody knows it
         (row,) = self._rows(
             f"""
             INSERT INTO photos
@@ -495,14 +495,14 @@ class Catalog(Succession):
         """Delete a photo with its faces and vectors."""
         self._run("DELETE FROM photos WHERE id = ?", photo)
 
-    def keep_out(self, photo: int) -> None:
-        """Delete a photo's faces and vectors, and remember its content as unwanted."""
+    def keep_out(self, photo: int, content: bytes | None = None) -> None:
+        """Delete a photo's faces and vectors, and remember its content as unwanted; `content` where it is not known."""
         self._run("DELETE FROM faces WHERE photo = ?", photo)
         self._run(
             "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, date_source = NULL,"
-            " date_precision = NULL, latitude = NULL, longitude = NULL WHERE id = ?",
-            photo,
-        )
+            " date_precision = NULL, latitude = NULL, longitude = NULL, hash = coalesce(hash, ?) WHERE id = ?",
+            content, photo,
+        )  # fmt: skip
 
     def hide_photos(self, photos: Iterable[int], when: int) -> None:
         """Photos that are out of sight since `when` (seconds since 1970): kept, but no longer found."""
@@ -640,10 +640,13 @@ class Catalog(Succession):
         self._many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id, _ in found))
         return [path for _, path in found]
 
-    def copies(self, photos: Iterable[int]) -> list[tuple[KnownPhoto, bytes]]:
-        """Photos that are identical to one of these and are none of them, with their absolute paths."""
+    def copies(self, photos: Iterable[int], more: Iterable[bytes] = ()) -> list[tuple[KnownPhoto, bytes]]:
+        """Photos that are identical to one of these and are none of them, with their absolute paths.
+
+        `more` are contents of photos of which the catalog does not know them.
+        """
         given = list(photos)
-        contents: dict[bytes, None] = {}
+        contents: dict[bytes, None] = dict.fromkeys(more)
         for part in _chunks(given):
             for (content,) in self._typed(_HASH, f"SELECT hash FROM photos WHERE id IN ({_marks(part)})", *part):
                 if content is not None:

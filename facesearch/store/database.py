@@ -254,7 +254,15 @@ class Database:
     def _migrate(self, version: int) -> None:
         with self._errors():
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                self._connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+                script = f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"  # noqa: PLW2901
+                try:
+                    self._connection.executescript(script)
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                        raise
+                    raise IndexDamagedError(
+                        f"{self._name}: the catalog is damaged (it is not of schema {number - 1}: {error}); {_REPLACED}"
+                    ) from error
 
     def _rows(self, sql: str, *values: object) -> list[Any]:
         with self._errors():

@@ -27,7 +27,7 @@ class WriterLock:
 
     def __init__(self, path: Path, *, wait: float = 0.0) -> None:
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except OSError as error:
             raise StorageError(
                 f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"

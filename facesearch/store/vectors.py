@@ -119,6 +119,8 @@ class FaissIndex:
 
         A large file is mapped and not read, unless `verify` asks for its checksum.
         """
+        if path.exists() and not path.is_file():
+            return None  # a pipe would be waited for
         try:
             with path.open("rb") as stream:
                 trailer = _read_trailer(stream, uuid)
@@ -289,6 +291,8 @@ class _Trailer(NamedTuple):
 
 
 def _trailer_of(path: Path, uuid: bytes) -> _Trailer | None:
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as stream:
             return _read_trailer(stream, uuid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -179,3 +180,28 @@ def test_a_pipe_in_the_place_of_a_photo_is_not_waited_for(facesearch: Run, tmp_p
         "query", library / "query.jpg", "--index", "ix", "--copy-to", "out", "--sheet", "s.png", exit_code=5
     )
     assert f"{hit}: not a file" in answer.stderr
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_vector_file_is_not_waited_for(facesearch: Run, index: Path, library: Path, kind: str) -> None:
+    (index / "faces.faiss").unlink()
+    if kind == "pipe":
+        os.mkfifo(index / "faces.faiss")
+    else:
+        (index / "faces.faiss").mkdir()
+    assert "faces.faiss is damaged" in facesearch("check", "--index", index, exit_code=3).stdout
+    facesearch("query", library / "query.jpg", "--index", index)
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(facesearch: Run, index: Path, tmp_path: Path) -> None:
+    (index / "writer.lock").unlink()
+    (index / "writer.lock").symlink_to(tmp_path / "victim")
+    assert "writer.lock" in facesearch("index", "--index", index, exit_code=3).stderr
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_schema_that_is_not_what_it_says_is_damage(facesearch: Run, index: Path) -> None:
+    change(index, "PRAGMA user_version = 3")
+    told = facesearch("index", "--index", index, exit_code=3).stderr
+    assert "it is not of schema 3" in told
+    assert told.count("\n") == 1

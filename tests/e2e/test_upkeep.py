@@ -333,3 +333,37 @@ def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> N
                      "1 face saved in crops-to", "0 photos copied to copy-to, 1 already there",
                      "nothing was done; 1 photo would be copied", "among 1 face in ix"):  # fmt: skip
         assert expected in text, expected
+
+
+def test_a_photo_that_was_never_read_is_kept_out_by_its_content(facesearch: Run, photos: Path) -> None:
+    """It was over a limit: nobody had looked what is in it."""
+    facesearch("index", "photos", "--index", "small", "-q", "--max-megapixels", "0.01")
+    facesearch("forget", "photos/bea.jpg", "--never-again", "--yes", "--index", "small")
+    shutil.copy(photos / "bea.jpg", photos / "under another name.jpg")
+    facesearch("index", "--index", "small", "-q")
+    names = facesearch("query", "me.jpg", "--index", "small", "-q", "-f", "paths", "--no-threshold").stdout
+    assert "ada.jpg" in names
+    assert "bea.jpg" not in names
+    assert "under another name.jpg" not in names
+
+
+def test_a_folder_does_not_become_a_photo(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    shutil.copy(photos / "bea.jpg", tmp_path / "elsewhere.jpg")
+    refused = facesearch("roots", "move", "photos", "elsewhere.jpg", "--anyway", "--index", "ix", exit_code=3)
+    assert "a photo, and" in refused.stderr
+    facesearch("index", "elsewhere.jpg", "--index", "one", "-q")
+    refused = facesearch("roots", "move", "elsewhere.jpg", "photos", "--anyway", "--index", "one", exit_code=3)
+    assert "a folder, and" in refused.stderr
+
+
+def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    photos.rename(tmp_path / "moved")
+    photos.mkdir()
+    (photos / "notes.txt").write_text("no photo")
+    assert report(facesearch)["missing"] == 8
+    assert "known photos" in facesearch("roots", "move", "photos", "empty", "--index", "ix", exit_code=3).stderr
+    facesearch("roots", "move", "photos", "moved", "--index", "ix")
+    assert len(found(facesearch, "--no-threshold", exit_code=1)) == 0
+    report(facesearch)
+    assert len(found(facesearch, "--no-threshold")) == 8
