@@ -328,7 +328,7 @@ class Catalog(Succession):
             for row in self._typed(
                 _SAMPLED,
                 "SELECT path, size, hash FROM photos WHERE root = ? AND hash IS NOT NULL AND size >= 0"
-                " ORDER BY missing_since IS NOT NULL, hash LIMIT ?",  # a hash is as good as a lot drawn, and never changes
+                " ORDER BY missing_since IS NOT NULL, hash LIMIT ?",  # as good as drawn by lot, and lasting
                 root, number,
             )
         ]  # fmt: skip
