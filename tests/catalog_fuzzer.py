@@ -135,10 +135,13 @@ def codes(index: Path) -> dict[str, int]:
 
 def main(count: int, seed: int) -> None:
     """Damage, ask, repair, ask again."""
+    from typer import main as typer_main
+
     from facesearch.faces import model
 
-    # Loading the networks takes most of a command's time; they are the same for all.
+    # Most of the time goes into loading the networks and putting the command line together: the same for all.
     model.open_model = functools.cache(model.open_model)
+    typer_main.get_command = functools.cache(typer_main.get_command)
     rng = random.Random(seed)
     answer = os.fdopen(os.dup(1), "w")
     log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
