@@ -36,7 +36,7 @@ def timed(*arguments: str | Path) -> tuple[float, dict[str, float]]:
 
 
 def linked(photo: Path, folder: Path, count: int) -> Path:
-    """A folder with so many hard links of a photo."""
+    """A folder with `count` hard links to one photo."""
     folder.mkdir()
     for number in range(count):
         os.link(photo, folder / f"{number:06}.jpg")
@@ -60,7 +60,7 @@ def in_one_folder(photo: Path, folder: Path, count: int) -> dict[str, float]:
 
 
 def as_roots(photo: Path, folder: Path, count: int) -> float:
-    """Seconds of a run that is given so many folders of one copy each."""
+    """Seconds of a run over `count` folders with one copy each."""
     folders = []
     for number in range(count):
         folders.append(folder / f"root {number}")

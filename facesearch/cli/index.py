@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
 
 _MANY = 100_000
-"""Photos; so many take an hour or more to read, and few libraries have them."""
+"""Photos. Reading this many takes an hour or more, and few libraries have them."""
 
 _EXAMPLES = examples(
     ("facesearch index ~/Pictures", "the first time"),

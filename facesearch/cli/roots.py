@@ -54,7 +54,7 @@ def move(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="Where the library was.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also when its photos are not there, as on a disk that is not mounted.")
+        bool, typer.Option("--anyway", help="Move even if no known photos are at NEW, such as on an unmounted disk.")
     ] = False,
     index_path: IndexPath = None,
     wait: Wait = 0,

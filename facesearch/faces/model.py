@@ -317,7 +317,9 @@ def _pack(name: str) -> tuple[Path, str | None]:
     known = name if name in registry.added else registered_name(direct)
     if known is not None:
         gone = registry.added[known].folder
-        raise ModelError(f"no model {known!r}: {gone} is not there; facesearch models remove {known} forgets it")
+        raise ModelError(
+            f"no model {known!r}: {gone} is missing; facesearch models remove {known} takes it off the list"
+        )
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(
         f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have}); say where it is with "

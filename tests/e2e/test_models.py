@@ -204,7 +204,7 @@ def test_a_registered_pack_is_called_by_its_name_everywhere(
     assert refused.stderr.endswith("facesearch reindex --model ours\n")
     shutil.rmtree(folder)
     gone = facesearch("query", photo, "--index", "ix", exit_code=3)
-    assert f"no model 'ours': {folder} is not there; facesearch models remove ours forgets it" in gone.stderr
+    assert f"no model 'ours': {folder} is missing; facesearch models remove ours takes it off the list" in gone.stderr
 
 
 def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
