@@ -24,15 +24,15 @@ import numpy as np
 from calibrate import embedded_crops, faces_in_crops
 from numpy.typing import NDArray
 
-from facesearch.calibrating import measured, well_labelled
-from facesearch.calibration import Calibration, Judge, calibration_of, read_calibration
-from facesearch.faces.align import TEMPLATE
-from facesearch.faces.model import open_model
-from facesearch.faces.runtime import choose_runtime
-from facesearch.indexing import refresh
-from facesearch.probing import Probe, pick_by_others, probe_faces, template
-from facesearch.searching import Answer, Want, find_all
-from facesearch.store.store import Store
+from facesearch.calibration.table import Calibration, Judge, calibration_of, read_calibration
+from facesearch.evaluation.fit import measured, well_labelled
+from facesearch.index.store import Store
+from facesearch.indexing.refresh import refresh
+from facesearch.models.align import TEMPLATE
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
+from facesearch.search.engine import Answer, Want, find_all
+from facesearch.search.probes import Probe, pick_by_others, probe_faces, template
 from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile, Verdict
 
 SIZES = (1, 3)

@@ -3,7 +3,7 @@
     python benchmarks/calibrate.py CROPS [--output TABLE.json]
 
 CROPS has one folder a person, with aligned crops of 112 x 112 pixels. How labels are cleaned, rates measured and tails
-extrapolated is told in facesearch/calibrating.py; the table that the package carries was made by this script.
+extrapolated is told in facesearch/evaluation/fit.py; the table that the package carries was made by this script.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch.calibrating import labelled_faces, measured
-from facesearch.faces.model import FaceModel, open_model
-from facesearch.faces.runtime import choose_runtime
+from facesearch.evaluation.fit import labelled_faces, measured
+from facesearch.models.protocol import FaceModel
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
 
 
 def faces_in_crops(folder: Path, model: FaceModel) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:

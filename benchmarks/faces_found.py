@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from facesearch.errors import PhotoError
-from facesearch.faces.embedded import EmbeddedModel
-from facesearch.faces.geometry import scaled, without_duplicates
-from facesearch.faces.runtime import choose_runtime
-from facesearch.finding import detect_faces
+from facesearch.faces.extract import detect_faces
+from facesearch.models.bundled import EmbeddedModel
+from facesearch.models.geometry import scaled, without_duplicates
+from facesearch.models.runtime import choose_runtime
 from facesearch.photos.decode import SUFFIXES, Photo
 from facesearch.types import Detection
 

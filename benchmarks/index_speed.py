@@ -42,8 +42,8 @@ import numpy as np
 from PIL import Image
 
 from facesearch.errors import PhotoError
-from facesearch.faces import embedded
-from facesearch.faces.runtime import choose_runtime
+from facesearch.models import bundled
+from facesearch.models.runtime import choose_runtime
 from facesearch.photos.decode import Photo
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -54,7 +54,7 @@ TARGET = 0.75
 
 FACESEARCH, KERNELS, LOOP, DEEPFACE = "facesearch", "kernels", "loop", "deepface"
 SCRIPTS = Path(__file__).parent / "peers"
-YUNET = Path(embedded.__file__).parent / "weights" / "yunet_2023mar.onnx"
+YUNET = Path(bundled.__file__).parent / "weights" / "yunet_2023mar.onnx"
 LIBRARIES = ("facesearch", "onnxruntime", "openvino", "numpy", "pillow")
 STAGES = ("decode", "detect", "embed")
 
@@ -310,7 +310,7 @@ def plain_sface(work: Path) -> Path:
 
 def call(command: Sequence[str]) -> str:
     """What a program prints. Raises `FailedError` with the last thing it complained of."""
-    extra = {"FACESEARCH_MODEL": embedded.model_info().name, "ORT_DISABLE_TELEMETRY": "1"}
+    extra = {"FACESEARCH_MODEL": bundled.model_info().name, "ORT_DISABLE_TELEMETRY": "1"}
     result = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **extra})
     if result.returncode != 0:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facesearch.faces.model import open_model
-from facesearch.faces.runtime import choose_runtime
-from facesearch.indexing import refresh
-from facesearch.probing import Probe, probe_faces
-from facesearch.searching import Want, find
-from facesearch.store.store import Store
+from facesearch.index.store import Store
+from facesearch.indexing.refresh import refresh
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
+from facesearch.search.engine import Want, find
+from facesearch.search.probes import Probe, probe_faces
 from facesearch.types import Face
 
 THRESHOLDS = (0.47, 0.41)

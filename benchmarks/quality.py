@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from facesearch.calibrating import well_labelled
-from facesearch.faces.model import FaceModel, open_model
-from facesearch.faces.runtime import choose_runtime
-from facesearch.finding import find_faces
+from facesearch.evaluation.fit import well_labelled
+from facesearch.faces.extract import find_faces
+from facesearch.models.protocol import FaceModel
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
 from facesearch.photos.decode import Photo
 from facesearch.types import Face
 

@@ -23,11 +23,11 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from facesearch.faces import embedded
-from facesearch.faces.runtime import Runtime, Session, has_bf16, open_session
+from facesearch.models import bundled
+from facesearch.models.runtime import Runtime, Session, has_bf16, open_session
 
 BATCHES = (1, 4, 16)
-SFACE = Path(embedded.__file__).parent / "weights" / "sface_2021dec.onnx"
+SFACE = Path(bundled.__file__).parent / "weights" / "sface_2021dec.onnx"
 
 
 class ResNet:

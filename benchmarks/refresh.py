@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facesearch.faces.model import model_info
-from facesearch.store.store import Store
+from facesearch.index.store import Store
+from facesearch.models.resolve import model_info
 from facesearch.types import Box, Detection, Face, PhotoFile
 
 RUNS = 5

@@ -29,12 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch.faces.model import open_model
-from facesearch.faces.runtime import choose_runtime
-from facesearch.finding import find_faces
+from facesearch.faces.extract import find_faces
 from facesearch.machine import available_cores
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
 from facesearch.photos.decode import Photo
-from facesearch.store.vectors import FaissIndex, Stamp, write_file
+from facesearch.vectors.faiss_index import FaissIndex, Stamp, write_file
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ __all__ = [
     "DateSource",
     "Detection",
     "Face",
+    "FaceRecord",
     "Filter",
     "KnownFile",
     "ModelInfo",
@@ -160,6 +162,66 @@ class KnownFile:
     content: bytes | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceRecord:
+    """A face that can be a hit: `path` is absolute, in the system's bytes.
+
+    `quality` and `fingerprint` (of the photo) are None where they were not measured, `content` (its SHA-256) where the
+    photo was not read since it changed. `size` is the file's in bytes. `taken_at` is the first moment of when the photo
+    was taken, with its offset where there is one, `dated_by` who says so, and `dated_to` how exactly; without it nobody
+    does.
+    """
+
+    vector_id: int
+    face_id: int
+    photo_id: int
+    root_id: int
+    path: bytes
+    detection: Detection
+    taken_at: str | None
+    mtime_ns: int = 0
+    quality: float | None = None
+    fingerprint: int | None = None
+    dated_by: DateSource | None = "exif"
+    dated_to: Precision | None = "second"
+    size: int = 0
+    content: bytes | None = None
+    root_path: bytes = b""
+
+    @property
+    def file(self) -> KnownFile:
+        """The photo's file, as it was when its faces were found."""
+        return KnownFile(self.path, self.size, self.content)
+
+    @property
+    def date(self) -> str:
+        """When the photo was taken, or else its file changed, in local time as `YYYY-MM-DDTHH:MM:SS`.
+
+        Of a year, month, day or minute its first second; see `date_precision`.
+        """
+        if self.taken_at:
+            return self.taken_at[:19]
+        try:
+            return datetime.fromtimestamp(self.mtime_ns // 10**9).isoformat()
+        except (OverflowError, ValueError, OSError):  # a file from the year 300,000
+            return "1970-01-01T00:00:00"
+
+    @property
+    def date_source(self) -> DateSource | Literal["file"]:
+        """Who says so: the photo's metadata, a name, or the file's time."""
+        return (self.dated_by or "exif") if self.taken_at else "file"
+
+    @property
+    def date_precision(self) -> Precision:
+        """How exactly it is known."""
+        return (self.dated_to or "second") if self.taken_at else "second"
+
+    @property
+    def day(self) -> str:
+        """The date as far as it is known, to the day: `1962`, `1962-07` or `1962-07-03`."""
+        return self.date[: {"year": 4, "month": 7}.get(self.date_precision, 10)]
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
     """What is known of a photo beside its faces: its upright size in pixels, and when and where it was taken.
@@ -177,7 +239,7 @@ class PhotoFacts:
 
 
 class Verdict(StrEnum):
-    """How sure it is that a face is whoever was asked for, the surest first; `facesearch.calibration` defines them."""
+    """How sure it is that a face is whoever was asked for, the surest first; see `facesearch.calibration`."""
 
     strong = "strong"
     likely = "likely"

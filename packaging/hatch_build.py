@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_TARGET = "facesearch/faces/weights"
+_TARGET = "facesearch/models/weights"
 
 
 class WeightsHook(BuildHookInterface):  # type: ignore[misc]

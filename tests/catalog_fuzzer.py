@@ -137,10 +137,10 @@ def main(count: int, seed: int) -> None:
     """Damage, ask, repair, ask again."""
     from typer import main as typer_main
 
-    from facesearch.faces import model
+    from facesearch.models import resolve
 
     # Most of the time goes into loading the networks and putting the command line together: the same for all.
-    model.open_model = functools.cache(model.open_model)
+    resolve.open_model = functools.cache(resolve.open_model)
     typer_main.get_command = functools.cache(typer_main.get_command)
     rng = random.Random(seed)
     answer = os.fdopen(os.dup(1), "w")

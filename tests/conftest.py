@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from sample_library import build
 
-from facesearch.faces.model import FaceModel, open_model
-from facesearch.faces.runtime import choose_runtime
+from facesearch.models.protocol import FaceModel
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
 from facesearch.types import Box, Detection, Face, KnownFile, ModelInfo
 
 CHECKOUT = Path(__file__).parents[1]

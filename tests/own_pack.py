@@ -18,9 +18,9 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
-BUILT = Path(embedded.__file__).parent / "weights"
+BUILT = Path(bundled.__file__).parent / "weights"
 STRIDES = (8, 16, 32)
 
 

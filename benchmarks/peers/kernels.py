@@ -28,12 +28,13 @@ from unittest.mock import patch
 
 from PIL import Image
 
-from facesearch import indexing, looking
-from facesearch.faces import embedded
-from facesearch.faces.runtime import Runtime, Session, choose_runtime, open_session
+from facesearch.index.store import Store
+from facesearch.indexing import extraction
+from facesearch.indexing.diff import Options, Report
+from facesearch.indexing.refresh import refresh
+from facesearch.models import bundled
+from facesearch.models.runtime import Runtime, Session, choose_runtime, open_session
 from facesearch.photos.decode import Photo
-from facesearch.planning import Options, Report
-from facesearch.store.store import Store
 
 STAGES = ("decode", "detect", "embed")
 ROUNDS = 3
@@ -115,12 +116,12 @@ def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, 
 
     opened = open_session
     with (
-        patch.object(embedded, "open_session", recorded_session),
-        patch.object(looking, "Photo", recorded_photo(record)),
+        patch.object(bundled, "open_session", recorded_session),
+        patch.object(extraction, "Photo", recorded_photo(record)),
     ):
-        model = embedded.EmbeddedModel(runtime)
+        model = bundled.EmbeddedModel(runtime)
         with Store.memory(model.info) as store:
-            report = indexing.refresh(store, model, [folder], options=replace(Options(), workers=workers))
+            report = refresh(store, model, [folder], options=replace(Options(), workers=workers))
     return record, report
 
 

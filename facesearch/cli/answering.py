@@ -18,12 +18,12 @@ from facesearch.errors import FacesearchError, InputError, StorageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.calibration import Calibration
-    from facesearch.exporting import Export
-    from facesearch.faces.model import FaceModel
-    from facesearch.probing import Probe
-    from facesearch.searching import Answer, Hit, Want
-    from facesearch.store.store import Store
+    from facesearch.calibration.table import Calibration
+    from facesearch.care.copies import Export
+    from facesearch.index.store import Store
+    from facesearch.models.protocol import FaceModel
+    from facesearch.search.engine import Answer, Hit, Want
+    from facesearch.search.probes import Probe
 
 __all__ = ["Asked", "answer", "ask"]
 
@@ -62,7 +62,7 @@ def ask(
     mark: Callable[[str], None] = lambda _step: None,
 ) -> Asked:
     """Look at the photos that are asked about. Raises what `probes_of` raises."""
-    from facesearch.calibration import calibration_of
+    from facesearch.calibration.table import calibration_of
 
     calibration = calibration_of(model.info)
     require_measured(question.fmr, calibration, model.info.name)
@@ -87,7 +87,7 @@ def answer(
     """
     from facesearch.render.records import shown_path
     from facesearch.render.text import Format, render_answers
-    from facesearch.searching import find_all
+    from facesearch.search.engine import find_all
 
     _check_filter(question, store)
     photos = max(probe.photos for probe in asked.probes)
@@ -119,7 +119,7 @@ def answer(
 
 
 def _want(question: Question, asked: Asked, threshold: float | None, default: float) -> Want:
-    from facesearch.searching import Want
+    from facesearch.search.engine import Want
 
     return Want(
         top_k=question.top_k,
@@ -135,7 +135,7 @@ def _want(question: Question, asked: Asked, threshold: float | None, default: fl
 
 def _check_filter(question: Question, store: Store) -> None:
     """A folder that no photo can be in is a slip of the hand. Raises `InputError`."""
-    from facesearch.store.selection import places
+    from facesearch.catalog.filter import places
 
     roots = list(store.catalog.roots())
     wanted = question.filter()
@@ -292,7 +292,7 @@ def _exports(question: Question, answers: Sequence[Answer], threshold: float | N
     copies, links, crops = question.copy_to, question.link_to, question.crops_to
     if not (copies or links or crops):
         return
-    from facesearch.exporting import copy_photos, link_photos, save_crops
+    from facesearch.care.copies import copy_photos, link_photos, save_crops
     from facesearch.photos.known import read_known
 
     found = _found(answers, threshold)

@@ -15,9 +15,9 @@ from facesearch.errors import FacesearchError, InputError, UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.calibration import Calibration
-    from facesearch.faces.model import FaceModel
-    from facesearch.probing import Probe
+    from facesearch.calibration.table import Calibration
+    from facesearch.models.protocol import FaceModel
+    from facesearch.search.probes import Probe
 
 __all__ = ["companions", "note_guess", "photos_of", "probes_of"]
 
@@ -60,7 +60,7 @@ def probes_of(
     Of several photos those that cannot be used, and those that show somebody else than the others, are told and left
     out. Raises `InputError` where none is left, and what `probe_faces` raises for a single photo.
     """
-    from facesearch.probing import probe_faces
+    from facesearch.search.probes import probe_faces
 
     number = parse_face(question.face)
     if len(photos) == 1:
@@ -103,7 +103,7 @@ def _faces_of_many(
     """The faces of every photo that can be used."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from facesearch.probing import probe_faces
+    from facesearch.search.probes import probe_faces
 
     def faces_of(photo: str) -> list[Probe] | FacesearchError:
         try:
@@ -134,7 +134,7 @@ def _each(seen: Sequence[list[Probe]], number: int | None, *, quiet: bool) -> li
 
 def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, question: Question) -> list[Probe]:
     """One template for photos of one person; what shows somebody else is left out."""
-    from facesearch.probing import odd_ones, pick_by_others, template, without_copies
+    from facesearch.search.probes import odd_ones, pick_by_others, template, without_copies
 
     if not seen:
         return []

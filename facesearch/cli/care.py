@@ -46,8 +46,8 @@ def check(
     wait: Wait = 0,
 ) -> None:
     """Verify the database, every vector, the vector file and the model; exit code 3 when something is wrong."""
-    from facesearch import upkeep
-    from facesearch.store.store import default_index_path
+    from facesearch.care import upkeep
+    from facesearch.settings import default_index_path
 
     folder, show = index_path or default_index_path(), for_stdout()
     health = upkeep.check(folder, repair=mend, wait=wait)
@@ -82,8 +82,9 @@ def forget(
         raise UsageError("give one of PATH, --face ID and --root DIR")
     if never_again and path is None:
         raise UsageError("--never-again remembers photos; give the PATH of a photo or a folder")
-    from facesearch import upkeep
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.care import upkeep
+    from facesearch.index.store import Store
+    from facesearch.settings import default_index_path
 
     folder = index_path or default_index_path()
     with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=say) as store:
@@ -128,7 +129,8 @@ def backup(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
 ) -> None:
     """A consistent copy, also while an index run is going on; put it into a folder as catalog.sqlite to restore it."""
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.index.store import Store
+    from facesearch.settings import default_index_path
 
     if file.exists() and not overwrite:
         raise UsageError(f"{file} exists; give another name, or --overwrite")
@@ -150,9 +152,10 @@ def export(
         raise UsageError(f"--format {layout}: choose jsonl, csv or npz")
     if layout == "npz" and output is None:
         raise UsageError("--format npz is binary; name a file with --output")
+    from facesearch.care.upkeep import every_face
+    from facesearch.index.store import Store
     from facesearch.render.dump import dump_text, save_npz
-    from facesearch.store.store import Store, default_index_path
-    from facesearch.upkeep import every_face
+    from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path()) as store:
         store.catalog.begin(write=False)

@@ -66,13 +66,13 @@ def compare(
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
     check_limits(threshold, fmr)
-    from facesearch.calibration import calibration_of
-    from facesearch.comparing import compare as compared
-    from facesearch.comparing import nearest
-    from facesearch.faces.model import choose_model, open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.probing import probe_faces
+    from facesearch.calibration.table import calibration_of
+    from facesearch.models.resolve import choose_model, open_model
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.comparisons import comparison_text, comparisons_record, comparisons_table
+    from facesearch.search.compare import compare as compared
+    from facesearch.search.compare import nearest
+    from facesearch.search.probes import probe_faces
 
     opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
     calibration = calibration_of(opened.info)

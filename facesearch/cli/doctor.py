@@ -33,9 +33,9 @@ def doctor(
     """Look at packages, processors, models, disks, the index, and say what to do; exit code 3 where it cannot work."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.checkup import checkup
+    from facesearch.care.doctor import checkup
     from facesearch.render.findings import render_findings
-    from facesearch.store.store import default_index_path
+    from facesearch.settings import default_index_path
 
     findings = checkup(index_path or default_index_path())
     if layout == "json":

@@ -56,10 +56,10 @@ def faces(
         check_drawn_name(draw)
         check_may_be_written(draw)
     from facesearch.errors import NoFaceError
-    from facesearch.faces.model import choose_model, open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.probing import probe_faces
+    from facesearch.models.resolve import choose_model, open_model
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.faces import render_faces
+    from facesearch.search.probes import probe_faces
 
     max_pixels = round(max_megapixels * 1e6)
     opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
@@ -85,7 +85,7 @@ def faces(
         if not quiet:
             say(f"drawn in {draw}")
     if crops_to is not None:
-        from facesearch.exporting import save_crops
+        from facesearch.care.copies import save_crops
 
         done = save_crops(
             [(str(photo), probe.number, probe.face.detection.box, read) for probe in found],

@@ -43,8 +43,8 @@ from facesearch.errors import UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.planning import Options, Report
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
+    from facesearch.indexing.diff import Options, Report
 
 __all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
 
@@ -114,10 +114,10 @@ def index(
     verbose: Verbose = False,
 ) -> None:
     """Find every face in folders of photos and keep it; run again, only what changed is read."""
-    from facesearch.indexing import preview, refresh
-    from facesearch.planning import Options
+    from facesearch.indexing.diff import Options
+    from facesearch.indexing.refresh import preview, refresh
     from facesearch.render.records import report_record
-    from facesearch.store.store import default_index_path
+    from facesearch.settings import default_index_path
 
     use_log_format(log_format)
     check_options(layout, max_memory, index_type)
@@ -133,8 +133,8 @@ def index(
     stop = StopSignal(seconds)
 
     def work(store: Store) -> tuple[Report, str]:
-        from facesearch.faces.model import open_model
-        from facesearch.faces.runtime import choose_runtime
+        from facesearch.models.resolve import open_model
+        from facesearch.models.runtime import choose_runtime
 
         if prune:
             expected = preview(store, paths or (), options=options)
@@ -178,7 +178,7 @@ def index(
 
 def check_options(layout: str, max_memory: str | None, index_type: str | None) -> None:
     """What is wrong with the options, before anything is done. Raises `UsageError`."""
-    from facesearch.store.store import check_index_type
+    from facesearch.index.store import check_index_type
 
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: a report is written as table or json")
@@ -228,7 +228,7 @@ def _deletion(report: Report) -> str:
 def _ask_about_much(folder: Path, model: str | None, paths: list[Path], options: Options) -> None:
     """A slip of the hand, `/` for a folder, is told before anything is read. Raises `UsageError` when it was one."""
     from facesearch.errors import IndexVersionError
-    from facesearch.indexing import preview
+    from facesearch.indexing.refresh import preview
 
     try:
         with _store_to_look_at(folder, model, paths) as store:
@@ -241,8 +241,8 @@ def _ask_about_much(folder: Path, model: str | None, paths: list[Path], options:
 
 def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Store:
     """The index in `folder`, to be read; where there is none, an empty one in memory, so that all photos are new."""
-    from facesearch.faces.model import choose_model, model_info
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
+    from facesearch.models.resolve import choose_model, model_info
 
     if Store.exists(folder):
         store = Store.open(folder, keep=False)
@@ -260,9 +260,9 @@ def _store_to_look_at(folder: Path, asked: str | None, paths: list[Path]) -> Sto
 
 def _open_store(folder: Path, asked: str | None, paths: list[Path], note: Callable[[str], None], wait: float) -> Store:
     """The index in `folder`, or a new one there for the model asked for."""
-    from facesearch.faces.model import choose_model, model_info
-    from facesearch.planning import require_paths
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
+    from facesearch.indexing.diff import require_paths
+    from facesearch.models.resolve import choose_model, model_info
 
     if Store.exists(folder):
         store = Store.open(folder, write=True, wait=wait, notify=note)

@@ -42,9 +42,9 @@ def compare(
     """Let every installed model find and tell apart the people in a folder, and say how well and how fast it does."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.contest import standing
-    from facesearch.faces.model import listed_models, open_model
-    from facesearch.faces.runtime import choose_runtime
+    from facesearch.evaluation.compare_models import standing
+    from facesearch.models.resolve import listed_models, open_model
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.standings import standings_record, standings_table
 
     runtime = choose_runtime(device, threads, notify=(lambda _line: None) if quiet else say)

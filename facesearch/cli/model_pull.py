@@ -14,7 +14,7 @@ from facesearch.cli.options import Quiet
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from facesearch.faces.registry import KnownPack
+    from facesearch.models.packs.registry import KnownPack
 
 __all__ = ["register"]
 
@@ -42,15 +42,15 @@ def pull(
     quiet: Quiet = False,
 ) -> None:
     """Fetch a pack of models and install it where insightface looks for it; the only command that uses the network."""
-    from facesearch.faces import pulling
-    from facesearch.faces.fetching import is_address
-    from facesearch.faces.registry import KNOWN_PACKS, known_pack, require_name
+    from facesearch.models.packs import install
+    from facesearch.models.packs.download import is_address
+    from facesearch.models.packs.registry import KNOWN_PACKS, known_pack, require_name
 
     known = known_pack(require_name(name))
     if known is None and source is None:
         names = ", ".join(pack.name for pack in KNOWN_PACKS)
         raise UsageError(f"no pack {name!r} is known (known: {names}); --from says where another one is")
-    folder = pulling.sound_pack(name)
+    folder = install.sound_pack(name)
     if folder is not None:
         say(f"{name} is installed in {folder}, and sound")
         return
@@ -61,7 +61,7 @@ def pull(
         notify(f"fetching {origin}")
     with _PullProgress(quiet=quiet) as progress:
         try:
-            folder = pulling.pull(name, origin, licence=licence, progress=progress, notify=notify, fault_in=_fault_in)
+            folder = install.pull(name, origin, licence=licence, progress=progress, notify=notify, fault_in=_fault_in)
         except KeyboardInterrupt:
             progress.close()
             say("what has come is kept; the same command goes on from there")
@@ -70,14 +70,14 @@ def pull(
 
 
 def _fault_in(folder: Path) -> str | None:
-    from facesearch.trial import tried
+    from facesearch.faces.trial import tried
 
     return tried(str(folder)).fault
 
 
 def _accepted_licence(name: str, known: KnownPack | None, *, accepted: bool) -> str:
     """The licence, once it has been shown and accepted. Raises `UsageError` when it is not."""
-    from facesearch.faces.registry import UNKNOWN_LICENCE
+    from facesearch.models.packs.registry import UNKNOWN_LICENCE
 
     licence = known.licence if known else UNKNOWN_LICENCE
     where = f" ({known.licence_url})" if known else ", which facesearch does not know; look where the archive is from"
@@ -114,7 +114,7 @@ class _PullProgress:
             self._bar.stop()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """See `facesearch.faces.fetching.Progress`."""
+        """See `facesearch.models.packs.download.Progress`."""
         if self._quiet:
             return
         if is_terminal():

@@ -67,8 +67,8 @@ def list_models(
     """Every model: its licence, accuracy and size, where it is, and which one new indexes get."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.faces.insight import models_folder
-    from facesearch.faces.model import choose_model, listed_models
+    from facesearch.models.insightface_pack import models_folder
+    from facesearch.models.resolve import choose_model, listed_models
     from facesearch.render.models import models_record, models_table
 
     models = listed_models()
@@ -91,9 +91,9 @@ def add(
     name: Annotated[str | None, typer.Option("--name", help="What to call it. [default: the folder's name]")] = None,
 ) -> None:
     """Register a folder of .onnx files in InsightFace's format under a name; it is tried first, and stays in place."""
-    from facesearch.faces.insight import pack_info
-    from facesearch.faces.model import pack_folder
-    from facesearch.faces.registry import (
+    from facesearch.faces.trial import tried
+    from facesearch.models.insightface_pack import pack_info
+    from facesearch.models.packs.registry import (
         AddedPack,
         Registry,
         change_registry,
@@ -102,7 +102,7 @@ def add(
         read_registry,
         require_name,
     )
-    from facesearch.trial import tried
+    from facesearch.models.resolve import pack_folder
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the one that the .onnx files are in")
@@ -136,9 +136,9 @@ def remove(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")] = False,
 ) -> None:
     """Forget a registered folder, its files stay; or delete a pack that `models pull` has installed."""
-    from facesearch.faces.model import EMBEDDED, pack_folder
-    from facesearch.faces.pulling import remove_pack
-    from facesearch.faces.registry import read_record, read_registry
+    from facesearch.models.packs.install import remove_pack
+    from facesearch.models.packs.registry import read_record, read_registry
+    from facesearch.models.resolve import EMBEDDED, pack_folder
 
     if name == EMBEDDED:
         raise UsageError(f"{EMBEDDED} is a part of facesearch; it cannot be removed")
@@ -168,7 +168,7 @@ def remove(
 
 def _forget(name: str) -> None:
     """Take a model out of the registry, also as the default."""
-    from facesearch.faces.registry import Registry, change_registry, read_registry
+    from facesearch.models.packs.registry import Registry, change_registry, read_registry
 
     was_default = read_registry().default == name
     if not was_default and name not in read_registry().added:
@@ -187,7 +187,7 @@ def verify(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="One model. [default: all of them]")] = None,
 ) -> None:
     """Compare the files of every pack with the digests on record, and try it on faces; exit code 3 for any fault."""
-    from facesearch.trial import examined
+    from facesearch.faces.trial import examined
 
     verified, show = examined(name), for_stdout()
     for pack in verified:
@@ -209,8 +209,8 @@ def use(
     """Choose the model for new indexes; $FACESEARCH_MODEL and --model still come first, and indexes keep theirs."""
     if (name is None) != none:
         raise UsageError("give either the NAME of a model, or --none")
-    from facesearch.faces.model import EMBEDDED, model_info, pack_folder
-    from facesearch.faces.registry import Registry, change_registry
+    from facesearch.models.packs.registry import Registry, change_registry
+    from facesearch.models.resolve import EMBEDDED, model_info, pack_folder
 
     if name is not None and name != EMBEDDED and pack_folder(name) is None:
         raise ModelError(
@@ -240,10 +240,10 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it."""
-    from facesearch.calibrating import FEW_PEOPLE, labelled_faces, measured
-    from facesearch.calibration import keep_calibration, shipped_calibration
-    from facesearch.faces.model import choose_model, open_model
-    from facesearch.faces.runtime import choose_runtime
+    from facesearch.calibration.table import keep_calibration, shipped_calibration
+    from facesearch.evaluation.fit import FEW_PEOPLE, labelled_faces, measured
+    from facesearch.models.resolve import choose_model, open_model
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.calibrations import render_calibration
 
     runtime = choose_runtime(device, threads, notify=(lambda _line: None) if quiet else say)

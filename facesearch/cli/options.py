@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.errors import UsageError
-from facesearch.faces.runtime import DEVICES
+from facesearch.models.runtime import DEVICES
 
 if TYPE_CHECKING:
-    from facesearch.calibration import Calibration
+    from facesearch.calibration.table import Calibration
 
 __all__ = [
     "FORMATS",

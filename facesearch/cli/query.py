@@ -58,9 +58,10 @@ def query(
     watch = Stopwatch()
     question.check(each=each)
     asked_about = photos_of(photos)
-    from facesearch.faces.model import open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.store.store import Store, default_index_path, preload
+    from facesearch.index.store import Store, preload
+    from facesearch.models.resolve import open_model
+    from facesearch.models.runtime import choose_runtime
+    from facesearch.settings import default_index_path
 
     folder = index_path or default_index_path()
     watch.lap("imports")

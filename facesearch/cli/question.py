@@ -24,7 +24,7 @@ from facesearch.errors import UsageError
 from facesearch.types import Filter
 
 if TYPE_CHECKING:
-    from facesearch.calibration import Calibration
+    from facesearch.calibration.table import Calibration
 
 __all__ = ["Question", "asks"]
 

@@ -40,8 +40,8 @@ from facesearch.errors import UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.reindexing import Switch
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
+    from facesearch.indexing.model_switch import Switch
     from facesearch.types import ModelInfo
 
 __all__ = ["register"]
@@ -111,12 +111,13 @@ def reindex(
 
     Or make the vector file anew, of another type. Faces keep their ids, and what is known about them.
     """
-    from facesearch.faces.model import model_info, open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.planning import Options
-    from facesearch.reindexing import appoint, switch
+    from facesearch.index.store import Store
+    from facesearch.indexing.diff import Options
+    from facesearch.indexing.model_switch import appoint, switch
+    from facesearch.models.resolve import model_info, open_model
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.switches import switch_record
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.settings import default_index_path
 
     use_log_format(log_format)
     check_options(layout, max_memory, index_type)
@@ -187,7 +188,7 @@ def _tell(done: Switch, note: Callable[[str], None]) -> None:
 
 def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
     """What is to be done."""
-    from facesearch.reindexing import left_to_look_at, require_switchable
+    from facesearch.indexing.model_switch import left_to_look_at, require_switchable
     from facesearch.render.records import shown_path
 
     require_switchable(store, info)
@@ -202,7 +203,7 @@ def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
 
 
 def _cancel(store: Store, folder: Path) -> None:
-    from facesearch.reindexing import dismiss
+    from facesearch.indexing.model_switch import dismiss
 
     dropped = dismiss(store)
     store.vacuum()

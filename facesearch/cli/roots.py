@@ -37,8 +37,9 @@ def list_roots(
     """List the folders, one a line."""
     if layout not in ("paths", "json"):
         raise UsageError(f"--format {layout}: choose paths or json")
+    from facesearch.index.store import Store
     from facesearch.render.records import shown_path
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path()) as store:
         paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
@@ -60,8 +61,9 @@ def move(
     wait: Wait = 0,
 ) -> None:
     """A library is mounted or was moved elsewhere: everything known about its photos stays."""
-    from facesearch.store.store import Store, default_index_path
-    from facesearch.upkeep import move_root
+    from facesearch.care.upkeep import move_root
+    from facesearch.index.store import Store
+    from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         move_root(store, old, new, anyway=anyway)
@@ -74,8 +76,9 @@ def remove(
     wait: Wait = 0,
 ) -> None:
     """Remove a folder from the index, with all its photos and faces; the photos themselves are not touched."""
-    from facesearch.store.store import Store, default_index_path
-    from facesearch.upkeep import forget, to_forget_root
+    from facesearch.care.upkeep import forget, to_forget_root
+    from facesearch.index.store import Store
+    from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
         going = to_forget_root(store, root)

@@ -45,11 +45,11 @@ def scan(
     """The same answers without an index, for folders searched once; no index is written."""
     started = time.monotonic()
     question.check()
-    from facesearch.faces.model import choose_model, open_model
-    from facesearch.faces.runtime import choose_runtime
-    from facesearch.indexing import refresh
-    from facesearch.planning import Options, require_paths
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
+    from facesearch.indexing.diff import Options, require_paths
+    from facesearch.indexing.refresh import refresh
+    from facesearch.models.resolve import choose_model, open_model
+    from facesearch.models.runtime import choose_runtime
 
     require_paths(paths)
     runtime = choose_runtime(device, threads, notify=(lambda _line: None) if question.quiet else say)

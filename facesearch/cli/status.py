@@ -16,7 +16,7 @@ from facesearch.errors import UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.store.store import Store
+    from facesearch.index.store import Store
 
 __all__ = ["register"]
 
@@ -38,11 +38,12 @@ def status(
     """Where the index is, its model, what is in it, its size and its last run."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.calibration import calibration_of
-    from facesearch.faces.runtime import choose_runtime
+    from facesearch.calibration.table import calibration_of
+    from facesearch.index.store import Store
+    from facesearch.models.runtime import choose_runtime
     from facesearch.render.records import shown_path
     from facesearch.render.text import render_status, search_line
-    from facesearch.store.store import Store, default_index_path
+    from facesearch.settings import default_index_path
 
     folder = index_path or default_index_path()
     with Store.open(folder) as store:

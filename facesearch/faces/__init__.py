@@ -1,1 +1,1 @@
-"""Pixels to faces: detection, alignment, embedding, whatever the model."""
+"""A picture to its faces."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.faces.align import similarity_to_template
+from facesearch.models.align import similarity_to_template
 
 if TYPE_CHECKING:
     from facesearch.types import Detection, FloatArray, Pixels

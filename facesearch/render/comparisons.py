@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from facesearch.calibration import NOT_MEASURED
-from facesearch.comparing import Comparison
-from facesearch.probing import Probe
+from facesearch.calibration.table import NOT_MEASURED
 from facesearch.render.records import path_keys, rounded
 from facesearch.render.text import lines_of
+from facesearch.search.compare import Comparison
+from facesearch.search.probes import Probe
 
 __all__ = ["comparison_text", "comparisons_record", "comparisons_table"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from facesearch.errors import StorageError
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
-from facesearch.store.catalog import FaceRow
+from facesearch.types import FaceRecord
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
@@ -20,7 +20,7 @@ __all__ = ["dump_text", "save_npz"]
 
 
 def dump_text(
-    faces: Iterable[tuple[FaceRow, FloatArray]], layout: str, *, vectors: bool, show: Callable[[str], str] = str
+    faces: Iterable[tuple[FaceRecord, FloatArray]], layout: str, *, vectors: bool, show: Callable[[str], str] = str
 ) -> Iterator[str]:
     """Lines of JSON or CSV, one a face, with what is known of it and its photo, and its vector.
 
@@ -38,7 +38,7 @@ def dump_text(
     yield from csv_lines(fields + ["vector"] * vectors, rows)
 
 
-def _csv_row(row: FaceRow, vector: FloatArray, *, vectors: bool, show: Callable[[str], str]) -> Mapping[str, object]:
+def _csv_row(row: FaceRecord, vector: FloatArray, *, vectors: bool, show: Callable[[str], str]) -> Mapping[str, object]:
     values = _values(row, vector, vectors=vectors)
     left, top, width, height = values.pop("box")
     values["landmarks"] = _spaced(number for point in values["landmarks"] for number in point)
@@ -47,7 +47,7 @@ def _csv_row(row: FaceRow, vector: FloatArray, *, vectors: bool, show: Callable[
     return {"path": show(os.fsdecode(row.path)), "left": left, "top": top, "width": width, "height": height, **values}
 
 
-def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
+def save_npz(faces: Iterable[tuple[FaceRecord, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
     """Arrays, a row a face: `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` and
     `qualities` float32[n] (NaN where not measured), `photo_ids`, `face_ids` int64[n], and `vectors` float32[n, dim].
 
@@ -78,7 +78,7 @@ def save_npz(faces: Iterable[tuple[FaceRow, FloatArray]], path: Path, *, vectors
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
 
 
-def _values(row: FaceRow, vector: FloatArray, *, vectors: bool) -> dict[str, Any]:
+def _values(row: FaceRecord, vector: FloatArray, *, vectors: bool) -> dict[str, Any]:
     detection, box = row.detection, row.detection.box
     values: dict[str, Any] = {
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],

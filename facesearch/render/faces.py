@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from facesearch.probing import Probe
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.render.text import table
+from facesearch.search.probes import Probe
 
 __all__ = ["render_faces"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from facesearch.checkup import Finding
+from facesearch.care.doctor import Finding
 from facesearch.render.text import table
 
 __all__ = ["render_findings"]

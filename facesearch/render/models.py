@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from facesearch.faces.model import ListedModel
+from facesearch.models.resolve import ListedModel
 from facesearch.render.records import shown_path
 from facesearch.render.text import table
 

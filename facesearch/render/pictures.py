@@ -1,4 +1,4 @@
-"""Small pictures of a photo: a face of it, or all of it with its faces framed; and pictures to files."""
+"""A photo with its faces framed, and pictures to files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import StorageError, UsageError
+from facesearch.photos.crop import SOFTWARE, mark
 from facesearch.photos.decode import Photo
 from facesearch.photos.header import MADE_BY
 from facesearch.render.drawing import draw_frame
 
 if TYPE_CHECKING:
-    from PIL.Image import Exif, Image
+    from PIL.Image import Image
 
     from facesearch.types import Box
 
@@ -23,31 +24,14 @@ __all__ = [
     "MADE_BY",
     "check_may_be_written",
     "check_picture_name",
-    "face_picture",
-    "mark",
     "save_picture",
     "scaled_corners",
     "whole_picture",
 ]
 
-_AROUND = 1.5
 _LEAST_FRAME = 10
-_SOFTWARE = 0x0131
 _HEAD = 1024
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-
-
-def face_picture(photo: Photo, box: Box, side: int) -> Image:
-    """A square of `side` pixels around a face, a half larger than its box where the photo has that much around it.
-
-    Raises `PhotoError`.
-    """
-    edge = min(max(box.width, box.height, 1.0) * _AROUND, *photo.size)
-    left = min(max(box.left + box.width / 2 - edge / 2, 0), photo.size[0] - edge)
-    top = min(max(box.top + box.height / 2 - edge / 2, 0), photo.size[1] - edge)
-    image, scale = photo.level(max(photo.size) * min(1.0, side / edge))
-    right, bottom = min((left + edge) * scale, image.width), min((top + edge) * scale, image.height)
-    return image.resize((side, side), box=(left * scale, top * scale, right, bottom))
 
 
 def whole_picture(photo: Photo, size: tuple[int, int], frames: Mapping[Box, tuple[int, int, int]]) -> Image:
@@ -110,20 +94,11 @@ def _is_ours(path: Path) -> bool:
             from PIL import Image
 
             with Image.open(path, formats=list(_FORMATS.values())) as image:
-                return bool(image.getexif().get(_SOFTWARE) == MADE_BY)
+                return bool(image.getexif().get(SOFTWARE) == MADE_BY)
         with path.open("rb") as stream:
             return f'<meta name="generator" content="{MADE_BY}">'.encode() in stream.read(_HEAD)
     except (OSError, ValueError, SyntaxError):
         return False
-
-
-def mark() -> Exif:
-    """What tells a picture that facesearch made: it is no photo, `facesearch index` leaves it out."""
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif[_SOFTWARE] = MADE_BY
-    return exif
 
 
 def save_picture(picture: Image, path: Path) -> None:

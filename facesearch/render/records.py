@@ -7,9 +7,9 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from facesearch.planning import Report
-from facesearch.probing import Probe
-from facesearch.searching import Answer, Hit
+from facesearch.indexing.diff import Report
+from facesearch.search.engine import Answer, Hit
+from facesearch.search.probes import Probe
 
 __all__ = ["CONTRACT", "answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from facesearch.contest import RATES, Standing
+from facesearch.evaluation.compare_models import RATES, Standing
 from facesearch.render.text import table
 
 __all__ = ["standings_record", "standings_table"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from facesearch.reindexing import Switch
+from facesearch.indexing.model_switch import Switch
 from facesearch.render.records import report_record, shown_path
 from facesearch.render.text import lines_of, render_report
 from facesearch.wording import counted

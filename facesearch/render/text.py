@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from facesearch.calibration import NOT_MEASURED
+from facesearch.calibration.table import NOT_MEASURED
+from facesearch.index.store import SearchFacts
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import answers_record, hit_record
-from facesearch.searching import Answer, Hit
-from facesearch.store.bases import LEAST_RECALL
-from facesearch.store.store import SearchFacts
+from facesearch.search.engine import Answer, Hit
+from facesearch.vectors.kinds import LEAST_RECALL
 from facesearch.visible import width
 from facesearch.wording import counted
 

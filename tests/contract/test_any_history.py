@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from PIL import Image
 
-from facesearch.faces.runtime import Runtime
-from facesearch.indexing import refresh
-from facesearch.planning import Options, Report
-from facesearch.reindexing import appoint, prepare, switch
-from facesearch.store.store import Store
+from facesearch.care.upkeep import move_root
+from facesearch.index.store import Store
+from facesearch.indexing.diff import Options, Report
+from facesearch.indexing.model_switch import appoint, prepare, switch
+from facesearch.indexing.refresh import refresh
+from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
-from facesearch.upkeep import move_root
 
 Colour = tuple[int, int, int]
 Array = np.ndarray[Any, Any]

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from conftest import toy_face, toy_model_info
 
+from facesearch.catalog import database as database_module
+from facesearch.catalog.catalog import Catalog
+from facesearch.catalog.migrations import MIGRATIONS
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
-from facesearch.store import database as database_module
-from facesearch.store.catalog import Catalog
-from facesearch.store.migrations import MIGRATIONS
 from facesearch.types import Filter, PhotoFacts, PhotoFile, TakenAt
 
 LAST_RUN = {"finished": 1_700_000_000, "new": 3, "changed": 0, "moved": 0, "seconds": 1.5, "stopped": False}
@@ -282,7 +282,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
     # Root may write everywhere, so it becomes somebody else, once Python has found its modules.
     script = (
-        "import os; from pathlib import Path; from facesearch.store.catalog import Catalog\n"
+        "import os; from pathlib import Path; from facesearch.catalog.catalog import Catalog\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         f"print(Catalog.open(Path({str(path)!r})).generation)"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import toy_model_info
 
-from facesearch.store.store import Store
+from facesearch.index.store import Store
 
 # Each photo has three faces with one vector, put there in one commit: a reader that finds one must find all three.
 WRITER = """
@@ -17,8 +17,8 @@ import sys, time, numpy as np
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 from conftest import toy_face
-from facesearch.store import store as store_module
-from facesearch.store.store import Store
+from facesearch.index import store as store_module
+from facesearch.index.store import Store
 from facesearch.types import PhotoFile
 store_module._TAIL_IN_A_RUN = 20
 me, end = int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
@@ -43,7 +43,7 @@ READER = """
 import sys, time, numpy as np
 from collections import Counter
 from pathlib import Path
-from facesearch.store.store import Store
+from facesearch.index.store import Store
 end, done, rng = time.monotonic() + float(sys.argv[3]), 0, np.random.default_rng(int(sys.argv[2]))
 while time.monotonic() < end:
     said = []

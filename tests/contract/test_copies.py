@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sample_library import shipped_photo
 
-from facesearch import indexing
-from facesearch.faces.model import FaceModel
-from facesearch.indexing import refresh
-from facesearch.store.catalog import Catalog
-from facesearch.store.database import Database
-from facesearch.store.store import Store
+from facesearch.catalog.catalog import Catalog
+from facesearch.catalog.database import Database
+from facesearch.index.store import Store
+from facesearch.indexing import refresh as refresh_module
+from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import FaceModel
 
 ALLOWED = 1.3
 """Twice as many copies may take this much more than twice the work: the rest is what a run costs by itself."""
@@ -131,7 +131,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader sees grows while a run is among copies."""
     photos = copies(tmp_path / "photos", 80)
-    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
     seen: set[int] = set()
     with Store.create(tmp_path / "ix", model.info) as store:
 

@@ -16,14 +16,15 @@ from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
 from facesearch.errors import DeviceError, ModelError, UsageError
-from facesearch.faces import embedded
-from facesearch.faces.model import FaceModel, choose_model, installed_packs, model_info, open_model
-from facesearch.faces.runtime import Runtime, choose_runtime, open_session
-from facesearch.finding import aligned_crops, detect_faces, find_faces
+from facesearch.faces.extract import aligned_crops, detect_faces, find_faces
+from facesearch.models import bundled
+from facesearch.models.protocol import FaceModel
+from facesearch.models.resolve import choose_model, installed_packs, model_info, open_model
+from facesearch.models.runtime import Runtime, choose_runtime, open_session
 from facesearch.photos.decode import Photo
 from facesearch.types import Box, Face
 
-BUILT = Path(embedded.__file__).parent / "weights"
+BUILT = Path(bundled.__file__).parent / "weights"
 
 
 def photo(image: Image.Image) -> Photo:

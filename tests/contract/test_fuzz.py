@@ -12,11 +12,11 @@ from PIL import Image
 from sample_library import shipped_photo
 
 from facesearch.errors import PhotoError
-from facesearch.faces.model import FaceModel
-from facesearch.indexing import refresh
+from facesearch.index.store import Store
+from facesearch.indexing.diff import Options
+from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo
-from facesearch.planning import Options
-from facesearch.store.store import Store
 
 SEED = 20261122
 

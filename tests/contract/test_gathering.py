@@ -13,9 +13,9 @@ import pytest
 from conftest import toy_model_info
 from sample_library import shipped_photo
 
-from facesearch.faces.gathering import GatheringModel
-from facesearch.faces.model import FaceModel
-from facesearch.faces.runtime import Runtime
+from facesearch.models.batching import GatheringModel
+from facesearch.models.protocol import FaceModel
+from facesearch.models.runtime import Runtime
 from facesearch.types import Detection
 
 Array = np.ndarray[Any, Any]

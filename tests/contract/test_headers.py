@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from sample_library import shipped_photo
 
-from facesearch.faces.model import FaceModel
-from facesearch.indexing import refresh
+from facesearch.index.store import Store
+from facesearch.indexing.diff import Options, Report
+from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import FaceModel
+from facesearch.photos.crop import mark
 from facesearch.photos.header import HEADER_VERSION
-from facesearch.planning import Options, Report
-from facesearch.render.pictures import mark, save_picture
-from facesearch.store.store import Store
+from facesearch.render.pictures import save_picture
 from facesearch.types import Filter
 
 TAKEN = "2001:02:03 04:05:06"
@@ -145,7 +146,7 @@ def test_only_what_the_run_is_about_is_read(store: Store, photos: Path, model: F
 
 
 def test_headers_are_committed_as_they_come(store: Store, photos: Path, model: FaceModel) -> None:
-    from facesearch.headers import _AT_ONCE
+    from facesearch.indexing.headers import _AT_ONCE
 
     for number in range(_AT_ONCE + 50):
         path = photos / f"{number}.png"

@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
-from facesearch import indexing, looking
 from facesearch.errors import InputError, UsageError
-from facesearch.faces.model import FaceModel
-from facesearch.indexing import refresh
-from facesearch.looking import _Ahead
+from facesearch.index.store import Store
+from facesearch.indexing import extraction
+from facesearch.indexing import refresh as refresh_module
+from facesearch.indexing.diff import Options, Report, Task
+from facesearch.indexing.extraction import _Ahead
+from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import memory_needed
-from facesearch.planning import Options, Report, Task
-from facesearch.probing import probe_faces
-from facesearch.searching import Hit, Want, find
-from facesearch.store.store import Store
+from facesearch.search.engine import Hit, Want, find
+from facesearch.search.probes import probe_faces
 from facesearch.types import Filter
 
 
@@ -403,7 +404,7 @@ def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
 def test_large_files_are_read_again_when_their_turn_comes(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
+    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
     assert summary(refresh(store, counting, [photos])) == {"new": 5, "no_face": 1, "failed": 1}
     assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
@@ -420,14 +421,14 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Two files of one content; the first is another, or none, when its turn comes."""
-    monkeypatch.setattr(looking, "KEPT_BYTES", 0)
+    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
     first, twin = photos / "a first.jpg", photos / "z twin.jpg"
     for path in (first, twin):
         shutil.copy(photos / "astronaut.jpg", path)
     (photos / "astronaut.jpg").unlink()
-    read_again = looking._read_again
+    read_again = extraction._read_again
 
-    def reading(content: looking.Content[Task]) -> AbstractContextManager[BinaryIO]:
+    def reading(content: extraction.Content[Task]) -> AbstractContextManager[BinaryIO]:
         if content.item.file.path == b"a first.jpg" and first.exists():
             if what == "gone":
                 first.unlink()
@@ -435,7 +436,7 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
                 first.write_bytes(b"another")
         return read_again(content)
 
-    monkeypatch.setattr(looking, "_read_again", reading)
+    monkeypatch.setattr(extraction, "_read_again", reading)
     report = refresh(store, counting, [photos])
     known = {photo.file.path: photo.status for photo in store.catalog.photos(1)}
     assert known[b"z twin.jpg"] == "faces"
@@ -532,12 +533,12 @@ def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
             refresh(store, counting, [tmp_path / "bitmaps"])
     read: list[bytes] = []
 
-    def counted(task: Task) -> looking.Content[Task]:
+    def counted(task: Task) -> extraction.Content[Task]:
         read.append(task.path)
-        return looking.read(task)
+        return extraction.read(task)
 
-    monkeypatch.setattr(indexing, "read", counted)
-    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(refresh_module, "read", counted)
+    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
     report = refresh(store, counting, should_stop=lambda: len(read) >= 3)
     assert report.stopped
     assert len(read) == 3

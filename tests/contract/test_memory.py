@@ -17,10 +17,10 @@ from conftest import Run
 from PIL import Image, TiffImagePlugin
 
 from facesearch.errors import PhotoTooLargeError
-from facesearch.faces.model import FaceModel
-from facesearch.looking import Content, _looked_at
+from facesearch.indexing.diff import Options
+from facesearch.indexing.extraction import Content, _looked_at
+from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo, memory_needed
-from facesearch.planning import Options
 
 MIB = 2**20
 SIDE = 3500

@@ -25,10 +25,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from facesearch.errors import LockedError, ModelError, StorageError, UsageError
-from facesearch.faces import fetching, registry
-from facesearch.faces.fetching import Limits, is_address
-from facesearch.faces.pulling import pull, remove_pack, sound_pack
-from facesearch.faces.registry import RECORD_NAME, faults_of, read_record
+from facesearch.models.packs import download, registry
+from facesearch.models.packs.download import Limits, is_address
+from facesearch.models.packs.install import pull, remove_pack, sound_pack
+from facesearch.models.packs.registry import RECORD_NAME, faults_of, read_record
 
 QUICK = Limits(timeout=0.5, attempts=3, pause=0.01)
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -282,7 +282,7 @@ def test_redirects_are_followed_but_not_for_ever_nor_to_files(site: Site, archiv
 
 
 def test_an_encrypted_address_does_not_lead_to_a_plain_one() -> None:
-    handler = fetching._Redirects()
+    handler = download._Redirects()
     request = urllib.request.Request("https://example.org/a.zip")
     with pytest.raises(ModelError, match="less safe"):
         handler.redirect_request(request, io.BytesIO(), 302, "", None, "http://example.org/a.zip")  # type: ignore[arg-type]

@@ -14,16 +14,17 @@ import pytest
 from own_pack import make_pack
 from sample_library import shipped_photo
 
+from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
-from facesearch.faces.model import FaceModel, open_model
-from facesearch.faces.runtime import choose_runtime
-from facesearch.indexing import refresh
-from facesearch.planning import Options
-from facesearch.probing import probe_faces
-from facesearch.reindexing import appoint, dismiss, left_to_look_at, prepare, switch
-from facesearch.searching import Want, find
-from facesearch.store.store import Store
-from facesearch.upkeep import check, forget, to_forget_face, to_forget_photos
+from facesearch.index.store import Store
+from facesearch.indexing.diff import Options
+from facesearch.indexing.model_switch import appoint, dismiss, left_to_look_at, prepare, switch
+from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import FaceModel
+from facesearch.models.resolve import open_model
+from facesearch.models.runtime import choose_runtime
+from facesearch.search.engine import Want, find
+from facesearch.search.probes import probe_faces
 
 
 @pytest.fixture(scope="session")

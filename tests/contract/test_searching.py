@@ -14,10 +14,10 @@ from conftest import toy_face, toy_model_info
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facesearch.calibration import Calibration, calibration_of
-from facesearch.probing import Probe
-from facesearch.searching import Hit, Want, find, find_all
-from facesearch.store.store import Store
+from facesearch.calibration.table import Calibration, calibration_of
+from facesearch.index.store import Store
+from facesearch.search.engine import Hit, Want, find, find_all
+from facesearch.search.probes import Probe
 from facesearch.types import Face, Filter, PhotoFacts, PhotoFile, TakenAt, Verdict
 
 DIM = 8

@@ -11,11 +11,12 @@ import pytest
 from conftest import toy_face, toy_model_info
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
-from facesearch.store import store as store_module
-from facesearch.store import vectors as vectors_module
-from facesearch.store.store import CATALOG_FILE, VECTORS_FILE, SearchFacts, Store, default_index_path
-from facesearch.store.vectors import read_stamp
+from facesearch.index import store as store_module
+from facesearch.index.store import CATALOG_FILE, VECTORS_FILE, SearchFacts, Store
+from facesearch.settings import default_index_path
 from facesearch.types import PhotoFile
+from facesearch.vectors import faiss_index as vectors_module
+from facesearch.vectors.faiss_index import read_stamp
 
 DIM = 8
 

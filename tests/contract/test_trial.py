@@ -18,11 +18,11 @@ from own_pack import (
     unknown_recogniser,
 )
 
-from facesearch import trial
-from facesearch.faces.model import FaceModel
-from facesearch.finding import look_at
+from facesearch.faces import trial
+from facesearch.faces.extract import look_at
+from facesearch.faces.trial import LEAST_GAP, Trial, gap, sample_photo, tried
+from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo
-from facesearch.trial import LEAST_GAP, Trial, gap, sample_photo, tried
 
 SOUND = Trial()
 

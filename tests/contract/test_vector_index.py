@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facesearch.errors import StorageError
-from facesearch.store import bases
-from facesearch.store import vectors as vectors_module
-from facesearch.store.vectors import FaissIndex, Stamp, VectorIndex, read_stamp
+from facesearch.vectors import faiss_index as vectors_module
+from facesearch.vectors import kinds
+from facesearch.vectors.faiss_index import FaissIndex, Stamp, VectorIndex, read_stamp
 
 UUID = bytes(range(16))
 Array = np.ndarray[Any, Any]
@@ -234,7 +234,7 @@ def test_products_over_blocks_find_the_best(
     queries = random_vectors(questions, 8, seed + 100)
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     allowed = np.ones(rows, dtype=np.bool_) if mask is None else mask
-    for row, candidates in enumerate(bases.nearest(vectors, queries, wanted, mask)):
+    for row, candidates in enumerate(kinds.nearest(vectors, queries, wanted, mask)):
         kept = np.zeros(rows, dtype=np.bool_)
         kept[candidates.rows] = True
         left = allowed & ~kept
@@ -268,7 +268,7 @@ def test_an_approximate_index_is_as_good_as_it_says(reading: str, crowd: tuple[P
     index = FaissIndex.open(path, 32, UUID)
     assert index is not None
     assert (index.kind, len(index)) == ("ivf", 20_000)
-    assert index.recall >= bases.LEAST_RECALL
+    assert index.recall >= kinds.LEAST_RECALL
     assert index.probes is not None
     queries = people(20_300, 32)[20_000:]
     scores, ids = index.search(queries, 10)
@@ -288,7 +288,7 @@ def test_a_file_whose_recall_was_counted_by_ids_is_made_again(tmp_path: Path, mo
     index = FaissIndex(32, tmp_path / "faces.faiss", Stamp(UUID, 1, 10))
     index.add(np.arange(1, 11, dtype=np.int64), people(10, 32))
     with monkeypatch.context() as earlier:
-        earlier.setattr("facesearch.store.vectors._MAGIC", b"fsvecto3")
+        earlier.setattr("facesearch.vectors.faiss_index._MAGIC", b"fsvecto3")
         index.save()
     assert FaissIndex.open(tmp_path / "faces.faiss", 32, UUID) is None
 
@@ -301,7 +301,7 @@ def test_copies_of_a_photo_are_as_good_as_one_another(tmp_path: Path, copies: in
     index.add(np.arange(1, len(vectors) + 1, dtype=np.int64), vectors)
     index.save("ivf")
     index = reopened(index, tmp_path / "faces.faiss")
-    assert index.recall >= bases.LEAST_RECALL
+    assert index.recall >= kinds.LEAST_RECALL
     assert index.probes is not None
     assert index.probes <= 64, "no more than without copies"
     queries = people(20_300, 32)[-100:]

@@ -15,7 +15,7 @@ from conftest import CHECKOUT
 from PIL import ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
 GROUPS = {"left.png": ((0, 0, 640, 886), "bea"), "right.png": ((640, 0, 1280, 886), "dan")}
 
@@ -129,7 +129,7 @@ def test_index_speed_needs_photos(run_benchmark: Benchmark, tmp_path: Path) -> N
 def test_the_plain_loop_finds_the_same_faces(run_benchmark: Benchmark, tmp_path: Path) -> None:
     for name in ("t1", "astronaut", "coffee"):
         shipped_photo(name).save(tmp_path / f"{name}.jpg", quality=92)
-    weights = Path(embedded.__file__).parent / "weights"
+    weights = Path(bundled.__file__).parent / "weights"
     graphs = [weights / "yunet_2023mar.onnx", weights / "sface_2021dec.onnx"]
     told = json.loads(run_benchmark("peers/loop.py", tmp_path, *graphs, "1"))
     assert (told["photos"], told["faces"]) == (3, 7)

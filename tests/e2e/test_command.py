@@ -22,7 +22,7 @@ from own_pack import make_pack
 from PIL import Image
 from sample_library import shipped_photo
 
-from facesearch.faces.runtime import choose_runtime
+from facesearch.models.runtime import choose_runtime
 
 FOUND = {"everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg"}
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
-from facesearch.store.rows import is_inner_path
+from facesearch.catalog.columns import is_inner_path
 
 FUZZER = Path(__file__).parents[1] / "catalog_fuzzer.py"
 SEED = 20261127

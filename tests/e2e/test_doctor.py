@@ -11,7 +11,7 @@ import pytest
 from conftest import Run
 from own_pack import make_pack_with, random_recogniser
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
 
 def findings(answer: str) -> dict[str, dict[str, object]]:
@@ -98,16 +98,16 @@ def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Pa
 
 
 def test_weights_that_are_not_as_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert embedded.built_faults() == []
+    assert bundled.built_faults() == []
     weights = tmp_path / "weights"
-    shutil.copytree(Path(embedded.__file__).parent / "weights", weights)
-    monkeypatch.setattr(embedded, "_WEIGHTS", weights)
+    shutil.copytree(Path(bundled.__file__).parent / "weights", weights)
+    monkeypatch.setattr(bundled, "_WEIGHTS", weights)
     detector = weights / "yunet_2023mar.onnx"
     data = bytearray(detector.read_bytes())
     data[len(data) // 2] ^= 1
     detector.write_bytes(bytes(data))
     (weights / "sface_2021dec.onnx").unlink()
-    assert [fault.removeprefix(f"{weights}/") for fault in embedded.built_faults()] == [
+    assert [fault.removeprefix(f"{weights}/") for fault in bundled.built_faults()] == [
         "yunet_2023mar.onnx: not as it was built",
         "sface_2021dec.onnx: cannot be read (No such file or directory)",
     ]

@@ -17,8 +17,8 @@ from conftest import Run
 from own_pack import make_pack
 from test_permissions import bound  # noqa: F401 - a fixture
 
-from facesearch.store.lock import WriterLock
-from facesearch.store.migrations import MIGRATIONS
+from facesearch.catalog.migrations import MIGRATIONS
+from facesearch.index.lock import WriterLock
 
 
 @pytest.fixture

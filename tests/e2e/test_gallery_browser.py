@@ -12,11 +12,10 @@ import pytest
 from conftest import known_file, toy_face
 from sample_library import FACES_IN_T1, shipped_photo
 
-from facesearch.probing import Probe
 from facesearch.render.gallery import save_gallery
-from facesearch.searching import Answer, Hit
-from facesearch.store.catalog import FaceRow
-from facesearch.types import Verdict
+from facesearch.search.engine import Answer, Hit
+from facesearch.search.probes import Probe
+from facesearch.types import FaceRecord, Verdict
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -63,7 +62,7 @@ def hit(rank: int, path: bytes) -> Hit:
     taken = f"20{10 + rank}-05-06T07:08:09" if rank != 3 else "1999-01-01T00:00:00"
     known = known_file(path)
     quality = QUALITIES[rank - 1]
-    row = FaceRow(rank, rank, rank, 1, path, face, taken, quality=quality, size=known.size, content=known.content)
+    row = FaceRecord(rank, rank, rank, 1, path, face, taken, quality=quality, size=known.size, content=known.content)
     return Hit(rank, SIMILARITIES[rank - 1], row, fmr=1e-9, expected_false_hits=0.01, verdict=VERDICTS[rank - 1])
 
 

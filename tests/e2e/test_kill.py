@@ -21,7 +21,7 @@ from own_pack import make_pack
 from PIL import Image, ImageEnhance
 from sample_library import FACES_IN_T1, shipped_photo
 
-from facesearch.store.store import Store
+from facesearch.index.store import Store
 
 SEED = 20261122
 PHOTOS = 30
@@ -29,9 +29,11 @@ PHOTOS = 30
 # Commits every few photos, and dies at the n-th time something is called: in the middle of a commit or a snapshot.
 VICTIM = """
 import os, signal, sys
-from facesearch import indexing, reindexing
-from facesearch.store import catalog, store, vectors
-indexing.COMMIT_SECONDS = reindexing.COMMIT_SECONDS = 0.02
+from facesearch.indexing import model_switch, refresh
+from facesearch.catalog import catalog
+from facesearch.index import store
+from facesearch.vectors import faiss_index
+refresh.COMMIT_SECONDS = model_switch.COMMIT_SECONDS = 0.02
 store._TAIL_IN_A_RUN = 3
 where, count = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
@@ -53,7 +55,7 @@ if where == "before commit":
 elif where == "after commit":
     catalog.Catalog.commit = dying(catalog.Catalog.commit, False)
 elif where == "in a snapshot":
-    vectors.os.fsync = dying(os.fsync, True)
+    faiss_index.os.fsync = dying(os.fsync, True)
 elif where == "after a snapshot":
     store.write_file = dying(store.write_file, False)
 elif where == "in a transaction":

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import Run
 
-from facesearch.faces.runtime import choose_runtime
+from facesearch.models.runtime import choose_runtime
 
 
 def hits(answer: str) -> list[tuple[str, float]]:

@@ -13,7 +13,7 @@ from own_pack import make_pack
 from PIL import ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_pack_beside_it(facesearch: Run, people: Path, real_photos: Path, tmp_
     pack = tmp_path / "home/.insightface/models/mixed"
     pack.mkdir(parents=True)
     shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", pack / "det.onnx")
-    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
+    shutil.copy(Path(bundled.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
     both = json.loads(facesearch("models", "compare", people, "-f", "json", "-q").stdout)["models"]
     assert {one["model"] for one in both} == {"embedded", "mixed"}
     assert all(one["rank1"] > 0.9 for one in both)

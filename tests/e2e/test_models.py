@@ -23,7 +23,7 @@ import pytest
 from conftest import Run
 from own_pack import make_pack, make_pack_with, random_recogniser, unknown_recogniser
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
 ACCEPTED = ("--accept-licence", "--from")
 
@@ -402,7 +402,7 @@ def test_a_real_pack_is_pulled_used_and_registered(facesearch: Run, real_photos:
     folder = tmp_path / "mixed"
     folder.mkdir()
     shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", folder / "det.onnx")
-    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", folder / "rec.onnx")
+    shutil.copy(Path(bundled.__file__).parent / "weights/sface_2021dec.onnx", folder / "rec.onnx")
     facesearch("models", "pull", "mixed", *ACCEPTED, packed(folder, tmp_path / "mixed.zip"))
     facesearch("models", "add", folder, "--name", "again")
     portraits = real_photos / "bbt/portraits"

@@ -33,8 +33,8 @@ def test_nothing_is_written_outside_the_index(
 def test_the_telemetry_of_the_runtime_is_there_to_be_switched_off(tmp_path: Path, environment: dict[str, str]) -> None:
     """Without the switch something is written: so the test above can fail."""
     script = (
-        "import onnxruntime, glob, facesearch.faces as faces\n"
-        "import os; path = os.path.join(os.path.dirname(faces.__file__), 'weights', 'yunet_2023mar.onnx')\n"
+        "import onnxruntime, glob, facesearch.models as models\n"
+        "import os; path = os.path.join(os.path.dirname(models.__file__), 'weights', 'yunet_2023mar.onnx')\n"
         "onnxruntime.InferenceSession(path)"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True, capture_output=True)

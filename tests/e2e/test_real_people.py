@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import Run
 
-from facesearch.faces import embedded
+from facesearch.models import bundled
 
 
 def test_everybody_is_found_among_portraits_and_groups(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_an_insightface_pack_from_index_to_refusal(facesearch: Run, real_photos:
     pack = tmp_path / "home/.insightface/models/mixed"
     pack.mkdir(parents=True)
     shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", pack / "det.onnx")
-    shutil.copy(Path(embedded.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
+    shutil.copy(Path(bundled.__file__).parent / "weights/sface_2021dec.onnx", pack / "rec.onnx")
     portraits = real_photos / "bbt/portraits"
     made = facesearch("index", portraits / "amy", portraits / "raj", "--index", "ix", "--format", "json")
     assert "using the installed InsightFace pack mixed" in made.stderr

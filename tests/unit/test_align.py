@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sample_library import shipped_photo
 
-from facesearch.faces.align import CROP_SIDE, TEMPLATE, centred, crop_face, similarity_to_template
+from facesearch.models.align import CROP_SIDE, TEMPLATE, centred, crop_face, similarity_to_template
 
 finite = st.floats(-500, 500, allow_nan=False)
 points = st.lists(st.tuples(finite, finite), min_size=5, max_size=5)

@@ -7,6 +7,8 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,68 +16,95 @@ import pytest
 import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
-LAYERS = [
-    {"errors", "isolation", "locations", "machine", "types", "userdata", "visible", "wording"},
-    {"photos", "faces", "store"},
-    {"calibration", "finding", "planning"},
-    {"headers", "looking", "probing", "trial"},
-    {"calibrating", "checkup", "comparing", "indexing", "searching", "upkeep"},
-    {"contest", "reindexing"},
+LEAVES = {"errors", "events", "files", "isolation", "locations", "machine", "settings", "types", "visible", "wording"}
+FLOORS = [
+    LEAVES,
+    {"photos", "vectors", "models"},
+    {"catalog", "faces"},
+    {"index", "calibration"},
+    {"galleries", "indexing", "people"},
+    {"search", "care"},
+    {"evaluation"},
+    {"api"},
     {"render"},
-    {"exporting"},
+    {"web"},
     {"cli"},
 ]
-LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
+"""Rooms from the ground up. Imports go down only: not up, and not sideways, except from leaf to leaf."""
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FRONT_DOORS = {"cli": {"api", "render"}, "web": {"api", "render"}}
+"""Rooms that the front ends may use besides the leaves."""
 SEAMS = {
-    "onnxruntime": {"faces/runtime.py"},
-    "openvino": {"faces/runtime.py"},
-    "insightface": {"faces/insight.py"},
-    "onnx": {"faces/insight.py", "faces/runtime.py"},
-    "faiss": {"store/bases.py", "store/vectors.py"},
-    "sqlite3": {"store/catalog.py", "store/database.py"},
+    "onnxruntime": {"models/runtime.py"},
+    "openvino": {"models/runtime.py"},
+    "insightface": {"models/insightface_pack.py"},
+    "onnx": {"models/insightface_pack.py", "models/runtime.py"},
+    "faiss": {"vectors/"},
+    "sqlite3": {"catalog/catalog.py", "catalog/database.py"},
     "pillow_heif": {"photos/decode.py"},
-    "urllib": {"faces/fetching.py", "store/database.py", "render/gallery.py"},
+    "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},
-    "zipfile": {"faces/unpacking.py"},
-    "platformdirs": {"userdata.py"},
+    "zipfile": {"models/packs/unpack.py"},
+    "platformdirs": {"settings.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
-def part_of(path: Path) -> str:
-    relative = path.relative_to(PACKAGE)
-    return relative.parts[0].removesuffix(".py")
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports(path: Path) -> list[str]:
     """Every module imported anywhere in a file, also for types alone."""
-    tree = ast.parse(path.read_text())
     found: list[str] = []
-    for node in ast.walk(tree):
-        names = []
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found += names
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return found
+
+
+def test_every_room_has_its_floor() -> None:
+    assert {room_of(path) for path in MODULES} - {"__init__", "__main__"} <= FLOOR.keys()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path: Path) -> None:
-    here = part_of(path)
+    here = room_of(path)
     if here in ("__init__", "__main__"):
         return
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in LEVEL or parts[1] == here:
+        if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in FLOOR or parts[1] == here:
             continue
-        same_level_allowed = here in LAYERS[0]
-        assert LEVEL[parts[1]] < LEVEL[here] or same_level_allowed, (
-            f"{path} imports {name}, which lies above or beside it"
-        )
+        both_are_leaves = here in LEAVES and parts[1] in LEAVES
+        assert FLOOR[parts[1]] < FLOOR[here] or both_are_leaves, f"{path} imports {name}, which lies above or beside it"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Also inside a room: whoever reads the files in the order of their imports reads each once."""
+    modules = {module_of(path): path for path in MODULES if room_of(path) not in ("__init__", "__main__")}
+    TopologicalSorter({name: used_modules(path, modules) - {name} for name, path in modules.items()}).prepare()
+
+
+def used_modules(path: Path, modules: Collection[str]) -> set[str]:
+    """Of these modules those that a file uses; the room of a module that it takes from there is none of them."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in modules else node.module for name in names}
+    return found & set(modules)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -13,8 +13,7 @@ from conftest import toy_model_info
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.calibrating import measured, well_labelled
-from facesearch.calibration import (
+from facesearch.calibration.table import (
     DEFAULT_FMR,
     LEAST_FMR,
     Calibration,
@@ -25,11 +24,12 @@ from facesearch.calibration import (
     shipped_calibration,
 )
 from facesearch.errors import InputError, StorageError
-from facesearch.faces import embedded
-from facesearch.faces.registry import known_pack
+from facesearch.evaluation.fit import measured, well_labelled
+from facesearch.models import bundled
+from facesearch.models.packs.registry import known_pack
 from facesearch.types import Verdict
 
-SHIPPED = shipped_calibration(embedded.model_info())
+SHIPPED = shipped_calibration(bundled.model_info())
 assert SHIPPED is not None
 TABLE: Calibration = SHIPPED
 ORDER = list(Verdict)
@@ -43,8 +43,8 @@ def order(verdict: Verdict) -> int:
 
 
 def test_the_models_threshold_is_at_its_false_match_rate() -> None:
-    assert TABLE.fmr(embedded.THRESHOLD) == pytest.approx(DEFAULT_FMR, rel=0.5)
-    assert TABLE.similarity_at(DEFAULT_FMR) == pytest.approx(embedded.THRESHOLD, abs=0.01)
+    assert TABLE.fmr(bundled.THRESHOLD) == pytest.approx(DEFAULT_FMR, rel=0.5)
+    assert TABLE.similarity_at(DEFAULT_FMR) == pytest.approx(bundled.THRESHOLD, abs=0.01)
     for rate, similarity in ((1e-2, 0.34), (1e-3, 0.41), (1e-5, 0.51)):
         assert TABLE.similarity_at(rate) == pytest.approx(similarity, abs=0.015), "points measured on other people"
 

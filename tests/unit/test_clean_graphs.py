@@ -72,11 +72,11 @@ def test_other_weights_fail_the_build_with_both_digests(tmp_path: Path) -> None:
 
 
 def test_what_was_built_is_there_with_its_licences() -> None:
-    from facesearch.faces import embedded
+    from facesearch.models import bundled
 
-    folder = Path(embedded.__file__).parent / "weights"
+    folder = Path(bundled.__file__).parent / "weights"
     assert {"YuNet-MIT.txt", "SFace-Apache-2.0.txt"} <= {path.name for path in folder.iterdir()}
-    assert dict(embedded.model_info().digests) == {
+    assert dict(bundled.model_info().digests) == {
         weights.source: weights.sha256 for weights in (clean_graphs.DETECTOR, clean_graphs.RECOGNISER)
     }
     recogniser = onnx.load(folder / clean_graphs.RECOGNISER.built)

@@ -12,8 +12,8 @@ from conftest import known_file
 from PIL import Image
 from sample_library import FACES_IN_T1, shipped_photo
 
+from facesearch.care.copies import Export, copy_photos, link_photos, save_crops
 from facesearch.errors import StorageError
-from facesearch.exporting import Export, copy_photos, link_photos, save_crops
 from facesearch.photos.known import read_known
 from facesearch.types import Box, KnownFile
 

@@ -22,12 +22,11 @@ from PIL import Image
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.errors import StorageError, UsageError
-from facesearch.probing import Probe
 from facesearch.render import gallery
 from facesearch.render.gallery import check_gallery_name, save_gallery
-from facesearch.searching import Answer, Hit
-from facesearch.store.catalog import FaceRow
-from facesearch.types import Verdict
+from facesearch.search.engine import Answer, Hit
+from facesearch.search.probes import Probe
+from facesearch.types import FaceRecord, Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 1234, "photos": 560}
 HOSTILE = (
@@ -101,7 +100,7 @@ def hit(rank: int, similarity: float, path: bytes, name: str = "bea", **more: An
     face = toy_face([1.0, 0.0], FACES_IN_T1[name]).detection
     taken = more.pop("taken_at", "2020-05-06T07:08:09+02:00")
     known = known_file(path)
-    row = FaceRow(
+    row = FaceRecord(
         rank, rank + 100, rank + 200, 1, path, face, taken, 10**18, 0.8769, size=known.size, content=known.content
     )  # fmt: skip
     values = {"fmr": 1e-9, "expected_false_hits": 0.0123, "verdict": Verdict.strong, **more}

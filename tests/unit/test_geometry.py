@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.faces.geometry import looks_upright, scaled, shifted, turned_back, with_border, without_duplicates
+from facesearch.models.geometry import looks_upright, scaled, shifted, turned_back, with_border, without_duplicates
 from facesearch.types import Box, Detection
 
 UPRIGHT = np.array([[30, 30], [60, 30], [45, 45], [33, 62], [57, 62]], dtype=np.float32)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facesearch.store import journal as journal_module
-from facesearch.store.journal import Journal
+from facesearch.index import crash_guard as journal_module
+from facesearch.index.crash_guard import Journal
 
 names = st.sampled_from([b"a.jpg", b"b b.jpg", b"\xff\n.jpg", b"c", b"long" * 50])
 

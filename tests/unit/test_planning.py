@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.planning import looks_unchanged, side_by_side
-from facesearch.store.catalog import KnownPhoto
+from facesearch.catalog.catalog import KnownPhoto
+from facesearch.indexing.diff import looks_unchanged, side_by_side
 from facesearch.types import PhotoFile
 
 HOUR = 3600 * 10**9

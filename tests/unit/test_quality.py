@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from sample_library import shipped_photo
 
-from facesearch.faces.align import TEMPLATE
-from facesearch.faces.model import FaceModel
+from facesearch.faces.extract import aligned_crops, find_faces
 from facesearch.faces.quality import face_quality
-from facesearch.finding import aligned_crops, find_faces
+from facesearch.models.align import TEMPLATE
+from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo
 from facesearch.types import Box, Detection
 

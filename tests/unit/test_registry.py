@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from facesearch.errors import ModelError, StorageError, UsageError
-from facesearch.faces import registry
-from facesearch.faces.registry import (
+from facesearch.models.packs import registry
+from facesearch.models.packs.registry import (
     KNOWN_PACKS,
     AddedPack,
     PackRecord,
@@ -27,7 +27,7 @@ from facesearch.faces.registry import (
     registry_path,
     require_name,
 )
-from facesearch.userdata import write_json
+from facesearch.settings import write_json
 
 
 @pytest.fixture(autouse=True)

@@ -13,22 +13,21 @@ import pytest
 from conftest import toy_face, toy_model_info
 from jsonschema import Draft202012Validator
 
-from facesearch.calibration import calibration_of
-from facesearch.comparing import compare
-from facesearch.probing import Probe
+from facesearch.calibration.table import calibration_of
+from facesearch.index.store import SearchFacts
 from facesearch.render.comparisons import comparison_text, comparisons_record
 from facesearch.render.text import Format, render_answers, render_report, search_line, shown_expectation
-from facesearch.searching import Answer, Hit
-from facesearch.store.catalog import FaceRow
-from facesearch.store.store import SearchFacts
-from facesearch.types import Verdict
+from facesearch.search.compare import compare
+from facesearch.search.engine import Answer, Hit
+from facesearch.search.probes import Probe
+from facesearch.types import FaceRecord, Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
 
 
 def hit(rank: int, similarity: float, path: bytes, **more: Any) -> Hit:
     face = toy_face([1.0, 0.0], (10.26, 20.0, 90.0, 100.0)).detection
-    row = FaceRow(rank, rank + 100, rank + 200, 1, path, face, "2020-05-06T07:08:09+02:00", quality=0.8769)
+    row = FaceRecord(rank, rank + 100, rank + 200, 1, path, face, "2020-05-06T07:08:09+02:00", quality=0.8769)
     values = {"fmr": 1.2345e-9, "expected_false_hits": 1.4814e-8, "verdict": Verdict.strong, **more}
     return Hit(rank, similarity, row, **values)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from facesearch.catalog.filter import places
 from facesearch.cli.options import parse_count_range, parse_moment
 from facesearch.errors import UsageError
-from facesearch.store.selection import places
 
 ROOTS = [(1, b"/photos"), (2, b"/scans/one.tif"), (3, b"/photos2")]
 

@@ -20,15 +20,14 @@ from skimage.measure import label, regionprops
 
 from facesearch.errors import StorageError, UsageError
 from facesearch.photos.decode import Photo
-from facesearch.probing import Probe
 from facesearch.render import drawing, sheet
 from facesearch.render.drawing import fitted, text_width
 from facesearch.render.drawn import save_drawn
 from facesearch.render.pictures import whole_picture
 from facesearch.render.sheet import MAX_HITS_A_PAGE, save_sheet
-from facesearch.searching import Answer, Hit
-from facesearch.store.catalog import FaceRow
-from facesearch.types import Box, Detection, Verdict
+from facesearch.search.engine import Answer, Hit
+from facesearch.search.probes import Probe
+from facesearch.types import Box, Detection, FaceRecord, Verdict
 
 Rectangle = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
@@ -44,7 +43,7 @@ def hit(rank: int, path: Path | bytes, similarity: float = 0.8, **more: Any) -> 
     detection, taken_at = toy_face([1.0, 0.0], FACE).detection, more.pop("taken_at", "2019-07-14T10:11:12")
     file = known_file(path)
     of_face |= {"size": file.size, "content": file.content}
-    row = FaceRow(rank, rank, rank, 1, file.path, detection, taken_at, **of_face)
+    row = FaceRecord(rank, rank, rank, 1, file.path, detection, taken_at, **of_face)
     return Hit(rank, similarity, row, **{**SURE, **more})
 
 

@@ -1,0 +1,1 @@
+"""What a similarity means."""

@@ -1,0 +1,1 @@
+"""Care of an index and of the machine that it is on."""

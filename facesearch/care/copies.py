@@ -1,0 +1,254 @@
+"""Photos that were found to a folder: as copies, as links, or as the faces alone. Nothing is ever overwritten.
+
+A name that is taken by another file gets a number; a file that is there already is left as it is, so that the same
+export can be run again.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.errors import PhotoError, StorageError
+from facesearch.photos.crop import face_picture, mark
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.known import is_known, open_known, pieces_of, read_known
+from facesearch.types import KnownFile
+from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.types import Box
+
+__all__ = ["Export", "copy_photos", "link_photos", "save_crops"]
+
+_MOST_NAMES = 10_000
+_LONGEST_NAME = 255
+_LEAST_CROP, _MOST_CROP = 32, 1024
+_AROUND = 1.5
+
+
+@dataclass(slots=True)
+class Export:
+    """What was done: files made, files that were there already, and what could not be had, with the reason.
+
+    `planned` are the targets that a dry run would have made, each with its source.
+    """
+
+    made: int = 0
+    kept: int = 0
+    planned: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+
+def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = False) -> Export:
+    """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
+
+    def is_same(file: KnownFile, target: str) -> bool:
+        return is_known(KnownFile(os.fsencode(target), file.size, file.content))
+
+    return _exported(files, folder, is_same, _copy, dry_run=dry_run)
+
+
+def link_photos(files: Iterable[KnownFile], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
+    """Make links to photos, symbolic or hard ones. Raises `StorageError`, also where the folder takes no such links."""
+
+    def is_same(file: KnownFile, target: str) -> bool:
+        if hard:
+            return os.path.isfile(target) and os.path.samefile(file.path, target)
+        return os.path.exists(target) and os.path.realpath(target) == os.path.realpath(os.fsdecode(file.path))
+
+    def link(file: KnownFile, target: str) -> None:
+        if hard:
+            read_known(file)
+        (os.link if hard else os.symlink)(os.fsdecode(file.path), target)
+
+    return _exported(files, folder, is_same, link, dry_run=dry_run)
+
+
+def save_crops(
+    faces: Iterable[tuple[str, int, Box, Callable[[], bytes]]],
+    folder: Path,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    dry_run: bool = False,
+) -> Export:
+    """Save faces as square JPEGs of their own size, 32 to 1024 pixels.
+
+    Each is given as its photo's path, its number, its box, and what reads the photo (which raises `PhotoError`); its
+    file is named after the photo and the number. Raises `StorageError`.
+    """
+    done = Export()
+    _prepare(folder, dry_run=dry_run)
+    for source, number, box, read in faces:
+        stem = os.path.splitext(os.path.basename(source))[0]
+        name = f"{stem} face {number}.jpg"
+        try:
+            encoded = _crop(read(), box, max_pixels)
+        except PhotoError as error:
+            done.failed.append(f"{source}: {_reason(error)}")
+            continue
+        _place(
+            done, source, folder, name, dry_run=dry_run,
+            is_same=partial(_holds, encoded),
+            make=partial(_write, encoded),
+        )  # fmt: skip
+    return done
+
+
+def _exported(
+    files: Iterable[KnownFile],
+    folder: Path,
+    is_same: Callable[[KnownFile, str], bool],
+    make: Callable[[KnownFile, str], None],
+    *,
+    dry_run: bool,
+) -> Export:
+    done = Export()
+    _prepare(folder, dry_run=dry_run)
+    for file in {file.path: file for file in files}.values():
+        source = os.fsdecode(file.path)
+        try:
+            open_known(file).close()
+        except PhotoError as error:
+            done.failed.append(f"{source}: {_reason(error)}")
+            continue
+        _place(
+            done, source, folder, os.path.basename(source), dry_run=dry_run,
+            is_same=partial(is_same, file),
+            make=partial(make, file),
+        )  # fmt: skip
+    return done
+
+
+def _reason(error: PhotoError) -> str:
+    """Why a photo cannot be had now."""
+    if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+        return "not there now"
+    return f"cannot be read: {error}" if isinstance(error.__cause__, OSError) else str(error)
+
+
+def _prepare(folder: Path, *, dry_run: bool) -> None:
+    if dry_run:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+
+
+def _place(
+    done: Export,
+    source: str,
+    folder: Path,
+    name: str,
+    *,
+    is_same: Callable[[str], bool],
+    make: Callable[[str], None],
+    dry_run: bool = False,
+) -> None:
+    """Make one file under the first name that is free, unless it is there under one of those that are not."""
+    try:
+        for target in _names(folder, name):
+            if os.path.lexists(target):
+                if is_same(target):
+                    done.kept += 1
+                    return
+            elif dry_run:
+                if target not in done.planned:
+                    done.planned[target] = source
+                    return
+                if done.planned[target] != source and is_same(done.planned[target]):  # as it will be by then
+                    done.kept += 1
+                    return
+            else:
+                try:
+                    make(target)
+                except FileExistsError:  # another program was faster
+                    continue
+                done.made += 1
+                return
+    except PhotoError as error:  # the photo cannot be had now; the others can
+        done.failed.append(f"{source}: {_reason(error)}")
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"
+        ) from error
+    else:
+        raise StorageError(f"{folder}: {counted(_MOST_NAMES, 'file')} are called {name} already; choose another folder")
+
+
+def _names(folder: Path, name: str) -> Iterator[str]:
+    stem, suffix = os.path.splitext(name)
+    for number in range(1, _MOST_NAMES):
+        ending = suffix if number == 1 else f"-{number}{suffix}"
+        yield os.path.join(folder, _shortened(stem, _LONGEST_NAME - len(os.fsencode(ending))) + ending)
+
+
+def _shortened(name: str, size: int) -> str:
+    """As much of a name as fits into so many bytes, cut between characters."""
+    while len(os.fsencode(name)) > size:
+        name = name[:-1]
+    return name
+
+
+def _copy(file: KnownFile, target: str) -> None:
+    """Raises `PhotoError` for what is wrong with the photo, `OSError` for what is wrong with the target."""
+    with open_known(file) as reading:
+
+        def fill(unfinished: str) -> None:
+            with open(unfinished, "xb") as writing:
+                for piece in pieces_of(reading, file):
+                    writing.write(piece)
+            found = os.fstat(reading.fileno())
+            os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+        _new_file(target, fill)
+
+
+def _write(data: bytes, target: str) -> None:
+    def fill(unfinished: str) -> None:
+        with open(unfinished, "xb") as stream:
+            stream.write(data)
+
+    _new_file(target, fill)
+
+
+def _new_file(target: str, fill: Callable[[str], None]) -> None:
+    """Make a file that is there whole or not at all. Raises `FileExistsError` where there is one of this name."""
+    folder = os.path.dirname(target)
+    unfinished = os.path.join(folder, f".facesearch-{os.getpid()}.tmp")
+    try:
+        fill(unfinished)
+        try:
+            os.link(unfinished, target)  # which, unlike renaming, never replaces
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if os.path.lexists(target):
+                raise FileExistsError(target) from None
+            os.rename(unfinished, target)
+    finally:
+        if os.path.lexists(unfinished):
+            os.unlink(unfinished)
+
+
+def _holds(data: bytes, path: str) -> bool:
+    try:
+        return os.path.getsize(path) == len(data) and Path(path).read_bytes() == data
+    except OSError:
+        return False
+
+
+def _crop(data: bytes, box: Box, max_pixels: int) -> bytes:
+    """The face as a JPEG file. Raises `PhotoError`."""
+    photo = Photo(data, max_pixels=max_pixels)
+    side = round(max(box.width, box.height) * _AROUND)
+    encoded = io.BytesIO()
+    picture = face_picture(photo, box, min(_MOST_CROP, max(_LEAST_CROP, side)))
+    picture.save(encoded, "JPEG", quality=92, exif=mark())
+    return encoded.getvalue()

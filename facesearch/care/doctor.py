@@ -1,0 +1,211 @@
+"""Is everything that facesearch stands on sound: packages, processors, models, disks, the index; and what to do if not.
+
+Nothing is loaded that is not asked about, nothing is written, and whatever fails is a line, not the end.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from facesearch.errors import FacesearchError
+from facesearch.machine import available_cores, available_memory
+from facesearch.models.resolve import choose_model, model_info
+from facesearch.models.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
+from facesearch.wording import counted
+
+__all__ = ["Finding", "checkup"]
+
+_PACKAGES = ("numpy", "pillow", "pillow-heif", "faiss-cpu", "onnxruntime", "insightface", "onnx", "openvino", "typer")
+_ONE_OF = {
+    "onnxruntime": (
+        ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-training"),
+        "they write the same folder and hide each other: pip uninstall all of them, then install the one you want",
+    ),
+    "cv2": (
+        ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+        (
+            "they write the same folder, and removing one breaks the other: pip uninstall all of them, then pip "
+            "install opencv-python-headless"
+        ),
+    ),
+}
+_LITTLE_ROOM = 2 * 2**30
+_LITTLE_MEMORY = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `advice` is what to do where it is not as it should be.
+
+    What is `broken` keeps facesearch from working; other advice is about what could be better.
+    """
+
+    about: str
+    found: str
+    advice: str | None = None
+    broken: bool = False
+
+
+def checkup(index: Path) -> list[Finding]:
+    """Look at everything; `index` is the folder that questions go to, whether or not there is an index in it."""
+    rooms: Sequence[Callable[[], Iterator[Finding]]] = (
+        _program, _packages, _runtimes, _machine, _models, lambda: _disk(index), lambda: _index(index),
+    )  # fmt: skip
+    findings: list[Finding] = []
+    for room in rooms:
+        try:
+            findings.extend(room())
+        except FacesearchError as error:
+            findings.append(Finding("settings", str(error), "mend that first", broken=True))
+    return findings
+
+
+def _program() -> Iterator[Finding]:
+    from facesearch import __version__
+
+    yield Finding("facesearch", __version__)
+    yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
+    yield Finding("environment", sys.prefix)
+
+
+def _packages() -> Iterator[Finding]:
+    for name in _PACKAGES:
+        version = _version(name)
+        if version is not None:
+            yield Finding(name, version)
+        elif name not in ("openvino", "onnxruntime"):
+            yield Finding(name, "not installed", f"pip install {name}", broken=True)
+    for module, (rivals, advice) in _ONE_OF.items():
+        there = [f"{name} {version}" for name in rivals if (version := _version(name))]
+        if len(there) > 1:
+            yield Finding(module, " and ".join(there), advice)
+    if any(_version(name) for name in _ONE_OF["cv2"][0]):
+        trouble = _trouble_importing("cv2")
+        if trouble:
+            graphics = any(library in trouble for library in ("libGL", "libgthread", "libglib"))
+            libraries = (
+                "apt install libgl1 libglib2.0-0, or pip install opencv-python-headless in place of opencv-python"
+            )
+            yield Finding(
+                "cv2", trouble, libraries if graphics else "pip install --force-reinstall opencv-python-headless"
+            )
+
+
+def _runtimes() -> Iterator[Finding]:
+    try:
+        for name, devices in available_runtimes().items():
+            yield Finding(name, ", ".join(devices))
+    except FacesearchError as error:
+        yield Finding("ONNX Runtime", str(error), "pip install --force-reinstall onnxruntime", broken=True)
+        return
+    for device, trouble in troubled_devices().items():
+        yield Finding(f"device {device}", f"does not start: {trouble}", f"only where you want it: {how_to_get(device)}")
+    runtime = choose_runtime()
+    faster = has_bf16() and runtime.device == "cpu" and runtime.name != "OpenVINO"
+    advice = "this processor has bf16, with which OpenVINO is faster: pip install 'facesearch[openvino]'"
+    yield Finding("device auto", str(runtime), advice if faster else None)
+
+
+def _machine() -> Iterator[Finding]:
+    cores, all_cores = available_cores(), os.cpu_count() or 1
+    limited = f" of {all_cores}: a container or taskset allows no more" if cores < all_cores else ""
+    yield Finding("processors", f"{cores}{limited}")
+    memory = available_memory()
+    if memory is not None:
+        little = "index with --max-memory 400M" if memory < _LITTLE_MEMORY else None
+        yield Finding("memory", f"{memory / 2**30:.1f} GiB", little)
+
+
+def _models() -> Iterator[Finding]:
+    from facesearch.calibration.table import calibration_of
+    from facesearch.faces.trial import examined
+    from facesearch.models.bundled import built_faults
+
+    faults = built_faults()
+    again = "install facesearch again: pip install --force-reinstall ."
+    yield Finding(
+        "model embedded", "; ".join(faults) or "weights as built", again if faults else None, broken=bool(faults)
+    )
+    for pack in examined():
+        advice = f"remove it, then install it again: facesearch models remove {pack.name}" if pack.faults else None
+        yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "sound", advice)
+
+    chosen = choose_model(None)
+    try:
+        note = calibration_of(model_info(chosen.name)).note
+        yield Finding("new indexes get", chosen.name)
+    except FacesearchError as error:
+        yield Finding(
+            "new indexes get", str(error), "facesearch models use NAME, or unset $FACESEARCH_MODEL", broken=True
+        )
+        return
+    if note is not None:
+        yield Finding("calibration", note, "delete it, or measure it anew with facesearch models calibrate")
+
+
+def _disk(index: Path) -> Iterator[Finding]:
+    folder = index
+    while not os.path.exists(folder) and folder != folder.parent:
+        folder = folder.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        yield Finding("disk", f"{folder}: {error.strerror}", "check that the disk is mounted", broken=True)
+        return
+    advice = "make room: an index takes some 1 GB for each million faces" if free < _LITTLE_ROOM else None
+    yield Finding("free disk", f"{free / 2**30:,.1f} GiB where the index is", advice)
+    if not os.access(folder, os.W_OK):
+        yield Finding("disk", f"{folder} cannot be written to", "questions work, indexing does not: choose --index")
+
+
+def _index(index: Path) -> Iterator[Finding]:
+    from facesearch.faces.trial import tried
+    from facesearch.index.store import Store
+
+    if os.path.exists(index) and not os.path.isdir(index):
+        yield Finding("index", f"{index} is a file", "name a folder with --index", broken=True)
+        return
+    try:
+        if not Store.exists(index):
+            yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
+            return
+        with Store.open(index, prepare=False) as store:
+            counts = store.catalog.counts()
+            held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
+            yield Finding("index", f"{held}, model {store.model.name}, in {index}")
+            model = model_info(store.model.source or store.model.name)
+            store.require_model(model)
+            if model.source is not None and not model.named:  # packs that have a name have been tried by now
+                trial = tried(model.source)
+                advice = "facesearch reindex --model NAME switches to another model" if trial.fault else None
+                yield Finding(f"model {model.call}", trial.fault or trial.note or "sound", advice)
+    except FacesearchError as error:
+        yield Finding("index", str(error), "facesearch check tells more", broken=True)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _trouble_importing(module: str) -> str | None:
+    """Why a module cannot be imported, found out in a process of its own: a broken library may end it."""
+    command = [sys.executable, "-c", f"import {module}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"cannot be imported ({type(error).__name__})"
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.strip().splitlines()
+    return f"cannot be imported ({lines[-1] if lines else f'exit code {done.returncode}'})"

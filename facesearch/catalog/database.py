@@ -1,0 +1,351 @@
+"""One SQLite database: opened, brought up to date, written to in transactions, checked, copied; its errors as ours.
+
+Nothing is committed until `commit`; a failure is one of `facesearch.errors`, with the file's path. What is in it is the
+catalog's matter.
+
+In write-ahead mode readers and writers share an index of the log, in a file beside the database, `-shm`, of 32 KiB or
+more. Where it cannot be made there are other ways to open the database; all of them see what is committed:
+
+* On a full disk a reader opens `-shm` read-only (an empty file takes no room, so it exists by then) and builds the
+  index of the log in its own memory. It takes the locks that any reader takes, and holds up no writer.
+* In a folder that is read-only and has no `-shm` nobody is writing. With an empty log the database is read as it is;
+  otherwise SQLite keeps the index of the log in memory, and takes no locks.
+* On a full disk a writer locks the whole database and keeps the index of the log in memory. Readers wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote_from_bytes
+
+from facesearch.catalog.columns import Shape
+from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.errors import (
+    DiskFullError,
+    FacesearchError,
+    IndexDamagedError,
+    IndexVersionError,
+    LockedError,
+    StorageError,
+)
+
+__all__ = ["Database"]
+
+_NO_ROOM_FOR_SHM = sqlite3.SQLITE_IOERR_SHMSIZE
+_REPLACED = "restore a backup into a new folder, or move this one away and index again"
+
+
+class Database:
+    """A connection to a database in write-ahead mode, or in memory. Use from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        """Take over an open connection; `open` and the subclass have the ways to get one."""
+        self._connection = connection
+        self._name = name
+        self._writing = False
+        self._traces: Path | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
+        """One that exists. Without `trace` a reader leaves no files of SQLite's beside it that were not there before.
+
+        Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`.
+        """
+        bare = not trace and not path.with_name(f"{path.name}-shm").exists()
+        database = cls._connected(path, "rw" if write else "ro")
+        database._traces = path if bare else None
+        try:
+            database._check_version(write=write)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Drop what was not committed, and let go of the file."""
+        self._connection.close()
+        if self._traces is not None:
+            _take_away_traces(self._traces)
+
+    # Transactions
+
+    def begin(self, *, write: bool = True) -> None:
+        """Start a transaction, unless one is open: a lasting view for a reader, the right to write for a writer.
+
+        The right to write is asked for at once: a transaction that starts by reading and then writes fails when
+        another has written in between, however long it is willing to wait.
+        """
+        if self._writing or (self._connection.in_transaction and not write):
+            return
+        self.rollback()  # a reader's view cannot become a writer's
+        self._run("BEGIN IMMEDIATE" if write else "BEGIN")
+        self._writing = write
+        if not write:
+            self._value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
+
+    def commit(self) -> None:
+        """Make everything since `begin` durable."""
+        if self._connection.in_transaction:
+            self._run("COMMIT")
+            self._writing = False
+
+    def rollback(self) -> None:
+        """Forget everything since `begin`."""
+        self._writing = False
+        if self._connection.in_transaction:
+            self._run("ROLLBACK")
+
+    @contextmanager
+    def rehearsal(self, *tables: str) -> Iterator[None]:
+        """A lasting view in which these tables may be written to: copies of them, in memory, which go at its end.
+
+        The database itself is only read, whoever else writes to it.
+        """
+        self.rollback()
+        self._rows("PRAGMA temp_store = MEMORY")
+        self.begin(write=False)
+        try:
+            for table in tables:  # a temporary table hides the real one of its name
+                rows = self._rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
+                if not rows:
+                    raise IndexDamagedError(f"{self._name}: the catalog is damaged (no table {table}); {_REPLACED}")
+                self._run(rows[0][0].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+            for table in tables:
+                self._run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
+            yield
+        finally:
+            self.rollback()
+            self._rows("PRAGMA temp_store = DEFAULT")
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something may be waiting to be committed."""
+        return self._writing
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database, so that it does not keep its size."""
+        self._rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._rows("PRAGMA busy_timeout = 30000")
+
+    # Care
+
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with its pages and indexes, one line each; empty when they are sound."""
+        return [" ".join(str(line).split()) for (line,) in self._rows("PRAGMA integrity_check") if line != "ok"]
+
+    def ask(self, sql: str, *values: object) -> list[Any]:
+        """Any statement, for those who look after the database; rows as they are, whatever is in them."""
+        return self._rows(sql, *values)
+
+    def each(self, sql: str, *values: object) -> Iterator[Any]:
+        """The same, row by row."""
+        with self._errors():
+            yield from self._connection.execute(sql, values)
+
+    @staticmethod
+    def expected_schema() -> list[Any]:
+        """Type, name, table and SQL of all that a database of this version has."""
+        with closing(sqlite3.connect(":memory:")) as fresh:
+            for script in MIGRATIONS:
+                fresh.executescript(script)
+            return fresh.execute(
+                "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY rowid"
+            ).fetchall()
+
+    def vacuum(self) -> None:
+        """Write the database again, without what was deleted; outside of a transaction. Raises `DiskFullError`."""
+        try:
+            self._run("VACUUM")
+        finally:
+            self.checkpoint()  # also where it failed for want of room: what it had written is of no use
+
+    def backup(self, path: Path) -> None:
+        """A copy of the database as it is committed now, while others may write. Raises `StorageError`."""
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+            copy = sqlite3.connect(unfinished, isolation_level=None)
+            try:
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+            unfinished.replace(path)
+        except sqlite3.Error as error:
+            ours = _as_ours(error, self._name)
+            if isinstance(ours, DiskFullError):  # the database itself is only read
+                raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
+            raise ours from error
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        finally:
+            for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+                leftover.unlink(missing_ok=True)
+
+    # SQLite
+
+    @classmethod
+    def _connected(cls, path: Path, mode: str) -> Self:
+        """A connection in the first way that works; see the top of this module. Raises what the usual way raises."""
+        try:
+            return cls._connected_so(path, mode)
+        except DiskFullError as error:
+            failure: StorageError = error
+            ways = [("", True)] if mode == "rw" else list(_ways_to_read(path))
+        except StorageError as error:
+            failure = error
+            ways = [] if mode == "rw" else list(_ways_to_read(path))
+        for parameter, alone in ways:
+            try:
+                return cls._connected_so(path, mode, parameter, alone=alone)
+            except StorageError:
+                continue
+        raise failure
+
+    @classmethod
+    def _connected_so(cls, path: Path, mode: str, parameter: str = "", *, alone: bool = False) -> Self:
+        """A connection that has read something. With `alone` it shares no memory with others."""
+        uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}{parameter}"
+        try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+        except sqlite3.OperationalError as error:
+            raise StorageError(_cannot_open(path, error)) from error
+        database = cls(connection, str(path))
+        try:
+            if alone:
+                database._rows("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read, or it shares memory
+            database._prepare()
+            database._value("SELECT count(*) FROM sqlite_schema")
+        except BaseException:
+            connection.close()
+            raise
+        return database
+
+    def _prepare(self) -> None:
+        self._rows("PRAGMA foreign_keys = ON")
+        # A catalog from somebody else runs nothing but SQLite's harmless parts.
+        self._rows("PRAGMA trusted_schema = OFF")
+        self._rows("PRAGMA synchronous = FULL")
+        self._rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
+
+    def _check_version(self, *, write: bool) -> None:
+        if self._value("PRAGMA application_id") != APPLICATION_ID:
+            raise IndexDamagedError(f"{self._name}: not a facesearch catalog; choose another index with --index")
+        version = int(self._value("PRAGMA user_version"))
+        if version > len(MIGRATIONS):
+            raise IndexVersionError(
+                f"{self._name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
+                "upgrade facesearch"
+            )
+        if version < len(MIGRATIONS):
+            if not write:
+                raise IndexVersionError(
+                    f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
+                    "facesearch index brings it up to date"
+                )
+            self._migrate(version)
+
+    def _migrate(self, version: int) -> None:
+        with self._errors():
+            for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                script = f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"  # noqa: PLW2901
+                try:
+                    self._connection.executescript(script)
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                        raise
+                    raise IndexDamagedError(
+                        f"{self._name}: the catalog is damaged (it is not of schema {number - 1}: {error}); {_REPLACED}"
+                    ) from error
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(sql, values).fetchall()
+
+    def _typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
+        """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
+        return list(shape.checked(self._rows(sql, *values), self._name))
+
+    def _value(self, sql: str, *values: object) -> Any:
+        return self._rows(sql, *values)[0][0]
+
+    def _run(self, sql: str, *values: object) -> None:
+        self._rows(sql, *values)
+
+    def _insert(self, sql: str, *values: object) -> int:
+        with self._errors():
+            return int(self._connection.execute(sql, values).lastrowid or 0)
+
+    def _many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._errors():
+            self._connection.executemany(sql, rows)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise _as_ours(error, self._name) from error
+
+
+def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
+    """How to read where the usual way fails: parameters of the URI, and whether to share no memory with others."""
+    if path.with_name(f"{path.name}-shm").exists():
+        yield "&readonly_shm=1", False
+    elif _size(path.with_name(f"{path.name}-wal")):
+        yield "&vfs=unix-none", True
+    else:
+        yield "&immutable=1", False
+
+
+def _take_away_traces(path: Path) -> None:
+    """Delete `-shm` and an empty log, which a reader makes and may not delete: the last writer to close does so."""
+    if _size(path.with_name(f"{path.name}-wal")):
+        return
+    uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        finally:
+            connection.close()
+    except (sqlite3.Error, UnicodeDecodeError):
+        pass  # who may not write has made nothing
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _cannot_open(path: Path, error: Exception) -> str:
+    return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
+
+
+def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> FacesearchError:
+    """SQLite's error about the database of this name as one of ours, by its result code.
+
+    Text that is not UTF-8 is an error of the module's own, without a code; in a message of SQLite's it hides the error.
+    """
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    if not code and str(error).startswith("Could not decode"):
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); facesearch check --repair mends it")
+    if isinstance(error, UnicodeDecodeError) or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); {_REPLACED}")
+    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LockedError(f"{name}: another process is writing; try again when it is done")
+    if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:
+        return DiskFullError(f"{name}: the disk is full; make room and run again, what was finished is kept")
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return StorageError(_cannot_open(Path(name), error))
+    return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

@@ -1,0 +1,1 @@
+"""Models and calibrations, measured on labelled photos."""

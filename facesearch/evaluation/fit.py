@@ -1,0 +1,261 @@
+"""From labelled faces to a calibration: how often strangers, and photos of one person, reach each similarity.
+
+Labels are cleaned first: a face is taken for wrongly labelled and left out when its similarity to the mean of its own
+folder's others is under 0.3, or less than to another folder's mean.
+
+Templates of one, two, three, five and ten photos of a person, drawn at random, are compared with every single face: of
+other people for the false-match rate, of the same person (those in the template left out) for the true-match rate.
+Every pair of people counts alike, however many faces they have. Below the least rate that 30 pairs of faces still
+support, the curve goes on along the straight line that its last decade follows in the logarithm: from there on it is
+extrapolated, and the table says where. The intervals, 5 to 95 %, come from drawing the people anew with replacement,
+400 times: a dozen people are few, whatever the number of their faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facesearch.errors import FacesearchError, InputError
+from facesearch.models.protocol import FaceModel
+from facesearch.photos.scan import photos_in
+from facesearch.search.probes import Probe, pick_by_others, probe_faces
+from facesearch.types import ModelInfo
+from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from facesearch.types import FloatArray, IdArray
+
+    Floats = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+__all__ = [
+    "FEW_PEOPLE",
+    "LEAST_FACES",
+    "LEAST_PEOPLE",
+    "PHOTOS",
+    "LabelledFaces",
+    "labelled_faces",
+    "measured",
+    "well_labelled",
+]
+
+LEAST_PEOPLE = 3
+FEW_PEOPLE = 12
+"""With fewer, other people would give quite other rates."""
+
+LEAST_FACES = 4
+"""Of each person; who has fewer says nothing about the same person's photos."""
+
+PHOTOS = (1, 2, 3, 5, 10)
+"""Sizes of templates that curves are measured for."""
+
+_GRID = np.round(np.arange(0.0, 1.0001, 0.01), 2)
+_TEMPLATES = 400
+_DRAWS = 400
+_SUPPORTED = 30
+_LEAST_OWN = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFaces:
+    """One face a photo: float32[n, dim] of unit length, and whose they are, int64[n] into `people`.
+
+    `left_out` tells which photos were not used, and why.
+    """
+
+    vectors: FloatArray
+    labels: IdArray
+    people: list[str]
+    left_out: list[str]
+
+
+def labelled_faces(
+    folder: Path,
+    model: FaceModel,
+    *,
+    rotations: bool = True,
+    progress: Callable[[int, int, int, int], None] = lambda _done, _total, _faces, _failed: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> LabelledFaces:
+    """The faces in a folder with one folder a person; of a photo with several the one most like the person's others.
+
+    `progress` is told how many of how many photos are done, the faces so far, and how many photos were of no use.
+    Raises `InputError` where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one that has a folder of photos for each person")
+    people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    photos = {person: photos_in(person) for person in people}
+    total, done = sum(map(len, photos.values())), 0
+    vectors: list[FloatArray] = []
+    labels: list[int] = []
+    names: list[str] = []
+    left_out: list[str] = []
+    with ThreadPoolExecutor(model.runtime.streams) as pool:
+        for person in people:
+            if should_stop():
+                break
+            seen: list[Sequence[Probe]] = []
+            for found in _ahead(pool, model, photos[person], rotations=rotations):
+                if should_stop():
+                    break
+                done += 1
+                if isinstance(found, FacesearchError):
+                    left_out.append(str(found))
+                else:
+                    seen.append(found)
+                progress(done, total, len(vectors) + len(seen), len(left_out))
+            if seen:
+                vectors += [probe.face.embedding for probe in pick_by_others(seen)]
+                labels += [len(names)] * len(seen)
+                names.append(person.name)
+    stacked = np.stack(vectors) if vectors else np.empty((0, model.info.dim), dtype=np.float32)
+    return LabelledFaces(stacked, np.array(labels, dtype=np.int64), names, left_out)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, model: FaceModel, photos: Sequence[Path], *, rotations: bool
+) -> Iterator[list[Probe] | FacesearchError]:
+    """The faces of each photo, or why there are none; a few photos are worked on ahead."""
+
+    def look(path: Path) -> list[Probe] | FacesearchError:
+        try:
+            return probe_faces(model, str(path), rotations=rotations)
+        except FacesearchError as error:
+            return error
+
+    paths = iter(photos)
+    while portion := list(islice(paths, 16)):
+        yield from pool.map(look, portion)
+
+
+def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Sequence[int] = PHOTOS) -> dict[str, Any]:
+    """A calibration as plain values, to be kept as JSON and read by `facesearch.calibration.table`.
+
+    `vectors` are float32[n, dim] of unit length, `labels` int64[n] say whose they are, from 0 on without gaps. Raises
+    `InputError` where there are fewer than `LEAST_PEOPLE` people with `LEAST_FACES` well labelled faces each.
+    """
+    good = well_labelled(vectors, labels)
+    kept = [
+        label for label in range(int(labels.max(initial=-1)) + 1) if (good & (labels == label)).sum() >= LEAST_FACES
+    ]
+    if len(kept) < LEAST_PEOPLE:
+        raise InputError(
+            f"{counted(len(kept), 'person', 'people')} with {LEAST_FACES} or more well labelled faces each; a "
+            f"calibration needs {LEAST_PEOPLE}, better 12 and more"
+        )
+    used = good & np.isin(labels, kept)
+    vectors, labels = vectors[used], np.searchsorted(kept, labels[used])
+    fewest = int(np.bincount(labels).min())
+    return {
+        "model": model.name,
+        "digests": sorted(model.digests.values()),
+        "dim": model.dim,
+        "pipeline": model.pipeline,
+        "people": len(kept),
+        "faces": len(labels),
+        "left_out": int((~used).sum()),
+        "similarity": _GRID.tolist(),
+        "curves": [_curve(vectors, labels, size) for size in photos if size < fewest],
+    }
+
+
+def well_labelled(vectors: FloatArray, labels: IdArray) -> Mask:
+    """Which faces are nearer to their own folder than to any other, and near enough."""
+    if not len(labels):
+        return np.ones(0, dtype=np.bool_)
+    sums = np.stack([vectors[labels == label].sum(axis=0) for label in range(labels.max() + 1)])
+    others = sums[labels] - vectors
+    own = (vectors * others).sum(axis=1) / np.maximum(np.linalg.norm(others, axis=1), 1e-12)
+    elsewhere = vectors @ (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).T
+    elsewhere[np.arange(len(labels)), labels] = -1
+    good: Mask = (own >= _LEAST_OWN) & (own >= elsewhere.max(axis=1))
+    return good
+
+
+def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
+    """What templates of so many photos come to, with intervals, as plain lists over the grid."""
+    rng = np.random.default_rng(photos)
+    false_rates, true_rates, compared = _rates(vectors, labels, photos, rng)
+    least = _SUPPORTED / compared
+    mean = _continued(np.nanmean(false_rates, axis=(0, 1)), least)
+    people = len(true_rates)
+    drawn: list[Floats] = []
+    while len(drawn) < _DRAWS:
+        chosen = rng.choice(people, people)
+        if len(set(chosen.tolist())) < 2:
+            continue  # one person alone is nobody's impostor
+        drawn.append(_continued(np.nanmean(false_rates[np.ix_(chosen, chosen)], axis=(0, 1)), least))
+    low, high = np.percentile(np.stack(drawn), (5, 95), axis=0)
+    return {
+        "photos": photos,
+        "measured_to": round(float(np.log10(least)), 2),
+        "log10_fmr": _rounded(mean, 3),
+        "log10_fmr_low": _rounded(low, 3),
+        "log10_fmr_high": _rounded(high, 3),
+        "log10_fmr_worst_pair": _rounded(_continued(np.nanmax(false_rates, axis=(0, 1)), least), 3),
+        "tmr": _rounded(true_rates.mean(axis=0), 4),
+        "tmr_worst_person": _rounded(true_rates.min(axis=0), 4),
+    }
+
+
+def _rates(vectors: FloatArray, labels: IdArray, photos: int, rng: np.random.Generator) -> tuple[Floats, Floats, int]:
+    """For templates of so many photos: false-match rates [person, other, grid], true-match rates [person, grid].
+
+    And how many comparisons of different people they rest on.
+    """
+    people = int(labels.max()) + 1
+    false_rates, true_rates = np.full((people, people, len(_GRID)), np.nan), np.zeros((people, len(_GRID)))
+    compared = 0
+    for person in range(people):
+        own = np.flatnonzero(labels == person)
+        if photos == 1:
+            chosen = own[:, None]
+        else:
+            chosen = np.stack([rng.choice(own, photos, replace=False) for _ in range(_TEMPLATES)])
+        templates = vectors[chosen].mean(axis=1)
+        templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+        scores = templates @ vectors.T
+        inside = np.zeros(scores.shape, dtype=np.bool_)
+        np.put_along_axis(inside, chosen, True, axis=1)
+        true_rates[person] = _share_from(scores[:, own][~inside[:, own]])
+        for other in range(people):
+            if other != person:
+                impostors = scores[:, labels == other].ravel()
+                false_rates[person, other] = _share_from(impostors)
+                compared += len(impostors)
+    return false_rates, true_rates, compared
+
+
+def _share_from(scores: FloatArray) -> Floats:
+    """The share of scores at or above each similarity of the grid."""
+    ordered = np.sort(scores)
+    share: Floats = 1 - np.searchsorted(ordered, _GRID - 1e-9) / len(ordered)
+    return share
+
+
+def _continued(curve: Floats, least: float) -> Floats:
+    """The curve in log10 down to the rate `least`, and from there along the line of its last decade."""
+    logs = np.log10(np.maximum(curve, 1e-300))
+    last = int(np.flatnonzero(curve >= least)[-1])
+    decade = np.flatnonzero((logs <= logs[last] + 1) & (np.arange(len(logs)) <= last))
+    if len(decade) < 3:
+        decade = np.arange(max(0, last - 2), last + 1)
+    slope = min(np.polyfit(_GRID[decade], logs[decade], 1)[0], -1.0) if len(decade) > 1 else -1.0
+    extended = logs.copy()
+    extended[last + 1 :] = logs[last] + slope * (_GRID[last + 1 :] - _GRID[last])
+    return extended
+
+
+def _rounded(values: Floats, digits: int) -> Sequence[float]:
+    rounded: list[float] = values.round(digits).tolist()
+    return rounded

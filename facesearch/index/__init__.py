@@ -1,0 +1,1 @@
+"""An index on the disk: opened, checked, kept in step."""

@@ -1,0 +1,1 @@
+"""Face models: networks, what runs them, and where they come from."""

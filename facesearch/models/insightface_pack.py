@@ -1,0 +1,264 @@
+"""InsightFace-format packs: any folder of .onnx files with a detection and a recognition head.
+
+The only user of the insightface package. Its classes know how the outputs of each family of graphs are decoded; the
+sessions they work on are made by `runtime`, and alignment is `align`'s. Which heads there are is told by a manifest, as
+in the `raccoon` packs, or else by their shapes. Heads for age, sex and dense landmarks are left where they are, and
+nothing here downloads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from facesearch.errors import ModelError
+from facesearch.models.align import CROP_SIDE
+from facesearch.models.geometry import shifted, unit_length, with_border, without_duplicates
+from facesearch.models.runtime import Runtime, open_session
+from facesearch.types import Box, Detection, ModelInfo
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, Pixels
+
+__all__ = ["InsightModel", "is_complete", "models_folder", "pack_info"]
+
+PIPELINE = 1
+THRESHOLD = 0.40
+"""Not measured for the pack at hand: a middle value for ArcFace-style networks."""
+
+_MIN_SCORE = 0.5
+_MAX_OVERLAP = 0.4
+_EMBED_BATCH = 16
+_COARSEST_INPUT = 128
+_SCALES = {"detection": {"mean": 127.5, "std": 128.0}, "recognition": {"mean": 127.5, "std": 127.5}}
+
+
+class _Graph(NamedTuple):
+    """What the header of an .onnx file tells about its head, and a manifest about the numbers that it takes.
+
+    Pixels are given to it less `mean`, divided by `deviation`; None: as insightface decides.
+    """
+
+    path: Path
+    outputs: int
+    side: int
+    dim: int
+    mean: float | None = None
+    deviation: float | None = None
+
+
+class _Heads(NamedTuple):
+    detection: _Graph
+    recognition: _Graph
+
+
+def models_folder() -> Path:
+    """Where insightface keeps its packs, one folder each."""
+    return Path(os.path.expanduser(os.environ.get("INSIGHTFACE_HOME", "~/.insightface"))) / "models"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds both heads that a face search needs."""
+    try:
+        _heads(folder)
+    except ModelError:
+        return False
+    return True
+
+
+def pack_info(folder: Path, name: str | None = None) -> ModelInfo:
+    """What the pack in `folder` is, without loading it into a runtime. Raises `ModelError` when it is no pack.
+
+    It is called by `name`, under which it is installed or registered, or else by its folder's.
+    """
+    return _info(folder, name, _heads(folder))
+
+
+def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
+    return ModelInfo(
+        name=name or folder.name,
+        named=name is not None,
+        dim=heads.recognition.dim,
+        digests={graph.path.name: _sha256(graph.path) for graph in heads},
+        pipeline=PIPELINE,
+        threshold=THRESHOLD,
+        licence="as the pack says (InsightFace's own weights: non-commercial research)",
+        source=str(folder),
+    )
+
+
+class InsightModel:
+    """One pack on one runtime, called by `name` (see `pack_info`). Raises `ModelError` when a graph is broken."""
+
+    max_side: int | None = 640
+    face_score = _MIN_SCORE
+    sure_score = 0.8
+    """Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75."""
+
+    def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime, str]]:
+        """Another process opens it for itself."""
+        return InsightModel, (self._folder, self.runtime, self.info.name)
+
+    def __init__(self, folder: Path, runtime: Runtime, name: str | None = None) -> None:
+        from insightface.model_zoo.arcface_onnx import ArcFaceONNX
+        from insightface.model_zoo.scrfd import SCRFD
+
+        heads = _heads(folder)
+        self._folder = folder
+        self.info = _info(folder, name, heads)
+        self.runtime = runtime
+        detection, recognition = heads.detection.path, heads.recognition.path
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._detector: Any = SCRFD(
+                str(detection), session=open_session(detection, runtime.precise), static_shape_sessions=False
+            )
+            self._recogniser: Any = ArcFaceONNX(str(recognition), session=open_session(recognition, runtime))
+        for head, graph in ((self._detector, heads.detection), (self._recogniser, heads.recognition)):
+            if graph.mean is not None:
+                head.input_mean, head.input_std = graph.mean, graph.deviation
+            if head.session.get_inputs()[0].type == "tensor(uint8)":
+                head.input_dtype = np.uint8
+        if not self._detector.use_kps:
+            raise ModelError(f"{detection}: a detector without landmarks; facesearch needs five to align a face")
+        self._detector.prepare(0, input_size=(0, 0), det_thresh=_MIN_SCORE)
+        batch = self._recogniser.input_shape[0]
+        self._batch = batch if isinstance(batch, int) and batch > 0 else _EMBED_BATCH
+
+    def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
+        """See `FaceModel.detect`. A face that fills the frame is missed by a graph of one fixed size.
+
+        Such a graph looks a second time, at the picture with a border of half its size on every side; a graph of any
+        size looks at two sizes by itself.
+        """
+        return [
+            without_duplicates(self._looks(np.ascontiguousarray(image[:, :, ::-1])), _MAX_OVERLAP) for image in images
+        ]
+
+    def embed(self, crops: Pixels) -> FloatArray:
+        """See `FaceModel.embed`."""
+        embeddings = np.empty((len(crops), self.info.dim), dtype=np.float32)
+        for start in range(0, len(crops), self._batch):
+            batch = [np.ascontiguousarray(crop[:, :, ::-1]) for crop in crops[start : start + self._batch]]
+            missing = self._batch - len(batch) if self._batch_is_fixed() else 0
+            output = self._recogniser.get_feat(batch + batch[:1] * missing)
+            embeddings[start : start + len(batch)] = output[: len(batch)]
+        return unit_length(embeddings)
+
+    def _batch_is_fixed(self) -> bool:
+        return isinstance(self._recogniser.input_shape[0], int)
+
+    def _looks(self, image: Pixels) -> list[Detection]:
+        found = self._look(image)
+        if self._detector.static_input_size is not None:
+            framed, left, top = with_border(image)
+            found += [shifted(detection, -left, -top) for detection in self._look(framed)]
+        return found
+
+    def _look(self, image: Pixels) -> list[Detection]:
+        longer, shorter = max(image.shape[:2]), min(image.shape[:2])
+        if shorter * _COARSEST_INPUT < longer:
+            return []  # a strip: brought to the size of the graph's input, nothing would be left of it
+        boxes, landmarks = self._detector.detect(image)
+        return [
+            Detection(Box(left, top, right - left, bottom - top), points.astype(np.float32), score)
+            for (left, top, right, bottom, score), points in zip(boxes.tolist(), landmarks, strict=True)
+        ]
+
+
+def _heads(folder: Path) -> _Heads:
+    """The detection and the recognition head that a manifest names, or that the graphs' shapes tell.
+
+    Raises `ModelError` where one of them is missing or cannot be used.
+    """
+    detection, recognition = _named_heads(folder) or _heads_by_shape(folder)
+    if recognition.side != CROP_SIDE:
+        raise ModelError(
+            f"{recognition.path}: takes crops of {recognition.side} pixels; facesearch aligns to {CROP_SIDE}"
+        )
+    if not recognition.dim:
+        raise ModelError(f"{recognition.path}: does not state the length of its embeddings")
+    return _Heads(detection, recognition)
+
+
+def _named_heads(folder: Path) -> tuple[_Graph, _Graph] | None:
+    """As a manifest of version 2 names them; None where there is none: others are not about heads."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # not there, or another program's
+        return None
+    if not isinstance(manifest, dict) or manifest.get("manifest_version") != 2:
+        return None
+    detection, recognition = (_named_head(folder, manifest, task) for task in ("detection", "recognition"))
+    return detection, recognition
+
+
+def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
+    """One head, its file checked where the manifest has its digest.
+
+    `preprocessing` is `embedded` where the graph takes pixels from 0 to 255 as they are.
+    """
+    path = folder / "manifest.json"
+    try:
+        told = manifest["tasks"][task]
+        name, digest = PurePosixPath(told["file"]), told.get("sha256")
+        scale = told.get("preprocessing", _SCALES[task])
+        mean, deviation = (0.0, 1.0) if scale == "embedded" else (float(scale["mean"]), float(scale["std"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{path}: names no {task} head that can be used; fetch the pack again") from error
+    if name.is_absolute() or ".." in name.parts or not deviation > 0:
+        raise ModelError(f"{path}: its {task} head is none of this folder, or has no scale; fetch the pack again")
+    graph = _read_graph(folder / name)
+    if digest is not None and _sha256(folder / name) != digest:
+        raise ModelError(f"{folder / name}: not the file that its manifest names; fetch the pack again")
+    return graph._replace(mean=mean, deviation=deviation)
+
+
+def _heads_by_shape(folder: Path) -> tuple[_Graph, _Graph]:
+    """Told apart by their shapes, as insightface does.
+
+    insightface takes a graph of five outputs or more for a detector, and one of a square input from 112 pixels in
+    steps of 16 (but not 192, its dense landmarks) for a recogniser; of several, the first by name.
+    """
+    graphs = [_read_graph(path) for path in sorted(folder.glob("*.onnx"))]
+    detection = next((graph for graph in graphs if graph.outputs >= 5), None)
+    recognition = next(
+        (
+            graph
+            for graph in graphs
+            if graph.outputs == 1 and graph.side >= 112 and graph.side % 16 == 0 and graph.side != 192
+        ),
+        None,
+    )
+    if detection is None or recognition is None:
+        missing = "detection" if detection is None else "recognition"
+        raise ModelError(f"{folder}: no {missing} head among its {len(graphs)} .onnx files; not a complete pack")
+    return detection, recognition
+
+
+def _read_graph(path: Path) -> _Graph:
+    import onnx
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception as error:  # protobuf's DecodeError is an Exception of its own; whatever it is, it is no model
+        raise ModelError(f"{path}: not a model file ({' '.join(str(error).split())[:120]})") from error
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    sides = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim][2:] if len(inputs) == 1 else []
+    dims = [dim.dim_value for dim in graph.output[0].type.tensor_type.shape.dim] if graph.output else []
+    side = sides[0] if len(sides) == 2 and sides[0] == sides[1] else 0
+    return _Graph(path, len(graph.output), side, dims[-1] if dims else 0)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,1 +1,0 @@
-"""Faces, kept: the catalog (SQLite, the truth), the vectors (FAISS, derived), and the folder that holds both."""
