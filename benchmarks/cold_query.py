@@ -34,12 +34,11 @@ def make_index(folder: Path, faces: int) -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     landmarks = np.zeros((5, 2), dtype=np.float32)
     with Store.create(folder, info) as store:
-        store.catalog.begin()
-        root = store.catalog.add_root(b"/photos")
-        for number, vector in enumerate(vectors):
-            photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
-            store.catalog.replace_faces(photo, [Face(Detection(Box(0, 0, 90, 90), landmarks, 0.9), vector)])
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            root = store.catalog.add_root(b"/photos")
+            for number, vector in enumerate(vectors):
+                photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
+                store.catalog.replace_faces(photo, [Face(Detection(Box(0, 0, 90, 90), landmarks, 0.9), vector)])
         store.finish()
 
 

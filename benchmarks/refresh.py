@@ -47,16 +47,15 @@ def known_files(folder: Path, count: int) -> Path:
     Image.new("RGB", (8, 8), (90, 120, 150)).save(folder / "one.jpg")
     data = (folder / "one.jpg").read_bytes()
     with Store.create(index, model_info("embedded")) as store:
-        store.catalog.begin()
-        root = store.catalog.add_root(os.fsencode(photos))
-        for number in range(count):
-            path = photos / f"{number // 1000:03}" / f"{number % 1000:03}.jpg"
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-            found = path.stat()
-            file = PhotoFile(os.fsencode(path.relative_to(photos)), found.st_size, found.st_mtime_ns)
-            store.catalog.put_photo(root.id, file, number.to_bytes(32, "big"), "no_face")
-        store.commit(vectors_changed=False)
+        with store.transaction():
+            root = store.catalog.add_root(os.fsencode(photos))
+            for number in range(count):
+                path = photos / f"{number // 1000:03}" / f"{number % 1000:03}.jpg"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
+                found = path.stat()
+                file = PhotoFile(os.fsencode(path.relative_to(photos)), found.st_size, found.st_mtime_ns)
+                store.catalog.put_photo(root.id, file, number.to_bytes(32, "big"), "no_face")
         store.finish()
     return index
 
@@ -66,17 +65,16 @@ def known_faces(folder: Path, count: int) -> Path:
     index, info, rng = folder / "index", model_info("embedded"), np.random.default_rng(0)
     landmarks = np.zeros((5, 2), dtype=np.float32)
     with Store.create(index, info) as store:
-        store.catalog.begin()
-        root = store.catalog.add_root(b"/somewhere/else")
-        for number in range(count // 4):
-            vectors = rng.normal(size=(4, info.dim)).astype(np.float32)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            faces = [
-                Face(Detection(Box(n * 100, 0, 90, 90), landmarks, 0.9), vector) for n, vector in enumerate(vectors)
-            ]
-            photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
-            store.catalog.replace_faces(photo, faces)
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            root = store.catalog.add_root(b"/somewhere/else")
+            for number in range(count // 4):
+                vectors = rng.normal(size=(4, info.dim)).astype(np.float32)
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                faces = [
+                    Face(Detection(Box(n * 100, 0, 90, 90), landmarks, 0.9), vector) for n, vector in enumerate(vectors)
+                ]
+                photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
+                store.catalog.replace_faces(photo, faces)
         store.finish()
     return index
 

@@ -113,9 +113,8 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
         health.faults.append(f"{are(len(bad), 'vector')} not of unit length")
         return
     if bad:
-        store.catalog.begin()
-        store.catalog.read_again(bad)
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            store.catalog.read_again(bad)
         health.done.append(f"dropped {counted(len(bad), 'vector')}; run `facesearch index` to read their photos again")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
@@ -136,9 +135,8 @@ def _check_looks(store: Store, health: Health, *, repair: bool) -> None:
     if not repair:
         health.faults.append(f"{are(len(bad), 'photo')} not kept as the next model can have seen {_them(bad)}")
         return
-    store.catalog.begin()
-    store.catalog.look_again(bad)
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog.look_again(bad)
     health.done.append(f"{counted(len(bad), 'photo')} will be looked at again by the next model")
 
 
@@ -206,9 +204,8 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
         raise InputError(f"{os.fsdecode(target)}: {now}, and {os.fsdecode(root.path)} was {was}; check the path")
     if not anyway:
         _require_photos(store, root, target)
-    store.catalog.begin()
-    store.catalog.move_root(root.id, target)
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog.move_root(root.id, target)
 
 
 def _require_photos(store: Store, root: Root, target: bytes) -> None:

@@ -96,21 +96,19 @@ def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[
     if found.beyond_repair:
         return []
     catalog.ask("PRAGMA ignore_check_constraints = ON")  # one column after the other becomes what it should be
-    catalog.begin()
     try:
-        _mend_schema(catalog, found)
-        _mend_meta(catalog, found)
-        _mend_model(catalog, known_model)
-        mended = sum(_mend_row(catalog, table, key) for table, key in found.rows)
-        dropped = len(found.rows) - mended + _drop_dangling(catalog)
-        _mend_last_ids(catalog)
-        mended += len(
-            catalog.ask(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
-        )
-        catalog.commit(vectors_changed=True)
-    except BaseException:
-        catalog.rollback()
-        raise
+        with catalog.transaction():
+            _mend_schema(catalog, found)
+            _mend_meta(catalog, found)
+            _mend_model(catalog, known_model)
+            mended = sum(_mend_row(catalog, table, key) for table, key in found.rows)
+            dropped = len(found.rows) - mended + _drop_dangling(catalog)
+            _mend_last_ids(catalog)
+            mended += len(
+                catalog.ask(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
+            )
+            # Whatever the vector file was made from, it was not this.
+            catalog.ask("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     finally:
         catalog.ask("PRAGMA ignore_check_constraints = OFF")
     done = []

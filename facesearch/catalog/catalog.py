@@ -136,20 +136,13 @@ class Catalog(Succession):
 
     def _initialise(self, model: ModelInfo) -> None:
         self._migrate(0)
-        self.begin()
-        self._many(
-            "INSERT INTO meta (key, value) VALUES (?, ?)",
-            [("uuid", uuids.uuid4().bytes), ("generation", 0), ("dead_since", 0)],
-        )
-        self._add_model(model)
-        self.commit(vectors_changed=False)
+        with self.transaction():
+            self._many(
+                "INSERT INTO meta (key, value) VALUES (?, ?)",
+                [("uuid", uuids.uuid4().bytes), ("generation", 0), ("dead_since", 0)],
+            )
+            self._add_model(model)
         self._rows(f"PRAGMA application_id = {APPLICATION_ID}")
-
-    def commit(self, *, vectors_changed: bool = True) -> None:
-        """Make everything since `begin` durable, as a new generation where vectors came or went."""
-        if vectors_changed and self._connection.in_transaction:
-            self._run("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
-        super().commit()
 
     def dry_run(self) -> AbstractContextManager[None]:
         """While this lasts, what is done to roots and photos is forgotten at its end, and nothing is written."""
@@ -164,7 +157,7 @@ class Catalog(Succession):
 
     @property
     def generation(self) -> int:
-        """Raised by every commit that changes vectors."""
+        """Raised by the database itself whenever a vector comes or goes."""
         return int(self._meta("generation"))
 
     @property

@@ -1,7 +1,7 @@
 """One SQLite database: opened, brought up to date, written to in transactions, checked, copied; its errors as ours.
 
-Nothing is committed until `commit`; a failure is one of `facesearch.errors`, with the file's path. What is in it is the
-catalog's matter.
+What is written is kept when its transaction ends, or not at all; a failure is one of `facesearch.errors`, with the
+file's path. What is in it is the catalog's matter.
 
 In write-ahead mode readers and writers share an index of the log, in a file beside the database, `-shm`, of 32 KiB or
 more. Where it cannot be made there are other ways to open the database; all of them see what is committed:
@@ -74,30 +74,38 @@ class Database:
 
     # Transactions
 
-    def begin(self, *, write: bool = True) -> None:
-        """Start a transaction, unless one is open: a lasting view for a reader, the right to write for a writer.
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written while this lasts is durable at its end; nothing of it is, where an error leaves it.
 
         The right to write is asked for at once: a transaction that starts by reading and then writes fails when
-        another has written in between, however long it is willing to wait.
+        another has written in between, however long it is willing to wait. One inside another is part of that one.
         """
-        if self._writing or (self._connection.in_transaction and not write):
+        if self._writing:
+            yield
             return
-        self.rollback()  # a reader's view cannot become a writer's
-        self._run("BEGIN IMMEDIATE" if write else "BEGIN")
-        self._writing = write
-        if not write:
-            self._value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
-
-    def commit(self) -> None:
-        """Make everything since `begin` durable."""
-        if self._connection.in_transaction:
+        self.end_view()  # a reader's view cannot become a writer's
+        self._run("BEGIN IMMEDIATE")
+        self._writing = True
+        try:
+            yield
             self._run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+            raise
+        finally:
             self._writing = False
 
-    def rollback(self) -> None:
-        """Forget everything since `begin`."""
-        self._writing = False
-        if self._connection.in_transaction:
+    def view(self) -> None:
+        """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""
+        if not self._connection.in_transaction:
+            self._run("BEGIN")
+            self._value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
+
+    def end_view(self) -> None:
+        """See what others have written since; in a transaction this changes nothing."""
+        if self._connection.in_transaction and not self._writing:
             self._run("ROLLBACK")
 
     @contextmanager
@@ -106,9 +114,9 @@ class Database:
 
         The database itself is only read, whoever else writes to it.
         """
-        self.rollback()
+        self.end_view()
         self._rows("PRAGMA temp_store = MEMORY")
-        self.begin(write=False)
+        self.view()
         try:
             for table in tables:  # a temporary table hides the real one of its name
                 rows = self._rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
@@ -119,7 +127,7 @@ class Database:
                 self._run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
             yield
         finally:
-            self.rollback()
+            self.end_view()
             self._rows("PRAGMA temp_store = DEFAULT")
 
     @property

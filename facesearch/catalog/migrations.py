@@ -144,4 +144,13 @@ MIGRATIONS: tuple[str, ...] = (
     DROP INDEX photos_by_hash;
     CREATE INDEX photos_by_content ON photos (hash, status, outdated);
     """,
+    # 5: the generation tells whether a vector file fits; no caller can forget to raise it.
+    """
+    CREATE TRIGGER vector_comes AFTER INSERT ON vectors BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'generation';
+    END;
+    CREATE TRIGGER vector_goes AFTER DELETE ON vectors BEGIN
+        UPDATE meta SET value = value + 1 WHERE key = 'generation';
+    END;
+    """,
 )

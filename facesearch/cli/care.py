@@ -158,7 +158,7 @@ def export(
     from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path()) as store:
-        store.catalog.begin(write=False)
+        store.catalog.view()
         faces = every_face(store)
         if layout == "npz":
             assert output is not None

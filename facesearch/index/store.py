@@ -240,7 +240,7 @@ class Store:
                 # Before anything is added: a vector file from another past of this index (the catalog was restored
                 # from a backup) is told by its generation, which would be overtaken by new commits.
                 store._loaded_vectors()
-                catalog.rollback()
+                catalog.end_view()
         except BaseException:
             catalog.close()
             raise
@@ -290,9 +290,8 @@ class Store:
         """Use this model from now on, by its name and where it is; `require_model` has to hold."""
         self.require_model(model)
         if (model.name, model.source) != (self.model.name, self.model.source):
-            self.catalog.begin()
-            self.catalog.rename_model(model.name, model.source)
-            self.catalog.commit(vectors_changed=False)
+            with self.catalog.transaction():
+                self.catalog.rename_model(model.name, model.source)
             self.model = self.catalog.model()
 
     def take_over(self) -> Takeover:
@@ -303,19 +302,18 @@ class Store:
         questions, until a later run looks at them.
         """
         catalog = self.catalog
-        catalog.begin()
-        before, last_face = catalog.count_faces(), catalog.last_face_id()
-        catalog.install_successor()
-        dim = catalog.model().dim
-        for photo, content in catalog.seen_by_successor():
-            faces, fingerprint = catalog.look_of(content, dim)
-            catalog.mark_seen(photo, faces=bool(faces), fingerprint=fingerprint)
-            catalog.replace_faces(photo, faces)
-        catalog.mark_unseen()
-        new, outdated = catalog.count_faces(after=last_face), catalog.count_faces(outdated=True)
-        kept = catalog.count_faces() - new - outdated
-        catalog.forget_dead_vectors(catalog.generation + 1)  # every vector file until now is another model's
-        catalog.commit()
+        with catalog.transaction():
+            before, last_face = catalog.count_faces(), catalog.last_face_id()
+            catalog.install_successor()
+            dim = catalog.model().dim
+            for photo, content in catalog.seen_by_successor():
+                faces, fingerprint = catalog.look_of(content, dim)
+                catalog.mark_seen(photo, faces=bool(faces), fingerprint=fingerprint)
+                catalog.replace_faces(photo, faces)
+            catalog.mark_unseen()
+            new, outdated = catalog.count_faces(after=last_face), catalog.count_faces(outdated=True)
+            kept = catalog.count_faces() - new - outdated
+            catalog.forget_dead_vectors(catalog.generation)  # every vector file until now is another model's
         self.model = catalog.model()
         if self._file is not None:
             self._write_snapshot()
@@ -323,11 +321,10 @@ class Store:
 
     def drop_looks(self) -> None:
         """Forget what the next model has seen; nothing of it stays on the disk."""
-        self.catalog.begin()
-        while self.catalog.drop_looks():
-            self.catalog.commit(vectors_changed=False)
-            self.catalog.begin()
-        self.catalog.commit(vectors_changed=False)
+        left = True
+        while left:
+            with self.catalog.transaction():
+                left = self.catalog.drop_looks()
 
     def size(self) -> StoreSize:
         """Bytes on disk; zeros for an index in memory."""
@@ -358,9 +355,8 @@ class Store:
         Raises `UsageError` for a name that is none of `INDEX_TYPES`.
         """
         check_index_type(name)
-        self.catalog.begin()
-        self.catalog.set_index_type(name)
-        self.catalog.commit(vectors_changed=False)
+        with self.catalog.transaction():
+            self.catalog.set_index_type(name)
         if self._file is not None and read_kind(self._file, self.catalog.uuid) != self._kind():
             self._write_snapshot()
         return self.search_facts()
@@ -372,14 +368,20 @@ class Store:
             return "flat" if count * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
         return chosen if count >= IVF_FROM else "flat"
 
-    def commit(self, *, vectors_changed: bool) -> None:
-        """Make durable what was done since `catalog.begin`, and the vector file follow when it has fallen behind."""
-        self.catalog.commit(vectors_changed=vectors_changed)
-        if not vectors_changed:
-            return
-        self._vectors = None
-        if self._file is not None:
-            self._keep_up(self._file, _TAIL_IN_A_RUN)
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written to the catalog while this lasts is durable at its end, or none of it is.
+
+        The vector file follows when vectors came or went and it has fallen far behind. Raises what the catalog raises.
+        """
+        before = self.catalog.generation
+        with self.catalog.transaction():
+            yield
+            changed = self.catalog.generation != before
+        if changed:
+            self._vectors = None
+            if self._file is not None:
+                self._keep_up(self._file, _TAIL_IN_A_RUN)
 
     def journal(self) -> Journal:
         """What is in hand, and what was when an earlier run died; for whoever writes to this index."""
@@ -387,9 +389,8 @@ class Store:
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Remember what the last indexing run did, for `facesearch status`."""
-        self.catalog.begin()
-        self.catalog.set_last_run(report)
-        self.catalog.commit(vectors_changed=False)
+        with self.catalog.transaction():
+            self.catalog.set_last_run(report)
 
     def finish(self) -> None:
         """The end of a run: bring the vector file up to date where that is cheap, fold the log into the catalog."""
@@ -409,15 +410,13 @@ class Store:
         """
         done, at_once = 0, max(len(deletions), 1)
         while done < len(deletions):
-            self.catalog.begin()
+            self._vectors = None
             try:
-                for deletion in deletions[done : done + at_once]:
-                    deletion()
-                self._vectors = None
-                self.catalog.commit(vectors_changed=True)
+                with self.catalog.transaction():
+                    for deletion in deletions[done : done + at_once]:
+                        deletion()
                 done += at_once
             except DiskFullError:
-                self.catalog.rollback()
                 if not self._make_room():
                     if at_once == 1:
                         raise
@@ -463,7 +462,6 @@ class Store:
             self._write_snapshot()
             self._keep_reserve()
         except DiskFullError:
-            self.catalog.rollback()
             self._file.unlink(missing_ok=True)
             self._notify(f"no room for {self._file}: questions make it from the catalog, each time, until there is")
 
@@ -517,9 +515,8 @@ class Store:
         self._vectors = None
         dim = self.model.dim
         write_file(self._file, dim, self._stamp(), self._kind(), lambda: self.catalog.vectors_after(0, dim))
-        self.catalog.begin()
-        self.catalog.forget_dead_vectors(self.catalog.generation)
-        self.catalog.commit(vectors_changed=False)
+        with self.catalog.transaction():
+            self.catalog.forget_dead_vectors(self.catalog.generation)
 
     def _bring_up_to_date(self, vectors: FaissIndex, stamp: Stamp) -> None:
         """Add what the catalog has got since the file was written, and take out what it has lost."""
@@ -539,10 +536,9 @@ class Store:
         whatever it lacks is in the catalog.
         """
         for _attempt in range(2):  # a writer may have put a new file in its place since: then it fits the second time
-            if not self.catalog.is_writing:
-                self.catalog.rollback()
+            self.catalog.end_view()
             vectors = FaissIndex.open(file, self.model.dim, self.catalog.uuid)
-            self.catalog.begin(write=False)
+            self.catalog.view()
             self._require_same_model()
             stamp = None if vectors is None else vectors.stamp
             if (

@@ -78,10 +78,9 @@ def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> _Reread | No
 
 
 def _keep(store: Store, headers: list[_Reread], report: Report) -> None:
-    store.catalog.begin()
-    for photo, _before, now in headers:
-        store.catalog.put_header(photo, now)
-    ours = sum(now.ours and not before.ours for _photo, before, now in headers)
-    store.commit(vectors_changed=ours > 0)
+    with store.transaction():
+        for photo, _before, now in headers:
+            store.catalog.put_header(photo, now)
+        ours = sum(now.ours and not before.ours for _photo, before, now in headers)
     report.headers += len(headers)
     report.ours += ours

@@ -98,10 +98,9 @@ def appoint(store: Store, model: ModelInfo) -> None:
     require_switchable(store, model)
     if store.catalog.successor() is None:
         store.drop_looks()
-    store.catalog.begin()
-    store.catalog.dismiss()
-    store.catalog.appoint(model)
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog.dismiss()
+        store.catalog.appoint(model)
 
 
 def dismiss(store: Store) -> ModelInfo:
@@ -109,9 +108,8 @@ def dismiss(store: Store) -> ModelInfo:
     model = store.catalog.successor()
     if model is None:
         raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
-    store.catalog.begin()
-    store.catalog.dismiss()
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog.dismiss()
     store.drop_looks()
     return model
 
@@ -254,9 +252,8 @@ class _Preparing:
             self._write()
 
     def _write(self) -> None:
-        self._store.catalog.begin()
-        for write in self._unwritten:
-            write()
-        self._store.commit(vectors_changed=False)
+        with self._store.transaction():
+            for write in self._unwritten:
+                write()
         self._unwritten.clear()
         self._written_at = time.monotonic()

@@ -90,9 +90,8 @@ def refresh(
     """
     started = time.monotonic()
     report = Report()
-    store.catalog.begin()
-    scopes = find_scopes(store, paths)
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        scopes = find_scopes(store, paths)
     plan = make_plan(store, scopes, options, report, should_stop)
     _Run(store, model, options, progress, should_stop, report).work_off(plan)
     if not report.stopped:
@@ -135,7 +134,6 @@ class _Run:
         self._new_faces = 0
         self._new_failures = 0
         self._done = 0
-        self._dirty = False
         self._unwritten: deque[Callable[[], None]] = deque()
         self._committed_at = time.monotonic()
 
@@ -180,7 +178,6 @@ class _Run:
             if count:
                 self._store.catalog.delete_hidden(root, before)
                 self._report.removed += count
-                self._dirty = True
         if self._options.keep_missing <= 0:
             self._report.missing = 0
 
@@ -224,7 +221,6 @@ class _Run:
         if here is not None and _is_looked_at(here) and catalog.content_of(here.id) == content.hash:
             if catalog.is_unwanted(content.hash):  # an earlier version left the copies of what it was to forget
                 catalog.keep_out(here.id)
-                self._dirty = True
             catalog.touch_photo(here.id, task.root.id, task.file)
             self._report.unchanged += 1
             return
@@ -241,7 +237,6 @@ class _Run:
             self._report.stopped = True
             return
         self._date_by_name(catalog.copy_photo(twin, task.root.id, task.file), task)
-        self._dirty = True
         self._count(task, ours=catalog.is_ours(twin))
 
     def _make_way(self, content: Content[Task]) -> bool:
@@ -390,7 +385,6 @@ class _Run:
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )
             self._store.catalog.replace_faces(photo, faces)
-            self._dirty = self._dirty or bool(faces) or task.known is not None
             self._report.no_face += not faces and not facts.ours
             if came:
                 self._report.moved += 1
@@ -444,20 +438,18 @@ class _Run:
         """
         done = False
         while not done:
-            self._store.catalog.begin()
-            until = time.monotonic() + COMMIT_SECONDS
-            while not done:
-                if self._unwritten:
-                    self._unwritten.popleft()()
-                elif self._twins and not self._should_stop():
-                    self._adopt(self._twins.popleft())
-                else:
-                    done = True
-                    last()
-                if time.monotonic() >= until:
-                    break
-            self._store.commit(vectors_changed=self._dirty)
-            self._dirty = False
+            with self._store.transaction():
+                until = time.monotonic() + COMMIT_SECONDS
+                while not done:
+                    if self._unwritten:
+                        self._unwritten.popleft()()
+                    elif self._twins and not self._should_stop():
+                        self._adopt(self._twins.popleft())
+                    else:
+                        done = True
+                        last()
+                    if time.monotonic() >= until:
+                        break
         self._committed_at = time.monotonic()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -126,20 +126,36 @@ def test_more_ids_than_a_statement_takes(catalog: Catalog) -> None:
     assert catalog.count_changed_vectors(1000) == 234
 
 
-def test_generations_count_commits_that_change_vectors(catalog: Catalog) -> None:
-    for expected, changed in ((0, False), (1, True), (1, False), (2, True)):
-        catalog.begin()
-        catalog.commit(vectors_changed=changed)
-        assert catalog.generation == expected
-    catalog.commit(vectors_changed=True)
-    assert catalog.generation == 2, "nothing was begun"
+def test_the_generation_rises_with_whatever_changes_vectors(catalog: Catalog) -> None:
+    """Nobody raises it by hand: the database does."""
+    root = catalog.add_root(b"/photos")
+    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    generations = [catalog.generation]
+    changes: list[Callable[[], object]] = [
+        lambda: catalog.replace_faces(photo, [toy_face(np.eye(8)[0])]),
+        lambda: catalog.copy_photo(photo, root.id, file(b"copy.jpg")),
+        lambda: catalog.delete_photo(photo),
+        lambda: catalog.remove_root(root.id),  # and with it the copy
+    ]
+    for change in changes:
+        with catalog.transaction():
+            change()
+        generations.append(catalog.generation)
+    assert generations == sorted(set(generations)), "each is higher than the one before"
+    with catalog.transaction():
+        catalog.add_root(b"/others")
+    assert catalog.generation == generations[-1]
 
 
-def test_what_is_rolled_back_was_never_there(catalog: Catalog) -> None:
-    catalog.begin()
-    catalog.add_root(b"/photos")
-    catalog.rollback()
+def test_what_an_error_interrupts_was_never_there(catalog: Catalog) -> None:
+    with pytest.raises(ZeroDivisionError), catalog.transaction():
+        _ = catalog.add_root(b"/photos").id / 0
     assert catalog.roots() == []
+    with catalog.transaction():
+        with catalog.transaction():
+            catalog.add_root(b"/photos")
+        assert catalog.is_writing, "one inside another is part of it"
+    assert [len(catalog.roots()), catalog.is_writing] == [1, False]
 
 
 def on_disk(tmp_path: Path) -> Path:
@@ -154,9 +170,8 @@ def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     with closing(Catalog.open(path, write=True)) as catalog:
         assert catalog.last_run() is None
-        catalog.begin()
-        catalog.set_last_run(LAST_RUN)
-        catalog.commit(vectors_changed=False)
+        with catalog.transaction():
+            catalog.set_last_run(LAST_RUN)
     with closing(Catalog.open(path)) as read:
         assert read.model() == toy_model_info()
         assert read.last_run() == LAST_RUN
@@ -233,42 +248,39 @@ def test_a_second_writer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = on_disk(tmp_path)
     with closing(Catalog.open(path, write=True)) as first, closing(Catalog.open(path, write=True)) as second:
         second._rows("PRAGMA busy_timeout = 10")
-        first.begin()
-        with pytest.raises(LockedError, match="another process is writing"):
-            second.begin()
-        first.rollback()
-        second.begin()
+        told = pytest.raises(LockedError, match="another process is writing")
+        with first.transaction(), told, second.transaction():
+            pass
+        with second.transaction():
+            pass
 
 
 def test_a_reader_sees_one_moment(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
     with closing(Catalog.open(path, write=True)) as writer, closing(Catalog.open(path)) as reader:
-        reader.begin(write=False)
-        writer.begin()
-        writer.add_root(b"/photos")
-        writer.commit(vectors_changed=True)
-        assert (reader.generation, reader.roots()) == (0, [])
-        reader.rollback()
-        assert (reader.generation, len(reader.roots())) == (1, 1)
+        reader.view()
+        with writer.transaction():
+            writer.add_root(b"/photos")
+        assert reader.roots() == []
+        reader.end_view()
+        assert len(reader.roots()) == 1
 
 
 def test_a_view_gives_way_to_writing_and_a_begun_write_is_kept(catalog: Catalog) -> None:
-    catalog.begin(write=False)
-    catalog.begin()
-    assert catalog.is_writing
-    catalog.add_root(b"/photos")
-    catalog.begin(write=False)
-    catalog.commit(vectors_changed=False)
+    catalog.view()
+    with catalog.transaction():
+        assert catalog.is_writing
+        catalog.add_root(b"/photos")
+        catalog.view()
     assert [catalog.is_writing, len(catalog.roots())] == [False, 1]
 
 
 def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
     old = Catalog.open(path, write=True)
-    old.begin()
-    for number in range(50):
-        old.add_root(b"/old/%d" % number)
-    old.commit(vectors_changed=True)
+    with old.transaction():
+        for number in range(50):
+            old.add_root(b"/old/%d" % number)
     assert path.with_name("catalog.sqlite-wal").stat().st_size
     path.rename(tmp_path / "taken away")  # as after a crash, with the log still there
     new = on_disk(tmp_path)

@@ -27,14 +27,14 @@ while time.monotonic() < end:
     with Store.open(Path(sys.argv[1]), write=True, wait=60) as store:
         for _ in range(5):
             number += 1
-            store.catalog.begin()
-            roots = store.catalog.roots()
-            root = roots[0] if roots else store.catalog.add_root(b"/photos")
-            vector = np.random.default_rng(me * 100_000 + number % 40).normal(size=8)
-            photo = store.catalog.put_photo(root.id, PhotoFile(b"%d-%d.jpg" % (me, number % 40), 1, 1), None, "faces")
-            faces = [toy_face(vector, (100.0 * n, 0, 50, 60)) for n in range(3)]
-            store.catalog.replace_faces(photo, faces if number % 7 else [])
-            store.commit(vectors_changed=True)
+            with store.transaction():
+                roots = store.catalog.roots()
+                root = roots[0] if roots else store.catalog.add_root(b"/photos")
+                vector = np.random.default_rng(me * 100_000 + number % 40).normal(size=8)
+                file = PhotoFile(b"%d-%d.jpg" % (me, number % 40), 1, 1)
+                photo = store.catalog.put_photo(root.id, file, None, "faces")
+                faces = [toy_face(vector, (100.0 * n, 0, 50, 60)) for n in range(3)]
+                store.catalog.replace_faces(photo, faces if number % 7 else [])
             done += 1
         store.finish()
 print(done)

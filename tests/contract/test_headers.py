@@ -78,12 +78,11 @@ def found(store: Store, since: str | None = None, until: str | None = None) -> s
 
 def as_before(store: Store) -> None:
     """The catalog as an earlier version left it: dates from EXIF alone, the file's change among them."""
-    store.catalog.begin()
-    store.catalog._run(
-        "UPDATE photos SET header = 0, ours = 0, taken_at = '2015-06-07T08:09:10', date_source = 'exif',"
-        " date_precision = 'second'"
-    )
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog._run(
+            "UPDATE photos SET header = 0, ours = 0, taken_at = '2015-06-07T08:09:10', date_source = 'exif',"
+            " date_precision = 'second'"
+        )
 
 
 def test_dates_come_from_the_best_that_says_so(store: Store, photos: Path, model: FaceModel) -> None:
@@ -253,11 +252,10 @@ def test_pictures_that_an_earlier_version_took_for_photos_lose_their_faces(
     hidden.save(photos / "sheet.jpg", quality=92, exif=mark())
     found = os.stat(photos / "sheet.jpg")
     as_before(store)
-    store.catalog.begin()
-    store.catalog._run(
-        "UPDATE photos SET size = ?, mtime_ns = ? WHERE path = ?", found.st_size, found.st_mtime_ns, b"sheet.jpg"
-    )
-    store.commit(vectors_changed=False)
+    with store.transaction():
+        store.catalog._run(
+            "UPDATE photos SET size = ?, mtime_ns = ? WHERE path = ?", found.st_size, found.st_mtime_ns, b"sheet.jpg"
+        )
     report = refresh(store, Blind(model))
     assert counts(report) == {"photos": 1, "faces": 1, "unchanged": 2, "ours": 1, "headers": 2}
     assert len(store) == store.catalog.count_vectors() == 1

@@ -449,10 +449,9 @@ def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, librar
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
         before = {row.face_id: row for row in store.catalog.all_faces()}
-        store.catalog.begin()
-        store.catalog._run("UPDATE faces SET quality = NULL")
-        store.catalog._run("UPDATE photos SET fingerprint = NULL")
-        store.commit(vectors_changed=False)
+        with store.transaction():
+            store.catalog._run("UPDATE faces SET quality = NULL")
+            store.catalog._run("UPDATE photos SET fingerprint = NULL")
         assert store.catalog.count_unmeasured() == len(before)
         assert refresh(store, model).unchanged == 4
         assert store.catalog.count_unmeasured() == len(before)
@@ -468,12 +467,11 @@ def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, librar
 def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: FaceModel, library: Path) -> None:
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
-        store.catalog.begin()
-        store.catalog._run("UPDATE faces SET quality = NULL")
-        store.catalog._run("UPDATE photos SET fingerprint = NULL")
-        gone = next(iter(store.catalog.all_faces()))
-        assert store.catalog.delete_face(gone.face_id)
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            store.catalog._run("UPDATE faces SET quality = NULL")
+            store.catalog._run("UPDATE photos SET fingerprint = NULL")
+            gone = next(iter(store.catalog.all_faces()))
+            assert store.catalog.delete_face(gone.face_id)
         left = []
         for _run in range(4):
             asked = iter([False, True])
@@ -494,10 +492,9 @@ def test_what_was_forgotten_for_ever_stays_so_in_the_place_of_a_known_photo(
     first, second, *_ = sorted(party.iterdir())
     with Store.memory(model.info) as store:
         refresh(store, model, [party])
-        store.catalog.begin()
-        known = {os.path.join(os.fsencode(party), photo.file.path): photo.id for photo in store.catalog.photos(1)}
-        store.catalog.keep_out(known[os.fsencode(first)])
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            known = {os.path.join(os.fsencode(party), photo.file.path): photo.id for photo in store.catalog.photos(1)}
+            store.catalog.keep_out(known[os.fsencode(first)])
         shutil.copyfile(first, second)
         refresh(store, model, options=Options(again=True))
         assert not {row.path for row in store.catalog.all_faces()} & {os.fsencode(first), os.fsencode(second)}
@@ -512,9 +509,8 @@ def test_copies_that_an_earlier_version_did_not_forget_go_when_they_are_read(
     shutil.copyfile(first, party / "copy.png")
     with Store.memory(model.info) as store:
         refresh(store, model, [party])
-        store.catalog.begin()
-        store.catalog._run("UPDATE photos SET status = 'unwanted' WHERE path = ?", os.fsencode(first.name))
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            store.catalog._run("UPDATE photos SET status = 'unwanted' WHERE path = ?", os.fsencode(first.name))
         os.utime(party / "copy.png", (0, 0))
         refresh(store, model, options=Options(again=again))
         assert os.fsencode(party / "copy.png") not in {row.path for row in store.catalog.all_faces()}

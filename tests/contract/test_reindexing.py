@@ -317,9 +317,8 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
     with Store.open(index, write=True) as store:
         appoint(store, other.info)
         prepare(store, other)
-        store.catalog.begin()
-        store.catalog._run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
-        store.commit(vectors_changed=False)
+        with store.transaction():
+            store.catalog._run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
         assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
         if len(vector) < 512:
             with pytest.raises(IndexDamagedError):

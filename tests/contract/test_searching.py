@@ -41,7 +41,6 @@ class Library:
 
     def __init__(self) -> None:
         self.store = Store.memory(toy_model_info(dim=DIM))
-        self.store.catalog.begin()
         self.root = self.store.catalog.add_root(b"/photos")
 
     def add(
@@ -50,13 +49,13 @@ class Library:
         facts = PhotoFacts(640, 480, None if taken is None else TakenAt(taken[:19], "exif", "second", taken[19:]))
         content = hashlib.sha256(path.encode()).digest()
         file = PhotoFile(path.encode(), 10, day * DAY + DAY // 2)
-        photo = self.store.catalog.put_photo(
-            self.root.id, file, content, "faces" if faces else "no_face", facts=facts, fingerprint=looks
-        )
-        self.store.catalog.replace_faces(photo, faces)
+        with self.store.transaction():
+            photo = self.store.catalog.put_photo(
+                self.root.id, file, content, "faces" if faces else "no_face", facts=facts, fingerprint=looks
+            )
+            self.store.catalog.replace_faces(photo, faces)
 
     def ask(self, vector: np.ndarray, path: str = "me.jpg", **want: Any) -> list[Hit]:
-        self.store.commit(vectors_changed=True)
         return find(self.store, probe(vector, path), Want(**want), GUESS).hits
 
 
@@ -93,7 +92,6 @@ def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library)
 def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
     library.add("me.jpg", face(ME))
     library.add("like me.jpg", face(direction(1, 4)))
-    library.store.commit(vectors_changed=True)
     answer = find(library.store, probe(ME), Want(threshold=0.9), GUESS)
     assert names(answer.hits) == ["me.jpg"]
     assert answer.nearest is not None
@@ -114,7 +112,6 @@ def test_what_is_likely_and_below_the_threshold_is_counted(
     library.add("me.jpg", face(direction(1, 0.44)))
     for number in range(200):
         library.add(f"nobody {number}.jpg", face(direction(1, 9 + number)))
-    library.store.commit(vectors_changed=True)
 
     def missed(**want: Any) -> int:
         dim = replace(probe(ME), face=face(ME, quality=0.1))
@@ -157,7 +154,6 @@ def test_filters(library: Library) -> None:
 def test_filtered_answers_count_what_they_searched(measured: Calibration, library: Library) -> None:
     for number in range(40):
         library.add(f"{'a' if number % 4 else 'b'}/{number}.jpg", face(direction(1, number / 10)))
-    library.store.commit(vectors_changed=True)
     answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), measured)
     assert answer.searched == 10
     assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
@@ -202,7 +198,6 @@ def test_expansion_finds_what_is_like_the_certain_hits(measured: Calibration, li
         library.add(f"sure {number}.jpg", face(direction(1, 0.5, number / 20)))
     library.add("like those.jpg", face(direction(0.2, 1)))
     library.add("nobody.jpg", face(direction(0, 0, 0, 1)))
-    library.store.commit(vectors_changed=True)
     plain, expanded = (
         find(library.store, probe(ME), Want(threshold=0.4, expand=expand), measured) for expand in (False, True)
     )
@@ -230,7 +225,6 @@ def measured() -> Calibration:
 
 def test_expanding_without_a_certain_hit_changes_nothing(measured: Calibration, library: Library) -> None:
     library.add("unlike.jpg", face(direction(1, 1.8)))
-    library.store.commit(vectors_changed=True)
     plain, expanded = (
         find(library.store, probe(ME), Want(top_k=1, expand=expand), measured) for expand in (False, True)
     )
@@ -277,7 +271,6 @@ def test_many_questions_at_once_are_answered_like_one_by_one(library: Library) -
     rng = np.random.default_rng(7)
     for number in range(300):
         library.add(f"{number}.jpg", face(rng.normal(size=DIM).astype(np.float32)))
-    library.store.commit(vectors_changed=True)
     probes = [probe(row / np.linalg.norm(row), f"q{n}.jpg") for n, row in enumerate(rng.normal(size=(9, DIM)))]
     want = Want(threshold=0.3, filter=Filter(min_quality=0.5))
     together = find_all(library.store, probes, want, GUESS)

@@ -27,23 +27,21 @@ def vector(seed: int) -> np.ndarray:
 
 
 def add_photos(store: Store, seeds: range, *, finish: bool = True, name: bytes = b"%d.jpg") -> None:
-    store.catalog.begin()
-    roots = store.catalog.roots()
-    root = roots[0] if roots else store.catalog.add_root(b"/photos")
-    for seed in seeds:
-        photo = store.catalog.put_photo(root.id, PhotoFile(name % seed, 1, 1), None, "faces")
-        store.catalog.replace_faces(photo, [toy_face(vector(seed))])
-    store.commit(vectors_changed=True)
+    with store.transaction():
+        roots = store.catalog.roots()
+        root = roots[0] if roots else store.catalog.add_root(b"/photos")
+        for seed in seeds:
+            photo = store.catalog.put_photo(root.id, PhotoFile(name % seed, 1, 1), None, "faces")
+            store.catalog.replace_faces(photo, [toy_face(vector(seed))])
     if finish:
         store.finish()
 
 
 def remove_photo(store: Store, seed: int) -> None:
-    store.catalog.begin()
-    known = store.catalog.photo_at(1, b"%d.jpg" % seed)
-    assert known is not None
-    store.catalog.replace_faces(known.id, [])
-    store.commit(vectors_changed=True)
+    with store.transaction():
+        known = store.catalog.photo_at(1, b"%d.jpg" % seed)
+        assert known is not None
+        store.catalog.replace_faces(known.id, [])
 
 
 def nearest(store: Store, seed: int, k: int = 3) -> list[bytes]:
@@ -298,9 +296,8 @@ def test_a_type_that_was_chosen_comes_even_when_the_run_died(tmp_path: Path) -> 
     with Store.create(path, toy_model_info()) as store:
         add_photos(store, range(1100))
         store.use_index_type("ivf")
-        store.catalog.begin()  # as `use_index_type` does, and no further
-        store.catalog.set_index_type("flat")
-        store.catalog.commit(vectors_changed=False)
+        with store.catalog.transaction():  # as `use_index_type` does, and no further
+            store.catalog.set_index_type("flat")
     with Store.open(path) as store:
         facts = store.search_facts()
         assert (facts.kind, facts.chosen) == ("ivf", "flat"), "what is, and what was chosen"

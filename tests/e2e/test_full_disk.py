@@ -120,13 +120,12 @@ def test_little_room_is_enough_for_much(disk: Path) -> None:
     """What is deleted takes many times the room that is left, and that the vector file leaves."""
     rng = np.random.default_rng(5)
     with Store.create(disk / "ix", toy_model_info()) as store:
-        store.catalog.begin()
-        root = store.catalog.add_root(b"/photos")
-        for number in range(3000):
-            file = PhotoFile(b"%05d.jpg" % number, number, number)
-            photo = store.catalog.put_photo(root.id, file, b"%032d" % number, "faces")
-            store.catalog.replace_faces(photo, [toy_face(rng.normal(size=8))])
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            root = store.catalog.add_root(b"/photos")
+            for number in range(3000):
+                file = PhotoFile(b"%05d.jpg" % number, number, number)
+                photo = store.catalog.put_photo(root.id, file, b"%032d" % number, "faces")
+                store.catalog.replace_faces(photo, [toy_face(rng.normal(size=8))])
         store.finish()
     fill(disk)
     told: list[str] = []
@@ -140,11 +139,10 @@ def test_little_room_is_enough_for_much(disk: Path) -> None:
 
 def test_without_anything_to_give_way_it_is_said(disk: Path) -> None:
     with Store.create(disk / "ix", toy_model_info()) as store:
-        store.catalog.begin()
-        root = store.catalog.add_root(b"/photos")
-        photo = store.catalog.put_photo(root.id, PhotoFile(b"a.jpg", 1, 1), b"a" * 32, "faces")
-        store.catalog.replace_faces(photo, [toy_face([1.0] * 8)])
-        store.commit(vectors_changed=True)
+        with store.transaction():
+            root = store.catalog.add_root(b"/photos")
+            photo = store.catalog.put_photo(root.id, PhotoFile(b"a.jpg", 1, 1), b"a" * 32, "faces")
+            store.catalog.replace_faces(photo, [toy_face([1.0] * 8)])
         store.finish()
     (disk / "ix/faces.faiss").unlink()
     (disk / "ix/reserve").unlink()

@@ -30,7 +30,7 @@ PHOTOS = 30
 VICTIM = """
 import os, signal, sys
 from facesearch.indexing import model_switch, refresh
-from facesearch.catalog import catalog
+from facesearch.catalog import catalog, database
 from facesearch.index import store
 from facesearch.vectors import faiss_index
 refresh.COMMIT_SECONDS = model_switch.COMMIT_SECONDS = 0.02
@@ -50,10 +50,21 @@ def dying(function, before):
         return result
     return call
 
+def dying_with(command, before):
+    run = database.Database._run
+    die = dying(lambda: None, before)
+    def call(self, sql, *values):
+        if before and sql == command:
+            die()
+        run(self, sql, *values)
+        if not before and sql == command:
+            die()
+    return call
+
 if where == "before commit":
-    catalog.Catalog.commit = dying(catalog.Catalog.commit, True)
+    database.Database._run = dying_with("COMMIT", True)
 elif where == "after commit":
-    catalog.Catalog.commit = dying(catalog.Catalog.commit, False)
+    database.Database._run = dying_with("COMMIT", False)
 elif where == "in a snapshot":
     faiss_index.os.fsync = dying(os.fsync, True)
 elif where == "after a snapshot":

@@ -1,0 +1,71 @@
+"""What a piece of work tells whoever has started it, and how it is asked to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["SILENT", "Observer", "observing"]
+
+
+class Observer:
+    """Told how a piece of work goes on, and asked whether it should go on.
+
+    This one hears nothing and never stops anything; a front end overrides what it cares for. All methods are called on
+    the thread that has started the work, and return quickly.
+    """
+
+    def progress(self, done: int, total: int, faces: int, failed: int) -> None:
+        """`done` of `total` photos are done; `faces` were found in them and `failed` could not be read."""
+
+    def note(self, message: str) -> None:
+        """Something worth knowing, in one line."""
+
+    def warn(self, message: str) -> None:
+        """Something that was left out, or is not as it should be, in one line: to be told even if notes are not."""
+
+    def lap(self, step: str) -> None:
+        """A step ends now, and the next one begins."""
+
+    def cancelled(self) -> bool:
+        """Whether to stop: what is in hand is finished, and what is done is kept."""
+        return False
+
+
+SILENT = Observer()
+"""For whoever does not care."""
+
+
+class _Observing(Observer):
+    def __init__(
+        self,
+        progress: Callable[[int, int, int, int], object] | None,
+        notes: Callable[[str], object] | None,
+        cancelled: Callable[[], bool] | None,
+    ) -> None:
+        self._progress = progress
+        self._notes = notes
+        self._cancelled = cancelled
+
+    def progress(self, done: int, total: int, faces: int, failed: int) -> None:
+        if self._progress is not None:
+            self._progress(done, total, faces, failed)
+
+    def note(self, message: str) -> None:
+        if self._notes is not None:
+            self._notes(message)
+
+    def warn(self, message: str) -> None:
+        self.note(message)
+
+    def cancelled(self) -> bool:
+        return self._cancelled is not None and self._cancelled()
+
+
+def observing(
+    *,
+    progress: Callable[[int, int, int, int], object] | None = None,
+    notes: Callable[[str], object] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Observer:
+    """An observer from plain functions, for those who need no class of their own."""
+    return _Observing(progress, notes, cancelled)
