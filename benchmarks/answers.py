@@ -26,13 +26,17 @@ from numpy.typing import NDArray
 
 from facesearch.calibration.table import Calibration, Judge, calibration_of, read_calibration
 from facesearch.evaluation.fit import measured, well_labelled
+from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
 from facesearch.indexing.refresh import refresh
 from facesearch.models.align import TEMPLATE
 from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
-from facesearch.search.engine import Answer, Want, find_all
-from facesearch.search.probes import Probe, pick_by_others, probe_faces, template
+from facesearch.search.engine import Want, find_all
+from facesearch.search.probes import Probe, probe_faces
+from facesearch.search.template import pick_by_others
+from facesearch.search.template import template
+from facesearch.search.result import Answer
 from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile, Verdict
 
 SIZES = (1, 3)
@@ -149,7 +153,7 @@ def _asked_about(store: Store, person: str, probes: Sequence[Probe], shown: Show
     score = Score()
     threshold = store.model.threshold
     everywhere = {name for name, people in shown.items() if person in people}
-    for answer in find_all(store, probes, Want(threshold=RANKED_FROM)):
+    for answer in find_all(LocalGallery(store), probes, Want(threshold=RANKED_FROM)):
         answer.hits[:] = [hit for hit in answer.hits if not hit.is_query]
         used = {Path(path).name for path in answer.probe.paths}
         right = [person in shown[Path(hit.face.path.decode()).name] for hit in answer.hits]
@@ -166,7 +170,9 @@ def folders(folder: Path) -> dict[str, list[str]]:
         print("| person | photos | found in test |\n| --- | ---: | --- |")
         for person in sorted((folder / "train").iterdir()):
             seen = [probe_faces(model, str(path)) for path in sorted(person.iterdir())]
-            (answer,) = find_all(store, [template(pick_by_others(seen))], Want(threshold=store.model.threshold))
+            (answer,) = find_all(
+                LocalGallery(store), [template(pick_by_others(seen))], Want(threshold=store.model.threshold)
+            )
             found[person.name] = [Path(hit.face.path.decode()).name for hit in answer.hits]
             told = [
                 f"{name} ({hit.similarity:.2f}, {hit.verdict})"
@@ -251,7 +257,7 @@ def _crops_asked(
 ) -> Score:
     score, threshold = Score(), store.model.threshold
     want = Want(threshold=RANKED_FROM, expand=expand)
-    answers = find_all(store, [_probe(vectors[own]) for own in chosen], want, calibration)
+    answers = find_all(LocalGallery(store), [_probe(vectors[own]) for own in chosen], want, calibration)
     for own, answer in zip(chosen, answers, strict=True):
         numbers = [int(Path(hit.face.path.decode()).name) for hit in answer.hits]
         used = set(own.tolist())

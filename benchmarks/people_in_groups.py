@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
 from facesearch.indexing.refresh import refresh
 from facesearch.models.resolve import open_model
@@ -46,7 +47,7 @@ def main(folder: Path) -> dict[str, dict[str, list[int]]]:
         for person, alone in portraits.items():
             for column, (questions, threshold) in enumerate(itertools.product((alone, templates[person]), THRESHOLDS)):
                 for probe in questions:
-                    hits = find(store, probe, Want(threshold=threshold)).hits
+                    hits = find(LocalGallery(store), probe, Want(threshold=threshold)).hits
                     for photo in {os.path.basename(os.fsdecode(hit.face.path)) for hit in hits}:
                         if person in who[photo]["people"]:
                             row = table.setdefault(photo, {}).setdefault(person, [0] * len(wrong))

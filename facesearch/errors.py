@@ -53,9 +53,16 @@ class FacesearchError(Exception):
 
 
 class UsageError(FacesearchError):
-    """The question itself makes no sense, whatever the files are."""
+    """The question itself makes no sense, whatever the files are.
+
+    `option` names the option that is to be given another value, if one is; the message begins with it.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 class InputError(FacesearchError):

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
-__all__ = ["SILENT", "Observer", "observing"]
+__all__ = ["SILENT", "Observer", "Remark", "observing"]
+
+
+class Remark:
+    """Something that a person should know about a piece of work, as data; `str` puts it into one line.
+
+    A front end that can say what to do about it, in its own terms, knows it by its class.
+    """
+
+    is_warning: ClassVar[bool] = False
+    """Whether it is to be told even if notes are not."""
 
 
 class Observer:
@@ -22,6 +33,13 @@ class Observer:
 
     def warn(self, message: str) -> None:
         """Something that was left out, or is not as it should be, in one line: to be told even if notes are not."""
+
+    def remark(self, remark: Remark) -> None:
+        """The same as data: a note, or a warning where it is one."""
+        if remark.is_warning:
+            self.warn(str(remark))
+        else:
+            self.note(str(remark))
 
     def lap(self, step: str) -> None:
         """A step ends now, and the next one begins."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from facesearch.errors import UsageError
 
-__all__ = ["default_index_path", "user_data", "write_json"]
+__all__ = ["DEFAULT_MAX_PIXELS", "default_index_path", "user_data", "write_json"]
 
 
 def user_data() -> Path | None:
@@ -21,6 +21,10 @@ def user_data() -> Path | None:
         return user_data_path("facesearch", appauthor=False)
     except RuntimeError:
         return None
+
+
+DEFAULT_MAX_PIXELS = 200_000_000
+"""Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
 
 
 def default_index_path() -> Path:

@@ -22,7 +22,6 @@ __all__ = [
     "Detection",
     "Face",
     "FaceRecord",
-    "Filter",
     "KnownFile",
     "ModelInfo",
     "PhotoFacts",
@@ -245,28 +244,3 @@ class Verdict(StrEnum):
     likely = "likely"
     possible = "possible"
     unlikely = "unlikely"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which faces are looked at at all, as data: any store can turn it into its own kind of condition.
-
-    `under` and `not_under` are absolute paths of folders or photos, in the system's bytes; without `under` all are
-    meant. `since` and `until` bound the moment a photo was taken, in local time as `YYYY-MM-DDTHH:MM:SS`, both
-    included; a photo of which only the day, month or year is known matches when any of it lies between them, and one
-    of which nothing is known counts by its file's time. `min_face` is the shorter side of a face's box
-    in pixels. `faces` bounds how many faces its photo shows.
-    """
-
-    under: tuple[bytes, ...] = ()
-    not_under: tuple[bytes, ...] = ()
-    since: str | None = None
-    until: str | None = None
-    min_face: float = 0.0
-    min_quality: float = 0.0
-    faces: tuple[int, int] | None = None
-
-    @property
-    def lets_all_through(self) -> bool:
-        """Whether it leaves nothing out."""
-        return self == Filter()

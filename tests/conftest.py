@@ -90,12 +90,14 @@ def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo
 
 
 def toy_face(
-    embedding: np.ndarray[Any, Any] | list[float], box: tuple[float, float, float, float] = (0, 0, 50, 60)
+    embedding: np.ndarray[Any, Any] | list[float],
+    box: tuple[float, float, float, float] = (0, 0, 50, 60),
+    quality: float | None = None,
 ) -> Face:
     """A face with a given embedding, brought to unit length."""
     vector = np.asarray(embedding, dtype=np.float32)
     landmarks = np.arange(10, dtype=np.float32).reshape(5, 2)
-    return Face(Detection(Box(*box), landmarks, 0.9), vector / np.linalg.norm(vector))
+    return Face(Detection(Box(*box), landmarks, 0.9), vector / np.linalg.norm(vector), quality)
 
 
 def known_file(path: str | bytes | Path) -> KnownFile:

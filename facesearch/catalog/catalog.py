@@ -20,18 +20,9 @@ from facesearch.catalog.filter import condition, places
 from facesearch.catalog.migrations import APPLICATION_ID
 from facesearch.catalog.staging import SAME_FACE, Succession
 from facesearch.errors import IndexDamagedError, StorageError
+from facesearch.filters import Filter
 from facesearch.locations import Locations
-from facesearch.types import (
-    Box,
-    Face,
-    FaceRecord,
-    Filter,
-    KnownFile,
-    ModelInfo,
-    PhotoFacts,
-    PhotoFile,
-    TakenAt,
-)
+from facesearch.types import Box, Face, FaceRecord, KnownFile, ModelInfo, PhotoFacts, PhotoFile, TakenAt
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray

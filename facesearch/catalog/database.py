@@ -131,6 +131,11 @@ class Database:
             self._rows("PRAGMA temp_store = DEFAULT")
 
     @property
+    def version(self) -> tuple[int, int]:
+        """Another one whenever what can be seen here has changed, by this connection or by another."""
+        return self._value("PRAGMA data_version"), self._connection.total_changes
+
+    @property
     def is_writing(self) -> bool:
         """Whether something may be waiting to be committed."""
         return self._writing

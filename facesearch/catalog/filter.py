@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from facesearch.filters import Filter
 from facesearch.locations import Locations
-from facesearch.types import Filter
 
 __all__ = ["Condition", "condition", "places"]
 
@@ -35,10 +36,10 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
     """What `wanted` says; `roots` are the ids and absolute paths of all roots."""
     known = list(roots)
     parts = []
-    if wanted.under:
-        parts.append(_any(part for path in wanted.under for part in places(path, known)))
-    if wanted.not_under:
-        inside = _any(part for path in wanted.not_under for part in places(path, known))
+    if wanted.folders:
+        parts.append(_any(part for path in wanted.folders for part in places(path, known)))
+    if wanted.other_folders:
+        inside = _any(part for path in wanted.other_folders for part in places(path, known))
         parts.append(Condition(f"NOT {inside.sql}", inside.values))
     if wanted.since is not None:
         parts.append(Condition(f"{_LAST} >= ?", (wanted.since,)))
@@ -48,9 +49,12 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
         parts.append(Condition("min(faces.width, faces.height) >= ?", (wanted.min_face,)))
     if wanted.min_quality > 0:
         parts.append(Condition("quality >= ?", (wanted.min_quality,)))
-    if wanted.faces is not None:
+    if wanted.number_of_faces is not None:
         counted = "(SELECT count(*) FROM faces AS shown WHERE shown.photo = photos.id) BETWEEN ? AND ?"
-        parts.append(Condition(counted, wanted.faces))
+        parts.append(Condition(counted, wanted.number_of_faces))
+    if wanted.photos is not None:
+        ids = json.dumps(sorted(wanted.photos))
+        parts.append(Condition("photos.id IN (SELECT value FROM json_each(?))", (ids,)))
     if not parts:
         return Condition("true", ())
     return Condition(" AND ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from facesearch.cli.answering import answer, ask
-from facesearch.cli.asking import photos_of
-from facesearch.cli.console import RunProgress, StopSignal, examples, say
-from facesearch.cli.index import tell_other_media
-from facesearch.cli.options import Device, MaxMemory, ModelName, NoRotations, Threads, Verbose, memory_for_photos
+from facesearch.cli.console import Console
+from facesearch.cli.options import Device, MaxMemory, ModelName, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
 
 __all__ = ["register"]
@@ -22,6 +18,11 @@ _EXAMPLES = examples(
     ("facesearch scan me.jpg party.jpg --all-faces --no-threshold", "how much is everybody in it like me"),
 )
 
+_Photo = Annotated[
+    Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person to look for, or a folder.")
+]
+_Paths = Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Folders and photos to search.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -30,53 +31,30 @@ def register(app: typer.Typer) -> None:
 
 @asks
 def scan(
-    photo: Annotated[
-        Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person to look for, or a folder.")
-    ],
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Folders and photos to search.")],
+    photo: _Photo,
+    paths: _Paths,
     question: Question,
     model: ModelName = None,
     device: Device = "auto",
     threads: Threads = 0,
     max_memory: MaxMemory = None,
-    no_rotations: NoRotations = False,
     verbose: Verbose = False,
 ) -> None:
     """The same answers without an index, for folders searched once; no index is written."""
-    started = time.monotonic()
-    question.check()
-    from facesearch.index.store import Store
-    from facesearch.indexing.diff import Options, require_paths
-    from facesearch.indexing.refresh import refresh
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+    from facesearch.api import scan as scanned
 
-    require_paths(paths)
-    runtime = choose_runtime(device, threads, notify=(lambda _line: None) if question.quiet else say)
-    choice = choose_model(model)
-    if choice.note and verbose:
-        say(choice.note)
-    opened = open_model(choice.name, runtime.shared_by(runtime.threads))
-    if verbose:
-        say(f"model {opened.info.name}; {opened.runtime}, {runtime.threads} photos at once")
-    asked = ask(question, opened, photos_of([photo]), rotations=not no_rotations)
-    options = Options(
-        rotations=not no_rotations,
-        max_pixels=question.max_pixels,
-        workers=runtime.threads,
-        memory=memory_for_photos(max_memory, runtime.threads),
-    )
-    stop = StopSignal(keeps=False)
-    with Store.memory(opened.info) as store:
-        with stop.noted(), RunProgress(quiet=question.quiet) as progress:
-            report = refresh(store, opened, paths, options=options, progress=progress, should_stop=stop)
-        for trouble in report.unreadable:
-            say(trouble)
-        if report.failed and not question.quiet:
-            say(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
-        if not question.quiet:
-            tell_other_media(report, say)
-        if report.stopped:
-            raise typer.Exit(stop.exit_code)
-        where = ", ".join(str(path) for path in paths)
-        answer(question, asked, store, where, seconds=lambda: time.monotonic() - started)
+    with Console(quiet=question.quiet, verbose=verbose, keeps=False) as console:
+        found = scanned(
+            [photo], paths, question.options, question.where, model=model, device=device, threads=threads,
+            max_memory=max_memory, observer=console,
+        )  # fmt: skip
+        console.tell_scanned(found.report)
+        if found.result is None:
+            console.end(complete=False)
+            return
+        complete = question.outputs.hand_out(
+            found.result, console, seconds=console.seconds, max_pixels=question.options.max_pixels
+        )
+        if found.result.nothing_found:
+            raise typer.Exit(1)
+        console.end(complete=complete)

@@ -25,7 +25,8 @@ import numpy as np
 from facesearch.errors import FacesearchError, InputError
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
-from facesearch.search.probes import Probe, pick_by_others, probe_faces
+from facesearch.search.probes import Probe, probe_faces
+from facesearch.search.template import pick_by_others
 from facesearch.types import ModelInfo
 from facesearch.wording import counted
 

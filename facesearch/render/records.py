@@ -8,10 +8,20 @@ from dataclasses import asdict
 from typing import Any
 
 from facesearch.indexing.diff import Report
-from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit, QueryResult
 
-__all__ = ["CONTRACT", "answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
+__all__ = [
+    "CONTRACT",
+    "answers_record",
+    "gallery_record",
+    "hit_record",
+    "path_keys",
+    "report_record",
+    "result_record",
+    "rounded",
+    "shown_path",
+]
 
 CONTRACT = 2
 """The revision of `hit.schema.json`: raised only when a key changes its meaning."""
@@ -93,6 +103,21 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
         ],
         "threshold": threshold,
         "index": index,
+    }
+
+
+def result_record(result: QueryResult) -> dict[str, Any]:
+    """The same of a whole result, with what was searched."""
+    return answers_record(result.answers, result.threshold, gallery_record(result))
+
+
+def gallery_record(result: QueryResult) -> dict[str, Any]:
+    """What was searched for a result."""
+    return {
+        "path": shown_path(result.gallery),
+        "model": result.model,
+        "faces": result.size.faces,
+        "photos": result.size.photos,
     }
 
 

@@ -12,9 +12,9 @@ from facesearch.errors import PhotoError
 from facesearch.photos.crop import face_picture
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import read_known
+from facesearch.render.answers import remarks, shown_expectation
 from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
 from facesearch.render.pictures import check_may_be_written, check_picture_name, save_picture, whole_picture
-from facesearch.render.text import remarks, shown_expectation
 from facesearch.types import Verdict
 from facesearch.wording import counted
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
     from facesearch.render.drawing import Colour
-    from facesearch.search.engine import Answer, Hit
+    from facesearch.search.result import Answer, Hit
     from facesearch.types import Box
 
 __all__ = ["MAX_HITS_A_PAGE", "MAX_PAGES", "check_sheet_name", "save_sheet"]

@@ -17,7 +17,8 @@ from facesearch.catalog import database as database_module
 from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.migrations import MIGRATIONS
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
-from facesearch.types import Filter, PhotoFacts, PhotoFile, TakenAt
+from facesearch.filters import Filter
+from facesearch.types import PhotoFacts, PhotoFile, TakenAt
 
 LAST_RUN = {"finished": 1_700_000_000, "new": 3, "changed": 0, "moved": 0, "seconds": 1.5, "stopped": False}
 TAKEN = TakenAt("2020-01-02T03:04:05", "exif", "second", "+01:00")

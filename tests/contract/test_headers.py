@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from sample_library import shipped_photo
 
+from facesearch.filters import Filter
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.refresh import refresh
@@ -19,7 +20,6 @@ from facesearch.models.protocol import FaceModel
 from facesearch.photos.crop import mark
 from facesearch.photos.header import HEADER_VERSION
 from facesearch.render.pictures import save_picture
-from facesearch.types import Filter
 
 TAKEN = "2001:02:03 04:05:06"
 

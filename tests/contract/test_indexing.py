@@ -20,6 +20,8 @@ from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
 from facesearch.errors import InputError, UsageError
+from facesearch.filters import Filter
+from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
 from facesearch.indexing import extraction
 from facesearch.indexing import refresh as refresh_module
@@ -28,9 +30,9 @@ from facesearch.indexing.extraction import _Ahead
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import memory_needed
-from facesearch.search.engine import Hit, Want, find
+from facesearch.search.engine import Want, find
 from facesearch.search.probes import probe_faces
-from facesearch.types import Filter
+from facesearch.search.result import Hit
 
 
 class CountingModel:
@@ -243,7 +245,7 @@ def test_an_unmounted_disk_hides_nothing(
     assert summary(report) == {"unchanged": 5}
     assert set(face_ids(store)) == {"astronaut.jpg", "cameraman.png", "hanks.png"}
     probe = probe_faces(counting, str(tmp_path / "unplugged/astronaut.jpg"))[0]
-    answer = find(store, probe, Want(threshold=0.9))
+    answer = find(LocalGallery(store), probe, Want(threshold=0.9))
     assert [hit.offline for hit in answer.hits] == [True]
 
 
@@ -343,23 +345,23 @@ def test_progress_counts_up_to_the_total(store: Store, photos: Path, counting: C
 def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, counting: CountingModel) -> None:
     refresh(store, counting, [library / "photos"], options=Options(workers=2))
     probe = probe_faces(counting, str(library / "query.jpg"))[0]
-    every = find(store, probe, Want())
+    every = find(LocalGallery(store), probe, Want())
     paths = [hit.face.path for hit in every.hits]
     assert len(paths) == len(set(paths)) == 18, "every photo with a face, once"
     assert [hit.rank for hit in every.hits] == list(range(1, 19))
     similarities = [hit.similarity for hit in every.hits]
     assert similarities == sorted(similarities, reverse=True)
-    faces = find(store, probe, Want(all_faces=True)).hits
+    faces = find(LocalGallery(store), probe, Want(all_faces=True)).hits
     assert len(faces) == len(store) > 18
-    assert ids(find(store, probe, Want(top_k=3)).hits) == ids(every.hits)[:3]
-    assert ids(find(store, probe, Want(top_k=500)).hits) == ids(every.hits)
-    above = find(store, probe, Want(threshold=0.47)).hits
+    assert ids(find(LocalGallery(store), probe, Want(top_k=3)).hits) == ids(every.hits)[:3]
+    assert ids(find(LocalGallery(store), probe, Want(top_k=500)).hits) == ids(every.hits)
+    above = find(LocalGallery(store), probe, Want(threshold=0.47)).hits
     assert {Path(os.fsdecode(hit.face.path)).name for hit in above} == {
         "everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg",
     }  # fmt: skip
-    assert ids(find(store, probe, Want(threshold=0.47, top_k=2)).hits) == ids(above)[:2]
-    assert find(store, probe, Want(threshold=1.0)).hits == []
-    large = find(store, probe, Want(filter=Filter(min_face=80))).hits
+    assert ids(find(LocalGallery(store), probe, Want(threshold=0.47, top_k=2)).hits) == ids(above)[:2]
+    assert find(LocalGallery(store), probe, Want(threshold=1.0)).hits == []
+    large = find(LocalGallery(store), probe, Want(filter=Filter(min_face=80))).hits
     assert large
     assert all(hit.face.detection.box.shorter >= 80 for hit in large)
 

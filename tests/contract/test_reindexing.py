@@ -16,6 +16,7 @@ from sample_library import shipped_photo
 
 from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
+from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options
 from facesearch.indexing.model_switch import appoint, dismiss, left_to_look_at, prepare, switch
@@ -72,7 +73,7 @@ def faces(store: Store) -> dict[int, tuple[str, float]]:
 
 def found(store: Store, model: FaceModel, path: Path) -> list[str]:
     (probe, *_) = probe_faces(model, str(path))
-    hits = find(store, probe, Want(threshold=0.5)).hits
+    hits = find(LocalGallery(store), probe, Want(threshold=0.5)).hits
     return sorted(os.path.basename(os.fsdecode(hit.face.path)) for hit in hits)
 
 
@@ -97,7 +98,7 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
     assert store.model.identity == other.info.identity
     assert found(store, other, photos / "trip/astronaut.png") == ASTRONAUTS
     (fresh, *_) = probe_faces(other, str(photos / "cameraman.png"))
-    hit = find(store, fresh, Want(top_k=1)).hits[0]
+    hit = find(LocalGallery(store), fresh, Want(top_k=1)).hits[0]
     assert hit.similarity == pytest.approx(1, abs=0.02), "a look for a question is closer, but the model is the same"
     assert refresh(store, other).unchanged == 6
     assert store.path is not None

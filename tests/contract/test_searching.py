@@ -15,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facesearch.calibration.table import Calibration, calibration_of
+from facesearch.filters import Filter
+from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
-from facesearch.search.engine import Hit, Want, find, find_all
+from facesearch.search.engine import Want, find, find_all
 from facesearch.search.probes import Probe
-from facesearch.types import Face, Filter, PhotoFacts, PhotoFile, TakenAt, Verdict
+from facesearch.search.result import Hit
+from facesearch.types import Face, PhotoFacts, PhotoFile, TakenAt, Verdict
 
 DIM = 8
 DAY = 86400 * 10**9
@@ -41,6 +44,7 @@ class Library:
 
     def __init__(self) -> None:
         self.store = Store.memory(toy_model_info(dim=DIM))
+        self.gallery = LocalGallery(self.store)
         self.root = self.store.catalog.add_root(b"/photos")
 
     def add(
@@ -56,7 +60,7 @@ class Library:
             self.store.catalog.replace_faces(photo, faces)
 
     def ask(self, vector: np.ndarray, path: str = "me.jpg", **want: Any) -> list[Hit]:
-        return find(self.store, probe(vector, path), Want(**want), GUESS).hits
+        return find(self.gallery, probe(vector, path), Want(**want), GUESS).hits
 
 
 def probe(vector: np.ndarray, path: str = "me.jpg") -> Probe:
@@ -92,11 +96,11 @@ def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library)
 def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
     library.add("me.jpg", face(ME))
     library.add("like me.jpg", face(direction(1, 4)))
-    answer = find(library.store, probe(ME), Want(threshold=0.9), GUESS)
+    answer = find(library.gallery, probe(ME), Want(threshold=0.9), GUESS)
     assert names(answer.hits) == ["me.jpg"]
     assert answer.nearest is not None
     assert (answer.nearest.face.path, answer.nearest.verdict) == (b"/photos/like me.jpg", Verdict.unlikely)
-    assert find(library.store, probe(ME), Want(filter=Filter(min_face=500)), GUESS).nearest is None
+    assert find(library.gallery, probe(ME), Want(filter=Filter(min_face=500)), GUESS).nearest is None
 
 
 @pytest.mark.parametrize("others", [0, 70])
@@ -115,7 +119,7 @@ def test_what_is_likely_and_below_the_threshold_is_counted(
 
     def missed(**want: Any) -> int:
         dim = replace(probe(ME), face=face(ME, quality=0.1))
-        return find(library.store, dim, Want(**want), measured).missed
+        return find(library.gallery, dim, Want(**want), measured).missed
 
     assert missed(threshold=0.95) == 1
     assert missed(threshold=0.85) == 0, "it is a hit"
@@ -154,7 +158,7 @@ def test_filters(library: Library) -> None:
 def test_filtered_answers_count_what_they_searched(measured: Calibration, library: Library) -> None:
     for number in range(40):
         library.add(f"{'a' if number % 4 else 'b'}/{number}.jpg", face(direction(1, number / 10)))
-    answer = find(library.store, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), measured)
+    answer = find(library.gallery, probe(ME), Want(top_k=5, filter=Filter(under=(b"/photos/b",))), measured)
     assert answer.searched == 10
     assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
     for hit in answer.hits:
@@ -199,7 +203,7 @@ def test_expansion_finds_what_is_like_the_certain_hits(measured: Calibration, li
     library.add("like those.jpg", face(direction(0.2, 1)))
     library.add("nobody.jpg", face(direction(0, 0, 0, 1)))
     plain, expanded = (
-        find(library.store, probe(ME), Want(threshold=0.4, expand=expand), measured) for expand in (False, True)
+        find(library.gallery, probe(ME), Want(threshold=0.4, expand=expand), measured) for expand in (False, True)
     )
     assert "like those.jpg" not in names(plain.hits)
     assert "like those.jpg" in names(expanded.hits)
@@ -214,7 +218,7 @@ def test_expansion_finds_what_is_like_the_certain_hits(measured: Calibration, li
             rest = total - own
             assert hit.similarity == pytest.approx(float(own @ rest / np.linalg.norm(rest)), abs=1e-5)
     nobody = probe(direction(0, 0, 0, 0, 1))
-    same = [find(library.store, nobody, Want(top_k=3, expand=expand), measured) for expand in (False, True)]
+    same = [find(library.gallery, nobody, Want(top_k=3, expand=expand), measured) for expand in (False, True)]
     assert [hit.similarity for hit in same[0].hits] == [hit.similarity for hit in same[1].hits]
 
 
@@ -226,7 +230,7 @@ def measured() -> Calibration:
 def test_expanding_without_a_certain_hit_changes_nothing(measured: Calibration, library: Library) -> None:
     library.add("unlike.jpg", face(direction(1, 1.8)))
     plain, expanded = (
-        find(library.store, probe(ME), Want(top_k=1, expand=expand), measured) for expand in (False, True)
+        find(library.gallery, probe(ME), Want(top_k=1, expand=expand), measured) for expand in (False, True)
     )
     assert plain.hits[0].similarity == expanded.hits[0].similarity
     assert expanded.probe.found == 0
@@ -273,8 +277,8 @@ def test_many_questions_at_once_are_answered_like_one_by_one(library: Library) -
         library.add(f"{number}.jpg", face(rng.normal(size=DIM).astype(np.float32)))
     probes = [probe(row / np.linalg.norm(row), f"q{n}.jpg") for n, row in enumerate(rng.normal(size=(9, DIM)))]
     want = Want(threshold=0.3, filter=Filter(min_quality=0.5))
-    together = find_all(library.store, probes, want, GUESS)
+    together = find_all(library.gallery, probes, want, GUESS)
     for one, answer in zip(probes, together, strict=True):
-        alone = find(library.store, one, want, GUESS)
+        alone = find(library.gallery, one, want, GUESS)
         assert names(answer.hits) == names(alone.hits)
         assert [hit.verdict for hit in answer.hits] == [hit.verdict for hit in alone.hits]

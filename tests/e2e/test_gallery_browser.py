@@ -13,8 +13,8 @@ from conftest import known_file, toy_face
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.render.gallery import save_gallery
-from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit
 from facesearch.types import FaceRecord, Verdict
 
 if TYPE_CHECKING:

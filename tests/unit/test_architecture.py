@@ -16,7 +16,21 @@ import pytest
 import facesearch
 
 PACKAGE = Path(facesearch.__file__).parent
-LEAVES = {"errors", "events", "files", "isolation", "locations", "machine", "settings", "types", "visible", "wording"}
+LEAVES = {
+    "errors",
+    "events",
+    "files",
+    "filters",
+    "isolation",
+    "locations",
+    "machine",
+    "options",
+    "query_options",
+    "settings",
+    "types",
+    "visible",
+    "wording",
+}
 FLOORS = [
     LEAVES,
     {"photos", "vectors", "models"},

@@ -24,8 +24,8 @@ from sample_library import FACES_IN_T1, shipped_photo
 from facesearch.errors import StorageError, UsageError
 from facesearch.render import gallery
 from facesearch.render.gallery import check_gallery_name, save_gallery
-from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit
 from facesearch.types import FaceRecord, Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 1234, "photos": 560}

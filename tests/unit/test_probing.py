@@ -10,7 +10,8 @@ from conftest import toy_face
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.search.probes import Probe, odd_ones, pick_by_others, template
+from facesearch.search.probes import Probe
+from facesearch.search.template import odd_ones, pick_by_others, template
 
 
 def probe(path: str, *numbers: float, quality: float | None = None, number: int = 1, of: int = 1) -> Probe:

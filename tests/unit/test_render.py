@@ -14,12 +14,15 @@ from conftest import toy_face, toy_model_info
 from jsonschema import Draft202012Validator
 
 from facesearch.calibration.table import calibration_of
+from facesearch.errors import UsageError
+from facesearch.galleries.protocol import GallerySize
 from facesearch.index.store import SearchFacts
+from facesearch.render.answers import FORMATS, render_answers, require_format, shown_expectation
 from facesearch.render.comparisons import comparison_text, comparisons_record
-from facesearch.render.text import Format, render_answers, render_report, search_line, shown_expectation
+from facesearch.render.text import render_report, search_line
 from facesearch.search.compare import compare
-from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit, QueryResult
 from facesearch.types import FaceRecord, Verdict
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 12, "photos": 7}
@@ -42,12 +45,13 @@ def answer() -> Answer:
     return Answer(probe, found, searched=12)
 
 
-def text(answer: Answer, layout: Format, threshold: float | None = 0.47, *, nul: bool = False) -> str:
-    return "".join(render_answers([answer], threshold, INDEX, layout, nul=nul))
+def text(answer: Answer, name: str, threshold: float | None = 0.47) -> str:
+    size, calibration = GallerySize(photos=7, faces=12, unmeasured=0), calibration_of(toy_model_info())
+    return "".join(render_answers(QueryResult([answer], threshold, "/index", size, "embedded", calibration), name))
 
 
 def test_table(answer: Answer) -> None:
-    head, *rows = text(answer, Format.table).split("\n", 3)
+    head, *rows = text(answer, "table").split("\n", 3)
     paths = ["/me.jpg", "/photos/a b.jpg", "/photos/\udcff\n.jpg\n"]
     columns = "rank  similarity  verdict   false hits  face px  quality  date"
     assert head == f"{columns:<103}path"
@@ -63,7 +67,7 @@ def test_table(answer: Answer) -> None:
 
 def test_a_table_without_remarks_has_no_column_for_them(answer: Answer) -> None:
     answer.hits[:] = [hit(1, 0.8125, b"/photos/a.jpg")]
-    assert text(answer, Format.table).splitlines()[0].split() == [
+    assert text(answer, "table").splitlines()[0].split() == [
         "rank", "similarity", "verdict", "false", "hits", "face", "px", "quality", "date", "path",
     ]  # fmt: skip
 
@@ -85,7 +89,7 @@ def test_expectations_are_shown_to_two_digits(number: float, shown: str) -> None
 
 
 def test_json_lines_are_the_contract(answer: Answer) -> None:
-    itself, first, second = (json.loads(line) for line in text(answer, Format.jsonl).splitlines())
+    itself, first, second = (json.loads(line) for line in text(answer, "jsonl").splitlines())
     assert first == {
         "query": "me.jpg", "query_face": 1, "rank": 1, "path": "/photos/a b.jpg", "similarity": 0.8125,
         "distance": 0.1875, "above_threshold": True, "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
@@ -109,12 +113,12 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
 
 def test_what_was_never_measured_is_said_and_is_null_for_programs(answer: Answer) -> None:
     answer.hits[:] = [hit(1, 0.8, b"/photos/a.jpg", fmr=None, expected_false_hits=None, verdict=Verdict.possible)]
-    (line,) = text(answer, Format.table).splitlines()[1:]
+    (line,) = text(answer, "table").splitlines()[1:]
     assert line.split()[:5] == ["1", "0.8000", "possible", "not", "measured"]
-    (record,) = (json.loads(line) for line in text(answer, Format.jsonl).splitlines())
+    (record,) = (json.loads(line) for line in text(answer, "jsonl").splitlines())
     assert (record["fmr"], record["expected_false_hits"], record["verdict"]) == (None, None, "possible")
     Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text())).validate(record)
-    (row,) = csv.DictReader(io.StringIO(text(answer, Format.csv)))
+    (row,) = csv.DictReader(io.StringIO(text(answer, "csv")))
     assert (row["fmr"], row["expected_false_hits"]) == ("", "")
 
 
@@ -129,14 +133,14 @@ def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
 @pytest.mark.parametrize("key", ["query", "similarity", "distance", "det_score", "fmr", "expected_false_hits"])
 def test_what_there_may_be_none_of_may_be_null(answer: Answer, key: str) -> None:
     """Hits of people, of faces drawn by hand, of models never measured: a later null would change the contract."""
-    record = json.loads(text(answer, Format.jsonl).splitlines()[0])
+    record = json.loads(text(answer, "jsonl").splitlines()[0])
     contract = Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text()))
     contract.validate({**record, key: None})
     assert not contract.is_valid({**record, "path": None})
 
 
 def test_json_is_one_object(answer: Answer) -> None:
-    whole = json.loads(text(answer, Format.json, threshold=None))
+    whole = json.loads(text(answer, "json", threshold=None))
     assert whole["contract"] == 2
     assert whole["threshold"] is None
     assert whole["index"] == INDEX
@@ -147,7 +151,7 @@ def test_json_is_one_object(answer: Answer) -> None:
 
 
 def test_csv_quotes_what_it_must(answer: Answer) -> None:
-    rows = list(csv.DictReader(io.StringIO(text(answer, Format.csv), newline="")))
+    rows = list(csv.DictReader(io.StringIO(text(answer, "csv"), newline="")))
     assert [row["path"] for row in rows] == ["/me.jpg", "/photos/a b.jpg", "/photos/\udcff\n.jpg"]
     assert (rows[1]["left"], rows[1]["verdict"], rows[1]["fmr"], rows[2]["offline"]) == (
         "10.3", "strong", "1.23e-09", "True",
@@ -155,8 +159,8 @@ def test_csv_quotes_what_it_must(answer: Answer) -> None:
 
 
 def test_paths(answer: Answer) -> None:
-    assert text(answer, Format.paths) == "/me.jpg\n/photos/a b.jpg\n/photos/\udcff\n.jpg\n"
-    assert text(answer, Format.paths, nul=True) == "/me.jpg\0/photos/a b.jpg\0/photos/\udcff\n.jpg\0"
+    assert text(answer, "paths") == "/me.jpg\n/photos/a b.jpg\n/photos/\udcff\n.jpg\n"
+    assert text(answer, "paths0") == "/me.jpg\0/photos/a b.jpg\0/photos/\udcff\n.jpg\0"
 
 
 def test_report_leaves_out_what_did_not_happen() -> None:
@@ -178,3 +182,10 @@ def test_an_approximate_index_that_misses_too_much_says_so() -> None:
         "finds 90.0% of the true ten nearest (1024 probes), and no more with all probes: facesearch "
         "reindex --index-type flat finds all"
     )
+
+
+def test_a_format_that_is_none_is_told_with_those_there_are() -> None:
+    for name in FORMATS:
+        require_format(name)
+    with pytest.raises(UsageError, match=r"^format xml: choose one of table, json, jsonl, csv, paths"):
+        require_format("xml")

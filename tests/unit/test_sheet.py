@@ -25,8 +25,8 @@ from facesearch.render.drawing import fitted, text_width
 from facesearch.render.drawn import save_drawn
 from facesearch.render.pictures import whole_picture
 from facesearch.render.sheet import MAX_HITS_A_PAGE, save_sheet
-from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit
 from facesearch.types import Box, Detection, FaceRecord, Verdict
 
 Rectangle = tuple[int, int, int, int]

@@ -1,0 +1,43 @@
+"""What an observer is told of questions and answers, as data."""
+
+from __future__ import annotations
+
+from facesearch.events import Remark
+from facesearch.search.remarks import (
+    AskedAgain,
+    LeftOut,
+    LookAlikes,
+    MaybeTwoPeople,
+    Missed,
+    NothingFor,
+    NothingFound,
+    NothingToExpand,
+    NotMeasured,
+    PickedByOthers,
+    SeveralFaces,
+    SeveralFindMore,
+    SomebodyElse,
+    TableNotUsed,
+    UnmeasuredLeftOut,
+    place_of,
+)
+
+__all__ = [
+    "AskedAgain",
+    "LeftOut",
+    "LookAlikes",
+    "MaybeTwoPeople",
+    "Missed",
+    "NotMeasured",
+    "NothingFor",
+    "NothingFound",
+    "NothingToExpand",
+    "PickedByOthers",
+    "Remark",
+    "SeveralFaces",
+    "SeveralFindMore",
+    "SomebodyElse",
+    "TableNotUsed",
+    "UnmeasuredLeftOut",
+    "place_of",
+]

@@ -1,0 +1,50 @@
+"""Remarks on a question and its answer, with the options that help."""
+
+from __future__ import annotations
+
+from facesearch.api import remarks
+from facesearch.api.remarks import Remark, place_of
+
+__all__ = ["told"]
+
+
+def told(remark: Remark) -> str:
+    """A remark in one line, with what to do about it on the command line."""
+    match remark:
+        case remarks.NotMeasured():
+            return f"{remark}; facesearch models calibrate FOLDER measures it on photos of yours, one folder per person"
+        case remarks.SeveralFaces():
+            others = "; ".join(f"{probe.number} at {place_of(probe)}" for probe in remark.others)
+            return f"{remark}; --face picks another ({others})"
+        case remarks.MaybeTwoPeople():
+            return f"{remark}: --each asks about each"
+        case remarks.UnmeasuredLeftOut():
+            return (
+                f"faces whose quality was never measured are left out by --min-quality: {remark.faces:,}; facesearch "
+                "index --again measures them"
+            )
+        case remarks.NothingToExpand():
+            return f"--{remark}"
+        case remarks.Missed():
+            it = "them" if remark.photos != 1 else "it"
+            return f"{remark}; {_lower_limit(remark)} shows {it}"
+        case remarks.NothingFound():
+            return _nothing(remark)
+        case _:
+            return str(remark)
+
+
+def _lower_limit(remark: remarks.Missed) -> str:
+    return {"threshold": "a lower --threshold", "fmr": "a higher --fmr", None: "--top-k"}[remark.limit]
+
+
+def _nothing(remark: remarks.NothingFound) -> str:
+    filters = [f"--{name.replace('_', '-')}" for name in remark.filters]
+    line = remark.told(filters)
+    if remark.all_left_out:
+        one = "it" if len(filters) == 1 else "one of them"
+        another = "" if filters == ["--alone"] else ", or give another value"
+        return f"{line}; omit {one}{another}"
+    if remark.threshold is None or not remark.faces or remark.top_k:
+        return line
+    return f"{line}; --top-k 5 shows the nearest"

@@ -1,0 +1,114 @@
+"""The gallery of one index on this machine, or of one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from facesearch.filters import Filter
+from facesearch.galleries.protocol import ALL, GallerySize, ScoredFace
+from facesearch.index.store import Store
+from facesearch.locations import Locations
+from facesearch.types import FaceRecord, ModelInfo
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["LocalGallery"]
+
+_WIDER = 4
+_RECORDS_AT_ONCE = 500
+
+
+class LocalGallery:
+    """`Gallery` over an open index. What the index holds is looked up again whenever it has changed."""
+
+    def __init__(self, store: Store, name: str | None = None) -> None:
+        self._store = store
+        self._name = str(store.path or "memory") if name is None else name
+        self._seen: tuple[int, int] | None = None
+        self._size: GallerySize | None = None
+        self._allowed: dict[Filter, IdArray] = {}
+
+    @property
+    def name(self) -> str:
+        """See `Gallery.name`."""
+        return self._name
+
+    @property
+    def model(self) -> ModelInfo:
+        """See `Gallery.model`."""
+        return self._store.model
+
+    def size(self) -> GallerySize:
+        """See `Gallery.size`."""
+        self._keep_up()
+        if self._size is None:
+            counts = self._store.catalog.counts()
+            self._size = GallerySize(counts.photos, counts.faces, self._store.catalog.count_unmeasured())
+        return self._size
+
+    def count(self, where: Filter = ALL) -> int:
+        """See `Gallery.count`."""
+        return self.size().faces if where.lets_all_through else len(self._ids(where))
+
+    def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """See `Gallery.search`.
+
+        The vectors of hidden photos are searched too, because they are kept: where they take places among the k best,
+        more are asked for.
+        """
+        allowed = None if where.lets_all_through else self._ids(where)
+        total = len(self._store) if allowed is None else len(allowed)
+        found: list[list[ScoredFace]] = [[] for _ in probes]
+        pending, width = list(range(len(probes))), min(k, total)
+        while pending and width:
+            scores, ids = self._store.search(probes[pending], width, allowed)
+            records = self._store.catalog.face_rows(sorted({key for row in ids.tolist() for key in row if key >= 0}))
+            for number, row_scores, row_ids in zip(pending, scores.tolist(), ids.tolist(), strict=True):
+                found[number] = [
+                    ScoredFace(min(1.0, score), records[key])
+                    for score, key in zip(row_scores, row_ids, strict=True)
+                    if key in records
+                ][:k]
+            if width == total:
+                break
+            pending = [number for number in pending if len(found[number]) < k]
+            width = min(total, width * _WIDER)
+        return found
+
+    def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
+        """See `Gallery.vectors`."""
+        return self._store.catalog.vectors([face.vector_id for face in faces], self._store.model.dim)
+
+    def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
+        """See `Gallery.records`."""
+        ids = self._ids(where).tolist()
+        for start in range(0, len(ids), _RECORDS_AT_ONCE):
+            part = ids[start : start + _RECORDS_AT_ONCE]
+            rows = self._store.catalog.face_rows(part)
+            yield from (rows[key] for key in part if key in rows)
+
+    def folders(self) -> list[bytes]:
+        """See `Gallery.folders`."""
+        return [root.path for root in self._store.catalog.roots()]
+
+    def covers(self, path: bytes) -> bool:
+        """See `Gallery.covers`."""
+        return bool(Locations(self._store.catalog.roots()).places(path))
+
+    def has_photos_at(self, path: bytes) -> bool:
+        """See `Gallery.has_photos_at`."""
+        return self._store.catalog.has_photos_at(path)
+
+    def _ids(self, where: Filter) -> IdArray:
+        """int64[n], ascending: the vectors of the faces that a filter lets through. A search asks more than once."""
+        self._keep_up()
+        if where not in self._allowed:
+            self._allowed = {where: self._store.catalog.matching(where)}
+        return self._allowed[where]
+
+    def _keep_up(self) -> None:
+        version = self._store.catalog.version
+        if version != self._seen:
+            self._seen, self._size, self._allowed = version, None, {}

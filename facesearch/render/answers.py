@@ -1,0 +1,128 @@
+"""Answers as text: a table for people; JSON, CSV and bare paths for programs.
+
+Paths stand in the text as the file system has them: bytes that are not UTF-8 are kept as surrogates, which the writer
+of the text turns back into those bytes. Only JSON, which must be valid, differs (see `records`). For a terminal the
+`show` that formats are given makes them visible, before columns are measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+from facesearch.calibration.table import NOT_MEASURED
+from facesearch.errors import UsageError
+from facesearch.render.cells import csv_lines
+from facesearch.render.records import hit_record, result_record
+from facesearch.render.text import table
+from facesearch.search.result import Hit, QueryResult
+
+__all__ = ["FORMATS", "remarks", "render_answers", "require_format", "shown_expectation"]
+
+_CSV_FIELDS = (
+    "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
+    "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
+    "quality", "date", "date_source", "is_query", "offline", "date_precision",
+)  # fmt: skip
+_TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "face px", "quality", "date", "", "path")
+_LEFT_ALIGNED = ("verdict", "date", "", "path")
+
+
+def require_format(name: str) -> None:
+    """Raises `UsageError` for a name that is none of `FORMATS`."""
+    if name not in FORMATS:
+        raise UsageError(f"format {name}: choose one of {', '.join(FORMATS)}", option="format")
+
+
+def render_answers(result: QueryResult, name: str, show: Callable[[str], str] = str) -> Iterator[str]:
+    """Pieces of text, to be written one after the other, in one of `FORMATS`."""
+    return FORMATS[name](result, show)
+
+
+def _table(result: QueryResult, show: Callable[[str], str]) -> Iterator[str]:
+    for answer in result.answers:
+        if len(result.answers) > 1:
+            yield f"{show(answer.probe.path)}, face {answer.probe.number} of {answer.probe.of}\n"
+        if answer.hits:
+            yield table(_TABLE_HEAD, [_row(hit, result.threshold, show) for hit in answer.hits], _LEFT_ALIGNED)
+
+
+def _json(result: QueryResult, _show: Callable[[str], str]) -> Iterator[str]:
+    yield json.dumps(result_record(result), indent=2, ensure_ascii=False) + "\n"
+
+
+def _json_lines(result: QueryResult, _show: Callable[[str], str]) -> Iterator[str]:
+    for answer in result.answers:
+        for hit in answer.hits:
+            yield json.dumps(hit_record(answer.probe, hit, result.threshold), ensure_ascii=False) + "\n"
+
+
+def _csv(result: QueryResult, show: Callable[[str], str]) -> Iterator[str]:
+    yield from csv_lines(_CSV_FIELDS, _csv_rows(result, show))
+
+
+def _paths(result: QueryResult, show: Callable[[str], str]) -> Iterator[str]:
+    for hit in result:
+        yield f"{show(hit.path)}\n"
+
+
+def _paths_with_nul(result: QueryResult, _show: Callable[[str], str]) -> Iterator[str]:
+    for hit in result:
+        yield f"{hit.path}\0"
+
+
+FORMATS: Mapping[str, Callable[[QueryResult, Callable[[str], str]], Iterator[str]]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": _json_lines,
+    "csv": _csv,
+    "paths": _paths,
+    "paths0": _paths_with_nul,
+}
+"""Every way to write an answer, by name; `paths0` ends each path with NUL instead of a new line."""
+
+
+def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple[str, ...]:
+    face = hit.face
+    return (
+        str(hit.rank),
+        f"{hit.similarity:.4f}",
+        str(hit.verdict or ""),
+        "" if hit.verdict is None else shown_expectation(hit.expected_false_hits),
+        f"{face.detection.box.shorter:.0f}",
+        "" if face.quality is None else f"{face.quality:.2f}",
+        face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
+        ", ".join(["the query itself"] * hit.is_query + remarks(hit, threshold)),
+        show(os.fsdecode(face.path)),
+    )
+
+
+def shown_expectation(number: float | None) -> str:
+    """How many false hits are to be expected, to two digits: <0.001, 0.02, 1.5, 340; or that nobody knows."""
+    if number is None:
+        return NOT_MEASURED
+    if number < 0.001:
+        return "<0.001"
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
+
+
+def remarks(hit: Hit, threshold: float | None) -> list[str]:
+    """What is special about a hit, in few words each."""
+    told = []
+    if threshold is not None and hit.similarity < threshold:
+        told.append("below threshold")
+    if hit.offline:
+        told.append("offline")
+    if hit.folded:
+        told.append(f"+{len(hit.folded)} alike")
+    return told
+
+
+def _csv_rows(result: QueryResult, show: Callable[[str], str]) -> Iterator[Mapping[str, object]]:
+    for answer in result.answers:
+        for hit in answer.hits:
+            record = hit_record(answer.probe, hit, result.threshold)
+            left, top, width, height = record["box"]
+            paths = {"query": show(answer.probe.path), "path": show(os.fsdecode(hit.face.path))}
+            yield {**record, **paths, "left": left, "top": top, "width": width, "height": height}

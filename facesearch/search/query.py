@@ -1,0 +1,155 @@
+"""A question from photos to its answers: look at the photos, ask the gallery, say what a person should know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from facesearch.calibration.table import Calibration, calibration_of
+from facesearch.errors import InputError, UsageError
+from facesearch.events import SILENT, Observer, Remark
+from facesearch.filters import Filter
+from facesearch.galleries.protocol import ALL, Gallery
+from facesearch.models.protocol import FaceModel
+from facesearch.search.engine import Want, find_all
+from facesearch.query_options import ByModel, QueryOptions
+from facesearch.search.probes import Probe
+from facesearch.search.questions import companion_probes, question_probes, remark_on_calibration
+from facesearch.search.remarks import (
+    AskedAgain,
+    LookAlikes,
+    Missed,
+    NothingFor,
+    NothingFound,
+    NothingToExpand,
+    SeveralFindMore,
+    UnmeasuredLeftOut,
+)
+from facesearch.search.result import QueryResult
+
+__all__ = ["Asked", "answer", "ask", "filters_of", "require_filter", "require_measured"]
+
+_FEW_HITS = 3
+_MANY_LOOK_ALIKES = 5.0
+_SEVERAL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for: one or several probes, and who has to be beside them.
+
+    `own_model` tells that the package's own model has seen them.
+    """
+
+    probes: Sequence[Probe]
+    companions: tuple[Probe, ...]
+    calibration: Calibration
+    own_model: bool
+
+
+def require_filter(where: Filter, options: QueryOptions) -> Filter:
+    """The filter of a question, with what its options say. Raises `UsageError` where the two contradict each other."""
+    if not options.alone:
+        return where
+    if where.faces is not None:
+        raise UsageError("alone says how many faces a photo shows; omit faces, or alone", option="alone")
+    return replace(where, faces=1 + len(tuple(options.together)))
+
+
+def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer = SILENT) -> Asked:
+    """Look at the photos that are asked about. Raises what `question_probes` and `require_measured` raise."""
+    calibration, name = calibration_of(model.info), model.info.name
+    require_measured(options.fmr, calibration, name)
+    remark_on_calibration(calibration, name, observer)
+    probes = question_probes(model, calibration, photos, options, observer)
+    companions = companion_probes(model, calibration, options, observer)
+    return Asked(probes, companions, calibration, own_model=model.info.source is None)
+
+
+def answer(
+    gallery: Gallery, asked: Asked, options: QueryOptions, where: Filter = ALL, observer: Observer = SILENT
+) -> QueryResult:
+    """Ask a gallery. Raises `InputError` for a filter by a folder that no photo is in, and what the gallery raises."""
+    limited = require_filter(where, options)
+    _require_known_folders(gallery, limited)
+    if limited.min_quality > 0 and gallery.size().unmeasured:
+        observer.remark(UnmeasuredLeftOut(gallery.size().unmeasured))
+    threshold = _limit(options, asked.calibration, max(probe.photos for probe in asked.probes))
+    want = Want(
+        top_k=options.top_k,
+        threshold=threshold if options.top_k is None or options.names_a_limit else None,
+        filter=limited,
+        all_faces=options.all_faces,
+        fold=options.fold,
+        expand=options.expand,
+        together=asked.companions,
+        together_from=asked.calibration.threshold if threshold is None else threshold,
+    )
+    answers = find_all(gallery, asked.probes, want, asked.calibration)
+    observer.lap("search")
+    result = QueryResult(answers, threshold, gallery.name, gallery.size(), gallery.model.name, asked.calibration)
+    return replace(result, remarks=tuple(_remarks(result, asked, options, filters_of(where, options))))
+
+
+def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: Sequence[str]) -> Iterator[Remark]:
+    """What a person should know about the answers."""
+    threshold, answers = result.threshold, result.answers
+    without = [one.probe for one in answers if not one.found(threshold)]
+    if len(without) == len(answers):
+        yield NothingFound(answers, threshold, result.gallery, result.size.faces, filters, bool(options.top_k))
+    if len(answers) > 1 and 0 < len(without) < len(answers):
+        yield NothingFor(without, len(answers))
+    if len(answers) > 1 or threshold is None:
+        return
+    (one,) = answers
+    hits = [hit for hit in one.hits if not hit.is_query and hit.reaches(threshold)]
+    if one.excess >= _MANY_LOOK_ALIKES and hits:
+        yield LookAlikes(one.excess)
+    if options.expand and not one.probe.found:
+        yield NothingToExpand()
+    if one.probe.found:
+        yield AskedAgain(one.probe.found)
+    if hits and one.missed and len(hits) < (options.top_k or len(hits) + 1):
+        limit = "fmr" if options.fmr is not None else "threshold" if options.names_a_limit else None
+        yield Missed(one.missed, limit)
+    few = len(hits) < min(_FEW_HITS, options.top_k or _FEW_HITS)
+    if few and one.probe.photos == 1 and one.searched and not filters:
+        alone, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
+        if asked.calibration.measured and alone < several:
+            yield SeveralFindMore(measured=asked.own_model and not options.names_a_limit)
+
+
+def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
+    """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
+    if fmr is not None and not calibration.measured:
+        raise UsageError(f"fmr {fmr:g}: false-match rates were never measured for {model}", option="fmr")
+
+
+def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> float | None:
+    """The similarity from which a face is a hit, for a template of so many photos; None: however unlike."""
+    if options.fmr is not None:
+        return calibration.similarity_at(options.fmr, photos)
+    return calibration.threshold if isinstance(options.threshold, ByModel) else options.threshold
+
+
+def filters_of(where: Filter, options: QueryOptions) -> list[str]:
+    """The names of what limits the search, as they are called in `QueryOptions` and `Filter`."""
+    names = ["together"] if tuple(options.together) else []
+    limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
+    names += [name for name in limits if getattr(where, name) != getattr(ALL, name)]
+    if options.alone:
+        names.append("alone")
+    if where.faces is not None:
+        names.append("faces")
+    return names
+
+
+def _require_known_folders(gallery: Gallery, where: Filter) -> None:
+    """A folder that no photo can be in is a slip of the hand. Raises `InputError`."""
+    for path in (*where.folders, *where.other_folders):
+        if not gallery.covers(path):
+            known = ", ".join(map(os.fsdecode, gallery.folders())) or "none"
+            raise InputError(f"{os.fsdecode(path)}: not in a folder that was searched; those are {known}")
+        if not gallery.has_photos_at(path):
+            raise InputError(f"{os.fsdecode(path)}: no known photo is there; check the path")

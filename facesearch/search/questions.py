@@ -1,0 +1,171 @@
+"""Photos that are asked about to questions: which photos, which of their faces, and which of them are one person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from facesearch.calibration.table import Calibration
+from facesearch.errors import FacesearchError, InputError, UsageError
+from facesearch.events import SILENT, Observer
+from facesearch.models.protocol import FaceModel
+from facesearch.photos.scan import photos_in
+from facesearch.query_options import QueryOptions
+from facesearch.search.probes import Probe, probe_faces
+from facesearch.search.remarks import (
+    LeftOut,
+    MaybeTwoPeople,
+    NotMeasured,
+    PickedByOthers,
+    SeveralFaces,
+    SomebodyElse,
+    TableNotUsed,
+)
+from facesearch.search.template import odd_ones, pick_by_others, template, without_copies
+from facesearch.wording import counted
+
+__all__ = ["companion_probes", "photos_of", "question_probes", "remark_on_calibration"]
+
+_ODD_FMR = 1e-2
+"""A photo that so many strangers are like is of a stranger: one in 200 of a person's own photos is taken for one."""
+
+
+def photos_of(paths: Iterable[str | os.PathLike[str]], observer: Observer = SILENT) -> list[str]:
+    """The photos to ask about: files as they are named, folders as all the photos in them. Raises `InputError`."""
+    photos: list[str] = []
+    for given in paths:
+        path = os.fspath(given)
+        if not os.path.isdir(path):
+            photos.append(path)
+            continue
+
+        def unreadable(inner: bytes, reason: str, folder: str = path) -> None:
+            observer.warn(f"{Path(folder) / os.fsdecode(inner)}: cannot be read ({reason})")
+
+        found = photos_in(Path(path), unreadable=unreadable)
+        if not found:
+            raise InputError(f"{path}: a folder without photos; name photos of the person to look for")
+        photos += map(str, found)
+    return photos
+
+
+def question_probes(
+    model: FaceModel,
+    calibration: Calibration,
+    photos: Sequence[str],
+    options: QueryOptions,
+    observer: Observer = SILENT,
+) -> list[Probe]:
+    """The faces that are asked about: those of one photo, one of each photo, or a template of them all.
+
+    Of several photos those that cannot be used, and those that show somebody else than the others, are told and left
+    out. Raises `InputError` where none is left, `UsageError` for a face that a photo does not show, and what
+    `probe_faces` raises for a single photo.
+    """
+    if not photos:
+        raise UsageError("no photo to ask about; give one of the person to look for")
+    if len(photos) == 1:
+        faces = probe_faces(
+            model, photos[0], rotations=options.rotations, max_pixels=options.max_pixels, mark=observer.lap
+        )
+        return _chosen(faces, options, observer)
+    if options.face is not None and not options.each:
+        raise UsageError(
+            f"face {options.face} picks a face of one photo; several photos make one question", option="face"
+        )
+    seen = _faces_of_many(model, photos, options, observer)
+    observer.lap(f"faces of {len(photos)} photos")
+    probes = _each(seen, options, observer) if options.each else _one_person(seen, calibration, observer)
+    if not probes:
+        raise InputError(f"none of the {len(photos):,} photos can be asked about")
+    return probes
+
+
+def companion_probes(
+    model: FaceModel, calibration: Calibration, options: QueryOptions, observer: Observer = SILENT
+) -> tuple[Probe, ...]:
+    """Who has to be in a photo as well: one probe for each of `together`, a photo or a folder of photos."""
+    plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
+    return tuple(
+        question_probes(model, calibration, photos_of([path], observer), plain, observer)[0]
+        for path in options.together
+    )
+
+
+def remark_on_calibration(calibration: Calibration, model: str, observer: Observer) -> None:
+    """Say where verdicts rest on nothing that was measured, or not on the table that the user would expect."""
+    if calibration.note:
+        observer.remark(TableNotUsed(calibration.note))
+    if not calibration.measured:
+        observer.remark(NotMeasured(model, calibration.surest))
+
+
+def _faces_of_many(
+    model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer
+) -> list[list[Probe]]:
+    """The faces of every photo that can be used."""
+
+    def faces_of(photo: str) -> list[Probe] | FacesearchError:
+        try:
+            return probe_faces(model, photo, rotations=options.rotations, max_pixels=options.max_pixels)
+        except FacesearchError as error:
+            return error
+
+    seen: list[list[Probe]] = []
+    with ThreadPoolExecutor(model.runtime.streams) as pool:
+        for faces in pool.map(faces_of, photos):
+            if isinstance(faces, FacesearchError):
+                observer.remark(LeftOut(str(faces)))
+            else:
+                seen.append(faces)
+    return seen
+
+
+def _each(seen: Sequence[list[Probe]], options: QueryOptions, observer: Observer) -> list[Probe]:
+    """Every photo as a question of its own."""
+    probes: list[Probe] = []
+    for faces in seen:
+        try:
+            probes += _chosen(faces, options, observer)
+        except UsageError as error:  # one of them has no such face
+            observer.remark(LeftOut(str(error)))
+    return probes
+
+
+def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, observer: Observer) -> list[Probe]:
+    """One template for photos of one person; what shows somebody else is left out."""
+    if not seen:
+        return []
+    photos = without_copies(seen)
+    picked = pick_by_others(photos)
+    for faces, probe in zip(photos, picked, strict=True):
+        if len(faces) > 1:
+            observer.remark(PickedByOthers(probe, len(faces)))
+
+    def similar_from(photos: int) -> float:
+        return calibration.similarity_at(_ODD_FMR, photos)
+
+    odd = odd_ones(picked, similar_from=similar_from)
+    for probe, similarity in odd:
+        observer.remark(SomebodyElse(probe, similarity))
+    kept = [probe for probe in picked if all(probe is not other for other, _ in odd)]
+    if len(kept) == 2:
+        similarity = float(kept[0].face.embedding @ kept[1].face.embedding)
+        if similarity < similar_from(1):
+            observer.remark(MaybeTwoPeople(kept[0], kept[1], similarity))
+    return [template(kept)]
+
+
+def _chosen(probes: list[Probe], options: QueryOptions, observer: Observer) -> list[Probe]:
+    """Those of a photo's faces that are asked for; the largest where none is. Raises `UsageError`."""
+    photo, face = probes[0].path, options.face
+    if face == "all":
+        return probes
+    if isinstance(face, int) and face > len(probes):
+        choice = "1 (the largest)" if len(probes) == 1 else f"from 1 (the largest) to {len(probes)}"
+        raise UsageError(f"face {face}: {photo} shows {counted(len(probes), 'face')}; choose {choice}", option="face")
+    if face is None and len(probes) > 1:
+        observer.remark(SeveralFaces(probes[0], probes[1:]))
+    return [probes[(face or 1) - 1]]
