@@ -24,7 +24,9 @@ import numpy as np
 from calibrate import embedded_crops, faces_in_crops
 from numpy.typing import NDArray
 
-from facesearch.calibration.table import Calibration, Judge, calibration_of, read_calibration
+from facesearch.calibration.table import Calibration, read_calibration
+from facesearch.calibration.verdict import Judge
+from facesearch.calibration.storage import calibration_of
 from facesearch.evaluation.fit import measured, well_labelled
 from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store

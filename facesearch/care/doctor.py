@@ -125,7 +125,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from facesearch.calibration.table import calibration_of
+    from facesearch.calibration.storage import calibration_of
     from facesearch.faces.trial import examined
     from facesearch.models.bundled import built_faults
 

@@ -66,7 +66,7 @@ def compare(
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
     check_limits(threshold, fmr)
-    from facesearch.calibration.table import calibration_of
+    from facesearch.calibration.storage import calibration_of
     from facesearch.models.resolve import choose_model, open_model
     from facesearch.models.runtime import choose_runtime
     from facesearch.render.comparisons import comparison_text, comparisons_record, comparisons_table

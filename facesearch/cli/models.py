@@ -240,7 +240,7 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it."""
-    from facesearch.calibration.table import keep_calibration, shipped_calibration
+    from facesearch.calibration.storage import keep_calibration, shipped_calibration
     from facesearch.evaluation.fit import FEW_PEOPLE, labelled_faces, measured
     from facesearch.models.resolve import choose_model, open_model
     from facesearch.models.runtime import choose_runtime

@@ -38,7 +38,7 @@ def status(
     """Where the index is, its model, what is in it, its size and its last run."""
     if layout not in ("table", "json"):
         raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.calibration.table import calibration_of
+    from facesearch.calibration.storage import calibration_of
     from facesearch.index.store import Store
     from facesearch.models.runtime import choose_runtime
     from facesearch.render.records import shown_path

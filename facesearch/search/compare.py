@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facesearch.calibration.table import Calibration, Judge
+from facesearch.calibration.table import Calibration
+from facesearch.calibration.verdict import Judge
 from facesearch.search.probes import Probe
 from facesearch.types import Verdict
 

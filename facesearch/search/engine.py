@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.calibration.table import Calibration, Judge, calibration_of
+from facesearch.calibration.storage import calibration_of
+from facesearch.calibration.table import Calibration
+from facesearch.calibration.verdict import Judge
 from facesearch.filters import Filter
 from facesearch.galleries.protocol import Gallery, ScoredFace
 from facesearch.models.geometry import unit_length

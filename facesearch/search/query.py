@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from facesearch.calibration.table import Calibration, calibration_of
+from facesearch.calibration.storage import calibration_of
+from facesearch.calibration.table import Calibration
 from facesearch.errors import InputError, UsageError
 from facesearch.events import SILENT, Observer, Remark
 from facesearch.filters import Filter
 from facesearch.galleries.protocol import ALL, Gallery
 from facesearch.models.protocol import FaceModel
-from facesearch.search.engine import Want, find_all
 from facesearch.query_options import ByModel, QueryOptions
+from facesearch.search.engine import Want, find_all
 from facesearch.search.probes import Probe
 from facesearch.search.questions import companion_probes, question_probes, remark_on_calibration
 from facesearch.search.remarks import (

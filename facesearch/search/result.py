@@ -80,8 +80,9 @@ class Answer:
 class QueryResult:
     """One answer per question, and what they were asked with; iterating gives all hits, answer by answer.
 
-    A hit counts as found from `threshold` on; None: however unlike. `gallery` names what was searched and `size` tells
-    how much is there, `model` is the name of its model. `folders` are those that an index keeps current; `remarks` are what a person should know about the answers.
+    A hit counts as found from `threshold` on; None: however unlike. `gallery` names what was searched, `size` tells
+    how much is there, `model` is the name of its model. `folders` are those that an index keeps current, in the
+    system's bytes. `remarks` are what a person should know about the answers.
     """
 
     answers: list[Answer]

@@ -14,7 +14,8 @@ from conftest import toy_face, toy_model_info
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facesearch.calibration.table import Calibration, calibration_of
+from facesearch.calibration.storage import calibration_of
+from facesearch.calibration.table import Calibration
 from facesearch.filters import Filter
 from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store

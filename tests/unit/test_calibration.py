@@ -13,16 +13,9 @@ from conftest import toy_model_info
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.calibration.table import (
-    DEFAULT_FMR,
-    LEAST_FMR,
-    Calibration,
-    Judge,
-    calibration_of,
-    keep_calibration,
-    own_calibration_path,
-    shipped_calibration,
-)
+from facesearch.calibration.storage import calibration_of, keep_calibration, own_calibration_path, shipped_calibration
+from facesearch.calibration.table import DEFAULT_FMR, LEAST_FMR, Calibration
+from facesearch.calibration.verdict import Judge
 from facesearch.errors import InputError, StorageError
 from facesearch.evaluation.fit import measured, well_labelled
 from facesearch.models import bundled

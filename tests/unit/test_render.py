@@ -13,7 +13,7 @@ import pytest
 from conftest import toy_face, toy_model_info
 from jsonschema import Draft202012Validator
 
-from facesearch.calibration.table import calibration_of
+from facesearch.calibration.storage import calibration_of
 from facesearch.errors import UsageError
 from facesearch.galleries.protocol import GallerySize
 from facesearch.index.store import SearchFacts

@@ -1,0 +1,57 @@
+"""Options of a question: what they allow, and that their two declarations say the same."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facesearch.errors import UsageError
+from facesearch.options import described_fields
+from facesearch.query_options import BY_MODEL, QueryKeywords, QueryOptions
+
+
+def test_keywords_are_the_fields() -> None:
+    assert list(QueryKeywords.__annotations__) == [option.name for option in fields(QueryOptions)]
+
+
+def test_what_is_described_needs_no_more_than_a_default() -> None:
+    for option, about in described_fields(QueryOptions):
+        assert about.help.endswith("."), option.name
+    assert QueryOptions() == QueryOptions.of({})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"top_k": 0}, "top_k 0: has to be 1 or more"),
+        ({"threshold": 1.2}, "threshold 1.2: a similarity lies between -1 and 1"),
+        ({"threshold": 0.3, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),
+        ({"threshold": None, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),
+        ({"fmr": 1.0}, "fmr 1: a share of strangers lies between 0 and 1, as 1e-5"),
+        ({"face": 0}, "face 0: give a number from 1, or all"),
+        ({"face": "first"}, "face first: give a number from 1, or all"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as error:
+        QueryOptions(**options)
+    assert str(error.value) == told
+
+
+def test_an_unknown_keyword_is_named_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"^topk: not an option of a question; those are .*top_k"):
+        QueryOptions.of({"topk": 3})  # type: ignore[typeddict-unknown-key]
+
+
+def test_a_single_companion_may_stand_alone() -> None:
+    assert QueryOptions.of({"together": "you.jpg"}).together == ("you.jpg",)  # type: ignore[typeddict-item]
+    assert QueryOptions(together=iter([Path("a"), Path("b")])).together == (Path("a"), Path("b"))
+
+
+def test_only_a_named_similarity_is_a_limit() -> None:
+    limits = {None: False, BY_MODEL: False, 0.4: True, -1: True}
+    assert {value: QueryOptions(threshold=value).names_a_limit for value in limits} == limits
+    assert QueryOptions(fmr=1e-4).names_a_limit
