@@ -28,7 +28,7 @@ def standings_table(standings: Sequence[Standing], *, show: Callable[[str], str]
             *("too few" if share is None else f"{share:.1%}" for share in one.tmr), f"{one.seconds * 1000:,.0f}",
             show(one.licence),
         )
-        for one in sorted(standings, key=_order)
+        for one in _ranked(standings)
     ]  # fmt: skip
     return table(_HEAD, rows, ("model", "licence"))
 
@@ -50,12 +50,17 @@ def standings_record(standings: Sequence[Standing]) -> dict[str, Any]:
                 },
                 "seconds_a_photo": round(one.seconds, 5),
             }
-            for one in sorted(standings, key=_order)
+            for one in _ranked(standings)
         ]
     }
 
 
-def _order(one: Standing) -> tuple[float, float, float]:
-    """By the hardest rate that could be told, then by rank-1, then by time."""
-    told = [share for share in one.tmr if share is not None]
-    return -(told[-1] if told else 0.0), -one.rank1, one.seconds
+def _ranked(standings: Sequence[Standing]) -> list[Standing]:
+    """By the hardest rate that all of them could be measured at, then by rank-1, then by time."""
+    rates = zip(*(one.tmr for one in standings), strict=True)
+    told = [number for number, shares in enumerate(rates) if None not in shares]
+
+    def order(one: Standing) -> tuple[float, float, float]:
+        return -((one.tmr[told[-1]] if told else None) or 0.0), -one.rank1, one.seconds
+
+    return sorted(standings, key=order)

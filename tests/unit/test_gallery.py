@@ -327,9 +327,12 @@ def test_a_gallery_is_a_web_page(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_of_web_pages() -> None:
-    for name in ("hits.html", "hits.HTM", "a b.Html"):
+def test_names_of_web_pages(tmp_path: Path) -> None:
+    names = ["hits.html", "hits.HTM", "a b.Html"]
+    for name in names:
         check_gallery_name(Path(name))
+        save_gallery([], None, INDEX, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 def test_a_gallery_is_there_whole_or_not_at_all(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
