@@ -223,13 +223,13 @@ def _library(model: ModelInfo, vectors: Vectors) -> Store:
     """A store with a photo for each crop, its number for a name."""
     store = Store.memory(model)
     with store.transaction():
-        root = store.catalog.add_root(b"/crops")
+        root = store.catalog.roots.add(b"/crops")
         detection = Detection(Box(0, 0, 112, 112), TEMPLATE.astype(np.float32), 0.9)
         for number, vector in enumerate(vectors):
-            photo = store.catalog.put_photo(
+            photo = store.catalog.photos.put(
                 root.id, PhotoFile(b"%d" % number, 1, 0), None, "faces", facts=PhotoFacts(112, 112)
             )
-            store.catalog.replace_faces(photo, [Face(detection, vector)])
+            store.catalog.faces.replace(photo, [Face(detection, vector)])
     return store
 
 

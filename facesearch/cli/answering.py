@@ -96,7 +96,7 @@ def answer(
     answers = find_all(store, asked.probes, _want(question, asked, threshold, default), asked.calibration)
     took = seconds()
     mark("search")
-    counts = store.catalog.counts()
+    counts = store.catalog.photos.counts()
     index = {"path": shown_path(where), "model": store.model.name, "faces": counts.faces, "photos": counts.photos}
     layout = Format.paths if question.nul else Format(question.layout)
     gone: ReaderGone | StorageError | None = None
@@ -137,7 +137,7 @@ def _check_filter(question: Question, store: Store) -> None:
     """A folder that no photo can be in is a slip of the hand. Raises `InputError`."""
     from facesearch.catalog.filter import places
 
-    roots = list(store.catalog.roots())
+    roots = list(store.catalog.roots.all())
     wanted = question.filter()
     for path, given in zip(
         wanted.under + wanted.not_under, [*(question.under or ()), *(question.not_under or ())], strict=True
@@ -145,10 +145,10 @@ def _check_filter(question: Question, store: Store) -> None:
         if not places(path, roots):
             known = ", ".join(os.fsdecode(root.path) for root in roots) or "none"
             raise InputError(f"{given}: not in a folder that was searched; those are {known}")
-        if not store.catalog.has_photos_at(path):
+        if not store.catalog.photos.any_at(path):
             raise InputError(f"{given}: no known photo is there; check the path")
     if wanted.min_quality > 0:
-        unknown = store.catalog.count_unmeasured()
+        unknown = store.catalog.faces.count_unmeasured()
         if unknown:
             say(
                 f"faces whose quality was never measured are left out by --min-quality: {unknown:,}; facesearch index "
@@ -340,7 +340,7 @@ def _warn_of_known_folders(question: Question, store: Store) -> None:
     """What is put into a folder of the index becomes photos of it, or is left out as facesearch's own."""
     if store.path is None or question.quiet:  # a scan keeps nothing
         return
-    roots = [os.path.realpath(root.path) for root in store.catalog.roots()]
+    roots = [os.path.realpath(root.path) for root in store.catalog.roots.all()]
     for option, folder, what in (
         ("--copy-to", question.copy_to, "the next facesearch index takes the copies for photos"),
         ("--link-to", question.link_to, "the next facesearch index takes the links for photos"),

@@ -157,10 +157,10 @@ class _Search:
         self._companions = _Companions(store, want)
         self._allowed: IdArray | None = None
         if want.together:
-            self._allowed = store.catalog.matching(want.filter, photos=self._companions.photos)
+            self._allowed = store.catalog.faces.matching(want.filter, photos=self._companions.photos)
         elif not want.filter.lets_all_through:
-            self._allowed = store.catalog.matching(want.filter)
-        self._in_sight = store.catalog.counts().faces if self._allowed is None else len(self._allowed)
+            self._allowed = store.catalog.faces.matching(want.filter)
+        self._in_sight = store.catalog.photos.counts().faces if self._allowed is None else len(self._allowed)
         self._total = len(store) if self._allowed is None else len(self._allowed)
 
     def answers(self, probes: Sequence[Probe]) -> list[Answer]:
@@ -179,7 +179,7 @@ class _Search:
         """The vectors of the hits that are strong, the best of them, by id."""
         strong = [hit for hit in answer.hits if hit.verdict is Verdict.strong and not hit.is_query][:_SEEDS]
         ids = [hit.face.vector_id for hit in strong]
-        return dict(zip(ids, self._store.catalog.vectors(ids, self._store.model.dim), strict=True))
+        return dict(zip(ids, self._store.catalog.vectors.get(ids, self._store.model.dim), strict=True))
 
     def _asked(self, questions: Sequence[_Question]) -> list[Answer]:
         portion = min(self._total, max(_FIRST_PORTION, 2 * (self._want.top_k or 0)))
@@ -206,14 +206,14 @@ class _Search:
             return Answer(probe, [], self._in_sight), True
         least, threshold = nearest[-1][0], self._want.threshold
         reaching = len(nearest) if threshold is None else sum(score >= threshold for score, _ in nearest)
-        rows = self._store.catalog.face_rows([key for _, key in nearest[: max(reaching, _FIRST_PORTION)]])
+        rows = self._store.catalog.faces.records([key for _, key in nearest[: max(reaching, _FIRST_PORTION)]])
         asked = frozenset(probe.contents)
         others = [score for score, key in nearest if key not in rows or rows[key].content not in asked]
         judge = Judge(self._calibration, probe.photos, self._in_sight, others, probe.quality)
         judged = least < self._calibration.near(probe.photos, self._in_sight) or len(nearest) >= _NEAREST_COUNTED
         if threshold is not None:
             likely = sum(1 for _ in takewhile(lambda found: judge.verdict(found[0]) in _SURE, nearest))
-            rows |= self._store.catalog.face_rows([key for _, key in nearest[:likely] if key not in rows])
+            rows |= self._store.catalog.faces.records([key for _, key in nearest[:likely] if key not in rows])
             judged = judged and likely < len(nearest)
         seen = [
             self._hit(score, rows[key], judge, is_query=rows[key].content in asked)
@@ -264,7 +264,7 @@ class _Picked:
 
     def _folded(self, hits: Sequence[Hit]) -> list[Hit]:
         """Photos that look alike, with faces that are alike, as one hit each."""
-        vectors = self._store.catalog.vectors([hit.face.vector_id for hit in hits], self._store.model.dim)
+        vectors = self._store.catalog.vectors.get([hit.face.vector_id for hit in hits], self._store.model.dim)
         looks = np.array([hit.face.fingerprint or 0 for hit in hits], dtype=np.int64).view(np.uint64)
         known = np.array([hit.face.fingerprint is not None for hit in hits], dtype=np.bool_)
         first: list[int] = []
@@ -322,7 +322,7 @@ def _faces_like(store: Store, probe: Probe, threshold: float) -> Iterable[FaceRe
     while True:
         scores, ids = store.search(probe.face.embedding[None], min(portion, total))
         if portion >= total or scores[0, -1] < threshold:
-            return store.catalog.face_rows(ids[0][(scores[0] >= threshold) & (ids[0] >= 0)].tolist()).values()
+            return store.catalog.faces.records(ids[0][(scores[0] >= threshold) & (ids[0] >= 0)].tolist()).values()
         portion *= _LARGER_PORTION
 
 
