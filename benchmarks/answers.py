@@ -24,9 +24,9 @@ import numpy as np
 from calibrate import embedded_crops, faces_in_crops
 from numpy.typing import NDArray
 
+from facesearch.calibration.storage import calibration_of
 from facesearch.calibration.table import Calibration, read_calibration
 from facesearch.calibration.verdict import Judge
-from facesearch.calibration.storage import calibration_of
 from facesearch.evaluation.fit import measured, well_labelled
 from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
@@ -36,9 +36,8 @@ from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
 from facesearch.search.engine import Want, find_all
 from facesearch.search.probes import Probe, probe_faces
-from facesearch.search.template import pick_by_others
-from facesearch.search.template import template
 from facesearch.search.result import Answer
+from facesearch.search.template import pick_by_others, template
 from facesearch.types import Box, Detection, Face, ModelInfo, PhotoFacts, PhotoFile, Verdict
 
 SIZES = (1, 3)
@@ -231,13 +230,13 @@ def _library(model: ModelInfo, vectors: Vectors) -> Store:
     """A store with a photo for each crop, its number for a name."""
     store = Store.memory(model)
     with store.transaction():
-        root = store.catalog.add_root(b"/crops")
+        root = store.catalog.roots.add(b"/crops")
         detection = Detection(Box(0, 0, 112, 112), TEMPLATE.astype(np.float32), 0.9)
         for number, vector in enumerate(vectors):
-            photo = store.catalog.put_photo(
+            photo = store.catalog.photos.put(
                 root.id, PhotoFile(b"%d" % number, 1, 0), None, "faces", facts=PhotoFacts(112, 112)
             )
-            store.catalog.replace_faces(photo, [Face(detection, vector)])
+            store.catalog.faces.replace(photo, [Face(detection, vector)])
     return store
 
 

@@ -35,10 +35,10 @@ def make_index(folder: Path, faces: int) -> None:
     landmarks = np.zeros((5, 2), dtype=np.float32)
     with Store.create(folder, info) as store:
         with store.transaction():
-            root = store.catalog.add_root(b"/photos")
+            root = store.catalog.roots.add(b"/photos")
             for number, vector in enumerate(vectors):
-                photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
-                store.catalog.replace_faces(photo, [Face(Detection(Box(0, 0, 90, 90), landmarks, 0.9), vector)])
+                photo = store.catalog.photos.put(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
+                store.catalog.faces.replace(photo, [Face(Detection(Box(0, 0, 90, 90), landmarks, 0.9), vector)])
         store.finish()
 
 

@@ -48,14 +48,14 @@ def known_files(folder: Path, count: int) -> Path:
     data = (folder / "one.jpg").read_bytes()
     with Store.create(index, model_info("embedded")) as store:
         with store.transaction():
-            root = store.catalog.add_root(os.fsencode(photos))
+            root = store.catalog.roots.add(os.fsencode(photos))
             for number in range(count):
                 path = photos / f"{number // 1000:03}" / f"{number % 1000:03}.jpg"
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(data)
                 found = path.stat()
                 file = PhotoFile(os.fsencode(path.relative_to(photos)), found.st_size, found.st_mtime_ns)
-                store.catalog.put_photo(root.id, file, number.to_bytes(32, "big"), "no_face")
+                store.catalog.photos.put(root.id, file, number.to_bytes(32, "big"), "no_face")
         store.finish()
     return index
 
@@ -66,15 +66,15 @@ def known_faces(folder: Path, count: int) -> Path:
     landmarks = np.zeros((5, 2), dtype=np.float32)
     with Store.create(index, info) as store:
         with store.transaction():
-            root = store.catalog.add_root(b"/somewhere/else")
+            root = store.catalog.roots.add(b"/somewhere/else")
             for number in range(count // 4):
                 vectors = rng.normal(size=(4, info.dim)).astype(np.float32)
                 vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
                 faces = [
                     Face(Detection(Box(n * 100, 0, 90, 90), landmarks, 0.9), vector) for n, vector in enumerate(vectors)
                 ]
-                photo = store.catalog.put_photo(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
-                store.catalog.replace_faces(photo, faces)
+                photo = store.catalog.photos.put(root.id, PhotoFile(b"%d.jpg" % number, 1, 1), None, "faces")
+                store.catalog.faces.replace(photo, faces)
         store.finish()
     return index
 

@@ -8,11 +8,15 @@ from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from facesearch.errors import UsageError
 from facesearch.options import described
 
-__all__ = ["Filter", "first_and_last_second", "least_and_most"]
+Paths = str | bytes | os.PathLike[str] | Iterable[str | bytes | os.PathLike[str]]
+"""One path, or several."""
+
+__all__ = ["Filter", "Paths", "first_and_last_second", "least_and_most"]
 
 _MOMENT = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", re.ASCII)
 
@@ -32,10 +36,10 @@ class Filter:
     Raises `UsageError` for what is none of these.
     """
 
-    under: Iterable[str | bytes | os.PathLike[str]] = described(
+    under: Paths = described(
         (), "Only photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
     )
-    not_under: Iterable[str | bytes | os.PathLike[str]] = described(
+    not_under: Paths = described(
         (), "No photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
     )
     since: str | None = described(
@@ -75,17 +79,17 @@ class Filter:
     @property
     def folders(self) -> tuple[bytes, ...]:
         """`under`, as it is kept."""
-        return tuple(map(os.fsencode, self.under))
+        return cast("tuple[bytes, ...]", self.under)
 
     @property
     def other_folders(self) -> tuple[bytes, ...]:
         """`not_under`, as it is kept."""
-        return tuple(map(os.fsencode, self.not_under))
+        return cast("tuple[bytes, ...]", self.not_under)
 
     @property
     def number_of_faces(self) -> tuple[int, int] | None:
         """`faces`, as it is kept: the least and the most."""
-        return None if self.faces is None else least_and_most(self.faces)
+        return cast("tuple[int, int] | None", self.faces)
 
     @property
     def lets_all_through(self) -> bool:
@@ -126,7 +130,6 @@ def least_and_most(faces: int | str | tuple[int, int]) -> tuple[int, int]:
     return least, most
 
 
-def _absolute(paths: Iterable[str | bytes | os.PathLike[str]]) -> tuple[bytes, ...]:
-    alone = isinstance(paths, str | bytes | os.PathLike)
-    several = [paths] if alone else paths
-    return tuple(os.path.abspath(os.fsencode(path)) for path in several)  # type: ignore[arg-type]
+def _absolute(paths: Paths) -> tuple[bytes, ...]:
+    several = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+    return tuple(os.path.abspath(os.fsencode(path)) for path in several)

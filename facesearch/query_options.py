@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Final, Literal, TypedDict
+from typing import Final, Literal, TypedDict, cast
 
 from facesearch.errors import UsageError
 from facesearch.options import described
@@ -34,7 +34,7 @@ class QueryKeywords(TypedDict, total=False):
     face: int | Literal["all"] | None
     each: bool
     expand: bool
-    together: Iterable[str | os.PathLike[str]]
+    together: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     alone: bool
     all_faces: bool
     fold: bool
@@ -70,7 +70,7 @@ class QueryOptions:
     face: int | Literal["all"] | None = None
     each: bool = False
     expand: bool = described(False, "Ask again with the mean of the question and its strong hits: finds more.")
-    together: Iterable[str | os.PathLike[str]] = described(
+    together: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = described(
         (), "Only photos that show this person too; may be repeated.", value="path", metavar="PHOTO", repeated=True
     )
     alone: bool = described(False, "Only photos that show nobody but those who were asked for.")
@@ -80,7 +80,8 @@ class QueryOptions:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "together", tuple(self.together))
+        alone = isinstance(self.together, str | os.PathLike)
+        object.__setattr__(self, "together", (self.together,) if alone else tuple(self.together))  # type: ignore[arg-type]
         if self.top_k is not None and self.top_k < 1:
             raise UsageError(f"top_k {self.top_k}: has to be 1 or more", option="top_k")
         if isinstance(self.threshold, int | float) and not -1 <= self.threshold <= 1:
@@ -100,10 +101,12 @@ class QueryOptions:
         for name in keywords:
             if name not in known:
                 raise UsageError(f"{name}: not an option of a question; those are {', '.join(sorted(known))}")
-        values: dict[str, Any] = dict(keywords)
-        if isinstance(values.get("together"), str | os.PathLike):
-            values["together"] = (values["together"],)
-        return cls(**values)
+        return cls(**keywords)
+
+    @property
+    def companions(self) -> tuple[str | os.PathLike[str], ...]:
+        """`together`, as it is kept."""
+        return cast("tuple[str | os.PathLike[str], ...]", self.together)
 
     @property
     def names_a_limit(self) -> bool:

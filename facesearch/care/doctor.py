@@ -178,7 +178,7 @@ def _index(index: Path) -> Iterator[Finding]:
             yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
             return
         with Store.open(index, prepare=False) as store:
-            counts = store.catalog.counts()
+            counts = store.catalog.photos.counts()
             held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
             yield Finding("index", f"{held}, model {store.model.name}, in {index}")
             model = model_info(store.model.source or store.model.name)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.catalog.audit import audit, mend
-from facesearch.catalog.catalog import Catalog, KnownPhoto, Root
+from facesearch.catalog.catalog import Catalog
+from facesearch.catalog.records import KnownPhoto, Root
 from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, absolute, resolved
@@ -62,13 +63,13 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
     """
     health = Health()
     with Store.open_catalog(path, write=repair, wait=wait) as catalog:
-        found = audit(catalog)
+        found = audit(catalog.database)
         if found.faults and repair:
             try:
-                health.done += mend(catalog, found, _model_named_by(catalog))
+                health.done += mend(catalog.database, found, _model_named_by(catalog))
             except IndexDamagedError as error:
                 health.done.append(str(error))
-            found = audit(catalog)
+            found = audit(catalog.database)
         health.faults += found.faults
         health.mendable = not found.beyond_repair
     if health.faults:
@@ -99,7 +100,7 @@ def _check_model(store: Store, health: Health, *, repair: bool) -> None:
 
 def _model_named_by(catalog: Catalog) -> ModelInfo | None:
     """The model on this machine that has the name that the catalog gives; the embedded one where none has it."""
-    rows = catalog.ask("SELECT name FROM models ORDER BY id LIMIT 1")
+    rows = catalog.database.rows("SELECT name FROM models ORDER BY id LIMIT 1")
     try:
         return model_info(str(rows[0][0])) if rows else None
     except (ModelError, ValueError):  # ValueError: a NUL in what should be a name
@@ -108,13 +109,13 @@ def _model_named_by(catalog: Catalog) -> ModelInfo | None:
 
 def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bool) -> None:
     """Every vector, and the file that is derived from them."""
-    bad = store.catalog.bad_vectors(store.model.dim)
+    bad = store.catalog.vectors.unusable(store.model.dim)
     if bad and not repair:
         health.faults.append(f"{are(len(bad), 'vector')} not of unit length")
         return
     if bad:
         with store.transaction():
-            store.catalog.read_again(bad)
+            store.catalog.vectors.discard(bad)
         health.done.append(f"dropped {counted(len(bad), 'vector')}; run `facesearch index` to read their photos again")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
@@ -129,20 +130,21 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
 
 def _check_looks(store: Store, health: Health, *, repair: bool) -> None:
     """What a model that is to take over has seen."""
-    bad = store.catalog.bad_looks()
+    model = store.catalog.models.next()
+    bad = [] if model is None else store.catalog.staging.unusable(model.dim)
     if not bad:
         return
     if not repair:
         health.faults.append(f"{are(len(bad), 'photo')} not kept as the next model can have seen {_them(bad)}")
         return
     with store.transaction():
-        store.catalog.look_again(bad)
+        store.catalog.staging.drop(bad)
     health.done.append(f"{counted(len(bad), 'photo')} will be looked at again by the next model")
 
 
 def _look_for_photos(store: Store, health: Health) -> None:
     names: dict[bytes, str] = {}
-    for root in store.catalog.roots():
+    for root in store.catalog.roots.all():
         name = os.fsdecode(root.path)
         first = names.setdefault(resolved(root.path), name)
         if first != name:  # as an earlier version let them be
@@ -155,7 +157,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
             health.notes.append(f"{name} cannot be looked at ({trouble})" if trouble else f"{name} is not there now")
             continue
         gone, unseen = 0, Counter[str]()
-        for photo in store.catalog.photos(root.id):
+        for photo in store.catalog.photos.within(root.id):
             if not photo.missing:
                 trouble = _why_not_seen(_path(root, photo))
                 gone += trouble == ""
@@ -172,7 +174,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
 
 def find_root(store: Store, path: Path) -> Root:
     """The root at a path. Raises `InputError` naming those that there are."""
-    roots = {root.id: root for root in store.catalog.roots()}
+    roots = {root.id: root for root in store.catalog.roots.all()}
     wanted = absolute(path)
     found = Locations(roots.values()).at(wanted)
     if found is not None:
@@ -192,27 +194,27 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
     target = absolute(new)
     if not os.path.exists(target):
         raise InputError(f"{os.fsdecode(target)}: no such file or folder; check the path")
-    others = {other.id: other for other in store.catalog.roots() if other.id != root.id}
+    others = {other.id: other for other in store.catalog.roots.all() if other.id != root.id}
     locations = Locations(others.values())
     for place in locations.places(target):
         raise UsageError(
             f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots do not nest"
         )
-    is_single = store.catalog.photo_at(root.id, b"") is not None
+    is_single = store.catalog.photos.at(root.id, b"") is not None
     if is_single == os.path.isdir(target):
         was, now = ("a photo", "a folder") if is_single else ("a folder", "a photo")
         raise InputError(f"{os.fsdecode(target)}: {now}, and {os.fsdecode(root.path)} was {was}; check the path")
     if not anyway:
         _require_photos(store, root, target)
     with store.transaction():
-        store.catalog.move_root(root.id, target)
+        store.catalog.roots.move(root.id, target)
 
 
 def _require_photos(store: Store, root: Root, target: bytes) -> None:
     """Raises `InputError` where most of a sample of the root's photos are not at `target`, by size and content."""
     sample = [
         replace(file, path=os.path.join(target, file.path) if file.path else target)
-        for file in store.catalog.sample_files(root.id, _SAMPLED)
+        for file in store.catalog.photos.sample_files(root.id, _SAMPLED)
     ]
     there = [file for file in sample if _has_size(file)]
     smallest = sorted(there, key=lambda file: file.size)[:_SAMPLED_CONTENTS]
@@ -236,9 +238,9 @@ def _has_size(file: KnownFile) -> bool:
 def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
     """The known photos at a path: one file, or all in a folder. Hidden ones count; the files need not be there."""
     found: dict[int, KnownPhoto] = {}
-    for root, inner in Locations(store.catalog.roots()).places(absolute(path)):
-        single = store.catalog.photo_at(root, inner) if inner else None
-        for photo in [single] if single else store.catalog.photos(root, inner):
+    for root, inner in Locations(store.catalog.roots.all()).places(absolute(path)):
+        single = store.catalog.photos.at(root, inner) if inner else None
+        for photo in [single] if single else store.catalog.photos.within(root, inner):
             found[photo.id] = photo
     return list(found.values())
 
@@ -274,7 +276,7 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
     contents = _contents_read_now(store, photos) if never_again else {}
     twins = [
         (photo, os.fsdecode(where))
-        for photo, where in store.catalog.copies((photo.id for photo in photos), contents.values())
+        for photo, where in store.catalog.photos.copies((photo.id for photo in photos), contents.values())
         if photo.status != "unwanted"
     ]
     return Forgetting(
@@ -291,10 +293,10 @@ def _contents_read_now(store: Store, photos: Sequence[KnownPhoto]) -> dict[int, 
 
     What cannot be read now is left out: of that only the path can be kept out.
     """
-    roots = {root.id: root for root in store.catalog.roots()}
+    roots = {root.id: root for root in store.catalog.roots.all()}
     contents = {}
     for photo in photos:
-        if store.catalog.content_of(photo.id) is None and not photo.missing:
+        if store.catalog.photos.content_of(photo.id) is None and not photo.missing:
             digest = digest_of(_path(roots[photo.root], photo))
             if digest is not None:
                 contents[photo.id] = digest
@@ -303,7 +305,7 @@ def _contents_read_now(store: Store, photos: Sequence[KnownPhoto]) -> dict[int, 
 
 def to_forget_face(store: Store, face: int) -> Forgetting:
     """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
-    found = [os.fsdecode(path) for _, path in store.catalog.copies_of_face(face)]
+    found = [os.fsdecode(path) for _, path in store.catalog.faces.copies(face)]
     if not found:
         raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
     return Forgetting(what=f"face {face} in {found[0]}", face=face, copies=tuple(found[1:]))
@@ -312,7 +314,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
 def to_forget_root(store: Store, path: Path) -> Forgetting:
     """A root with its photos and faces. Raises `InputError` where there is none."""
     root = find_root(store, path)
-    count = sum(1 for _ in store.catalog.photos(root.id))
+    count = sum(1 for _ in store.catalog.photos.within(root.id))
     name = os.fsdecode(root.path)
     return Forgetting(what=f"{name}: the folder and {counted(count, 'photo')} in it, with all faces,", root=root)
 
@@ -325,23 +327,23 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     """
     catalog = store.catalog
     deletions: list[Callable[[], object]] = [
-        partial(catalog.keep_out, photo.id, forgetting.contents.get(photo.id))
+        partial(catalog.photos.keep_out, photo.id, forgetting.contents.get(photo.id))
         if forgetting.never_again
-        else partial(catalog.delete_photo, photo.id)
+        else partial(catalog.photos.delete, photo.id)
         for photo in forgetting.photos
     ]
     if forgetting.face is not None:
-        deletions.append(partial(catalog.delete_face, forgetting.face))
+        deletions.append(partial(catalog.faces.delete, forgetting.face))
     if forgetting.root is not None:
-        deletions += [partial(catalog.delete_photo, photo.id) for photo in catalog.photos(forgetting.root.id)]
-        deletions.append(partial(catalog.remove_root, forgetting.root.id))
+        deletions += [partial(catalog.photos.delete, photo.id) for photo in catalog.photos.within(forgetting.root.id)]
+        deletions.append(partial(catalog.roots.remove, forgetting.root.id))
     store.erase(deletions)
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRecord, FloatArray]]:
     """Each face that can be found, with its vector, float32[dim]."""
     batch: list[FaceRecord] = []
-    for row in store.catalog.all_faces():
+    for row in store.catalog.faces.all():
         batch.append(row)
         if len(batch) == 500:
             yield from _with_vectors(store, batch)
@@ -350,7 +352,7 @@ def every_face(store: Store) -> Iterator[tuple[FaceRecord, FloatArray]]:
 
 
 def _with_vectors(store: Store, rows: list[FaceRecord]) -> Iterator[tuple[FaceRecord, FloatArray]]:
-    yield from zip(rows, store.catalog.vectors([row.vector_id for row in rows], store.model.dim), strict=True)
+    yield from zip(rows, store.catalog.vectors.get([row.vector_id for row in rows], store.model.dim), strict=True)
 
 
 def _them(some: Sequence[object]) -> str:

@@ -16,7 +16,7 @@ from facesearch.catalog.columns import META, MOST_COUNTED, TABLES
 from facesearch.errors import IndexDamagedError
 
 if TYPE_CHECKING:
-    from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.database import Database
     from facesearch.types import ModelInfo
 
 __all__ = ["Audit", "audit", "mend"]
@@ -57,26 +57,26 @@ class Audit:
             self.more += 1
 
 
-def audit(catalog: Catalog) -> Audit:
+def audit(database: Database) -> Audit:
     """Look at the schema, at every row, and at what belongs to what."""
     found = Audit()
     try:
-        _look_at_schema(catalog, found)
+        _look_at_schema(database, found)
         if found.beyond_repair:
             return found
-        _look_at_pages(catalog, found)
-        _look_at_meta(catalog, found)
+        _look_at_pages(database, found)
+        _look_at_meta(database, found)
         for table in TABLES:
-            for key, columns in _faulty(catalog, table):
+            for key, columns in _faulty(database, table):
                 found.rows.append((table, key))
                 found.tell(f"{table} {key!r:.70}: {', '.join(columns)} cannot be")
-        _look_at_model(catalog, found)
-        if lacking := len(catalog.ask(_WITHOUT_VECTORS)):
+        _look_at_model(database, found)
+        if lacking := len(database.rows(_WITHOUT_VECTORS)):
             found.tell(f"photos with faces that have no vector: {lacking:,}")
-        for table, key, parent, _ in catalog.ask("PRAGMA foreign_key_check"):
+        for table, key, parent, _ in database.rows("PRAGMA foreign_key_check"):
             found.tell(f"{table} {key}: belongs to nothing in {parent}")
         for table in _COUNTED:
-            if _last_id(catalog, table) is not None:
+            if _last_id(database, table) is not None:
                 found.tell(f"the last id of {table} cannot be")
     except IndexDamagedError as error:
         found.beyond_repair = True
@@ -86,7 +86,7 @@ def audit(catalog: Catalog) -> Audit:
     return found
 
 
-def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[str]:
+def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> list[str]:
     """Mend what was found, in one transaction; says what was done, one line each.
 
     `known_model` is the model on this machine that the catalog may be of. Where the catalog's own record of
@@ -95,22 +95,22 @@ def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[
     """
     if found.beyond_repair:
         return []
-    catalog.ask("PRAGMA ignore_check_constraints = ON")  # one column after the other becomes what it should be
+    database.rows("PRAGMA ignore_check_constraints = ON")  # one column after the other becomes what it should be
     try:
-        with catalog.transaction():
-            _mend_schema(catalog, found)
-            _mend_meta(catalog, found)
-            _mend_model(catalog, known_model)
-            mended = sum(_mend_row(catalog, table, key) for table, key in found.rows)
-            dropped = len(found.rows) - mended + _drop_dangling(catalog)
-            _mend_last_ids(catalog)
+        with database.transaction():
+            _mend_schema(database, found)
+            _mend_meta(database, found)
+            _mend_model(database, known_model)
+            mended = sum(_mend_row(database, table, key) for table, key in found.rows)
+            dropped = len(found.rows) - mended + _drop_dangling(database)
+            _mend_last_ids(database)
             mended += len(
-                catalog.ask(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
+                database.rows(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
             )
             # Whatever the vector file was made from, it was not this.
-            catalog.ask("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            database.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     finally:
-        catalog.ask("PRAGMA ignore_check_constraints = OFF")
+        database.rows("PRAGMA ignore_check_constraints = OFF")
     done = []
     if found.schema or found.meta or found.indexes_differ:
         done.append("the catalog's own records were written again")
@@ -121,38 +121,38 @@ def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[
     return done
 
 
-def _mend_schema(catalog: Catalog, found: Audit) -> None:
+def _mend_schema(database: Database, found: Audit) -> None:
     for kind, name in found.schema:
         quoted = name.replace('"', '""')
-        catalog.ask(f'DROP {kind.upper()} IF EXISTS "{quoted}"')
-    for kind, name, _, sql in catalog.expected_schema():
+        database.rows(f'DROP {kind.upper()} IF EXISTS "{quoted}"')
+    for kind, name, _, sql in database.expected_schema():
         if (kind, name) in found.schema:
-            catalog.ask(sql)
+            database.rows(sql)
     if found.indexes_differ:
-        catalog.ask("REINDEX")
+        database.rows("REINDEX")
 
 
-def _mend_meta(catalog: Catalog, found: Audit) -> None:
+def _mend_meta(database: Database, found: Audit) -> None:
     for key in found.meta:
-        catalog.ask("DELETE FROM meta WHERE key = ?", key)
+        database.rows("DELETE FROM meta WHERE key = ?", key)
         if META[key].mended is not None:
-            catalog.ask(f"INSERT INTO meta (key, value) VALUES (?, {META[key].mended})", key)
+            database.rows(f"INSERT INTO meta (key, value) VALUES (?, {META[key].mended})", key)
 
 
-def _mend_last_ids(catalog: Catalog) -> None:
+def _mend_last_ids(database: Database) -> None:
     for table in _COUNTED:
-        last = _last_id(catalog, table)
+        last = _last_id(database, table)
         if last is not None:
-            catalog.ask("DELETE FROM sqlite_sequence WHERE name = ?", table)
-            catalog.ask("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, last)
+            database.rows("DELETE FROM sqlite_sequence WHERE name = ?", table)
+            database.rows("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, last)
 
 
-def _look_at_schema(catalog: Catalog, found: Audit) -> None:
+def _look_at_schema(database: Database, found: Audit) -> None:
     """Tables, indexes and triggers are those of this version; views and tables of others harm nothing."""
-    expected = {(kind, name): sql for kind, name, _, sql in catalog.expected_schema()}
+    expected = {(kind, name): sql for kind, name, _, sql in database.expected_schema()}
     there = {
         (kind, name): sql
-        for kind, name, sql in catalog.ask("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
+        for kind, name, sql in database.rows("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
     }
     for (kind, name), sql in expected.items():
         if there.get((kind, name)) != sql:
@@ -165,8 +165,8 @@ def _look_at_schema(catalog: Catalog, found: Audit) -> None:
             found.schema.append((kind, name))
 
 
-def _look_at_pages(catalog: Catalog, found: Audit) -> None:
-    for line in catalog.integrity():
+def _look_at_pages(database: Database, found: Audit) -> None:
+    for line in database.integrity():
         if line.startswith(_ROW_LINES):
             continue
         found.tell(line)
@@ -176,64 +176,64 @@ def _look_at_pages(catalog: Catalog, found: Audit) -> None:
             found.beyond_repair = True
 
 
-def _look_at_meta(catalog: Catalog, found: Audit) -> None:
-    kept = {key: _value(kind, value) for key, kind, value in catalog.ask(f"SELECT key, {_read('value')} FROM meta")}
+def _look_at_meta(database: Database, found: Audit) -> None:
+    kept = {key: _value(kind, value) for key, kind, value in database.rows(f"SELECT key, {_read('value')} FROM meta")}
     for key, column in META.items():
         if not column.takes(kept.get(key), exact=True):
             found.meta.append(key)
             found.tell(f"{key}: {'missing' if kept.get(key) is None else 'cannot be'}")
 
 
-def _look_at_model(catalog: Catalog, found: Audit) -> None:
-    if not catalog.ask("SELECT 1 FROM models"):
+def _look_at_model(database: Database, found: Audit) -> None:
+    if not database.rows("SELECT 1 FROM models"):
         found.tell("the record of the model is missing")
         found.beyond_repair = True
         return
-    dim = _dim_of_vectors(catalog)
-    if dim is not None and catalog.ask("SELECT dim FROM models ORDER BY id LIMIT 1") != [(dim,)]:
+    dim = _dim_of_vectors(database)
+    if dim is not None and database.rows("SELECT dim FROM models ORDER BY id LIMIT 1") != [(dim,)]:
         found.tell(f"the model's record and the vectors, of {dim} numbers, do not fit each other")
 
 
-def _mend_model(catalog: Catalog, known: ModelInfo | None) -> None:
+def _mend_model(database: Database, known: ModelInfo | None) -> None:
     """Raises `IndexDamagedError` where what is left does not say which model it was."""
-    ((key, digests),) = catalog.ask("SELECT id, digests FROM models ORDER BY id LIMIT 1")
-    dim = _dim_of_vectors(catalog)
+    ((key, digests),) = database.rows("SELECT id, digests FROM models ORDER BY id LIMIT 1")
+    dim = _dim_of_vectors(database)
     if dim is not None:
-        catalog.ask("UPDATE models SET dim = ? WHERE id = ?", dim, key)
-    if list(_faulty(catalog, "models", key)):
+        database.rows("UPDATE models SET dim = ? WHERE id = ?", dim, key)
+    if list(_faulty(database, "models", key)):
         legible = TABLES["models"]["digests"].takes(digests)
         if known is None or not legible or set(_json_values(digests)) != set(known.digests.values()):
             raise IndexDamagedError(
                 "the record of the model is damaged, and no such model is here to take it from; restore a backup, or "
                 "index again into a new folder"
             )
-        catalog.ask(
+        database.rows(
             "UPDATE models SET name = ?, dim = ?, threshold = ?, licence = ?, source = ?,"
             " pipeline = CASE WHEN typeof(pipeline) = 'integer' THEN pipeline ELSE ? END WHERE id = ?",
             known.name, known.dim, known.threshold, known.licence, known.source, known.pipeline, key,
         )  # fmt: skip
-    if len(catalog.ask("SELECT 1 FROM models")) == 1:
-        catalog.ask("UPDATE vectors SET model = ? WHERE model IS NOT ?", key, key)
+    if len(database.rows("SELECT 1 FROM models")) == 1:
+        database.rows("UPDATE vectors SET model = ? WHERE model IS NOT ?", key, key)
 
 
 def _json_values(text: str) -> list[str]:
     return [str(value) for value in json.loads(text).values()]
 
 
-def _dim_of_vectors(catalog: Catalog) -> int | None:
+def _dim_of_vectors(database: Database) -> int | None:
     """How many numbers most vectors have; None where there are none, or nothing like a vector."""
-    rows = catalog.ask(
+    rows = database.rows(
         "SELECT length(vector) / 4 FROM vectors WHERE typeof(vector) = 'blob' AND length(vector) % 4 = 0"
         " AND length(vector) > 0 GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1"
     )
     return rows[0][0] if rows else None
 
 
-def _mend_row(catalog: Catalog, table: str, key: Any) -> bool:
+def _mend_row(database: Database, table: str, key: Any) -> bool:
     """Put what can be in the place of what cannot; False where the row had to go."""
     at = _KEYS.get(table, "rowid")
     for _attempt in range(2):  # a path of the wrong type is looked at once more, as what it says
-        (row,) = list(_faulty(catalog, table, key)) or [(key, [])]
+        (row,) = list(_faulty(database, table, key)) or [(key, [])]
         ways = [(column, TABLES[table][column].mended) for column in row[1]]
         if not ways:
             return True
@@ -243,38 +243,38 @@ def _mend_row(catalog: Catalog, table: str, key: Any) -> bool:
         if table == "photos" and changes.keys() & _OF_CONTENT:
             changes |= {"size": "-1", "hash": "NULL"}  # the next run reads it
         sets = ", ".join(f"{column} = {way}" for column, way in changes.items())
-        catalog.ask(f"UPDATE OR IGNORE {table} SET {sets} WHERE {at} = ?", key)
-    if not list(_faulty(catalog, table, key)):
+        database.rows(f"UPDATE OR IGNORE {table} SET {sets} WHERE {at} = ?", key)
+    if not list(_faulty(database, table, key)):
         return True
     if table in _PHOTO_OF:
-        catalog.ask(f"UPDATE photos SET size = -1, hash = NULL WHERE id = ({_PHOTO_OF[table]})", key)
-    catalog.ask(f"DELETE FROM {table} WHERE {at} = ?", key)
+        database.rows(f"UPDATE photos SET size = -1, hash = NULL WHERE id = ({_PHOTO_OF[table]})", key)
+    database.rows(f"DELETE FROM {table} WHERE {at} = ?", key)
     return False
 
 
-def _drop_dangling(catalog: Catalog) -> int:
+def _drop_dangling(database: Database) -> int:
     dropped = 0
-    while rows := catalog.ask("PRAGMA foreign_key_check"):
+    while rows := database.rows("PRAGMA foreign_key_check"):
         for table, key, _, _ in rows:
-            catalog.ask(f"DELETE FROM {table} WHERE rowid = ?", key)
+            database.rows(f"DELETE FROM {table} WHERE rowid = ?", key)
         dropped += len(rows)
     return dropped
 
 
-def _last_id(catalog: Catalog, table: str) -> int | None:
+def _last_id(database: Database, table: str) -> int | None:
     """The number that SQLite should have as the last id of a table; None where it has a fitting one."""
-    ((highest,),) = catalog.ask(f"SELECT coalesce(max(id), 0) FROM {table}")
-    kept = catalog.ask("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
+    ((highest,),) = database.rows(f"SELECT coalesce(max(id), 0) FROM {table}")
+    kept = database.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
     fits = len(kept) == 1 and type(kept[0][0]) is int and highest <= kept[0][0] <= MOST_COUNTED
     return None if fits or (not kept and not highest) else int(highest)
 
 
-def _faulty(catalog: Catalog, table: str, key: Any = None) -> Iterator[tuple[Any, list[str]]]:
+def _faulty(database: Database, table: str, key: Any = None) -> Iterator[tuple[Any, list[str]]]:
     """Rows of a table with the columns that cannot be; of one row alone where its key is given."""
     columns, at = TABLES[table], _KEYS.get(table, "rowid")
     where = "" if key is None else f" WHERE {at} = ?"
     read = ", ".join(_read(name) for name in columns)
-    for row_key, *values in catalog.each(f"SELECT {at}, {read} FROM {table}{where}", *([] if key is None else [key])):
+    for row_key, *values in database.each(f"SELECT {at}, {read} FROM {table}{where}", *([] if key is None else [key])):
         bad = [
             name
             for number, (name, column) in enumerate(columns.items())

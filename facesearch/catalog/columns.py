@@ -1,4 +1,4 @@
-"""What a row of the catalog may hold: one table of columns, for readers and for `check`.
+"""What a row of the catalog may hold, and how faces and vectors are kept in it: one table of columns for all who ask.
 
 SQLite keeps any type in any column, and a catalog may come from somebody else or from a failing disk. So every value
 that is read is data: a reader gets a row whose types and values it can work with, or `IndexDamagedError`. Readers test
@@ -22,7 +22,24 @@ from facesearch.types import Box, Detection, Face
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["META", "MOST_COUNTED", "TABLES", "Column", "Shape", "detection_of", "is_inner_path", "row_of"]
+__all__ = [
+    "FACE",
+    "META",
+    "MOST_COUNTED",
+    "TABLES",
+    "Column",
+    "Shape",
+    "box_columns",
+    "damaged",
+    "decode_detection",
+    "decode_face",
+    "decode_measures",
+    "decode_vector",
+    "encode_face",
+    "encode_vector",
+    "face_columns",
+    "is_inner_path",
+]
 
 _MOST_DIM = 65_536
 _MOST_SIDE = 1e7
@@ -152,16 +169,27 @@ def _or_null(
     return Column(kind, optional=True, valid=valid, exact=exact, mended="NULL")
 
 
-_FACE: Mapping[str, Column] = {
-    "id": _integer(_id),
+_BOX: Mapping[str, Column] = {
     "x": Column(float, valid=_corner),
     "y": Column(float, valid=_corner),
     "width": Column(float, valid=_side),
     "height": Column(float, valid=_side),
+}
+
+_DETECTED: Mapping[str, Column] = {
+    **_BOX,
     "landmarks": Column(bytes, valid=_length(_LANDMARKS.size), exact=_landmarks),
     "score": Column(float, valid=_share),
+}
+
+_MEASURED: Mapping[str, Column] = {
     "quality": _or_null(float, _share),
 }
+"""What was measured of a face besides: each is a column of `faces` and `seen_faces`, and a field of that name of
+`types.Face` and `types.FaceRecord`. One more needs a line here, a migration and the two fields."""
+
+FACE: tuple[str, ...] = (*_DETECTED, *_MEASURED)
+"""The columns of a face, in the order of `encode_face` and `decode_face`."""
 
 TABLES: Mapping[str, Mapping[str, Column]] = {
     "models": {
@@ -202,7 +230,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "date_source": _or_null(str, _of("exif", "xmp", "iptc", "name")),
         "date_precision": _or_null(str, _of("year", "month", "day", "minute", "second")),
     },
-    "faces": {**_FACE, "photo": _integer(_id)},
+    "faces": {"id": _integer(_id), "photo": _integer(_id), **_DETECTED, **_MEASURED},
     "vectors": {
         "id": _integer(_id),
         "face": _integer(_id),
@@ -212,13 +240,16 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     "dead_vectors": {"id": _integer()},
     "forgotten_faces": {
         "content": Column(bytes),
-        "x": Column(float, valid=_corner),
-        "y": Column(float, valid=_corner),
-        "width": Column(float, valid=_side),
-        "height": Column(float, valid=_side),
+        **_BOX,
     },
     "looks": {"content": Column(bytes), "fingerprint": _or_null(int)},
-    "seen_faces": {**_FACE, "content": Column(bytes), "vector": Column(bytes)},
+    "seen_faces": {
+        "id": _integer(_id),
+        "content": Column(bytes),
+        **_DETECTED,
+        **_MEASURED,
+        "vector": Column(bytes),
+    },
 }
 """Every table but `meta`, whose values have a type for each key."""
 
@@ -231,17 +262,19 @@ META: Mapping[str, Column] = {
 }
 """What `meta` holds, by key; those that are `optional` may be missing."""
 
-_COMPUTED = Column(int)
-
 
 class Shape:
-    """The columns that a query gives, in words as `photos.path`; `-` is a number that SQLite has computed."""
+    """The columns of a query: `sql` for its SELECT, and the check of what comes back, from one list.
 
-    __slots__ = ("_accepted", "_columns", "_tested", "_what")
+    A column is given as `photos.path`; anything else is an expression that gives a value of the type `computed`.
+    """
 
-    def __init__(self, columns: str) -> None:
-        self._what = columns.split()
-        self._columns = [_column(name) for name in self._what]
+    __slots__ = ("_accepted", "_columns", "_tested", "_what", "sql")
+
+    def __init__(self, *columns: str, computed: type = int) -> None:
+        self.sql = ", ".join(columns)
+        self._what = columns
+        self._columns = [_column(name) or Column(computed) for name in columns]
         self._tested = [(place, column.valid) for place, column in enumerate(self._columns) if column.valid is not None]
         self._accepted: set[tuple[type, ...]] = set()
 
@@ -271,28 +304,62 @@ class Shape:
             ),
             "a row",
         )
-        return IndexDamagedError(
-            f"{name}: the catalog is damaged ({wrong} cannot be); facesearch check --repair mends it"
-        )
+        return damaged(name, f"{wrong} cannot be")
 
 
-def _column(name: str) -> Column:
-    if name == "-":
-        return _COMPUTED
+def damaged(name: str, what: str) -> IndexDamagedError:
+    """That a value in the catalog of this name is one that `check --repair` mends."""
+    return IndexDamagedError(f"{name}: the catalog is damaged ({what}); facesearch check --repair mends it")
+
+
+def _column(name: str) -> Column | None:
     table, _, column = name.partition(".")
-    return TABLES[table][column]
+    return TABLES.get(table, {}).get(column)
 
 
-def row_of(face: Face) -> tuple[Any, ...]:
-    """x, y, width, height, landmarks, score and quality, as the catalog keeps them."""
+def face_columns(table: str) -> tuple[str, ...]:
+    """Those of `FACE` in a table, for `Shape`."""
+    return tuple(f"{table}.{name}" for name in FACE)
+
+
+def box_columns(table: str) -> tuple[str, ...]:
+    """Those that make a `Box`, in the order of its fields."""
+    return tuple(f"{table}.{name}" for name in _BOX)
+
+
+def encode_face(face: Face) -> tuple[Any, ...]:
+    """A face without its embedding, as the values of `FACE`."""
     box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
-    return box.left, box.top, box.width, box.height, landmarks, face.detection.score, face.quality
+    detected = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
+    return (*detected, *(getattr(face, name) for name in _MEASURED))
 
 
-def detection_of(*row: Any) -> Detection:
-    """From x, y, width, height, landmarks and score, as the catalog keeps them."""
+def decode_face(values: Sequence[Any], embedding: FloatArray) -> Face:
+    """A face from the values of `FACE` and its embedding, float32[dim]."""
+    return Face(decode_detection(values), embedding, **decode_measures(values))
+
+
+def decode_detection(values: Sequence[Any]) -> Detection:
+    """The detection in the values of `FACE`."""
     import numpy as np
 
-    x, y, width, height, landmarks, score = row
+    x, y, width, height, landmarks, score = values[: len(_DETECTED)]
     points: FloatArray = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
     return Detection(Box(x, y, width, height), points, score)
+
+
+def decode_measures(values: Sequence[Any]) -> dict[str, Any]:
+    """What was measured besides, by the names of the fields, in the values of `FACE`."""
+    return dict(zip(_MEASURED, values[len(_DETECTED) :], strict=True))
+
+
+def encode_vector(vector: FloatArray) -> bytes:
+    """float32[dim] as little-endian bytes."""
+    return vector.astype("<f4").tobytes()
+
+
+def decode_vector(data: bytes) -> FloatArray:
+    """float32[dim], whatever dim is."""
+    import numpy as np
+
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -44,11 +44,50 @@ class Database:
     """A connection to a database in write-ahead mode, or in memory. Use from one thread."""
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
-        """Take over an open connection; `open` and the subclass have the ways to get one."""
+        """Take over an open connection; see `open`, `create` and `memory`. `name` is its path, for messages."""
         self._connection = connection
-        self._name = name
+        self.name = name
         self._writing = False
         self._traces: Path | None = None
+
+    @classmethod
+    def memory(cls) -> Self:
+        """An empty one that is gone when it is closed."""
+        database = cls(sqlite3.connect(":memory:", isolation_level=None), ":memory:")
+        database._prepare()
+        database._begin()
+        return database
+
+    @classmethod
+    def create(cls, path: Path, fill: Callable[[Self], None]) -> None:
+        """Make a new database that only its owner can read, with what `fill` puts into it. Raises `StorageError`.
+
+        It is made under another name and renamed: a database is there whole or not at all.
+        """
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
+        leftovers = [Path(f"{unfinished}{suffix}") for suffix in ("", "-wal", "-shm")]
+        try:
+            for leftover in leftovers:
+                leftover.unlink(missing_ok=True)  # of a process that had this one's number
+            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with closing(cls._connected(unfinished, "rw")) as database:
+                if database.value("PRAGMA journal_mode = WAL") != "wal":
+                    raise StorageError(
+                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares); "
+                        "choose a folder on a local disk with --index; the photos may stay where they are"
+                    )
+                database._begin()
+                fill(database)
+            for stale in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+                stale.unlink(missing_ok=True)  # of a catalog that was taken away: SQLite would replay it into this one
+            unfinished.replace(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
+            ) from error
+        finally:
+            for leftover in leftovers:
+                leftover.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
@@ -72,6 +111,44 @@ class Database:
         if self._traces is not None:
             _take_away_traces(self._traces)
 
+    # Statements
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        """All rows of a statement, as they are, whatever is in them."""
+        with self._errors():
+            return self._connection.execute(sql, values).fetchall()
+
+    def each(self, sql: str, *values: object) -> Iterator[Any]:
+        """The same, row by row."""
+        with self._errors():
+            yield from self._connection.execute(sql, values)
+
+    def typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
+        """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
+        return list(shape.checked(self.rows(sql, *values), self.name))
+
+    def typed_each(self, shape: Shape, sql: str, *values: object) -> Iterator[Any]:
+        """The same, row by row."""
+        return shape.checked(self.each(sql, *values), self.name)
+
+    def value(self, sql: str, *values: object) -> Any:
+        """The first value of the first row."""
+        return self.rows(sql, *values)[0][0]
+
+    def run(self, sql: str, *values: object) -> None:
+        """A statement that gives nothing back."""
+        self.rows(sql, *values)
+
+    def insert(self, sql: str, *values: object) -> int:
+        """Add one row; its id."""
+        with self._errors():
+            return int(self._connection.execute(sql, values).lastrowid or 0)
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """One statement for many rows of values."""
+        with self._errors():
+            self._connection.executemany(sql, rows)
+
     # Transactions
 
     @contextmanager
@@ -85,14 +162,14 @@ class Database:
             yield
             return
         self.end_view()  # a reader's view cannot become a writer's
-        self._run("BEGIN IMMEDIATE")
+        self.run("BEGIN IMMEDIATE")
         self._writing = True
         try:
             yield
-            self._run("COMMIT")
+            self.run("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                self._run("ROLLBACK")
+                self.run("ROLLBACK")
             raise
         finally:
             self._writing = False
@@ -100,13 +177,13 @@ class Database:
     def view(self) -> None:
         """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""
         if not self._connection.in_transaction:
-            self._run("BEGIN")
-            self._value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
+            self.run("BEGIN")
+            self.value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
 
     def end_view(self) -> None:
         """See what others have written since; in a transaction this changes nothing."""
         if self._connection.in_transaction and not self._writing:
-            self._run("ROLLBACK")
+            self.run("ROLLBACK")
 
     @contextmanager
     def rehearsal(self, *tables: str) -> Iterator[None]:
@@ -115,25 +192,25 @@ class Database:
         The database itself is only read, whoever else writes to it.
         """
         self.end_view()
-        self._rows("PRAGMA temp_store = MEMORY")
+        self.rows("PRAGMA temp_store = MEMORY")
         self.view()
         try:
             for table in tables:  # a temporary table hides the real one of its name
-                rows = self._rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
+                rows = self.rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
                 if not rows:
-                    raise IndexDamagedError(f"{self._name}: the catalog is damaged (no table {table}); {_REPLACED}")
-                self._run(rows[0][0].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+                    raise IndexDamagedError(f"{self.name}: the catalog is damaged (no table {table}); {_REPLACED}")
+                self.run(rows[0][0].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
             for table in tables:
-                self._run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
+                self.run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
             yield
         finally:
             self.end_view()
-            self._rows("PRAGMA temp_store = DEFAULT")
+            self.rows("PRAGMA temp_store = DEFAULT")
 
     @property
     def version(self) -> tuple[int, int]:
         """Another one whenever what can be seen here has changed, by this connection or by another."""
-        return self._value("PRAGMA data_version"), self._connection.total_changes
+        return self.value("PRAGMA data_version"), self._connection.total_changes
 
     @property
     def is_writing(self) -> bool:
@@ -142,24 +219,15 @@ class Database:
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, so that it does not keep its size."""
-        self._rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
-        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._rows("PRAGMA busy_timeout = 30000")
+        self.rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.rows("PRAGMA busy_timeout = 30000")
 
     # Care
 
     def integrity(self) -> list[str]:
         """What SQLite finds wrong with its pages and indexes, one line each; empty when they are sound."""
-        return [" ".join(str(line).split()) for (line,) in self._rows("PRAGMA integrity_check") if line != "ok"]
-
-    def ask(self, sql: str, *values: object) -> list[Any]:
-        """Any statement, for those who look after the database; rows as they are, whatever is in them."""
-        return self._rows(sql, *values)
-
-    def each(self, sql: str, *values: object) -> Iterator[Any]:
-        """The same, row by row."""
-        with self._errors():
-            yield from self._connection.execute(sql, values)
+        return [" ".join(str(line).split()) for (line,) in self.rows("PRAGMA integrity_check") if line != "ok"]
 
     @staticmethod
     def expected_schema() -> list[Any]:
@@ -174,7 +242,7 @@ class Database:
     def vacuum(self) -> None:
         """Write the database again, without what was deleted; outside of a transaction. Raises `DiskFullError`."""
         try:
-            self._run("VACUUM")
+            self.run("VACUUM")
         finally:
             self.checkpoint()  # also where it failed for want of room: what it had written is of no use
 
@@ -191,7 +259,7 @@ class Database:
                 copy.close()
             unfinished.replace(path)
         except sqlite3.Error as error:
-            ours = _as_ours(error, self._name)
+            ours = _as_ours(error, self.name)
             if isinstance(ours, DiskFullError):  # the database itself is only read
                 raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
             raise ours from error
@@ -232,34 +300,39 @@ class Database:
         database = cls(connection, str(path))
         try:
             if alone:
-                database._rows("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read, or it shares memory
+                database.rows("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read, or it shares memory
             database._prepare()
-            database._value("SELECT count(*) FROM sqlite_schema")
+            database.value("SELECT count(*) FROM sqlite_schema")
         except BaseException:
             connection.close()
             raise
         return database
 
     def _prepare(self) -> None:
-        self._rows("PRAGMA foreign_keys = ON")
+        self.rows("PRAGMA foreign_keys = ON")
         # A catalog from somebody else runs nothing but SQLite's harmless parts.
-        self._rows("PRAGMA trusted_schema = OFF")
-        self._rows("PRAGMA synchronous = FULL")
-        self._rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
+        self.rows("PRAGMA trusted_schema = OFF")
+        self.rows("PRAGMA synchronous = FULL")
+        self.rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
+
+    def _begin(self) -> None:
+        """A database of this version, without any rows."""
+        self._migrate(0)
+        self.rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _check_version(self, *, write: bool) -> None:
-        if self._value("PRAGMA application_id") != APPLICATION_ID:
-            raise IndexDamagedError(f"{self._name}: not a facesearch catalog; choose another index with --index")
-        version = int(self._value("PRAGMA user_version"))
+        if self.value("PRAGMA application_id") != APPLICATION_ID:
+            raise IndexDamagedError(f"{self.name}: not a facesearch catalog; choose another index with --index")
+        version = int(self.value("PRAGMA user_version"))
         if version > len(MIGRATIONS):
             raise IndexVersionError(
-                f"{self._name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
+                f"{self.name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
                 "upgrade facesearch"
             )
         if version < len(MIGRATIONS):
             if not write:
                 raise IndexVersionError(
-                    f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
+                    f"{self.name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
                     "facesearch index brings it up to date"
                 )
             self._migrate(version)
@@ -274,30 +347,8 @@ class Database:
                     if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                         raise
                     raise IndexDamagedError(
-                        f"{self._name}: the catalog is damaged (it is not of schema {number - 1}: {error}); {_REPLACED}"
+                        f"{self.name}: the catalog is damaged (it is not of schema {number - 1}: {error}); {_REPLACED}"
                     ) from error
-
-    def _rows(self, sql: str, *values: object) -> list[Any]:
-        with self._errors():
-            return self._connection.execute(sql, values).fetchall()
-
-    def _typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
-        """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
-        return list(shape.checked(self._rows(sql, *values), self._name))
-
-    def _value(self, sql: str, *values: object) -> Any:
-        return self._rows(sql, *values)[0][0]
-
-    def _run(self, sql: str, *values: object) -> None:
-        self._rows(sql, *values)
-
-    def _insert(self, sql: str, *values: object) -> int:
-        with self._errors():
-            return int(self._connection.execute(sql, values).lastrowid or 0)
-
-    def _many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        with self._errors():
-            self._connection.executemany(sql, rows)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -305,7 +356,7 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _as_ours(error, self._name) from error
+            raise _as_ours(error, self.name) from error
 
 
 def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:

@@ -163,7 +163,7 @@ def index(
     else:
         with _open_store(folder, model, paths or [], note, wait) as store:
             report, runtime = work(store)
-            unmeasured = store.catalog.count_unmeasured()
+            unmeasured = store.catalog.faces.count_unmeasured()
             if unmeasured:
                 note(f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; --again does")
             record = {**report_record(report, str(folder)), "runtime": runtime}

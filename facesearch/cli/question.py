@@ -1,4 +1,4 @@
-"""The options of a question, as `query` and `scan` take them: most are declared where they are defined, in the leaves."""
+"""The options of a question, as `query` and `scan` take them; most are described where they are declared."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def reindex(
 
 def _under_way(store: Store) -> str | None:
     """The model of a switch that goes on."""
-    model = store.catalog.successor()
+    model = store.catalog.models.next()
     return None if model is None else model.source or model.name
 
 

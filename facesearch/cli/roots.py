@@ -42,7 +42,7 @@ def list_roots(
     from facesearch.settings import default_index_path
 
     with Store.open(index_path or default_index_path()) as store:
-        paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
+        paths = [os.fsdecode(root.path) for root in store.catalog.roots.all()]
     show = for_stdout()
     write(
         [json.dumps([shown_path(path) for path in paths]) + "\n"]

@@ -49,11 +49,11 @@ def status(
     with Store.open(folder) as store:
         if failed:
             show = for_stdout()
-            write(f"{show(os.fsdecode(path))}\t{show(error)}\n" for path, error in store.catalog.failed_photos())
+            write(f"{show(os.fsdecode(path))}\t{show(error)}\n" for path, error in store.catalog.photos.failed())
             return
         search, calibration = store.search_facts(), calibration_of(store.model)
-        counts, size, last = store.catalog.counts(), store.size(), store.catalog.last_run()
-        paths = [os.fsdecode(root.path) for root in store.catalog.roots()]
+        counts, size, last = store.catalog.photos.counts(), store.size(), store.catalog.meta.last_run()
+        paths = [os.fsdecode(root.path) for root in store.catalog.roots.all()]
         facts: dict[str, Any] = {
             "index": shown_path(str(folder)),
             "model": store.model.name,
@@ -68,9 +68,9 @@ def status(
             "faces": counts.faces,
             "no_face": counts.no_face,
             "failed": counts.failed,
-            "ours": store.catalog.count_ours(),
+            "ours": store.catalog.photos.count_ours(),
             "hidden": counts.missing,
-            "outdated": store.catalog.count_outdated(),
+            "outdated": store.catalog.photos.count_outdated(),
             "catalog_bytes": size.catalog,
             "vectors_bytes": size.vectors,
             "last_run": last,
@@ -99,10 +99,10 @@ def status(
 
 def _switch(store: Store) -> dict[str, Any] | None:
     """How far a switch to another model is; None where none is under way."""
-    model = store.catalog.successor()
+    model = store.catalog.models.next()
     if model is None:
         return None
-    looked_at, photos = store.catalog.count_looks(), store.catalog.count_contents()
+    looked_at, photos = store.catalog.staging.count(), store.catalog.staging.count_contents()
     return {"model": model.name, "looked_at": looked_at, "photos": photos}
 
 

@@ -44,8 +44,8 @@ class LocalGallery:
         """See `Gallery.size`."""
         self._keep_up()
         if self._size is None:
-            counts = self._store.catalog.counts()
-            self._size = GallerySize(counts.photos, counts.faces, self._store.catalog.count_unmeasured())
+            counts = self._store.catalog.photos.counts()
+            self._size = GallerySize(counts.photos, counts.faces, self._store.catalog.faces.count_unmeasured())
         return self._size
 
     def count(self, where: Filter = ALL) -> int:
@@ -64,7 +64,9 @@ class LocalGallery:
         pending, width = list(range(len(probes))), min(k, total)
         while pending and width:
             scores, ids = self._store.search(probes[pending], width, allowed)
-            records = self._store.catalog.face_rows(sorted({key for row in ids.tolist() for key in row if key >= 0}))
+            records = self._store.catalog.faces.records(
+                sorted({key for row in ids.tolist() for key in row if key >= 0})
+            )
             for number, row_scores, row_ids in zip(pending, scores.tolist(), ids.tolist(), strict=True):
                 found[number] = [
                     ScoredFace(min(1.0, score), records[key])
@@ -79,36 +81,36 @@ class LocalGallery:
 
     def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
         """See `Gallery.vectors`."""
-        return self._store.catalog.vectors([face.vector_id for face in faces], self._store.model.dim)
+        return self._store.catalog.vectors.get([face.vector_id for face in faces], self._store.model.dim)
 
     def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
         """See `Gallery.records`."""
         ids = self._ids(where).tolist()
         for start in range(0, len(ids), _RECORDS_AT_ONCE):
             part = ids[start : start + _RECORDS_AT_ONCE]
-            rows = self._store.catalog.face_rows(part)
+            rows = self._store.catalog.faces.records(part)
             yield from (rows[key] for key in part if key in rows)
 
     def folders(self) -> list[bytes]:
         """See `Gallery.folders`."""
-        return [root.path for root in self._store.catalog.roots()]
+        return [root.path for root in self._store.catalog.roots.all()]
 
     def covers(self, path: bytes) -> bool:
         """See `Gallery.covers`."""
-        return bool(Locations(self._store.catalog.roots()).places(path))
+        return bool(Locations(self._store.catalog.roots.all()).places(path))
 
     def has_photos_at(self, path: bytes) -> bool:
         """See `Gallery.has_photos_at`."""
-        return self._store.catalog.has_photos_at(path)
+        return self._store.catalog.photos.any_at(path)
 
     def _ids(self, where: Filter) -> IdArray:
         """int64[n], ascending: the vectors of the faces that a filter lets through. A search asks more than once."""
         self._keep_up()
         if where not in self._allowed:
-            self._allowed = {where: self._store.catalog.matching(where)}
+            self._allowed = {where: self._store.catalog.faces.matching(where)}
         return self._allowed[where]
 
     def _keep_up(self) -> None:
-        version = self._store.catalog.version
+        version = self._store.catalog.database.version
         if version != self._seen:
             self._seen, self._size, self._allowed = version, None, {}

@@ -126,7 +126,7 @@ class Store:
         """Put together by `open`, `create` and `memory`."""
         self.path = path
         self.catalog = catalog
-        self.model = catalog.model()
+        self.model = catalog.models.current()
         self._lock = lock
         self._notify = notify
         self._keep = True
@@ -291,8 +291,8 @@ class Store:
         self.require_model(model)
         if (model.name, model.source) != (self.model.name, self.model.source):
             with self.catalog.transaction():
-                self.catalog.rename_model(model.name, model.source)
-            self.model = self.catalog.model()
+                self.catalog.models.rename(model.name, model.source)
+            self.model = self.catalog.models.current()
 
     def take_over(self) -> Takeover:
         """Answer with the embeddings of the next model from now on, all in one transaction.
@@ -303,28 +303,28 @@ class Store:
         """
         catalog = self.catalog
         with catalog.transaction():
-            before, last_face = catalog.count_faces(), catalog.last_face_id()
-            catalog.install_successor()
-            dim = catalog.model().dim
-            for photo, content in catalog.seen_by_successor():
-                faces, fingerprint = catalog.look_of(content, dim)
-                catalog.mark_seen(photo, faces=bool(faces), fingerprint=fingerprint)
-                catalog.replace_faces(photo, faces)
-            catalog.mark_unseen()
-            new, outdated = catalog.count_faces(after=last_face), catalog.count_faces(outdated=True)
-            kept = catalog.count_faces() - new - outdated
-            catalog.forget_dead_vectors(catalog.generation)  # every vector file until now is another model's
-        self.model = catalog.model()
+            before, last_face = catalog.faces.count(), catalog.faces.last_id()
+            catalog.models.promote_next()
+            dim = catalog.models.current().dim
+            for photo, content in catalog.staging.photos():
+                faces, fingerprint = catalog.staging.faces_of(content, dim)
+                catalog.photos.mark_extracted(photo, faces=bool(faces), fingerprint=fingerprint)
+                catalog.faces.replace(photo, faces)
+            catalog.photos.mark_outdated()
+            new, outdated = catalog.faces.count(after=last_face), catalog.faces.count(outdated=True)
+            kept = catalog.faces.count() - new - outdated
+            catalog.vectors.forget_dead(catalog.meta.generation)  # every vector file until now is another model's
+        self.model = catalog.models.current()
         if self._file is not None:
             self._write_snapshot()
-        return Takeover(kept, new, before - kept - outdated, outdated, catalog.count_outdated())
+        return Takeover(kept, new, before - kept - outdated, outdated, catalog.photos.count_outdated())
 
     def drop_looks(self) -> None:
         """Forget what the next model has seen; nothing of it stays on the disk."""
         left = True
         while left:
             with self.catalog.transaction():
-                left = self.catalog.drop_looks()
+                left = self.catalog.staging.drop_some()
 
     def size(self) -> StoreSize:
         """Bytes on disk; zeros for an index in memory."""
@@ -347,7 +347,7 @@ class Store:
     def search_facts(self) -> SearchFacts:
         """How this index answers."""
         vectors = self._loaded_vectors()
-        return SearchFacts(vectors.kind, self.catalog.index_type(), vectors.recall, vectors.probes)
+        return SearchFacts(vectors.kind, self.catalog.meta.index_type(), vectors.recall, vectors.probes)
 
     def use_index_type(self, name: str) -> SearchFacts:
         """Answer with that kind of vector file from now on; the file is written anew where it is another.
@@ -356,14 +356,14 @@ class Store:
         """
         check_index_type(name)
         with self.catalog.transaction():
-            self.catalog.set_index_type(name)
-        if self._file is not None and read_kind(self._file, self.catalog.uuid) != self._kind():
+            self.catalog.meta.set_index_type(name)
+        if self._file is not None and read_kind(self._file, self.catalog.meta.uuid) != self._kind():
             self._write_snapshot()
         return self.search_facts()
 
     def kind_for(self, chosen: str) -> str:
         """The kind of vector file that an index of this size has for one of `INDEX_TYPES`."""
-        count = self.catalog.count_vectors()
+        count = self.catalog.vectors.count()
         if chosen == "auto":
             return "flat" if count * self.model.dim * 4 <= _EXACT_UP_TO else "ivf"
         return chosen if count >= IVF_FROM else "flat"
@@ -374,10 +374,10 @@ class Store:
 
         The vector file follows when vectors came or went and it has fallen far behind. Raises what the catalog raises.
         """
-        before = self.catalog.generation
+        before = self.catalog.meta.generation
         with self.catalog.transaction():
             yield
-            changed = self.catalog.generation != before
+            changed = self.catalog.meta.generation != before
         if changed:
             self._vectors = None
             if self._file is not None:
@@ -390,11 +390,11 @@ class Store:
     def keep_report(self, report: dict[str, Any]) -> None:
         """Remember what the last indexing run did, for `facesearch status`."""
         with self.catalog.transaction():
-            self.catalog.set_last_run(report)
+            self.catalog.meta.set_last_run(report)
 
     def finish(self) -> None:
         """The end of a run: bring the vector file up to date where that is cheap, fold the log into the catalog."""
-        if self._lock is not None and self.catalog.successor() is None and self.catalog.has_looks():
+        if self._lock is not None and self.catalog.models.next() is None and self.catalog.staging.has_any():
             self.drop_looks()  # of a run that was killed just after a model took over, or was dismissed
         if self._lock is not None and self._file is not None:
             self._keep_up(self._file, _TAIL_AT_REST)
@@ -467,24 +467,24 @@ class Store:
 
     def has_vector_file(self) -> bool:
         """Whether the vector file is there, or nothing is to be in it."""
-        return self._file is None or self._file.exists() or not self.catalog.last_vector_id()
+        return self._file is None or self._file.exists() or not self.catalog.vectors.last_id()
 
     def vector_file_fault(self) -> str | None:
         """What is wrong with the vector file, in one line; None when it is, with the tail, what the catalog holds."""
         import numpy as np
 
-        if self._file is None or not self.catalog.last_vector_id():
+        if self._file is None or not self.catalog.vectors.last_id():
             return None
-        vectors = FaissIndex.open(self._file, self.model.dim, self.catalog.uuid, verify=True)
+        vectors = FaissIndex.open(self._file, self.model.dim, self.catalog.meta.uuid, verify=True)
         if vectors is None or vectors.stamp is None:
             return f"{self._file} is damaged"
-        if not self.catalog.dead_since <= vectors.stamp.generation <= self.catalog.generation:
+        if not self.catalog.meta.dead_since <= vectors.stamp.generation <= self.catalog.meta.generation:
             return f"{self._file} is from another time of this index"
         self._bring_up_to_date(vectors, vectors.stamp)
-        for ids, expected in self.catalog.vectors_after(0, self.model.dim):
+        for ids, expected in self.catalog.vectors.after(0, self.model.dim):
             if not np.allclose(vectors.vectors(ids), expected, rtol=0, atol=0 if vectors.kind == "flat" else 1e-3):
                 return f"{self._file} holds other vectors than the catalog"
-        if len(vectors) != self.catalog.count_vectors():
+        if len(vectors) != self.catalog.vectors.count():
             return f"{self._file} holds vectors that the catalog does not"
         return None
 
@@ -494,19 +494,19 @@ class Store:
 
     def _kind(self) -> str:
         """Of the vector file, when it is written next."""
-        return self.kind_for(self.catalog.index_type())
+        return self.kind_for(self.catalog.meta.index_type())
 
     def _keep_up(self, file: Path, tail: int) -> None:
         """Write the vector file anew when it lacks, or has too much, by more than `tail` vectors and a tenth of it.
 
         So a few new faces in a large index cost little, and the cost of writing stays in proportion while it grows.
         """
-        stamp = read_stamp(file, self.catalog.uuid)
+        stamp = read_stamp(file, self.catalog.meta.uuid)
         last_id = stamp.last_id if stamp else 0
-        behind = self.catalog.count_changed_vectors(last_id)
+        behind = self.catalog.vectors.count_changed(last_id)
         # A run may have died between the choice of another type and the file of that type.
-        wrong = stamp is not None and self.catalog.index_type() != "auto"
-        wrong = wrong and read_kind(file, self.catalog.uuid) != self._kind()
+        wrong = stamp is not None and self.catalog.meta.index_type() != "auto"
+        wrong = wrong and read_kind(file, self.catalog.meta.uuid) != self._kind()
         if wrong or behind > max(tail, last_id // _TAIL_SHARE):
             self._write_snapshot()
 
@@ -514,15 +514,15 @@ class Store:
         assert self._file is not None
         self._vectors = None
         dim = self.model.dim
-        write_file(self._file, dim, self._stamp(), self._kind(), lambda: self.catalog.vectors_after(0, dim))
+        write_file(self._file, dim, self._stamp(), self._kind(), lambda: self.catalog.vectors.after(0, dim))
         with self.catalog.transaction():
-            self.catalog.forget_dead_vectors(self.catalog.generation)
+            self.catalog.vectors.forget_dead(self.catalog.meta.generation)
 
     def _bring_up_to_date(self, vectors: FaissIndex, stamp: Stamp) -> None:
         """Add what the catalog has got since the file was written, and take out what it has lost."""
-        for ids, added in self.catalog.vectors_after(stamp.last_id, self.model.dim):
+        for ids, added in self.catalog.vectors.after(stamp.last_id, self.model.dim):
             vectors.add(ids, added)
-        vectors.remove(self.catalog.dead_vectors())
+        vectors.remove(self.catalog.vectors.dead())
 
     def _loaded_vectors(self) -> FaissIndex:
         if self._vectors is None:
@@ -537,18 +537,18 @@ class Store:
         """
         for _attempt in range(2):  # a writer may have put a new file in its place since: then it fits the second time
             self.catalog.end_view()
-            vectors = FaissIndex.open(file, self.model.dim, self.catalog.uuid)
+            vectors = FaissIndex.open(file, self.model.dim, self.catalog.meta.uuid)
             self.catalog.view()
             self._require_same_model()
             stamp = None if vectors is None else vectors.stamp
             if (
                 vectors is not None
                 and stamp is not None
-                and self.catalog.dead_since <= stamp.generation <= self.catalog.generation
+                and self.catalog.meta.dead_since <= stamp.generation <= self.catalog.meta.generation
             ):
                 self._bring_up_to_date(vectors, stamp)
                 return vectors
-        if self.catalog.last_vector_id():
+        if self.catalog.vectors.last_id():
             self._notify(
                 f"{file} is {'damaged or out of date' if file.exists() else 'missing'}: made anew from the catalog"
             )
@@ -558,7 +558,7 @@ class Store:
 
     def _require_same_model(self) -> None:
         """Raises `ModelSwitchedError` when another model has taken over since this index was opened."""
-        now = self.catalog.model()
+        now = self.catalog.models.current()
         if now.identity != self.model.identity:
             raise ModelSwitchedError(
                 f"{self.path}: switched from model {self.model.name} to {now.name} at this moment; ask again"
@@ -569,13 +569,13 @@ class Store:
         import numpy as np
 
         vectors = FaissIndex(self.model.dim, self._file, self._stamp())
-        parts = list(self.catalog.vectors_after(0, self.model.dim))
+        parts = list(self.catalog.vectors.after(0, self.model.dim))
         if parts:
             vectors.add(np.concatenate([ids for ids, _ in parts]), np.concatenate([added for _, added in parts]))
         return vectors
 
     def _stamp(self) -> Stamp:
-        return Stamp(self.catalog.uuid, self.catalog.generation, self.catalog.last_vector_id())
+        return Stamp(self.catalog.meta.uuid, self.catalog.meta.generation, self.catalog.vectors.last_id())
 
     def _save_if_possible(self, vectors: FaissIndex) -> None:
         """So that the next reader need not make them again; a read-only or busy index is left as it is."""
@@ -598,7 +598,7 @@ class Store:
         scores = np.full(ids.shape, -np.inf, dtype=np.float32)
         for row, query in enumerate(queries):
             found = ids[row] >= 0
-            vectors = self.catalog.vectors(ids[row][found].tolist(), self.model.dim)
+            vectors = self.catalog.vectors.get(ids[row][found].tolist(), self.model.dim)
             exact = (vectors.astype(np.float64) * query).sum(axis=1).astype(np.float32)
             order = np.lexsort((ids[row][found], -exact))
             scores[row, : len(order)], ids[row, : len(order)] = exact[order], ids[row][found][order]

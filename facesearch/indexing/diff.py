@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from facesearch.catalog.catalog import KnownPhoto, Root
+from facesearch.catalog.records import KnownPhoto, Root
 from facesearch.errors import InputError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, Place, absolute, resolved
@@ -146,7 +146,7 @@ class Plan(NamedTuple):
 
 def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
     """What to look at. Paths that are in no root yet become roots, outer ones before inner ones."""
-    roots = {root.id: root for root in store.catalog.roots()}
+    roots = {root.id: root for root in store.catalog.roots.all()}
     if not paths:
         if not roots:
             raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
@@ -158,7 +158,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
     for path in wanted:
         places = locations.containing(path)
         if not places:
-            root = store.catalog.add_root(path, locations)
+            root = store.catalog.roots.add(path, locations)
             roots[root.id], places = root, [Place(root.id, b"")]
         for place in places:
             if not any(Place(place.root, folder) in scopes for folder in _upwards(place.inner)):
@@ -200,7 +200,7 @@ def make_plan(
             break
         if is_offline(root.path):
             # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
-            kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
+            kept = sum(not known.missing for known in store.catalog.photos.within(root.id, within))
             report.unchanged += kept
             if kept or not os.path.exists(root.path):
                 report.offline.append(os.fsdecode(root.path))
@@ -249,11 +249,11 @@ def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool
 
 def _known(store: Store, root: int, within: bytes) -> Iterator[KnownPhoto]:
     """The photos of a scope, which may also be a single file of a root."""
-    single = store.catalog.photo_at(root, within) if within else None
+    single = store.catalog.photos.at(root, within) if within else None
     if single is not None:
         yield single
     else:
-        yield from store.catalog.photos(root, within)
+        yield from store.catalog.photos.within(root, within)
 
 
 def side_by_side(

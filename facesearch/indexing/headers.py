@@ -45,7 +45,7 @@ def read_old_headers(
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="header") as pool:
         for root, within in scopes:
-            old = store.catalog.old_headers(root.id, within, HEADER_VERSION)
+            old = store.catalog.photos.with_old_headers(root.id, within, HEADER_VERSION)
             for start in range(0, len(old), _AT_ONCE):
                 if should_stop():
                     report.stopped = True
@@ -80,7 +80,7 @@ def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> _Reread | No
 def _keep(store: Store, headers: list[_Reread], report: Report) -> None:
     with store.transaction():
         for photo, _before, now in headers:
-            store.catalog.put_header(photo, now)
+            store.catalog.photos.put_header(photo, now)
         ours = sum(now.ours and not before.ours for _photo, before, now in headers)
     report.headers += len(headers)
     report.ours += ours

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from facesearch.catalog.staging import UnseenPhoto
+from facesearch.catalog.records import PendingPhoto
 from facesearch.errors import StorageError, UsageError
 from facesearch.index.store import Store, Takeover
 from facesearch.indexing.diff import Options, Report
@@ -81,9 +81,9 @@ def require_switchable(store: Store, model: ModelInfo) -> None:
             f"{store.path}: has this model already, as {store.model.name}; facesearch index looks at what is left, "
             "index --again at all anew"
         )
-    under_way = store.catalog.successor()
+    under_way = store.catalog.models.next()
     if under_way is not None and under_way.identity != model.identity:
-        seen = store.catalog.count_looks()
+        seen = store.catalog.staging.count()
         raise UsageError(
             f"{store.path}: a switch to {under_way.name} is under way, {counted(seen, 'photo')} looked at; "
             "facesearch reindex goes on with it, --cancel drops it"
@@ -96,30 +96,30 @@ def appoint(store: Store, model: ModelInfo) -> None:
     Raises `UsageError` where it cannot, see `require_switchable`.
     """
     require_switchable(store, model)
-    if store.catalog.successor() is None:
+    if store.catalog.models.next() is None:
         store.drop_looks()
     with store.transaction():
-        store.catalog.dismiss()
-        store.catalog.appoint(model)
+        store.catalog.models.drop_next()
+        store.catalog.models.set_next(model)
 
 
 def dismiss(store: Store) -> ModelInfo:
     """Drop a switch that is under way, with all that was seen for it. Raises `UsageError` where there is none."""
-    model = store.catalog.successor()
+    model = store.catalog.models.next()
     if model is None:
         raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
     with store.transaction():
-        store.catalog.dismiss()
+        store.catalog.models.drop_next()
     store.drop_looks()
     return model
 
 
 def left_to_look_at(store: Store, model: ModelInfo) -> tuple[int, int]:
     """How many contents `model` would have to look at before it takes over, and how many it has seen already."""
-    under_way = store.catalog.successor()
+    under_way = store.catalog.models.next()
     if under_way is not None and under_way.identity == model.identity:
-        return len({photo.content for photo in store.catalog.unseen_photos()}), store.catalog.count_looks()
-    return store.catalog.count_contents(), 0
+        return len({photo.content for photo in store.catalog.staging.pending()}), store.catalog.staging.count()
+    return store.catalog.staging.count_contents(), 0
 
 
 def switch(
@@ -164,7 +164,7 @@ def prepare(
     Work is committed every few seconds. Raises what the store raises.
     """
     started = time.monotonic()
-    report = Preparation(known=store.catalog.count_looks())
+    report = Preparation(known=store.catalog.staging.count())
     _Preparing(store, model, options, progress, should_stop, report).work_off()
     report.seconds = round(time.monotonic() - started, 3)
     store.catalog.checkpoint()
@@ -189,11 +189,11 @@ class _Preparing:
         self._progress = progress
         self._should_stop = should_stop
         self._report = report
-        self._photos: dict[bytes, deque[UnseenPhoto]] = {}
-        for photo in store.catalog.unseen_photos():
+        self._photos: dict[bytes, deque[PendingPhoto]] = {}
+        for photo in store.catalog.staging.pending():
             self._photos.setdefault(photo.content, deque()).append(photo)
         self._total = len(self._photos)
-        self._offline = {root.id: root.path for root in store.catalog.roots() if is_offline(root.path)}
+        self._offline = {root.id: root.path for root in store.catalog.roots.all() if is_offline(root.path)}
         self._unwritten: list[Callable[[], None]] = []
         self._written_at = time.monotonic()
 
@@ -231,17 +231,19 @@ class _Preparing:
         self._total = len(self._photos)
         self._report.offline = sorted(os.fsdecode(self._offline[root]) for root in waiting)
 
-    def _unchanged(self, contents: Iterable[Content[UnseenPhoto]]) -> Iterator[Content[UnseenPhoto] | None]:
+    def _unchanged(self, contents: Iterable[Content[PendingPhoto]]) -> Iterator[Content[PendingPhoto] | None]:
         """Let through what is what the catalog knows; a later indexing run sees to the rest."""
         for content in contents:
             yield content if content.hash == content.item.content else None
 
-    def _finish(self, outcome: Outcome[UnseenPhoto]) -> None:
+    def _finish(self, outcome: Outcome[PendingPhoto]) -> None:
         content = outcome.content.item.content
         if outcome.facts is not None:
             self._report.looked_at += 1
             self._report.faces += len(outcome.faces)
-            self._unwritten.append(partial(self._store.catalog.put_look, content, outcome.faces, outcome.fingerprint))
+            self._unwritten.append(
+                partial(self._store.catalog.staging.put, content, outcome.faces, outcome.fingerprint)
+            )
             del self._photos[content]
         elif outcome.error is not None:
             self._report.failed += 1

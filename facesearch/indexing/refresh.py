@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from facesearch.catalog.catalog import KnownPhoto, Status
+from facesearch.catalog.records import KnownPhoto, Status
 from facesearch.index.store import Store
 from facesearch.indexing.diff import (
     Options,
@@ -65,10 +65,10 @@ def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = _AS_
         report.new = sum(task.known is None for task in plan.tasks)
         report.changed = len(plan.tasks) - report.new
         report.missing = len(plan.gone)
-        report.removed = sum(store.catalog.count_hidden(root, forgotten_before(options)) for root in plan.seen)
+        report.removed = sum(store.catalog.photos.count_hidden(root, forgotten_before(options)) for root in plan.seen)
         if options.keep_missing <= 0:
             report.removed, report.missing = report.removed + report.missing, 0
-        counts = store.catalog.counts()
+        counts = store.catalog.photos.counts()
         report.photos, report.faces = counts.photos, counts.faces
     return report
 
@@ -97,7 +97,7 @@ def refresh(
     if not report.stopped:
         seen = [scope for scope in scopes if scope.root.id in plan.seen]
         read_old_headers(store, seen, report, workers=options.workers, should_stop=should_stop)
-    counts = store.catalog.counts()
+    counts = store.catalog.photos.counts()
     report.photos, report.faces = counts.photos, counts.faces
     report.seconds = round(time.monotonic() - started, 3)
     store.finish()
@@ -122,7 +122,7 @@ class _Run:
         self._progress = progress
         self._should_stop = should_stop
         self._report = report
-        self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
+        self._offline = {root.id for root in store.catalog.roots.all() if is_offline(root.path)}
         self._now = int(time.time())
         self._waiting: dict[bytes, list[Content[Task]]] = {}
         self._twins: deque[Content[Task]] = deque()
@@ -161,12 +161,12 @@ class _Run:
 
     def _end(self, plan: Plan) -> None:
         """What is known only when all has been looked at: who has gone, who is back, who has been gone for long."""
-        self._store.catalog.show_photos(plan.back)
+        self._store.catalog.photos.show(plan.back)
         # Twins that are left wait for the next run.
         self._report.stopped = self._report.stopped or bool(self._twins)
         if not self._report.stopped:
             gone = [photo for photo in plan.gone if photo not in self._moved]
-            self._store.catalog.hide_photos(gone, self._now)
+            self._store.catalog.photos.hide(gone, self._now)
             self._report.missing = len(gone) + len(self._displaced)
             self._forget_hidden(plan.seen)
 
@@ -174,9 +174,9 @@ class _Run:
         """Delete what has been out of sight for long enough."""
         before = forgotten_before(self._options)
         for root in roots:
-            count = self._store.catalog.count_hidden(root, before)
+            count = self._store.catalog.photos.count_hidden(root, before)
             if count:
-                self._store.catalog.delete_hidden(root, before)
+                self._store.catalog.photos.delete_hidden(root, before)
                 self._report.removed += count
         if self._options.keep_missing <= 0:
             self._report.missing = 0
@@ -193,14 +193,14 @@ class _Run:
                 else:
                     self._step()  # it has gone since it was listed
                 yield None
-            elif self._looks_again_at(content.item) and not self._store.catalog.is_unwanted(content.hash):
+            elif self._looks_again_at(content.item) and not self._store.catalog.photos.is_unwanted(content.hash):
                 yield content
             elif content.hash in self._waiting:
                 # The same content is being looked at: wait for what comes of it, without keeping the bytes.
                 self._waiting[content.hash].append(content.without_data())
                 self._write_if_due()
                 yield None
-            elif self._store.catalog.twin_of(content.hash) is not None:
+            elif self._store.catalog.photos.twin_of(content.hash) is not None:
                 self._later(partial(self._adopt, content.without_data()))
                 yield None
             else:
@@ -217,11 +217,11 @@ class _Run:
         """
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
-        here = catalog.photo_at(task.root.id, task.file.path)
-        if here is not None and _is_looked_at(here) and catalog.content_of(here.id) == content.hash:
-            if catalog.is_unwanted(content.hash):  # an earlier version left the copies of what it was to forget
-                catalog.keep_out(here.id)
-            catalog.touch_photo(here.id, task.root.id, task.file)
+        here = catalog.photos.at(task.root.id, task.file.path)
+        if here is not None and _is_looked_at(here) and catalog.photos.content_of(here.id) == content.hash:
+            if catalog.photos.is_unwanted(content.hash):  # an earlier version left the copies of what it was to forget
+                catalog.photos.keep_out(here.id)
+            catalog.photos.touch(here.id, task.root.id, task.file)
             self._report.unchanged += 1
             return
         moved = self._one_that_left(content.hash)
@@ -229,15 +229,15 @@ class _Run:
             self._move(moved, here, task)
             self._report.moved += 1
             return
-        twin = catalog.twin_of(content.hash)
+        twin = catalog.photos.twin_of(content.hash)
         if twin is None:  # the photo that had this content was changed in the meantime
             self._look_again(task)
             return
         if not self._make_way(content):
             self._report.stopped = True
             return
-        self._date_by_name(catalog.copy_photo(twin, task.root.id, task.file), task)
-        self._count(task, ours=catalog.is_ours(twin))
+        self._date_by_name(catalog.photos.copy(twin, task.root.id, task.file), task)
+        self._count(task, ours=catalog.photos.is_ours(twin))
 
     def _make_way(self, content: Content[Task]) -> bool:
         """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
@@ -246,8 +246,8 @@ class _Run:
         run was asked to stop before that was done.
         """
         task, catalog = content.item, self._store.catalog
-        here = None if task.known is None else catalog.photo_at(task.root.id, task.file.path)
-        was = None if here is None else catalog.content_of(here.id)
+        here = None if task.known is None else catalog.photos.at(task.root.id, task.file.path)
+        was = None if here is None else catalog.photos.content_of(here.id)
         if here is None or was is None or was == content.hash:
             return True
         others = self._of_content(was, here.file.size)
@@ -255,7 +255,7 @@ class _Run:
             return False
         while others:
             other = others[0]
-            itself = other.known is not None and catalog.content_of(other.known.id) == was
+            itself = other.known is not None and catalog.photos.content_of(other.known.id) == was
             if other.path != task.path and not itself:
                 self._displace(here)
                 return True
@@ -297,10 +297,10 @@ class _Run:
     def _displace(self, photo: KnownPhoto) -> None:
         """Its name belongs to another photo now: it is kept out of sight until it is met, or as one that has gone."""
         catalog = self._store.catalog
-        catalog.displace_photo(photo.id, self._now)
+        catalog.photos.displace(photo.id, self._now)
         self._displaced.add(photo.id)
         self._moved.discard(photo.id)
-        content = catalog.content_of(photo.id)
+        content = catalog.photos.content_of(photo.id)
         candidates = None if content is None else self._may_have_left.get((content, photo.outdated))
         if candidates is not None and _is_looked_at(photo):
             candidates.append((replace(photo, missing=True), b""))  # it has left for certain
@@ -309,8 +309,8 @@ class _Run:
         """Whether a photo whose faces an earlier model found has moved here since: it comes along with them."""
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
-        here = catalog.photo_at(task.root.id, task.file.path)
-        if here is not None and here.outdated and catalog.content_of(here.id) == content.hash:
+        here = catalog.photos.at(task.root.id, task.file.path)
+        if here is not None and here.outdated and catalog.photos.content_of(here.id) == content.hash:
             return False
         moved = self._one_that_left(content.hash, outdated=True)
         if moved is None:
@@ -325,7 +325,7 @@ class _Run:
         """
         key = content, outdated
         if key not in self._may_have_left:
-            known = self._store.catalog.photos_with_hash(content, outdated=outdated)
+            known = self._store.catalog.photos.with_content(content, outdated=outdated)
             self._may_have_left[key] = deque(sorted(known, key=lambda found: found[0].missing))
         candidates = self._may_have_left[key]
         while candidates:
@@ -338,17 +338,17 @@ class _Run:
         """A photo has come to where `here` was: names were swapped, or `here` is out of sight from now on."""
         if here is not None:
             self._displace(here)
-        self._store.catalog.touch_photo(photo.id, task.root.id, task.file)
+        self._store.catalog.photos.touch(photo.id, task.root.id, task.file)
         self._date_by_name(photo.id, task)
         self._moved.add(photo.id)
         self._displaced.discard(photo.id)
 
     def _date_by_name(self, photo: int, task: Task) -> None:
         """A photo without a date of its own has that of its name, and this one has another name now."""
-        known = self._store.catalog.facts_of(photo)
+        known = self._store.catalog.photos.facts_of(photo)
         now = dated(known, task.root.path, task.file.path)
         if now != known and not known.ours:
-            self._store.catalog.put_header(photo, now)
+            self._store.catalog.photos.put_header(photo, now)
 
     def _look_again(self, task: Task) -> None:
         content = read(task)
@@ -381,10 +381,10 @@ class _Run:
             status: Status = "faces" if faces else "no_face"
             came = self._fetch_outdated(content)
             facts = dated(facts, task.root.path, task.file.path)
-            photo = self._store.catalog.put_photo(
+            photo = self._store.catalog.photos.put(
                 task.root.id, task.file, content.hash, status, facts=facts, fingerprint=seen
             )
-            self._store.catalog.replace_faces(photo, faces)
+            self._store.catalog.faces.replace(photo, faces)
             self._report.no_face += not faces and not facts.ours
             if came:
                 self._report.moved += 1
@@ -402,7 +402,7 @@ class _Run:
     def _fail(self, content: Content[Task], error: str, *, lasting: bool = True, deaths: int = 0) -> None:
         """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
         task, known_as = content.item, content.hash if lasting else None
-        self._store.catalog.put_photo(task.root.id, task.file, known_as, "failed", error=error, deaths=deaths)
+        self._store.catalog.photos.put(task.root.id, task.file, known_as, "failed", error=error, deaths=deaths)
         self._report.failed += 1
         if deaths:
             self._report.given_up.append(os.fsdecode(task.path))

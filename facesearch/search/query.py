@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from facesearch.calibration.storage import calibration_of
 from facesearch.calibration.table import Calibration
@@ -55,7 +56,7 @@ def require_filter(where: Filter, options: QueryOptions) -> Filter:
         return where
     if where.faces is not None:
         raise UsageError("alone says how many faces a photo shows; omit faces, or alone", option="alone")
-    return replace(where, faces=1 + len(tuple(options.together)))
+    return replace(where, faces=1 + len(options.companions))
 
 
 def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer = SILENT) -> Asked:
@@ -112,7 +113,9 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
     if one.probe.found:
         yield AskedAgain(one.probe.found)
     if hits and one.missed and len(hits) < (options.top_k or len(hits) + 1):
-        limit = "fmr" if options.fmr is not None else "threshold" if options.names_a_limit else None
+        limit: Literal["threshold", "fmr"] | None = None
+        if options.names_a_limit:
+            limit = "threshold" if options.fmr is None else "fmr"
         yield Missed(one.missed, limit)
     few = len(hits) < min(_FEW_HITS, options.top_k or _FEW_HITS)
     if few and one.probe.photos == 1 and one.searched and not filters:
@@ -136,7 +139,7 @@ def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> floa
 
 def filters_of(where: Filter, options: QueryOptions) -> list[str]:
     """The names of what limits the search, as they are called in `QueryOptions` and `Filter`."""
-    names = ["together"] if tuple(options.together) else []
+    names = ["together"] if options.companions else []
     limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
     names += [name for name in limits if getattr(where, name) != getattr(ALL, name)]
     if options.alone:

@@ -90,7 +90,7 @@ def companion_probes(
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
     return tuple(
         question_probes(model, calibration, photos_of([path], observer), plain, observer)[0]
-        for path in options.together
+        for path in options.companions
     )
 
 

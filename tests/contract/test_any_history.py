@@ -186,7 +186,7 @@ class Library(RuleBasedStateMachine):
                 assert done.preparation.offline
                 assert not self.mounted
                 return
-            assert not store.catalog.has_looks()
+            assert not store.catalog.staging.has_any()
             assert store.vector_file_fault() is None
         self.model, self.other = self.other, self.model
         if self.mounted:
@@ -221,7 +221,7 @@ class Library(RuleBasedStateMachine):
             once = {
                 colour: path for path, colour in self.indexed.items() if list(self.indexed.values()).count(colour) == 1
             }
-            rows = {os.fsdecode(row.path): row for row in store.catalog.all_faces()}
+            rows = {os.fsdecode(row.path): row for row in store.catalog.faces.all()}
             now = {colour: rows[str(self.root / path)].face_id for colour, path in once.items()}
         assert {colour: now[colour] for colour in now.keys() & self.ids.keys()} == {
             colour: self.ids[colour] for colour in now.keys() & self.ids.keys()
@@ -233,7 +233,7 @@ class Library(RuleBasedStateMachine):
         if not (self.folder / "index/catalog.sqlite").exists():
             return
         with Store.open(self.folder / "index") as store:
-            rows = {os.fsdecode(row.path): row for row in store.catalog.all_faces()}
+            rows = {os.fsdecode(row.path): row for row in store.catalog.faces.all()}
             if {str(self.root / path) for path in self.indexed} == set(rows):
                 for path, colour in self.indexed.items():
                     if self.present.get(path) != colour or path in self.in_between:
@@ -250,12 +250,12 @@ class Library(RuleBasedStateMachine):
         if not self.mounted:
             return
         with Store.open(self.folder / "index") as store:
-            rows = list(store.catalog.all_faces())
+            rows = list(store.catalog.faces.all())
             assert {os.fsdecode(row.path) for row in rows} == {str(self.root / path) for path in self.present}
             assert len(rows) == len(self.present)
             for row in rows:
                 colour = self.present[os.path.relpath(os.fsdecode(row.path), self.root)]
-                (vector,) = store.catalog.vectors([row.vector_id], self.model.info.dim)
+                (vector,) = store.catalog.vectors.get([row.vector_id], self.model.info.dim)
                 assert np.allclose(vector, vector_of(colour, self.model.info.dim), atol=0.02)
         before, ids = self.model.embedded, dict(self.ids)
         self.run()

@@ -36,127 +36,127 @@ def file(path: bytes, size: int = 10, mtime_ns: int = 1) -> PhotoFile:
 
 
 def test_a_photo_comes_back_as_it_was_put(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
+    root = catalog.roots.add(b"/photos")
     path = b"a \xff\n/b.jpg"
-    photo = catalog.put_photo(root.id, file(path), b"h" * 32, "faces", facts=FACTS)
-    known = catalog.photo_at(root.id, path)
+    photo = catalog.photos.put(root.id, file(path), b"h" * 32, "faces", facts=FACTS)
+    known = catalog.photos.at(root.id, path)
     assert known is not None
     assert (known.id, known.file, known.status, known.missing) == (photo, file(path), "faces", False)
-    assert catalog.photo_at(root.id, b"other") is None
-    assert catalog.photos_with_hash(b"h" * 32) == [(known, b"/photos/" + path)]
-    again = catalog.put_photo(root.id, file(path, 11, 2), None, "failed", error="broken")
+    assert catalog.photos.at(root.id, b"other") is None
+    assert catalog.photos.with_content(b"h" * 32) == [(known, b"/photos/" + path)]
+    again = catalog.photos.put(root.id, file(path, 11, 2), None, "failed", error="broken")
     assert again == photo
-    assert list(catalog.failed_photos()) == [(b"/photos/" + path, "broken")]
-    assert catalog.photos_with_hash(b"h" * 32) == []
+    assert list(catalog.photos.failed()) == [(b"/photos/" + path, "broken")]
+    assert catalog.photos.with_content(b"h" * 32) == []
 
 
 def test_photos_of_a_folder_are_found_by_bytes(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
+    root = catalog.roots.add(b"/photos")
     paths = [b"a", b"a/1", b"a/\xff", b"a/b/2", b"a-b", b"a.jpg", b"b/a/1", b"aa/1"]
     for path in paths:
-        catalog.put_photo(root.id, file(path), None, "no_face")
-    assert [photo.file.path for photo in catalog.photos(root.id)] == sorted(paths)
-    assert [photo.file.path for photo in catalog.photos(root.id, b"a")] == [b"a/1", b"a/b/2", b"a/\xff"]
+        catalog.photos.put(root.id, file(path), None, "no_face")
+    assert [photo.file.path for photo in catalog.photos.within(root.id)] == sorted(paths)
+    assert [photo.file.path for photo in catalog.photos.within(root.id, b"a")] == [b"a/1", b"a/b/2", b"a/\xff"]
 
 
 def test_a_root_around_others_takes_their_photos(catalog: Catalog) -> None:
-    inner, beside, single = catalog.add_root(b"/p/a"), catalog.add_root(b"/pa"), catalog.add_root(b"/p/one.jpg")
-    photos = [catalog.put_photo(root.id, file(path), None, "no_face") for root, path in
+    inner, beside, single = catalog.roots.add(b"/p/a"), catalog.roots.add(b"/pa"), catalog.roots.add(b"/p/one.jpg")
+    photos = [catalog.photos.put(root.id, file(path), None, "no_face") for root, path in
               ((inner, b"x.jpg"), (beside, b"y.jpg"), (single, b""))]  # fmt: skip
-    outer = catalog.add_root(b"/p")
-    assert [root.path for root in catalog.roots()] == [b"/pa", b"/p"]
-    assert {photo.id: photo.file.path for photo in catalog.photos(outer.id)} == {
+    outer = catalog.roots.add(b"/p")
+    assert [root.path for root in catalog.roots.all()] == [b"/pa", b"/p"]
+    assert {photo.id: photo.file.path for photo in catalog.photos.within(outer.id)} == {
         photos[0]: b"a/x.jpg", photos[2]: b"one.jpg",
     }  # fmt: skip
-    assert catalog.roots()[1].id not in (inner.id, single.id)
+    assert catalog.roots.all()[1].id not in (inner.id, single.id)
 
 
 def test_faces_at_the_same_place_keep_their_ids_and_get_new_vectors(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
-    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    root = catalog.roots.add(b"/photos")
+    photo = catalog.photos.put(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
     here, there = (0, 0, 50, 60), (200, 0, 50, 60)
-    catalog.replace_faces(photo, [toy_face(np.eye(8)[0], here), toy_face(np.eye(8)[1], there)])
+    catalog.faces.replace(photo, [toy_face(np.eye(8)[0], here), toy_face(np.eye(8)[1], there)])
     edited = toy_face(np.eye(8)[1] + np.eye(8)[2], (203, 2, 50, 60))
-    before = {row.face_id: row for row in catalog.face_rows([1, 2]).values()}
-    catalog.replace_faces(photo, [edited, toy_face(np.eye(8)[3], (400, 0, 50, 60))])
-    after = catalog.face_rows(range(1, 9))
+    before = {row.face_id: row for row in catalog.faces.records([1, 2]).values()}
+    catalog.faces.replace(photo, [edited, toy_face(np.eye(8)[3], (400, 0, 50, 60))])
+    after = catalog.faces.records(range(1, 9))
     assert set(after) == {3, 4}, "vector ids are never given again"
     assert after[3].face_id == 2
     assert after[4].face_id not in before
-    assert sorted(catalog.dead_vectors().tolist()) == [1, 2]
-    assert np.allclose(catalog.vectors([4, 3, 77], 8), [np.eye(8)[3], edited.embedding, np.zeros(8)])
-    catalog.replace_faces(photo, [toy_face(np.eye(8)[7], (203, 2, 50, 60))])
-    assert catalog.face_rows([5])[5].face_id not in (2, 3), "somebody else at the same place"
-    ((ids, vectors),) = catalog.vectors_after(4, 8)
+    assert sorted(catalog.vectors.dead().tolist()) == [1, 2]
+    assert np.allclose(catalog.vectors.get([4, 3, 77], 8), [np.eye(8)[3], edited.embedding, np.zeros(8)])
+    catalog.faces.replace(photo, [toy_face(np.eye(8)[7], (203, 2, 50, 60))])
+    assert catalog.faces.records([5])[5].face_id not in (2, 3), "somebody else at the same place"
+    ((ids, vectors),) = catalog.vectors.after(4, 8)
     assert ids.tolist() == [5]
     assert vectors.dtype == np.float32
 
 
 def test_hidden_photos_are_not_found_and_come_back(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
-    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
-    catalog.replace_faces(photo, [toy_face(np.eye(8)[0])])
-    catalog.hide_photos([photo], 1000)
-    catalog.hide_photos([photo], 2000)
-    assert catalog.face_rows([1]) == {}
-    assert catalog.counts() == (0, 0, 0, 0, 1)
-    catalog.show_photos([photo])
-    row = catalog.face_rows([1])[1]
+    root = catalog.roots.add(b"/photos")
+    photo = catalog.photos.put(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    catalog.faces.replace(photo, [toy_face(np.eye(8)[0])])
+    catalog.photos.hide([photo], 1000)
+    catalog.photos.hide([photo], 2000)
+    assert catalog.faces.records([1]) == {}
+    assert catalog.photos.counts() == (0, 0, 0, 0, 1)
+    catalog.photos.show([photo])
+    row = catalog.faces.records([1])[1]
     assert (row.path, row.photo_id, row.taken_at) == (b"/photos/a.jpg", photo, str(TAKEN))
-    assert catalog.counts() == (1, 1, 0, 0, 0)
+    assert catalog.photos.counts() == (1, 1, 0, 0, 0)
 
 
 def test_a_copy_has_faces_and_vectors_of_its_own(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
-    twin = catalog.put_photo(root.id, file(b"a.jpg"), b"h", "faces", facts=FACTS)
-    catalog.replace_faces(twin, [toy_face(np.eye(8)[5])])
-    copy = catalog.copy_photo(twin, root.id, file(b"b.jpg", 12))
-    rows = catalog.face_rows([1, 2])
+    root = catalog.roots.add(b"/photos")
+    twin = catalog.photos.put(root.id, file(b"a.jpg"), b"h", "faces", facts=FACTS)
+    catalog.faces.replace(twin, [toy_face(np.eye(8)[5])])
+    copy = catalog.photos.copy(twin, root.id, file(b"b.jpg", 12))
+    rows = catalog.faces.records([1, 2])
     assert {row.photo_id for row in rows.values()} == {twin, copy}
-    assert (catalog.vectors([1], 8) == catalog.vectors([2], 8)).all()
-    catalog.replace_faces(twin, [])
-    assert set(catalog.face_rows([1, 2])) == {2}
+    assert (catalog.vectors.get([1], 8) == catalog.vectors.get([2], 8)).all()
+    catalog.faces.replace(twin, [])
+    assert set(catalog.faces.records([1, 2])) == {2}
 
 
 def test_more_ids_than_a_statement_takes(catalog: Catalog) -> None:
-    root = catalog.add_root(b"/photos")
-    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
-    catalog.replace_faces(photo, [toy_face(np.eye(8)[n % 8], (n * 100, 0, 50, 60)) for n in range(1234)])
-    assert len(catalog.face_rows(range(1, 2000))) == 1234
-    assert catalog.last_vector_id() == 1234
-    assert catalog.count_changed_vectors(1000) == 234
+    root = catalog.roots.add(b"/photos")
+    photo = catalog.photos.put(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    catalog.faces.replace(photo, [toy_face(np.eye(8)[n % 8], (n * 100, 0, 50, 60)) for n in range(1234)])
+    assert len(catalog.faces.records(range(1, 2000))) == 1234
+    assert catalog.vectors.last_id() == 1234
+    assert catalog.vectors.count_changed(1000) == 234
 
 
 def test_the_generation_rises_with_whatever_changes_vectors(catalog: Catalog) -> None:
     """Nobody raises it by hand: the database does."""
-    root = catalog.add_root(b"/photos")
-    photo = catalog.put_photo(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
-    generations = [catalog.generation]
+    root = catalog.roots.add(b"/photos")
+    photo = catalog.photos.put(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
+    generations = [catalog.meta.generation]
     changes: list[Callable[[], object]] = [
-        lambda: catalog.replace_faces(photo, [toy_face(np.eye(8)[0])]),
-        lambda: catalog.copy_photo(photo, root.id, file(b"copy.jpg")),
-        lambda: catalog.delete_photo(photo),
-        lambda: catalog.remove_root(root.id),  # and with it the copy
+        lambda: catalog.faces.replace(photo, [toy_face(np.eye(8)[0])]),
+        lambda: catalog.photos.copy(photo, root.id, file(b"copy.jpg")),
+        lambda: catalog.photos.delete(photo),
+        lambda: catalog.roots.remove(root.id),  # and with it the copy
     ]
     for change in changes:
         with catalog.transaction():
             change()
-        generations.append(catalog.generation)
+        generations.append(catalog.meta.generation)
     assert generations == sorted(set(generations)), "each is higher than the one before"
     with catalog.transaction():
-        catalog.add_root(b"/others")
-    assert catalog.generation == generations[-1]
+        catalog.roots.add(b"/others")
+    assert catalog.meta.generation == generations[-1]
 
 
 def test_what_an_error_interrupts_was_never_there(catalog: Catalog) -> None:
     with pytest.raises(ZeroDivisionError), catalog.transaction():
-        _ = catalog.add_root(b"/photos").id / 0
-    assert catalog.roots() == []
+        _ = catalog.roots.add(b"/photos").id / 0
+    assert catalog.roots.all() == []
     with catalog.transaction():
         with catalog.transaction():
-            catalog.add_root(b"/photos")
+            catalog.roots.add(b"/photos")
         assert catalog.is_writing, "one inside another is part of it"
-    assert [len(catalog.roots()), catalog.is_writing] == [1, False]
+    assert [len(catalog.roots.all()), catalog.is_writing] == [1, False]
 
 
 def on_disk(tmp_path: Path) -> Path:
@@ -170,15 +170,15 @@ def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["catalog.sqlite"]
     assert path.stat().st_mode & 0o777 == 0o600
     with closing(Catalog.open(path, write=True)) as catalog:
-        assert catalog.last_run() is None
+        assert catalog.meta.last_run() is None
         with catalog.transaction():
-            catalog.set_last_run(LAST_RUN)
+            catalog.meta.set_last_run(LAST_RUN)
     with closing(Catalog.open(path)) as read:
-        assert read.model() == toy_model_info()
-        assert read.last_run() == LAST_RUN
-        assert len(read.uuid) == 16
+        assert read.models.current() == toy_model_info()
+        assert read.meta.last_run() == LAST_RUN
+        assert len(read.meta.uuid) == 16
         with pytest.raises(StorageError):
-            read.add_root(b"/x")
+            read.roots.add(b"/x")
 
 
 def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,14 +190,14 @@ def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monke
         path = tmp_path / f"{version}.sqlite"
         Catalog.create(path, toy_model_info())
         with closing(Catalog.open(path, write=True)) as old:
-            old.add_root(b"/photos")
+            old.roots.add(b"/photos")
         monkeypatch.setattr(database_module, "MIGRATIONS", coming)
         if version < len(coming):
             with pytest.raises(IndexVersionError, match="older facesearch"):
                 Catalog.open(path)
         with closing(Catalog.open(path, write=True)) as upgraded:
-            assert [root.path for root in upgraded.roots()] == [b"/photos"]
-            schemas.append(upgraded._rows("SELECT sql FROM sqlite_schema ORDER BY name"))
+            assert [root.path for root in upgraded.roots.all()] == [b"/photos"]
+            schemas.append(upgraded.database.rows("SELECT sql FROM sqlite_schema ORDER BY name"))
         Catalog.open(path).close()
     assert all(schema == schemas[-1] for schema in schemas)
 
@@ -219,11 +219,11 @@ def test_faces_from_before_quality_was_measured_are_kept(tmp_path: Path, monkeyp
             """
         )
     with closing(Catalog.open(path, write=True)) as upgraded:
-        (row,) = upgraded.all_faces()
+        (row,) = upgraded.faces.all()
         assert (row.quality, row.fingerprint, row.date_source, row.date[:4]) == (None, None, "file", "1970")
-        assert upgraded.count_unmeasured() == 1
-        assert upgraded.matching(Filter(min_face=10)).tolist() == [1]
-        assert upgraded.matching(Filter(min_quality=0.1)).tolist() == []
+        assert upgraded.faces.count_unmeasured() == 1
+        assert upgraded.faces.matching(Filter(min_face=10)).tolist() == [1]
+        assert upgraded.faces.matching(Filter(min_quality=0.1)).tolist() == []
 
 
 def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_catalogs_that_cannot_be_used(tmp_path: Path) -> None:
 def test_a_second_writer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = on_disk(tmp_path)
     with closing(Catalog.open(path, write=True)) as first, closing(Catalog.open(path, write=True)) as second:
-        second._rows("PRAGMA busy_timeout = 10")
+        second.database.rows("PRAGMA busy_timeout = 10")
         told = pytest.raises(LockedError, match="another process is writing")
         with first.transaction(), told, second.transaction():
             pass
@@ -261,19 +261,19 @@ def test_a_reader_sees_one_moment(tmp_path: Path) -> None:
     with closing(Catalog.open(path, write=True)) as writer, closing(Catalog.open(path)) as reader:
         reader.view()
         with writer.transaction():
-            writer.add_root(b"/photos")
-        assert reader.roots() == []
+            writer.roots.add(b"/photos")
+        assert reader.roots.all() == []
         reader.end_view()
-        assert len(reader.roots()) == 1
+        assert len(reader.roots.all()) == 1
 
 
 def test_a_view_gives_way_to_writing_and_a_begun_write_is_kept(catalog: Catalog) -> None:
     catalog.view()
     with catalog.transaction():
         assert catalog.is_writing
-        catalog.add_root(b"/photos")
+        catalog.roots.add(b"/photos")
         catalog.view()
-    assert [catalog.is_writing, len(catalog.roots())] == [False, 1]
+    assert [catalog.is_writing, len(catalog.roots.all())] == [False, 1]
 
 
 def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: Path) -> None:
@@ -281,13 +281,13 @@ def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: P
     old = Catalog.open(path, write=True)
     with old.transaction():
         for number in range(50):
-            old.add_root(b"/old/%d" % number)
+            old.roots.add(b"/old/%d" % number)
     assert path.with_name("catalog.sqlite-wal").stat().st_size
     path.rename(tmp_path / "taken away")  # as after a crash, with the log still there
     new = on_disk(tmp_path)
     with closing(Catalog.open(new)) as catalog:
-        assert catalog.roots() == []
-        assert catalog.integrity() == []
+        assert catalog.roots.all() == []
+        assert catalog.database.integrity() == []
     old.close()
 
 
@@ -297,7 +297,7 @@ def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     script = (
         "import os; from pathlib import Path; from facesearch.catalog.catalog import Catalog\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        f"print(Catalog.open(Path({str(path)!r})).generation)"
+        f"print(Catalog.open(Path({str(path)!r})).meta.generation)"
     )
     path.chmod(0o444)
     tmp_path.chmod(0o555)

@@ -28,13 +28,13 @@ while time.monotonic() < end:
         for _ in range(5):
             number += 1
             with store.transaction():
-                roots = store.catalog.roots()
-                root = roots[0] if roots else store.catalog.add_root(b"/photos")
+                roots = store.catalog.roots.all()
+                root = roots[0] if roots else store.catalog.roots.add(b"/photos")
                 vector = np.random.default_rng(me * 100_000 + number % 40).normal(size=8)
                 file = PhotoFile(b"%d-%d.jpg" % (me, number % 40), 1, 1)
-                photo = store.catalog.put_photo(root.id, file, None, "faces")
+                photo = store.catalog.photos.put(root.id, file, None, "faces")
                 faces = [toy_face(vector, (100.0 * n, 0, 50, 60)) for n in range(3)]
-                store.catalog.replace_faces(photo, faces if number % 7 else [])
+                store.catalog.faces.replace(photo, faces if number % 7 else [])
             done += 1
         store.finish()
 print(done)
@@ -51,7 +51,7 @@ while time.monotonic() < end:
         query = rng.normal(size=(1, 8)).astype(np.float32)
         query /= np.linalg.norm(query)
         scores, ids = store.search(query, len(store))
-        rows = store.catalog.face_rows(ids[0].tolist())
+        rows = store.catalog.faces.records(ids[0].tolist())
         assert len(rows) == len(ids[0]) == len(set(ids[0].tolist())), (len(rows), len(ids[0]))
         assert set(Counter(row.photo_id for row in rows.values()).values()) <= {3}
         for place in range(0, len(ids[0]), 3):

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sample_library import shipped_photo
 
-from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.database import Database
+from facesearch.catalog.photos import Photos
 from facesearch.index.store import Store
 from facesearch.indexing import refresh as refresh_module
 from facesearch.indexing.refresh import refresh
@@ -26,7 +26,7 @@ ALLOWED = 1.3
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts what a run does: rows that come out of the catalog, and looks at the file system."""
     done: Counter[str] = Counter()
-    rows, stat = Database._rows, os.stat
+    rows, stat = Database.rows, os.stat
 
     def counted_rows(self: Database, sql: str, *values: object) -> list[Any]:
         found = rows(self, sql, *values)
@@ -37,7 +37,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         done["looks at files"] += 1
         return stat(*arguments, **options)
 
-    monkeypatch.setattr(Database, "_rows", counted_rows)
+    monkeypatch.setattr(Database, "rows", counted_rows)
     monkeypatch.setattr(os, "stat", counted_stat)
     return done
 
@@ -110,14 +110,14 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 ) -> None:
     photos = copies(tmp_path / "photos", 120)
     adopted = 0
-    copy_photo = Catalog.copy_photo
+    copy = Photos.copy
 
-    def counted(self: Catalog, *arguments: Any) -> int:
+    def counted(self: Photos, *arguments: Any) -> int:
         nonlocal adopted
         adopted += 1
-        return copy_photo(self, *arguments)
+        return copy(self, *arguments)
 
-    monkeypatch.setattr(Catalog, "copy_photo", counted)
+    monkeypatch.setattr(Photos, "copy", counted)
     with Store.create(tmp_path / "ix", model.info) as store:
         report = refresh(store, model, [photos], should_stop=lambda: adopted >= 50)
         assert report.stopped
@@ -137,7 +137,7 @@ def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, mon
 
         def look() -> bool:
             with Store.open(tmp_path / "ix") as reader:
-                seen.add(reader.catalog.counts().photos)
+                seen.add(reader.catalog.photos.counts().photos)
             return False
 
         refresh(store, model, [photos], should_stop=look)

@@ -103,6 +103,6 @@ def test_a_folder_of_damaged_photos_is_indexed(model: FaceModel, tmp_path: Path)
     with Store.memory(model.info) as store:
         report = refresh(store, model, [tmp_path], options=Options(workers=2))
         assert report.photos == report.new == 80
-        reasons = dict(store.catalog.failed_photos())
+        reasons = dict(store.catalog.photos.failed())
         assert len(reasons) == report.failed > 10
         assert all(reasons.values())

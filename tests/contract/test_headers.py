@@ -68,18 +68,18 @@ def save(path: Path, *, original: str | None = None, changed: str | None = None,
 
 def dates(store: Store) -> dict[str, str]:
     """Of each photo with a face the date as far as it is known, and who says so."""
-    return {Path(os.fsdecode(row.path)).name: f"{row.day} {row.date_source}" for row in store.catalog.all_faces()}
+    return {Path(os.fsdecode(row.path)).name: f"{row.day} {row.date_source}" for row in store.catalog.faces.all()}
 
 
 def found(store: Store, since: str | None = None, until: str | None = None) -> set[str]:
-    ids = store.catalog.matching(Filter(since=since, until=until)).tolist()
-    return {Path(os.fsdecode(row.path)).name for row in store.catalog.face_rows(ids).values()}
+    ids = store.catalog.faces.matching(Filter(since=since, until=until)).tolist()
+    return {Path(os.fsdecode(row.path)).name for row in store.catalog.faces.records(ids).values()}
 
 
 def as_before(store: Store) -> None:
     """The catalog as an earlier version left it: dates from EXIF alone, the file's change among them."""
     with store.transaction():
-        store.catalog._run(
+        store.catalog.database.run(
             "UPDATE photos SET header = 0, ours = 0, taken_at = '2015-06-07T08:09:10', date_source = 'exif',"
             " date_precision = 'second'"
         )
@@ -131,7 +131,7 @@ def test_known_photos_get_the_better_date_from_their_headers_alone(
         "scan.jpg": "1962 name", "dated.jpg": "2001-02-03 exif", "other.jpg": "1970-01-02 file",
     }  # fmt: skip
     assert refresh(store, Blind(model)).headers == 0
-    assert store.catalog._value("SELECT min(header) FROM photos WHERE missing_since IS NULL") == HEADER_VERSION
+    assert store.catalog.database.value("SELECT min(header) FROM photos WHERE missing_since IS NULL") == HEADER_VERSION
 
 
 def test_only_what_the_run_is_about_is_read(store: Store, photos: Path, model: FaceModel) -> None:
@@ -220,13 +220,13 @@ def test_what_facesearch_made_is_no_photo(store: Store, photos: Path, model: Fac
         ours(photos / "hits" / name)
     assert counts(refresh(store, model, [photos])) == {"photos": 1, "faces": 1, "new": 1, "ours": 3}
     assert counts(refresh(store, Blind(model))) == {"photos": 1, "faces": 1, "unchanged": 1, "ours": 3}
-    assert store.catalog.count_ours() == 3
-    assert store.catalog.counts()[:3] == (1, 1, 0)
+    assert store.catalog.photos.count_ours() == 3
+    assert store.catalog.photos.counts()[:3] == (1, 1, 0)
     shutil.copy(photos / "hits/sheet.jpg", photos / "copy.jpg")
     (photos / "hits/drawn.webp").rename(photos / "drawn.webp")
     report = refresh(store, Blind(model))
     assert counts(report) == {"photos": 1, "faces": 1, "unchanged": 1, "moved": 1, "ours": 3}
-    assert store.catalog.count_ours() == 4
+    assert store.catalog.photos.count_ours() == 4
     assert counts(refresh(store, model, options=Options(again=True)))["ours"] == 4
 
 
@@ -238,7 +238,7 @@ def test_a_photo_in_the_place_of_what_was_made_is_looked_at(store: Store, photos
     path.unlink()
     ours(path)
     assert counts(refresh(store, Blind(model))) == {"ours": 1}
-    assert store.catalog.count_faces() == 0
+    assert store.catalog.faces.count() == 0
 
 
 def test_pictures_that_an_earlier_version_took_for_photos_lose_their_faces(
@@ -248,15 +248,15 @@ def test_pictures_that_an_earlier_version_took_for_photos_lose_their_faces(
     hidden = shipped_photo("hanks")
     hidden.save(photos / "sheet.jpg", quality=92)
     refresh(store, model, [photos])
-    assert store.catalog.count_faces() == 2
+    assert store.catalog.faces.count() == 2
     hidden.save(photos / "sheet.jpg", quality=92, exif=mark())
     found = os.stat(photos / "sheet.jpg")
     as_before(store)
     with store.transaction():
-        store.catalog._run(
+        store.catalog.database.run(
             "UPDATE photos SET size = ?, mtime_ns = ? WHERE path = ?", found.st_size, found.st_mtime_ns, b"sheet.jpg"
         )
     report = refresh(store, Blind(model))
     assert counts(report) == {"photos": 1, "faces": 1, "unchanged": 2, "ours": 1, "headers": 2}
-    assert len(store) == store.catalog.count_vectors() == 1
+    assert len(store) == store.catalog.vectors.count() == 1
     assert counts(refresh(store, Blind(model))) == {"photos": 1, "faces": 1, "unchanged": 1, "ours": 1}

@@ -85,7 +85,7 @@ def summary(report: Report) -> dict[str, int]:
 
 
 def face_ids(store: Store) -> dict[str, list[int]]:
-    rows = store.catalog.face_rows(range(1, 100)).values()
+    rows = store.catalog.faces.records(range(1, 100)).values()
     found: dict[str, list[int]] = {}
     for row in rows:
         found.setdefault(Path(os.fsdecode(row.path)).name, []).append(row.face_id)
@@ -267,7 +267,7 @@ def test_parts_of_a_root_single_files_and_roots_around_roots(
     assert summary(refresh(store, counting, [photos / "trip"])) == {"new": 3, "no_face": 1}
     assert summary(refresh(store, counting)) == {"unchanged": 4}
     assert summary(refresh(store, counting, [photos, photos / "trip"])) == {"new": 1, "unchanged": 4, "failed": 1}
-    assert [root.path for root in store.catalog.roots()] == [os.fsencode(photos)]
+    assert [root.path for root in store.catalog.roots.all()] == [os.fsencode(photos)]
     shipped_photo("astronaut").save(photos / "trip/more.png")
     (photos / "astronaut.jpg").unlink()
     assert summary(refresh(store, counting, [photos / "trip"])) == {"new": 1, "unchanged": 3}
@@ -305,7 +305,7 @@ def test_what_may_pass_is_tried_again(
         stream.truncate(8 << 40)
     first = refresh(store, counting, [folder], options=Options(max_pixels=1000))
     assert summary(first) == {"new": 2, "failed": 2}
-    reasons = dict(store.catalog.failed_photos())
+    reasons = dict(store.catalog.photos.failed())
     assert "8,796,093 MB are over the limit" in reasons[os.fsencode(folder / "huge.jpg")]
     assert "--max-megapixels" in reasons[os.fsencode(folder / "one.png")]
     again = refresh(store, counting)
@@ -318,7 +318,7 @@ def test_paths_that_are_not_there(store: Store, counting: CountingModel, tmp_pat
         refresh(store, counting)
     with pytest.raises(InputError, match="no such file or folder"):
         refresh(store, counting, [tmp_path / "nothing"])
-    assert store.catalog.roots() == []
+    assert store.catalog.roots.all() == []
 
 
 def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
@@ -440,7 +440,7 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
 
     monkeypatch.setattr(extraction, "_read_again", reading)
     report = refresh(store, counting, [photos])
-    known = {photo.file.path: photo.status for photo in store.catalog.photos(1)}
+    known = {photo.file.path: photo.status for photo in store.catalog.photos.within(1)}
     assert known[b"z twin.jpg"] == "faces"
     assert known.get(b"a first.jpg") == (None if what == "gone" else "failed")
     assert report.faces == 3
@@ -450,16 +450,16 @@ def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, librar
     """As after an upgrade: an earlier version measured no quality and took no fingerprints."""
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
-        before = {row.face_id: row for row in store.catalog.all_faces()}
+        before = {row.face_id: row for row in store.catalog.faces.all()}
         with store.transaction():
-            store.catalog._run("UPDATE faces SET quality = NULL")
-            store.catalog._run("UPDATE photos SET fingerprint = NULL")
-        assert store.catalog.count_unmeasured() == len(before)
+            store.catalog.database.run("UPDATE faces SET quality = NULL")
+            store.catalog.database.run("UPDATE photos SET fingerprint = NULL")
+        assert store.catalog.faces.count_unmeasured() == len(before)
         assert refresh(store, model).unchanged == 4
-        assert store.catalog.count_unmeasured() == len(before)
+        assert store.catalog.faces.count_unmeasured() == len(before)
         report = refresh(store, model, options=Options(again=True))
         assert (report.changed, report.unchanged, report.new) == (4, 0, 0)
-        after = {row.face_id: row for row in store.catalog.all_faces()}
+        after = {row.face_id: row for row in store.catalog.faces.all()}
         assert after.keys() == before.keys()
         for face_id, row in after.items():
             assert row.quality == pytest.approx(before[face_id].quality, abs=1e-3)
@@ -470,20 +470,20 @@ def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: Face
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
         with store.transaction():
-            store.catalog._run("UPDATE faces SET quality = NULL")
-            store.catalog._run("UPDATE photos SET fingerprint = NULL")
-            gone = next(iter(store.catalog.all_faces()))
-            assert store.catalog.delete_face(gone.face_id)
+            store.catalog.database.run("UPDATE faces SET quality = NULL")
+            store.catalog.database.run("UPDATE photos SET fingerprint = NULL")
+            gone = next(iter(store.catalog.faces.all()))
+            assert store.catalog.faces.delete(gone.face_id)
         left = []
         for _run in range(4):
             asked = iter([False, True])
             refresh(store, model, options=Options(again=True), should_stop=partial(next, asked, True))
-            left.append(store.catalog.count_unmeasured())
+            left.append(store.catalog.faces.count_unmeasured())
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0, "one photo a run, those first that were not measured"
         assert all(
             row.path != gone.path or row.detection.box.overlap(gone.detection.box) < 0.5
-            for row in store.catalog.all_faces()
+            for row in store.catalog.faces.all()
         ), "forgotten for good"
 
 
@@ -495,11 +495,13 @@ def test_what_was_forgotten_for_ever_stays_so_in_the_place_of_a_known_photo(
     with Store.memory(model.info) as store:
         refresh(store, model, [party])
         with store.transaction():
-            known = {os.path.join(os.fsencode(party), photo.file.path): photo.id for photo in store.catalog.photos(1)}
-            store.catalog.keep_out(known[os.fsencode(first)])
+            known = {
+                os.path.join(os.fsencode(party), photo.file.path): photo.id for photo in store.catalog.photos.within(1)
+            }
+            store.catalog.photos.keep_out(known[os.fsencode(first)])
         shutil.copyfile(first, second)
         refresh(store, model, options=Options(again=True))
-        assert not {row.path for row in store.catalog.all_faces()} & {os.fsencode(first), os.fsencode(second)}
+        assert not {row.path for row in store.catalog.faces.all()} & {os.fsencode(first), os.fsencode(second)}
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -512,10 +514,10 @@ def test_copies_that_an_earlier_version_did_not_forget_go_when_they_are_read(
     with Store.memory(model.info) as store:
         refresh(store, model, [party])
         with store.transaction():
-            store.catalog._run("UPDATE photos SET status = 'unwanted' WHERE path = ?", os.fsencode(first.name))
+            store.catalog.database.run("UPDATE photos SET status = 'unwanted' WHERE path = ?", os.fsencode(first.name))
         os.utime(party / "copy.png", (0, 0))
         refresh(store, model, options=Options(again=again))
-        assert os.fsencode(party / "copy.png") not in {row.path for row in store.catalog.all_faces()}
+        assert os.fsencode(party / "copy.png") not in {row.path for row in store.catalog.faces.all()}
 
 
 def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(

@@ -67,7 +67,7 @@ def faces(store: Store) -> dict[int, tuple[str, float]]:
     """Face ids, with their photos and how far from the left they are."""
     return {
         row.face_id: (os.path.basename(os.fsdecode(row.path)), row.detection.box.left)
-        for row in store.catalog.all_faces()
+        for row in store.catalog.faces.all()
     }
 
 
@@ -103,8 +103,8 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
     assert refresh(store, other).unchanged == 6
     assert store.path is not None
     assert check(store.path).faults == []
-    assert not store.catalog.has_looks()
-    assert store.catalog.successor() is None
+    assert not store.catalog.staging.has_any()
+    assert store.catalog.models.next() is None
 
 
 def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: Path, tmp_path: Path) -> None:
@@ -114,7 +114,10 @@ def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: 
         refresh(anew, other, [photos])
         assert sorted(faces(store).values()) == sorted(faces(anew).values())
         vectors = [
-            {faces(one)[row.face_id]: one.catalog.vectors([row.vector_id], 128)[0] for row in one.catalog.all_faces()}
+            {
+                faces(one)[row.face_id]: one.catalog.vectors.get([row.vector_id], 128)[0]
+                for row in one.catalog.faces.all()
+            }
             for one in (store, anew)
         ]
     for face, vector in vectors[0].items():
@@ -158,18 +161,18 @@ def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, o
     assert (done.refresh.changed, done.refresh.missing) == (1, 2)
     assert found(store, other, photos / "copy of astronaut.png") == ["copy of astronaut.png"]
     assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]
-    assert store.catalog.count_outdated() == 1, "the group that has gone"
+    assert store.catalog.photos.count_outdated() == 1, "the group that has gone"
     shipped_photo("t1").resize((640, 443)).save(photos / "back.jpg")
     assert refresh(store, other).moved == 1
     after = faces(store)
     assert {face for face, (name, _) in after.items() if name == "back.jpg"} >= {
         face for face, (name, _) in before.items() if name == "group.jpg"
     }, "it comes back under another name, and its faces with it"
-    assert store.catalog.count_outdated() == 0
+    assert store.catalog.photos.count_outdated() == 0
 
 
 def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Path) -> None:
-    before = {row.face_id: row for row in store.catalog.all_faces()}
+    before = {row.face_id: row for row in store.catalog.faces.all()}
     early, late = [row for row in before.values() if row.path.endswith(b"group.jpg")][:2]
     forget(store, to_forget_face(store, early.face_id))
     appoint(store, other.info)
@@ -177,10 +180,10 @@ def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Pat
     forget(store, to_forget_face(store, late.face_id))
     forget(store, to_forget_photos(store, photos / "cameraman.png", never_again=True))
     forget(store, to_forget_photos(store, photos / "trip/left half.jpg", never_again=False))
-    assert store.catalog.count_looks() == 3, "nothing of what was forgotten is kept for later"
+    assert store.catalog.staging.count() == 3, "nothing of what was forgotten is kept for later"
     (photos / "trip/left half.jpg").unlink()
     switch(store, other)
-    left = list(store.catalog.all_faces())
+    left = list(store.catalog.faces.all())
     assert len([row for row in left if row.face_id in before]) == len(before) - 2 - 1 - 3
     for gone in (early, late):
         assert not any(row.path == gone.path and row.detection.box.overlap(gone.detection.box) >= 0.4 for row in left)
@@ -222,11 +225,11 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
     with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*--cancel"):
         appoint(store, third)
     assert dismiss(store).name == "other"
-    assert not store.catalog.has_looks()
+    assert not store.catalog.staging.has_any()
     with pytest.raises(UsageError, match="nothing to cancel"):
         dismiss(store)
     appoint(store, third)
-    successor = store.catalog.successor()
+    successor = store.catalog.models.next()
     assert successor is not None
     assert successor.name == "third"
 
@@ -270,7 +273,7 @@ def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceMod
     done = switch(store, other, options=Options(max_pixels=300_000))
     assert done.preparation.failed == 1, "left half.jpg has more"
     assert not done.complete
-    assert (store.catalog.count_outdated(), store.catalog.counts().faces) == (1, len(faces(store)))
+    assert (store.catalog.photos.count_outdated(), store.catalog.photos.counts().faces) == (1, len(faces(store)))
     assert done.refresh is not None
     assert done.refresh.failed == 1
     assert not any(name == "left half.jpg" for name, _ in faces(store).values())
@@ -319,7 +322,7 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
         appoint(store, other.info)
         prepare(store, other)
         with store.transaction():
-            store.catalog._run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
+            store.catalog.database.run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
         assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
         if len(vector) < 512:
             with pytest.raises(IndexDamagedError):

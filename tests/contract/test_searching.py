@@ -46,7 +46,7 @@ class Library:
     def __init__(self) -> None:
         self.store = Store.memory(toy_model_info(dim=DIM))
         self.gallery = LocalGallery(self.store)
-        self.root = self.store.catalog.add_root(b"/photos")
+        self.root = self.store.catalog.roots.add(b"/photos")
 
     def add(
         self, path: str, *faces: Face, looks: int | None = None, day: int = 20_000, taken: str | None = None
@@ -55,10 +55,10 @@ class Library:
         content = hashlib.sha256(path.encode()).digest()
         file = PhotoFile(path.encode(), 10, day * DAY + DAY // 2)
         with self.store.transaction():
-            photo = self.store.catalog.put_photo(
+            photo = self.store.catalog.photos.put(
                 self.root.id, file, content, "faces" if faces else "no_face", facts=facts, fingerprint=looks
             )
-            self.store.catalog.replace_faces(photo, faces)
+            self.store.catalog.faces.replace(photo, faces)
 
     def ask(self, vector: np.ndarray, path: str = "me.jpg", **want: Any) -> list[Hit]:
         return find(self.gallery, probe(vector, path), Want(**want), GUESS).hits

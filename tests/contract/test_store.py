@@ -28,25 +28,25 @@ def vector(seed: int) -> np.ndarray:
 
 def add_photos(store: Store, seeds: range, *, finish: bool = True, name: bytes = b"%d.jpg") -> None:
     with store.transaction():
-        roots = store.catalog.roots()
-        root = roots[0] if roots else store.catalog.add_root(b"/photos")
+        roots = store.catalog.roots.all()
+        root = roots[0] if roots else store.catalog.roots.add(b"/photos")
         for seed in seeds:
-            photo = store.catalog.put_photo(root.id, PhotoFile(name % seed, 1, 1), None, "faces")
-            store.catalog.replace_faces(photo, [toy_face(vector(seed))])
+            photo = store.catalog.photos.put(root.id, PhotoFile(name % seed, 1, 1), None, "faces")
+            store.catalog.faces.replace(photo, [toy_face(vector(seed))])
     if finish:
         store.finish()
 
 
 def remove_photo(store: Store, seed: int) -> None:
     with store.transaction():
-        known = store.catalog.photo_at(1, b"%d.jpg" % seed)
+        known = store.catalog.photos.at(1, b"%d.jpg" % seed)
         assert known is not None
-        store.catalog.replace_faces(known.id, [])
+        store.catalog.faces.replace(known.id, [])
 
 
 def nearest(store: Store, seed: int, k: int = 3) -> list[bytes]:
     _, ids = store.search(vector(seed)[None, :], k)
-    rows = store.catalog.face_rows(ids[0].tolist())
+    rows = store.catalog.faces.records(ids[0].tolist())
     return [rows[vector_id].path for vector_id in ids[0].tolist()]
 
 
@@ -159,7 +159,7 @@ def test_the_file_is_written_when_the_tail_has_grown_to_a_tenth(
     with Store.create(path, toy_model_info()) as store:
         for seed in range(120):
             add_photos(store, range(seed, seed + 1), finish=False)
-            stamp = read_stamp(path / VECTORS_FILE, store.catalog.uuid)
+            stamp = read_stamp(path / VECTORS_FILE, store.catalog.meta.uuid)
             written.append(stamp.last_id if stamp else 0)
     assert written == sorted(written)
     assert all(count + 1 - last <= max(5, last // 10) for count, last in enumerate(written)), "never far behind"
@@ -297,7 +297,7 @@ def test_a_type_that_was_chosen_comes_even_when_the_run_died(tmp_path: Path) -> 
         add_photos(store, range(1100))
         store.use_index_type("ivf")
         with store.catalog.transaction():  # as `use_index_type` does, and no further
-            store.catalog.set_index_type("flat")
+            store.catalog.meta.set_index_type("flat")
     with Store.open(path) as store:
         facts = store.search_facts()
         assert (facts.kind, facts.chosen) == ("ivf", "flat"), "what is, and what was chosen"

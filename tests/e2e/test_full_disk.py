@@ -121,28 +121,28 @@ def test_little_room_is_enough_for_much(disk: Path) -> None:
     rng = np.random.default_rng(5)
     with Store.create(disk / "ix", toy_model_info()) as store:
         with store.transaction():
-            root = store.catalog.add_root(b"/photos")
+            root = store.catalog.roots.add(b"/photos")
             for number in range(3000):
                 file = PhotoFile(b"%05d.jpg" % number, number, number)
-                photo = store.catalog.put_photo(root.id, file, b"%032d" % number, "faces")
-                store.catalog.replace_faces(photo, [toy_face(rng.normal(size=8))])
+                photo = store.catalog.photos.put(root.id, file, b"%032d" % number, "faces")
+                store.catalog.faces.replace(photo, [toy_face(rng.normal(size=8))])
         store.finish()
     fill(disk)
     told: list[str] = []
     with Store.open(disk / "ix", write=True, notify=told.append) as store:
         forget(store, to_forget_photos(store, Path("/photos/00007.jpg"), never_again=True))
-        assert store.catalog.counts().photos == 3000
+        assert store.catalog.photos.counts().photos == 3000
         forget(store, to_forget_root(store, Path("/photos")))
-        assert store.catalog.counts().photos == store.catalog.count_vectors() == 0
+        assert store.catalog.photos.counts().photos == store.catalog.vectors.count() == 0
     assert "no room" in told[0]
 
 
 def test_without_anything_to_give_way_it_is_said(disk: Path) -> None:
     with Store.create(disk / "ix", toy_model_info()) as store:
         with store.transaction():
-            root = store.catalog.add_root(b"/photos")
-            photo = store.catalog.put_photo(root.id, PhotoFile(b"a.jpg", 1, 1), b"a" * 32, "faces")
-            store.catalog.replace_faces(photo, [toy_face([1.0] * 8)])
+            root = store.catalog.roots.add(b"/photos")
+            photo = store.catalog.photos.put(root.id, PhotoFile(b"a.jpg", 1, 1), b"a" * 32, "faces")
+            store.catalog.faces.replace(photo, [toy_face([1.0] * 8)])
         store.finish()
     (disk / "ix/faces.faiss").unlink()
     (disk / "ix/reserve").unlink()
@@ -153,7 +153,7 @@ def test_without_anything_to_give_way_it_is_said(disk: Path) -> None:
     ):
         forget(store, to_forget_photos(store, Path("/photos/a.jpg"), never_again=False))
     with Store.open(disk / "ix") as store:
-        assert store.catalog.counts().photos == 1
+        assert store.catalog.photos.counts().photos == 1
 
 
 def test_a_backup_to_a_full_disk_names_that_disk(facesearch: Run, photos: Path, disk: Path) -> None:

@@ -190,7 +190,7 @@ def killed_switches(
         run("index", "--index", index, "-q")
         assert same(exported(run, index), expected["other"]), where
         with Store.open(index) as store:
-            assert not store.catalog.has_looks()
+            assert not store.catalog.staging.has_any()
         run("check", "--index", index)
     return places
 

@@ -54,7 +54,7 @@ SEAMS = {
     "insightface": {"models/insightface_pack.py"},
     "onnx": {"models/insightface_pack.py", "models/runtime.py"},
     "faiss": {"vectors/"},
-    "sqlite3": {"catalog/catalog.py", "catalog/database.py"},
+    "sqlite3": {"catalog/database.py"},
     "pillow_heif": {"photos/decode.py"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facesearch.catalog.catalog import KnownPhoto
+from facesearch.catalog.records import KnownPhoto
 from facesearch.indexing.diff import looks_unchanged, side_by_side
 from facesearch.types import PhotoFile
 

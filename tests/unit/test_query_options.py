@@ -47,7 +47,7 @@ def test_an_unknown_keyword_is_named_with_those_there_are() -> None:
 
 
 def test_a_single_companion_may_stand_alone() -> None:
-    assert QueryOptions.of({"together": "you.jpg"}).together == ("you.jpg",)  # type: ignore[typeddict-item]
+    assert QueryOptions.of({"together": "you.jpg"}).together == ("you.jpg",)
     assert QueryOptions(together=iter([Path("a"), Path("b")])).together == (Path("a"), Path("b"))
 
 

@@ -1,0 +1,266 @@
+"""The faces of photos, with their embeddings: kept, replaced, forgotten, found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from facesearch.catalog.batches import BATCH, batches, marks
+from facesearch.catalog.columns import (
+    FACE,
+    Shape,
+    box_columns,
+    decode_detection,
+    decode_face,
+    decode_measures,
+    decode_vector,
+    encode_face,
+    encode_vector,
+    face_columns,
+)
+from facesearch.catalog.database import Database
+from facesearch.catalog.filter import condition
+from facesearch.catalog.records import SAME_FACE, path_in_root
+from facesearch.catalog.roots import Roots
+from facesearch.catalog.staging import Staging
+from facesearch.filters import Filter
+from facesearch.types import Box, Face, FaceRecord
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["Faces"]
+
+_SAME_PLACE = 0.5
+_SAME_PERSON = 0.2
+
+_PLACE = box_columns("faces")
+_FORGOTTEN = Shape(*box_columns("forgotten_faces"))
+_EARLIER = Shape("faces.id", *_PLACE, "coalesce(vectors.vector, x'')", computed=bytes)
+_WITH_VECTOR = Shape("vectors.vector", *face_columns("faces"))
+_CONTENT_AND_PLACE = Shape("photos.hash", *_PLACE)
+_IN_PHOTO = Shape("faces.photo", "photos.hash", "roots.path", "photos.path", *_PLACE)
+_IN_COPY = Shape("faces.id", "roots.path", "photos.path", *_PLACE)
+_LAST = Shape("seq")
+_RECORD = {
+    "vector_id": "vectors.id",
+    "face_id": "faces.id",
+    "photo_id": "photos.id",
+    "root_id": "roots.id",
+    "root_path": "roots.path",
+    "path": "photos.path",
+    "size": "photos.size",
+    "mtime_ns": "photos.mtime_ns",
+    "content": "photos.hash",
+    "fingerprint": "photos.fingerprint",
+    "taken_at": "photos.taken_at",
+    "dated_by": "photos.date_source",
+    "dated_to": "photos.date_precision",
+}
+"""The fields of a `FaceRecord` that are columns as they are, but for `path`, which is absolute there."""
+_FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
+
+_INSERT = f"INSERT INTO faces (photo, {', '.join(FACE)}) VALUES (?, {', '.join('?' * len(FACE))})"
+_UPDATE = f"UPDATE faces SET {', '.join(f'{name} = ?' for name in FACE)} WHERE id = ?"
+
+
+class Faces:
+    """The tables `faces` and `forgotten_faces`, and the vectors of `vectors` that go with faces."""
+
+    def __init__(self, database: Database, roots: Roots, staging: Staging) -> None:
+        self._database = database
+        self._roots = roots
+        self._staging = staging
+
+    def replace(self, photo: int, faces: Sequence[Face]) -> None:
+        """The faces of a photo are these now. One at the place of an earlier one, and like it, takes over its id.
+
+        Those that were forgotten in this very content are left out.
+        """
+        database = self._database
+        faces = self._not_forgotten(photo, faces)
+        earlier = self._earlier(photo)
+        for face in faces:
+            box = face.detection.box
+            same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id][0]), default=None)
+            if same is not None and _could_be_same(face, *earlier[same]):
+                del earlier[same]
+                database.run(_UPDATE, *encode_face(face), same)
+                database.run("DELETE FROM vectors WHERE face = ?", same)
+                face_id = same
+            else:
+                face_id = database.insert(_INSERT, photo, *encode_face(face))
+            database.run(
+                "INSERT INTO vectors (face, model, vector) VALUES (?, (SELECT min(id) FROM models), ?)",
+                face_id, encode_vector(face.embedding),
+            )  # fmt: skip
+        database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+
+    def of_photo(self, photo: int) -> list[Face]:
+        """The faces of a photo with their embeddings, float32[dim]."""
+        return [
+            decode_face(values, decode_vector(vector))
+            for vector, *values in self._database.typed(
+                _WITH_VECTOR,
+                f"SELECT {_WITH_VECTOR.sql} FROM faces JOIN vectors ON face = faces.id"
+                " WHERE photo = ? ORDER BY faces.id",
+                photo,
+            )
+        ]
+
+    def copies(self, face: int) -> list[tuple[int, bytes]]:
+        """A face and the same one in identical copies of its photo: ids and absolute paths, the face itself first.
+
+        Empty when there is none with this id.
+        """
+        rows = self._database.typed(
+            _IN_PHOTO,
+            f"SELECT {_IN_PHOTO.sql} FROM faces JOIN photos ON photos.id = photo JOIN roots ON roots.id = root"
+            " WHERE faces.id = ?",
+            face,
+        )
+        if not rows:
+            return []
+        ((photo, content, root, path, *place),) = rows
+        box = Box(*place)
+        found = [(face, path_in_root(root, path))]
+        for twin, root, path, *same in self._database.typed(
+            _IN_COPY,
+            f"SELECT {_IN_COPY.sql} FROM faces JOIN photos ON photos.id = photo JOIN roots ON roots.id = root"
+            " WHERE hash = ? AND photo != ? ORDER BY faces.id",
+            content, photo,
+        ):  # fmt: skip
+            if Box(*same).overlap(box) >= SAME_FACE:
+                found.append((twin, path_in_root(root, path)))
+        return found
+
+    def delete(self, face: int) -> list[bytes]:
+        """Delete a face with its vectors, and leave it out whenever this content is read again.
+
+        Identical copies of its photo lose it, too: what is forgotten is what the picture shows there. Gives the paths
+        of the photos that have lost it, its own first; none when there is no face with this id.
+        """
+        found = self.copies(face)
+        if not found:
+            return []
+        ((content, *place),) = self._database.typed(
+            _CONTENT_AND_PLACE,
+            f"SELECT {_CONTENT_AND_PLACE.sql} FROM faces JOIN photos ON photos.id = photo WHERE faces.id = ?",
+            face,
+        )
+        if content is not None:
+            self._database.run(
+                "INSERT INTO forgotten_faces (content, x, y, width, height) VALUES (?, ?, ?, ?, ?)", content, *place
+            )
+            self._staging.drop_face(content, Box(*place))
+        self._database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id, _ in found))
+        return [path for _, path in found]
+
+    def records(self, vector_ids: Sequence[int]) -> dict[int, FaceRecord]:
+        """The faces behind vectors, by vector id; those of photos that are out of sight are left out."""
+        found: dict[int, FaceRecord] = {}
+        for part in batches(vector_ids):
+            for row in self._database.typed(
+                _FOUND,
+                f"""
+                SELECT {_FOUND.sql}
+                FROM vectors
+                JOIN faces ON faces.id = vectors.face
+                JOIN photos ON photos.id = faces.photo
+                JOIN roots ON roots.id = photos.root
+                WHERE vectors.id IN ({marks(part)}) AND missing_since IS NULL
+                """,
+                *part,
+            ):
+                record = _record(row)
+                found[record.vector_id] = record
+        return found
+
+    def all(self) -> Iterator[FaceRecord]:
+        """Every face that can be found, in the order of the vectors' ids."""
+        start = 0
+        while True:
+            ids = [
+                row[0]
+                for row in self._database.rows("SELECT id FROM vectors WHERE id > ? ORDER BY id LIMIT ?", start, BATCH)
+            ]
+            if not ids:
+                return
+            records = self.records(ids)
+            yield from (records[vector_id] for vector_id in ids if vector_id in records)
+            start = ids[-1]
+
+    def matching(self, wanted: Filter, *, photos: Sequence[int] | None = None) -> IdArray:
+        """Vector ids, int64[n] ascending, of the faces in sight that pass a filter; of `photos` alone where given."""
+        import numpy as np
+
+        sql, values = condition(wanted, self._roots.all())
+        chosen = (
+            "SELECT vectors.id FROM photos JOIN faces ON faces.photo = photos.id"
+            f" JOIN vectors ON vectors.face = faces.id WHERE missing_since IS NULL AND {sql}"
+        )
+        if photos is None:
+            found = [row[0] for row in self._database.rows(chosen, *values)]
+        else:
+            found = [
+                row[0]
+                for part in batches(photos)
+                for row in self._database.rows(f"{chosen} AND photos.id IN ({marks(part)})", *values, *part)
+            ]
+        return np.sort(np.array(found, dtype=np.int64))
+
+    def last_id(self) -> int:
+        """The highest face id ever given, 0 before the first."""
+        rows = self._database.typed(_LAST, "SELECT seq FROM sqlite_sequence WHERE name = 'faces'")
+        return int(rows[0][0]) if rows else 0
+
+    def count(self, *, after: int = 0, outdated: bool = False) -> int:
+        """All faces, those of hidden photos included, with ids above `after`; of outdated photos alone if so asked."""
+        limit = " AND photo IN (SELECT id FROM photos WHERE outdated)" if outdated else ""
+        return int(self._database.value(f"SELECT count(*) FROM faces WHERE id > ?{limit}", after))
+
+    def count_unmeasured(self) -> int:
+        """Faces in the index whose quality was not measured: an earlier facesearch found them."""
+        return int(self._database.value("SELECT count(*) FROM faces WHERE quality IS NULL"))
+
+    def _not_forgotten(self, photo: int, faces: Sequence[Face]) -> list[Face]:
+        forgotten = [
+            Box(*row)
+            for row in self._database.typed(
+                _FORGOTTEN,
+                f"SELECT {_FORGOTTEN.sql} FROM forgotten_faces WHERE content = (SELECT hash FROM photos WHERE id = ?)",
+                photo,
+            )
+        ]
+        return [face for face in faces if all(face.detection.box.overlap(box) < SAME_FACE for box in forgotten)]
+
+    def _earlier(self, photo: int) -> dict[int, tuple[Box, FloatArray]]:
+        """The faces that are known of a photo: where they are, and their vectors, empty where they have none."""
+        return {
+            row_id: (Box(x, y, width, height), decode_vector(vector))
+            for row_id, x, y, width, height, vector in self._database.typed(
+                _EARLIER,
+                f"SELECT {_EARLIER.sql} FROM faces LEFT JOIN vectors ON face = faces.id WHERE photo = ?",
+                photo,
+            )
+        }
+
+
+def _record(row: Sequence[Any]) -> FaceRecord:
+    """A record from the values of `_FOUND`."""
+    fields: dict[str, Any] = dict(zip(_RECORD, row, strict=False))
+    fields["path"] = path_in_root(fields["root_path"], fields["path"])
+    values = row[len(_RECORD) :]
+    return FaceRecord(**fields, detection=decode_detection(values), **decode_measures(values))
+
+
+def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
+    """Whether a face found after a change is the one that was there: at its place, and not plainly somebody else.
+
+    An edit leaves a face much like itself; another photo under the same name may have another person at the place. A
+    face without a vector of this length is an earlier model's, in the very same photo: its place says all.
+    """
+    overlap = face.detection.box.overlap(box)
+    if vector.size != face.embedding.size:
+        return overlap >= SAME_FACE
+    return overlap >= _SAME_PLACE and float(vector @ face.embedding) >= _SAME_PERSON

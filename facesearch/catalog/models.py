@@ -1,0 +1,85 @@
+"""Which model's embeddings are here, and which model is to replace it."""
+
+from __future__ import annotations
+
+import json
+
+from facesearch.catalog.columns import Shape
+from facesearch.catalog.database import Database
+from facesearch.errors import IndexDamagedError
+from facesearch.types import ModelInfo
+
+__all__ = ["Models"]
+
+_MODEL = Shape(
+    "models.name", "models.source", "models.dim", "models.digests", "models.pipeline", "models.threshold",
+    "models.licence",
+)  # fmt: skip
+
+
+class Models:
+    """The table `models`: the index's model comes first, the next model, where there is one, second."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def current(self) -> ModelInfo:
+        """The model whose embeddings are here."""
+        return self._all()[0]
+
+    def next(self) -> ModelInfo | None:
+        """The model that is to replace it; None when none is."""
+        _current, *others = self._all()
+        return others[0] if others else None
+
+    def set_current(self, model: ModelInfo) -> None:
+        """The model of a new index."""
+        self._add(model)
+
+    def set_next(self, model: ModelInfo) -> None:
+        """This model is to replace the current one; it has not seen anything yet."""
+        self._add(model)
+
+    def drop_next(self) -> None:
+        """No model is to replace the current one; what it has extracted stays, see `Staging.drop_some`."""
+        self._database.run("DELETE FROM models WHERE id > (SELECT min(id) FROM models)")
+
+    def promote_next(self) -> None:
+        """The next model is the current one from now on: the earlier one's vectors are gone."""
+        self._database.run("DELETE FROM vectors")
+        self._database.run("DELETE FROM models WHERE id = (SELECT min(id) FROM models)")
+
+    def rename(self, name: str, source: str | None) -> None:
+        """The current model has another name now, or another folder."""
+        self._database.run(
+            "UPDATE models SET name = ?, source = ? WHERE id = (SELECT min(id) FROM models)", name, source
+        )
+
+    def _add(self, model: ModelInfo) -> None:
+        self._database.run(
+            "INSERT INTO models (name, source, dim, digests, pipeline, threshold, licence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
+            model.licence,
+        )  # fmt: skip
+
+    def _all(self) -> list[ModelInfo]:
+        models = [
+            ModelInfo(
+                name=name,
+                source=source,
+                dim=dim,
+                digests=json.loads(digests),
+                pipeline=pipeline,
+                threshold=threshold,
+                licence=licence,
+            )
+            for name, source, dim, digests, pipeline, threshold, licence in self._database.typed(
+                _MODEL, f"SELECT {_MODEL.sql} FROM models ORDER BY id"
+            )
+        ]
+        if not models:
+            raise IndexDamagedError(
+                f"{self._database.name}: the catalog is damaged (no model); restore a backup or index again"
+            )
+        return models

@@ -1,0 +1,62 @@
+"""The folders and single files that were given to `facesearch index`."""
+
+from __future__ import annotations
+
+import os
+import uuid as uuids
+
+from facesearch.catalog.columns import Shape
+from facesearch.catalog.database import Database
+from facesearch.catalog.records import Root
+from facesearch.locations import Locations
+
+__all__ = ["Roots"]
+
+_ROOT = Shape("roots.id", "roots.path")
+_DATED_BY_NAME = "(date_source IS NULL OR date_source = 'name') AND NOT ours"
+
+
+class Roots:
+    """The table `roots`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[Root]:
+        """All roots, in the order in which they came."""
+        return [Root(*row) for row in self._database.typed(_ROOT, f"SELECT {_ROOT.sql} FROM roots ORDER BY id")]
+
+    def add(self, path: bytes, locations: Locations | None = None) -> Root:
+        """A new root. Roots inside it are folded into it: their photos keep everything and change their root.
+
+        `locations` are those of all roots so far, and follow; whoever adds many has them at hand.
+        """
+        known = Locations(self.all()) if locations is None else locations
+        run = self._database.run
+        row_id = self._database.insert("INSERT INTO roots (uuid, path) VALUES (?, ?)", str(uuids.uuid4()), path)
+        for inner in known.inside(path):
+            # A photo that was known under two names is known once from here on: the rest goes with its root.
+            run(
+                "UPDATE OR IGNORE photos SET root = ?1,"
+                " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
+                row_id, known.inner_path(inner, path), os.fsencode(os.sep), inner,
+            )  # fmt: skip
+            self._read_names_again(row_id)
+            run("DELETE FROM roots WHERE id = ?", inner)
+            known.remove(inner)
+        known.add(row_id, path)
+        return Root(row_id, path)
+
+    def move(self, root: int, path: bytes) -> None:
+        """The same photos, mounted or moved elsewhere."""
+        self._database.run("UPDATE roots SET path = ? WHERE id = ?", path, root)
+        self._read_names_again(root)
+
+    def remove(self, root: int) -> None:
+        """Delete a root with its photos, faces and vectors."""
+        self._database.run("DELETE FROM photos WHERE root = ?", root)
+        self._database.run("DELETE FROM roots WHERE id = ?", root)
+
+    def _read_names_again(self, root: int) -> None:
+        """What names say of a root's photos may be another thing now."""
+        self._database.run(f"UPDATE photos SET header = 0 WHERE root = ? AND {_DATED_BY_NAME}", root)

@@ -1,0 +1,110 @@
+"""The embeddings of faces, by ids that are never given twice; and the ids of those that have gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from facesearch.catalog.batches import batches, marks
+from facesearch.catalog.columns import Shape, damaged, decode_vector
+from facesearch.catalog.database import Database
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray, IdArray
+
+__all__ = ["Vectors"]
+
+_READ_AT_ONCE = 50_000
+
+_VECTOR = Shape("vectors.id", "vectors.vector")
+_LAST = Shape("seq")
+
+
+class Vectors:
+    """The tables `vectors` and `dead_vectors`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, ids: Sequence[int], dim: int) -> FloatArray:
+        """float32[n, dim] for the given vector ids, in their order; ids that are not there give zeros."""
+        import numpy as np
+
+        found = np.zeros((len(ids), dim), dtype=np.float32)
+        place = {vector_id: row for row, vector_id in enumerate(ids)}
+        for part in batches(list(place)):
+            for vector_id, data in self._database.typed(
+                _VECTOR, f"SELECT {_VECTOR.sql} FROM vectors WHERE id IN ({marks(part)})", *part
+            ):
+                found[place[vector_id]] = decode_vector(self._whole(data, dim))
+        return found
+
+    def after(self, vector_id: int, dim: int) -> Iterator[tuple[IdArray, FloatArray]]:
+        """Vectors with ids above `vector_id`, ascending, in pieces: int64[n] and float32[n, dim]."""
+        import numpy as np
+
+        while True:
+            rows = self._database.typed(
+                _VECTOR, f"SELECT {_VECTOR.sql} FROM vectors WHERE id > ? ORDER BY id LIMIT ?", vector_id, _READ_AT_ONCE
+            )
+            if not rows:
+                return
+            ids = np.array([row[0] for row in rows], dtype=np.int64)
+            data = b"".join(self._whole(row[1], dim) for row in rows)
+            yield ids, decode_vector(data).reshape(-1, dim)
+            vector_id = int(ids[-1])
+
+    def last_id(self) -> int:
+        """The highest vector id ever given, 0 before the first."""
+        rows = self._database.typed(_LAST, "SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
+        return int(rows[0][0]) if rows else 0
+
+    def count(self) -> int:
+        """All vectors, those of hidden photos included."""
+        return int(self._database.value("SELECT count(*) FROM vectors"))
+
+    def count_changed(self, vector_id: int) -> int:
+        """How many vectors have come after `vector_id`, and how many are listed as dead."""
+        return int(
+            self._database.value(
+                "SELECT (SELECT count(*) FROM vectors WHERE id > ?) + (SELECT count(*) FROM dead_vectors)", vector_id
+            )
+        )
+
+    def dead(self) -> IdArray:
+        """Ids, int64[n], that a vector file written since generation `dead_since` may hold and that are gone."""
+        import numpy as np
+
+        return np.array([row[0] for row in self._database.rows("SELECT id FROM dead_vectors")], dtype=np.int64)
+
+    def forget_dead(self, generation: int) -> None:
+        """A vector file of this generation has been written: what died before it is not in it."""
+        self._database.run("DELETE FROM dead_vectors")
+        self._database.run("UPDATE meta SET value = ? WHERE key = 'dead_since'", generation)
+
+    def unusable(self, dim: int) -> list[int]:
+        """Ids of vectors that have the wrong length in bytes, are not finite, or not of unit length to 1e-3."""
+        import numpy as np
+
+        bad = [row[0] for row in self._database.rows("SELECT id FROM vectors WHERE length(vector) != ?", dim * 4)]
+        if bad:
+            return bad
+        for ids, vectors in self.after(0, dim):
+            lengths = np.linalg.norm(vectors, axis=1)
+            bad += ids[~(np.abs(lengths - 1) <= 1e-3)].tolist()
+        return bad
+
+    def discard(self, vector_ids: Sequence[int]) -> None:
+        """Drop vectors that cannot be used, and have their photos read anew by the next run, as if changed."""
+        for part in batches(vector_ids):
+            self._database.run(
+                "UPDATE photos SET size = -1, hash = NULL WHERE id IN (SELECT photo FROM faces JOIN vectors ON"
+                f" face = faces.id WHERE vectors.id IN ({marks(part)}))",
+                *part,
+            )
+            self._database.run(f"DELETE FROM vectors WHERE id IN ({marks(part)})", *part)
+
+    def _whole(self, vector: bytes, dim: int) -> bytes:
+        if len(vector) != dim * 4:
+            raise damaged(self._database.name, f"a vector of {len(vector)} bytes cannot be")
+        return vector
