@@ -40,6 +40,7 @@ from facesearch.cli.options import (
     parse_size,
 )
 from facesearch.errors import UsageError
+from facesearch.events import observing
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def index(
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
         with stop.noted(), RunProgress(quiet=quiet) as progress:
             chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
-            report = refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
+            report = refresh(
+                store, opened, paths or (), options=chosen, observer=observing(progress=progress, cancelled=stop)
+            )
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
         return report, str(runtime)

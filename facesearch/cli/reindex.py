@@ -37,6 +37,7 @@ from facesearch.cli.options import (
     suggestions,
 )
 from facesearch.errors import UsageError
+from facesearch.events import observing
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -152,8 +153,8 @@ def reindex(
         chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
         with stop.noted(), RunProgress(quiet=quiet) as progress:
             done = switch(
-                store, opened, options=chosen, leave_offline=leave_offline, progress=progress, should_stop=stop,
-                notify=note,
+                store, opened, options=chosen, leave_offline=leave_offline,
+                observer=observing(progress=progress, notes=note, cancelled=stop),
             )  # fmt: skip
         record = switch_record(done, str(folder))
         if done.refresh is not None:

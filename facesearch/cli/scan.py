@@ -14,6 +14,7 @@ from facesearch.cli.console import RunProgress, StopSignal, examples, say
 from facesearch.cli.index import tell_other_media
 from facesearch.cli.options import Device, MaxMemory, ModelName, NoRotations, Threads, Verbose, memory_for_photos
 from facesearch.cli.question import Question, asks
+from facesearch.events import observing
 
 __all__ = ["register"]
 
@@ -69,7 +70,9 @@ def scan(
     stop = StopSignal(keeps=False)
     with Store.memory(opened.info) as store:
         with stop.noted(), RunProgress(quiet=question.quiet) as progress:
-            report = refresh(store, opened, paths, options=options, progress=progress, should_stop=stop)
+            report = refresh(
+                store, opened, paths, options=options, observer=observing(progress=progress, cancelled=stop)
+            )
         for trouble in report.unreadable:
             say(trouble)
         if report.failed and not question.quiet:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.catalog.catalog import KnownPhoto, Root
 from facesearch.errors import InputError, UsageError
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.locations import Locations, Place, absolute, resolved
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS
@@ -187,7 +188,7 @@ def make_plan(
     scopes: Sequence[Scope],
     options: Options,
     report: Report,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> Plan:
     """Compare what is there with what is known, both in the order of their paths; nothing is read or written.
 
@@ -195,7 +196,7 @@ def make_plan(
     """
     plan = Plan([], [], [], set())
     for place, (root, within) in enumerate(scopes):
-        if place and should_stop():
+        if place and observer.cancelled():
             report.stopped = True
             break
         if is_offline(root.path):
@@ -218,7 +219,7 @@ def make_plan(
 
         files = scan(root.path, within, unreadable=unreadable, other=other)
         for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
-            if number % _LOOK_UP_EVERY == 0 and should_stop():
+            if number % _LOOK_UP_EVERY == 0 and observer.cancelled():
                 report.stopped = True
                 break
             if file is None:

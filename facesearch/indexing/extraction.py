@@ -121,7 +121,7 @@ class Looker(Generic[Item]):
         admit: Callable[[Iterable[Content[Item]]], Iterator[Content[Item] | None]],
         finish: Callable[[Outcome[Item]], None],
         settle: Callable[[], None],
-        should_stop: Callable[[], bool],
+        cancelled: Callable[[], bool],
         is_suspect: Callable[[Item], bool] = lambda _item: False,
     ) -> None:
         self._model = model
@@ -130,7 +130,7 @@ class Looker(Generic[Item]):
         self._admit = admit
         self._finish = finish
         self._settle = settle
-        self._should_stop = should_stop
+        self._cancelled = cancelled
         self._is_suspect = is_suspect
         self.stopped = False
         """Whether it was asked to end early."""
@@ -181,7 +181,7 @@ class Looker(Generic[Item]):
             try:
                 return alone(_look_in_isolation, content, self._options)
             except ProcessDiedError as died:
-                if self._should_stop():
+                if self._cancelled():
                     return None
                 if not died.started:
                     reason = f"cannot be looked at alone now, and may have ended an earlier run ({died.how})"
@@ -194,7 +194,7 @@ class Looker(Generic[Item]):
 
     def _until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if self._should_stop():
+            if self._cancelled():
                 self.stopped = True
                 return
             yield item

@@ -7,12 +7,13 @@ a folder: so its header counts as unread, too, once it has another name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Report, Scope, looks_unchanged
 from facesearch.photos.header import HEADER_VERSION, read_header
@@ -37,7 +38,7 @@ def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
 
 
 def read_old_headers(
-    store: Store, scopes: Iterable[Scope], report: Report, *, workers: int, should_stop: Callable[[], bool]
+    store: Store, scopes: Iterable[Scope], report: Report, *, workers: int, observer: Observer = SILENT
 ) -> None:
     """Read the headers of photos in sight that an earlier reader read, and commit what they say as it comes.
 
@@ -47,7 +48,7 @@ def read_old_headers(
         for root, within in scopes:
             old = store.catalog.old_headers(root.id, within, HEADER_VERSION)
             for start in range(0, len(old), _AT_ONCE):
-                if should_stop():
+                if observer.cancelled():
                     report.stopped = True
                     return
                 read = pool.map(partial(_read, root.path), old[start : start + _AT_ONCE])

@@ -16,6 +16,7 @@ from sample_library import shipped_photo
 
 from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options
 from facesearch.indexing.model_switch import appoint, dismiss, left_to_look_at, prepare, switch
@@ -126,7 +127,7 @@ def test_meanwhile_questions_are_answered_by_the_first(
     appoint(store, other.info)
     assert left_to_look_at(store, other.info) == (5, 0)
     asked = iter([False, False, True])
-    part = prepare(store, other, should_stop=partial(next, asked, True))
+    part = prepare(store, other, observer=observing(cancelled=partial(next, asked, True)))
     assert part.stopped
     assert part.looked_at == 2
     assert left_to_look_at(store, other.info) == (3, 2)
