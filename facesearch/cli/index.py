@@ -45,7 +45,8 @@ from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.index.store import Store
-    from facesearch.indexing.diff import Options, Report
+    from facesearch.indexing.options import Options
+    from facesearch.indexing.report import Report
 
 __all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
 
@@ -115,7 +116,7 @@ def index(
     verbose: Verbose = False,
 ) -> None:
     """Find every face in folders of photos and keep it; run again, only what changed is read."""
-    from facesearch.indexing.diff import Options
+    from facesearch.indexing.options import Options
     from facesearch.indexing.refresh import preview, refresh
     from facesearch.render.records import report_record
     from facesearch.settings import default_index_path

@@ -47,7 +47,8 @@ def scan(
     started = time.monotonic()
     question.check()
     from facesearch.index.store import Store
-    from facesearch.indexing.diff import Options, require_paths
+    from facesearch.indexing.diff import require_paths
+    from facesearch.indexing.options import Options
     from facesearch.indexing.refresh import refresh
     from facesearch.models.resolve import choose_model, open_model
     from facesearch.models.runtime import choose_runtime

@@ -1,6 +1,6 @@
-"""What an indexing run has to do: which folders it looks at, and what in them differs from the catalog.
+"""What an indexing run has to do: which folders it goes through, and how they differ from the catalog.
 
-Names, sizes and times are compared; no photo is read, and nothing is written.
+Names, sizes and times are compared. No photo is read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +15,14 @@ from facesearch.catalog.catalog import KnownPhoto, Root
 from facesearch.errors import InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
+from facesearch.indexing.options import Options
+from facesearch.indexing.report import Report
 from facesearch.locations import Locations, Place, absolute, resolved
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.photos.scan import is_offline, scan
 from facesearch.types import PhotoFile
 
 __all__ = [
-    "Options",
     "Plan",
-    "Report",
     "Scope",
     "Task",
     "find_scopes",
@@ -39,67 +37,6 @@ _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _ZONES = 14
 _LOOK_UP_EVERY = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
-
-    `again` reads all, also those that are known and unchanged; their faces keep their ids.
-
-    Photos being read and looked at take up to `memory` bytes, whatever their number; a single one may take more.
-
-    A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
-    """
-
-    rotations: bool = True
-    retry_failed: bool = False
-    again: bool = False
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    workers: int = 1
-    memory: int = 640 * 2**20
-    keep_missing: float = 30 * 86400.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
-
-    `given_up` lists photos that ended a process which looked at nothing else. `offline` lists roots that were missing,
-    `unreadable` folders that could not be looked into; `stopped` tells that the run was asked to end early.
-    `not_looked_at` counts files with pictures in them that are not read, by the endings of their names. `ours` are
-    pictures that facesearch made, which are no photos and count as nothing else. `headers` were read again, of photos
-    that are known, because this version reads more in them.
-    """
-
-    photos: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    missing: int = 0
-    removed: int = 0
-    no_face: int = 0
-    failed: int = 0
-    faces: int = 0
-    ours: int = 0
-    headers: int = 0
-    seconds: float = 0.0
-    given_up: list[str] = field(default_factory=list)
-    offline: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    not_looked_at: dict[str, int] = field(default_factory=dict)
-    stopped: bool = False
-
-    @property
-    def read(self) -> int:
-        """Photos whose files were read."""
-        return self.new + self.changed + self.moved
-
-    @property
-    def complete(self) -> bool:
-        """Whether every root could be looked at and the run came to its end."""
-        return not (self.offline or self.unreadable or self.stopped)
 
 
 def require_paths(paths: Iterable[Path | bytes]) -> None:
@@ -137,7 +74,11 @@ class Task(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`seen` are the roots that are there: only in them a photo can be known to have gone."""
+    """What a run has to do. Only in `seen` roots, those that are there, can a photo be known to have gone.
+
+    `tasks` are the files to read, `gone` the ids of photos in sight whose files are missing, `back` those of missing
+    photos whose files are there again, as they were.
+    """
 
     tasks: list[Task]
     gone: list[int]
@@ -146,7 +87,10 @@ class Plan(NamedTuple):
 
 
 def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
-    """What to look at. Paths that are in no root yet become roots, outer ones before inner ones."""
+    """What a run goes through: every root, or these paths. A path that is in no root yet becomes one, outer ones first.
+
+    Raises `UsageError` where there is neither a path nor a root, `InputError` where a path does not exist.
+    """
     roots = {root.id: root for root in store.catalog.roots()}
     if not paths:
         if not roots:
@@ -168,7 +112,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
 
 
 def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
-    """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
+    """Whether a path is a root, or holds photos of one: then it may be missing, and its photos are missing with it."""
     return any(
         not place.inner or next(_known(store, place.root, place.inner), None) is not None
         for place in locations.containing(path)
@@ -190,9 +134,9 @@ def make_plan(
     report: Report,
     observer: Observer = SILENT,
 ) -> Plan:
-    """Compare what is there with what is known, both in the order of their paths; nothing is read or written.
+    """Compare the files that are there with the known photos, both in the order of their paths.
 
-    Where it is asked to stop the plan ends early, and the report says so.
+    What needs no work is counted in the report. When `observer` cancels, the plan ends early and the report says so.
     """
     plan = Plan([], [], [], set())
     for place, (root, within) in enumerate(scopes):
@@ -236,7 +180,7 @@ def make_plan(
                 if known.missing:
                     plan.back.append(known.id)
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.
-    # Of those that are looked at again, first what an earlier version left out: a run that is short of time gets on.
+    # Of the known ones, first what an earlier version did not measure: so every run makes progress, however short.
     plan.tasks.sort(key=lambda task: (task.known is not None, task.known is not None and task.known.measured))
     return plan
 
@@ -278,10 +222,10 @@ def side_by_side(
 
 
 def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
-    """Same size, and the same time but for what file systems do to it.
+    """Whether a file has the same size, and the same time apart from what file systems do to times.
 
-    FAT keeps times to two seconds and in local time, and some network shares do the like: so up to two seconds, or
-    whole hours up to the width of the world's time zones, are no change.
+    FAT stores times in steps of two seconds and in local time, and some network shares do the same. So a difference of
+    up to two seconds, or of whole hours up to the width of the world's time zones, is no change.
     """
     if now.size != then.size:
         return False
@@ -291,5 +235,5 @@ def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
 
 
 def forgotten_before(options: Options) -> int:
-    """The moment, in seconds since 1970, before which a photo must have gone to be deleted now."""
+    """In seconds since 1970: photos that went missing before this moment are deleted now."""
     return int(time.time() - options.keep_missing)

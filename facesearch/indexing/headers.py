@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Report, Scope, looks_unchanged
+from facesearch.indexing.diff import Scope, Task, looks_unchanged
+from facesearch.indexing.report import Report
 from facesearch.photos.header import HEADER_VERSION, read_header
 from facesearch.photos.names import date_in_path
 from facesearch.types import PhotoFacts, PhotoFile
 
-__all__ = ["dated", "read_old_headers"]
+__all__ = ["date_by_name", "dated", "read_old_headers"]
 
 _AT_ONCE = 200
 
@@ -35,6 +36,14 @@ def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
     above, name = os.path.split(root.rstrip(b"/"))
     named = os.path.join(name, path) if path else os.path.join(os.path.basename(above), name)
     return replace(facts, taken=date_in_path(named))
+
+
+def date_by_name(store: Store, photo: int, task: Task) -> None:
+    """Date a photo without a date of its own by the name that it has now, at the path of `task`."""
+    known = store.catalog.facts_of(photo)
+    now = dated(known, task.root.path, task.file.path)
+    if now != known and not known.ours:
+        store.catalog.put_header(photo, now)
 
 
 def read_old_headers(

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from facesearch.indexing.diff import Report
+from facesearch.indexing.report import Report
 from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
 

@@ -19,9 +19,10 @@ from PIL import Image
 from facesearch.care.upkeep import move_root
 from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Options, Report
-from facesearch.indexing.model_switch import appoint, prepare, switch
+from facesearch.indexing.model_switch import begin_switch, stage, switch
+from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
 from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
 
@@ -181,16 +182,16 @@ class Library(RuleBasedStateMachine):
     def another_model_begins_to_look(self, after: int) -> None:
         asked = iter([False] * after + [True] * 100)
         with Store.open(self.folder / "index", write=True) as store:
-            appoint(store, self.other.info)
-            prepare(store, self.other, options=Options(workers=2), observer=observing(cancelled=lambda: next(asked)))
+            begin_switch(store, self.other.info)
+            stage(store, self.other, options=Options(workers=2), observer=observing(cancelled=lambda: next(asked)))
 
     @rule(leave_offline=st.booleans())
     def another_model_takes_over(self, leave_offline: bool) -> None:
         with Store.open(self.folder / "index", write=True) as store:
-            appoint(store, self.other.info)
+            begin_switch(store, self.other.info)
             done = switch(store, self.other, options=Options(workers=2), leave_offline=leave_offline)
             if done.takeover is None:
-                assert done.preparation.offline
+                assert done.staging.offline
                 assert not self.mounted
                 return
             assert not store.catalog.has_looks()

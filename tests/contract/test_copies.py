@@ -15,7 +15,7 @@ from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.database import Database
 from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing import refresh as refresh_module
+from facesearch.indexing import writer
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 
@@ -132,7 +132,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader sees grows while a run is among copies."""
     photos = copies(tmp_path / "photos", 80)
-    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
     seen: set[int] = set()
     with Store.create(tmp_path / "ix", model.info) as store:
 

@@ -14,8 +14,9 @@ from sample_library import shipped_photo
 
 from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Options, Report
+from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.crop import mark
 from facesearch.photos.header import HEADER_VERSION

@@ -22,11 +22,12 @@ from sample_library import shipped_photo
 from facesearch.errors import InputError, UsageError
 from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing import extraction
-from facesearch.indexing import refresh as refresh_module
-from facesearch.indexing.diff import Options, Report, Task
-from facesearch.indexing.extraction import _Ahead
+from facesearch.indexing import contents, extraction, moves, writer
+from facesearch.indexing.diff import Task
+from facesearch.indexing.options import Options
+from facesearch.indexing.pipeline import _Ahead
 from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import memory_needed
 from facesearch.search.engine import Hit, Want, find
@@ -405,7 +406,7 @@ def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
 def test_large_files_are_read_again_when_their_turn_comes(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
+    monkeypatch.setattr(contents, "KEPT_BYTES", 0)
     assert summary(refresh(store, counting, [photos])) == {"new": 5, "no_face": 1, "failed": 1}
     assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
@@ -422,22 +423,22 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Two files of one content; the first is another, or none, when its turn comes."""
-    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
+    monkeypatch.setattr(contents, "KEPT_BYTES", 0)
     first, twin = photos / "a first.jpg", photos / "z twin.jpg"
     for path in (first, twin):
         shutil.copy(photos / "astronaut.jpg", path)
     (photos / "astronaut.jpg").unlink()
-    read_again = extraction._read_again
+    reopened = contents.reopened
 
-    def reading(content: extraction.Content[Task]) -> AbstractContextManager[BinaryIO]:
+    def reading(content: contents.Content[Task]) -> AbstractContextManager[BinaryIO]:
         if content.item.file.path == b"a first.jpg" and first.exists():
             if what == "gone":
                 first.unlink()
             else:
                 first.write_bytes(b"another")
-        return read_again(content)
+        return reopened(content)
 
-    monkeypatch.setattr(extraction, "_read_again", reading)
+    monkeypatch.setattr(extraction, "reopened", reading)
     report = refresh(store, counting, [photos])
     known = {photo.file.path: photo.status for photo in store.catalog.photos(1)}
     assert known[b"z twin.jpg"] == "faces"
@@ -530,12 +531,12 @@ def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
             refresh(store, counting, [tmp_path / "bitmaps"])
     read: list[bytes] = []
 
-    def counted(task: Task) -> extraction.Content[Task]:
+    def counted(task: Task) -> contents.Content[Task]:
         read.append(task.path)
-        return extraction.read(task)
+        return contents.read(task)
 
-    monkeypatch.setattr(refresh_module, "read", counted)
-    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(moves, "read", counted)
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
     report = refresh(store, counting, observer=observing(cancelled=lambda: len(read) >= 3))
     assert report.stopped
     assert len(read) == 3
