@@ -22,7 +22,7 @@ from facesearch.indexing.options import Options
 from facesearch.indexing.suspects import IsolatedExtractor
 from facesearch.models.protocol import FaceModel
 
-__all__ = ["Extractor"]
+__all__ = ["Ahead", "Extractor"]
 
 _BATCH_FACES, _BATCH_PHOTOS, _BATCH_SECONDS = 16, 24, 1.0
 
@@ -81,7 +81,7 @@ class Extractor(Generic[Item]):
     def _extract_together(self, items: Sequence[Item]) -> None:
         workers, memory = self._options.workers, self._options.memory
         with ThreadPoolExecutor(workers, thread_name_prefix="photo") as pool:
-            ahead = _Ahead(pool, depth=workers * 2)
+            ahead = Ahead(pool, depth=workers * 2)
             detecting = partial(detect, self._model, options=self._options)
             embedding = partial(embed, self._model)
             try:
@@ -143,7 +143,7 @@ def _batches(photos: Iterable[Detected[Item] | None]) -> Iterator[list[Detected[
         yield batch
 
 
-class _Ahead:
+class Ahead:
     """Work that is done on a pool's threads ahead of whoever asks for it, within bounds."""
 
     def __init__(self, pool: ThreadPoolExecutor, *, depth: int) -> None:

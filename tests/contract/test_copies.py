@@ -15,7 +15,9 @@ from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.database import Database
 from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing import writer
+from facesearch.indexing import moves, writer
+from facesearch.indexing.contents import Content, read
+from facesearch.indexing.diff import Task
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 
@@ -25,7 +27,7 @@ ALLOWED = 1.3
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts what a run does: rows that come out of the catalog, and looks at the file system."""
+    """Counts what a run does: rows that come out of the catalog, files that are checked, and files read for moves."""
     done: Counter[str] = Counter()
     rows, stat = Database._rows, os.stat
 
@@ -35,11 +37,16 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return found
 
     def counted_stat(*arguments: Any, **options: Any) -> os.stat_result:
-        done["looks at files"] += 1
+        done["checks"] += 1
         return stat(*arguments, **options)
+
+    def counted_read(task: Task) -> Content[Task]:
+        done["reads"] += 1
+        return read(task)
 
     monkeypatch.setattr(Database, "_rows", counted_rows)
     monkeypatch.setattr(os, "stat", counted_stat)
+    monkeypatch.setattr(moves, "read", counted_read)
     return done
 
 
@@ -100,6 +107,7 @@ def test_twice_as_many_copies_are_twice_the_work(
             paths = scene(store, model, tmp_path / f"photos {count}", count)
             work.clear()
             report = refresh(store, model, paths)
+            assert work.pop("reads", 0) <= count, "a file is read once to tell an edit from a move"
             spent.append(dict(work))
             assert (report.photos, report.faces, report.failed) == (count, count, 0)
     for kind in spent[0]:
