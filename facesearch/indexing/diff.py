@@ -36,7 +36,7 @@ __all__ = [
 _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _ZONES = 14
-_LOOK_UP_EVERY = 256
+_ASK_EVERY = 256
 
 
 def require_paths(paths: Iterable[Path | bytes]) -> None:
@@ -139,50 +139,61 @@ def make_plan(
     What needs no work is counted in the report. When `observer` cancels, the plan ends early and the report says so.
     """
     plan = Plan([], [], [], set())
-    for place, (root, within) in enumerate(scopes):
-        if place and observer.cancelled():
+    for number, scope in enumerate(scopes):
+        if number and observer.cancelled():
             report.stopped = True
             break
-        if is_offline(root.path):
-            # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
-            kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
-            report.unchanged += kept
-            if kept or not os.path.exists(root.path):
-                report.offline.append(os.fsdecode(root.path))
-            continue
-        plan.seen.add(root.id)
-        blind: list[bytes] = []
-
-        def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
-            blind.append(folder)
-            report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
-
-        def other(path: bytes) -> None:
-            ending = os.fsdecode(os.path.splitext(path)[1]).lower()
-            report.not_looked_at[ending] = report.not_looked_at.get(ending, 0) + 1
-
-        files = scan(root.path, within, unreadable=unreadable, other=other)
-        for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
-            if number % _LOOK_UP_EVERY == 0 and observer.cancelled():
-                report.stopped = True
-                break
-            if file is None:
-                assert known is not None
-                if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
-                    report.unchanged += not known.missing
-                elif not known.missing:
-                    plan.gone.append(known.id)
-            elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
-                plan.tasks.append(Task(root, file, known))
-            else:
-                report.ours += known.ours
-                report.unchanged += not known.ours
-                if known.missing:
-                    plan.back.append(known.id)
+        if is_offline(scope.root.path):
+            _leave_offline(store, scope, report)
+        else:
+            plan.seen.add(scope.root.id)
+            _compare(store, scope, options, plan, report, observer)
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.
     # Of the known ones, first what an earlier version did not measure: so every run makes progress, however short.
     plan.tasks.sort(key=lambda task: (task.known is not None, task.known is not None and task.known.measured))
     return plan
+
+
+def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
+    """An unmounted disk looks like an empty folder, or a missing one. No photo is missing because of it."""
+    root, within = scope
+    kept = sum(not known.missing for known in store.catalog.photos(root.id, within))
+    report.unchanged += kept
+    if kept or not os.path.exists(root.path):
+        report.offline.append(os.fsdecode(root.path))
+
+
+def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: Report, observer: Observer) -> None:
+    """Add what differs in one scope to the plan. Nothing is known to be missing in a folder that cannot be listed."""
+    root, within = scope
+    unlisted: list[bytes] = []
+
+    def unreadable(folder: bytes, reason: str) -> None:
+        unlisted.append(folder)
+        report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
+
+    def other(path: bytes) -> None:
+        suffix = os.fsdecode(os.path.splitext(path)[1]).lower()
+        report.not_looked_at[suffix] = report.not_looked_at.get(suffix, 0) + 1
+
+    files = scan(root.path, within, unreadable=unreadable, other=other)
+    for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
+        if number % _ASK_EVERY == 0 and observer.cancelled():
+            report.stopped = True
+            return
+        if file is None:
+            assert known is not None
+            if any(not folder or known.file.path.startswith(os.path.join(folder, b"")) for folder in unlisted):
+                report.unchanged += not known.missing
+            elif not known.missing:
+                plan.gone.append(known.id)
+        elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
+            plan.tasks.append(Task(root, file, known))
+        else:
+            report.ours += known.ours
+            report.unchanged += not known.ours
+            if known.missing:
+                plan.back.append(known.id)
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
