@@ -30,8 +30,9 @@ from PIL import Image
 
 from facesearch.index.store import Store
 from facesearch.indexing import extraction
-from facesearch.indexing.diff import Options, Report
+from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
 from facesearch.models import bundled
 from facesearch.models.runtime import Runtime, Session, choose_runtime, open_session
 from facesearch.photos.decode import Photo

@@ -269,7 +269,7 @@ class RunProgress:
                 pass
 
     def __call__(self, done: int, total: int, faces: int, failed: int) -> None:
-        """See `facesearch.indexing.refresh.Progress`."""
+        """See `facesearch.events.Observer.progress`."""
         if self._quiet:
             return
         if is_terminal():

@@ -40,11 +40,13 @@ from facesearch.cli.options import (
     parse_size,
 )
 from facesearch.errors import UsageError
+from facesearch.events import observing
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.index.store import Store
-    from facesearch.indexing.diff import Options, Report
+    from facesearch.indexing.options import Options
+    from facesearch.indexing.report import Report
 
 __all__ = ["check_options", "register", "tell_other_media", "tell_troubles"]
 
@@ -114,7 +116,7 @@ def index(
     verbose: Verbose = False,
 ) -> None:
     """Find every face in folders of photos and keep it; run again, only what changed is read."""
-    from facesearch.indexing.diff import Options
+    from facesearch.indexing.options import Options
     from facesearch.indexing.refresh import preview, refresh
     from facesearch.render.records import report_record
     from facesearch.settings import default_index_path
@@ -148,7 +150,9 @@ def index(
             note(f"model {store.model.name}; {opened.runtime}, {runtime.threads} photos at once")
         with stop.noted(), RunProgress(quiet=quiet) as progress:
             chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
-            report = refresh(store, opened, paths or (), options=chosen, progress=progress, should_stop=stop)
+            report = refresh(
+                store, opened, paths or (), options=chosen, observer=observing(progress=progress, cancelled=stop)
+            )
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
         return report, str(runtime)

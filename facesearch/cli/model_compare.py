@@ -11,6 +11,7 @@ import typer
 from facesearch.cli.console import RunProgress, StopSignal, examples, for_stdout, say, write
 from facesearch.cli.options import Device, Quiet, Threads, suggestions
 from facesearch.errors import FacesearchError, ModelError, UsageError
+from facesearch.events import observing
 
 __all__ = ["register"]
 
@@ -55,7 +56,9 @@ def compare(
         try:
             model = open_model(name, runtime.shared_by(runtime.threads))
             with stop.noted(), RunProgress(quiet=quiet) as progress:
-                standings.append(standing(model.info.name, model, folder, progress=progress, should_stop=stop))
+                standings.append(
+                    standing(model.info.name, model, folder, observer=observing(progress=progress, cancelled=stop))
+                )
         except FacesearchError as error:
             if stop.number is not None:  # there is too little to compare because it was stopped
                 raise typer.Exit(stop.exit_code) from error

@@ -14,6 +14,7 @@ from facesearch.cli import model_compare, model_pull
 from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, for_stdout, say, write
 from facesearch.cli.options import Device, ModelName, NoRotations, Quiet, Threads, Yes
 from facesearch.errors import InputError, ModelError, UsageError
+from facesearch.events import observing
 from facesearch.wording import counted
 
 __all__ = ["register"]
@@ -250,7 +251,9 @@ def calibrate(
     opened = open_model(choose_model(model).name, runtime.shared_by(runtime.threads))
     stop = StopSignal(keeps=False)
     with stop.noted(), RunProgress(quiet=quiet) as progress:
-        faces = labelled_faces(folder, opened, rotations=not no_rotations, progress=progress, should_stop=stop)
+        faces = labelled_faces(
+            folder, opened, rotations=not no_rotations, observer=observing(progress=progress, cancelled=stop)
+        )
     if stop.number is not None:
         raise typer.Exit(stop.exit_code)
     for trouble in faces.left_out:

@@ -37,6 +37,7 @@ from facesearch.cli.options import (
     suggestions,
 )
 from facesearch.errors import UsageError
+from facesearch.events import observing
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def reindex(
     Or make the vector file anew, of another type. Faces keep their ids, and what is known about them.
     """
     from facesearch.index.store import Store
-    from facesearch.indexing.diff import Options
-    from facesearch.indexing.model_switch import appoint, switch
+    from facesearch.indexing.model_switch import begin_switch, switch
+    from facesearch.indexing.options import Options
     from facesearch.models.resolve import model_info, open_model
     from facesearch.models.runtime import choose_runtime
     from facesearch.render.switches import switch_record
@@ -147,13 +148,13 @@ def reindex(
             return
         runtime = choose_runtime(device, threads, notify=note)
         opened = open_model(name, runtime.shared_by(runtime.threads))
-        appoint(store, opened.info)
+        begin_switch(store, opened.info)
         note(f"{opened.info.name} looks at the photos, {store.model.name} answers questions meanwhile; {runtime}")
         chosen = replace(options, workers=runtime.threads, memory=memory_for_photos(max_memory, runtime.threads))
         with stop.noted(), RunProgress(quiet=quiet) as progress:
             done = switch(
-                store, opened, options=chosen, leave_offline=leave_offline, progress=progress, should_stop=stop,
-                notify=note,
+                store, opened, options=chosen, leave_offline=leave_offline,
+                observer=observing(progress=progress, notes=note, cancelled=stop),
             )  # fmt: skip
         record = switch_record(done, str(folder))
         if done.refresh is not None:
@@ -179,20 +180,20 @@ def _tell(done: Switch, note: Callable[[str], None]) -> None:
     if done.refresh is not None:
         tell_troubles(done.refresh, note)
     else:
-        for root in done.preparation.offline:
+        for root in done.staging.offline:
             say(f"{root}: not there, or empty, so the model was not switched; --leave-offline leaves it for later")
-    if done.preparation.failed:
-        failed = done.preparation.failed
+    if done.staging.failed:
+        failed = done.staging.failed
         say(f"photos that {done.target.name} could not look at, their faces are not found until it has: {failed:,}")
 
 
 def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
     """What is to be done."""
-    from facesearch.indexing.model_switch import left_to_look_at, require_switchable
+    from facesearch.indexing.model_switch import left_to_extract, require_switchable
     from facesearch.render.records import shown_path
 
     require_switchable(store, info)
-    left, known = left_to_look_at(store, info)
+    left, known = left_to_extract(store, info)
     if layout == "json":
         facts = {"from": store.model.name, "to": info.name, "left": left, "known": known}
         write([json.dumps({**facts, "index": shown_path(str(folder))}) + "\n"])
@@ -203,9 +204,9 @@ def _preview(store: Store, info: ModelInfo, folder: Path, layout: str) -> None:
 
 
 def _cancel(store: Store, folder: Path) -> None:
-    from facesearch.indexing.model_switch import dismiss
+    from facesearch.indexing.model_switch import cancel_switch
 
-    dropped = dismiss(store)
+    dropped = cancel_switch(store)
     store.vacuum()
     say(f"{folder}: the switch to {dropped.name} was dropped; {store.model.name} answers as before")
 

@@ -1,29 +1,28 @@
-"""What an indexing run has to do: which folders it looks at, and what in them differs from the catalog.
+"""What an indexing run has to do: which folders it goes through, and how they differ from the catalog.
 
-Names, sizes and times are compared; no photo is read, and nothing is written.
+Names, sizes and times are compared. No photo is read, and nothing is written.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.catalog.records import KnownPhoto, Root
 from facesearch.errors import InputError, UsageError
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
+from facesearch.indexing.options import Options
+from facesearch.indexing.report import Report
 from facesearch.locations import Locations, Place, absolute, resolved
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.photos.scan import is_offline, scan
 from facesearch.types import PhotoFile
 
 __all__ = [
-    "Options",
     "Plan",
-    "Report",
     "Scope",
     "Task",
     "find_scopes",
@@ -37,68 +36,7 @@ __all__ = [
 _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _ZONES = 14
-_LOOK_UP_EVERY = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How photos are read, and when hidden ones go. `workers` photos are worked on at once.
-
-    `again` reads all, also those that are known and unchanged; their faces keep their ids.
-
-    Photos being read and looked at take up to `memory` bytes, whatever their number; a single one may take more.
-
-    A photo that has been out of sight for `keep_missing` seconds is deleted for good; 0 deletes at once.
-    """
-
-    rotations: bool = True
-    retry_failed: bool = False
-    again: bool = False
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    workers: int = 1
-    memory: int = 640 * 2**20
-    keep_missing: float = 30 * 86400.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
-
-    `given_up` lists photos that ended a process which looked at nothing else. `offline` lists roots that were missing,
-    `unreadable` folders that could not be looked into; `stopped` tells that the run was asked to end early.
-    `not_looked_at` counts files with pictures in them that are not read, by the endings of their names. `ours` are
-    pictures that facesearch made, which are no photos and count as nothing else. `headers` were read again, of photos
-    that are known, because this version reads more in them.
-    """
-
-    photos: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    missing: int = 0
-    removed: int = 0
-    no_face: int = 0
-    failed: int = 0
-    faces: int = 0
-    ours: int = 0
-    headers: int = 0
-    seconds: float = 0.0
-    given_up: list[str] = field(default_factory=list)
-    offline: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    not_looked_at: dict[str, int] = field(default_factory=dict)
-    stopped: bool = False
-
-    @property
-    def read(self) -> int:
-        """Photos whose files were read."""
-        return self.new + self.changed + self.moved
-
-    @property
-    def complete(self) -> bool:
-        """Whether every root could be looked at and the run came to its end."""
-        return not (self.offline or self.unreadable or self.stopped)
+_ASK_EVERY = 256
 
 
 def require_paths(paths: Iterable[Path | bytes]) -> None:
@@ -136,7 +74,11 @@ class Task(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`seen` are the roots that are there: only in them a photo can be known to have gone."""
+    """What a run has to do. Only in `seen` roots, those that are there, can a photo be known to have gone.
+
+    `tasks` are the files to read, `gone` the ids of photos in sight whose files are missing, `back` those of missing
+    photos whose files are there again, as they were.
+    """
 
     tasks: list[Task]
     gone: list[int]
@@ -145,7 +87,10 @@ class Plan(NamedTuple):
 
 
 def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
-    """What to look at. Paths that are in no root yet become roots, outer ones before inner ones."""
+    """What a run goes through: every root, or these paths. A path that is in no root yet becomes one, outer ones first.
+
+    Raises `UsageError` where there is neither a path nor a root, `InputError` where a path does not exist.
+    """
     roots = {root.id: root for root in store.catalog.roots.all()}
     if not paths:
         if not roots:
@@ -167,7 +112,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
 
 
 def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
-    """Whether a path is a root, or holds photos of one: then it may be gone, and that is what is looked for."""
+    """Whether a path is a root, or holds photos of one: then it may be missing, and its photos are missing with it."""
     return any(
         not place.inner or next(_known(store, place.root, place.inner), None) is not None
         for place in locations.containing(path)
@@ -187,57 +132,68 @@ def make_plan(
     scopes: Sequence[Scope],
     options: Options,
     report: Report,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> Plan:
-    """Compare what is there with what is known, both in the order of their paths; nothing is read or written.
+    """Compare the files that are there with the known photos, both in the order of their paths.
 
-    Where it is asked to stop the plan ends early, and the report says so.
+    What needs no work is counted in the report. When `observer` cancels, the plan ends early and the report says so.
     """
     plan = Plan([], [], [], set())
-    for place, (root, within) in enumerate(scopes):
-        if place and should_stop():
+    for number, scope in enumerate(scopes):
+        if number and observer.cancelled():
             report.stopped = True
             break
-        if is_offline(root.path):
-            # An unmounted disk looks like an empty folder. Nothing is hidden because of it.
-            kept = sum(not known.missing for known in store.catalog.photos.within(root.id, within))
-            report.unchanged += kept
-            if kept or not os.path.exists(root.path):
-                report.offline.append(os.fsdecode(root.path))
-            continue
-        plan.seen.add(root.id)
-        blind: list[bytes] = []
-
-        def unreadable(folder: bytes, reason: str, root: Root = root, blind: list[bytes] = blind) -> None:
-            blind.append(folder)
-            report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
-
-        def other(path: bytes) -> None:
-            ending = os.fsdecode(os.path.splitext(path)[1]).lower()
-            report.not_looked_at[ending] = report.not_looked_at.get(ending, 0) + 1
-
-        files = scan(root.path, within, unreadable=unreadable, other=other)
-        for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
-            if number % _LOOK_UP_EVERY == 0 and should_stop():
-                report.stopped = True
-                break
-            if file is None:
-                assert known is not None
-                if any(known.file.path.startswith(os.path.join(folder, b"")) or not folder for folder in blind):
-                    report.unchanged += not known.missing
-                elif not known.missing:
-                    plan.gone.append(known.id)
-            elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
-                plan.tasks.append(Task(root, file, known))
-            else:
-                report.ours += known.ours
-                report.unchanged += not known.ours
-                if known.missing:
-                    plan.back.append(known.id)
+        if is_offline(scope.root.path):
+            _leave_offline(store, scope, report)
+        else:
+            plan.seen.add(scope.root.id)
+            _compare(store, scope, options, plan, report, observer)
     # New paths first: where files were renamed in a row, each old name is free when its turn comes.
-    # Of those that are looked at again, first what an earlier version left out: a run that is short of time gets on.
+    # Of the known ones, first what an earlier version did not measure: so every run makes progress, however short.
     plan.tasks.sort(key=lambda task: (task.known is not None, task.known is not None and task.known.measured))
     return plan
+
+
+def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
+    """An unmounted disk looks like an empty folder, or a missing one. No photo is missing because of it."""
+    root, within = scope
+    kept = sum(not known.missing for known in store.catalog.photos.within(root.id, within))
+    report.unchanged += kept
+    if kept or not os.path.exists(root.path):
+        report.offline.append(os.fsdecode(root.path))
+
+
+def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: Report, observer: Observer) -> None:
+    """Add what differs in one scope to the plan. Nothing is known to be missing in a folder that cannot be listed."""
+    root, within = scope
+    unlisted: list[bytes] = []
+
+    def unreadable(folder: bytes, reason: str) -> None:
+        unlisted.append(folder)
+        report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
+
+    def other(path: bytes) -> None:
+        suffix = os.fsdecode(os.path.splitext(path)[1]).lower()
+        report.not_looked_at[suffix] = report.not_looked_at.get(suffix, 0) + 1
+
+    files = scan(root.path, within, unreadable=unreadable, other=other)
+    for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
+        if number % _ASK_EVERY == 0 and observer.cancelled():
+            report.stopped = True
+            return
+        if file is None:
+            assert known is not None
+            if any(not folder or known.file.path.startswith(os.path.join(folder, b"")) for folder in unlisted):
+                report.unchanged += not known.missing
+            elif not known.missing:
+                plan.gone.append(known.id)
+        elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
+            plan.tasks.append(Task(root, file, known))
+        else:
+            report.ours += known.ours
+            report.unchanged += not known.ours
+            if known.missing:
+                plan.back.append(known.id)
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
@@ -277,10 +233,10 @@ def side_by_side(
 
 
 def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
-    """Same size, and the same time but for what file systems do to it.
+    """Whether a file has the same size, and the same time apart from what file systems do to times.
 
-    FAT keeps times to two seconds and in local time, and some network shares do the like: so up to two seconds, or
-    whole hours up to the width of the world's time zones, are no change.
+    FAT stores times in steps of two seconds and in local time, and some network shares do the same. So a difference of
+    up to two seconds, or of whole hours up to the width of the world's time zones, is no change.
     """
     if now.size != then.size:
         return False
@@ -290,5 +246,5 @@ def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
 
 
 def forgotten_before(options: Options) -> int:
-    """The moment, in seconds since 1970, before which a photo must have gone to be deleted now."""
+    """In seconds since 1970: photos that went missing before this moment are deleted now."""
     return int(time.time() - options.keep_missing)

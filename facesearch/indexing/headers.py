@@ -7,19 +7,21 @@ a folder: so its header counts as unread, too, once it has another name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Report, Scope, looks_unchanged
+from facesearch.indexing.diff import Scope, Task, looks_unchanged
+from facesearch.indexing.report import Report
 from facesearch.photos.header import HEADER_VERSION, read_header
 from facesearch.photos.names import date_in_path
 from facesearch.types import PhotoFacts, PhotoFile
 
-__all__ = ["dated", "read_old_headers"]
+__all__ = ["date_by_name", "dated", "read_old_headers"]
 
 _AT_ONCE = 200
 
@@ -36,8 +38,16 @@ def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
     return replace(facts, taken=date_in_path(named))
 
 
+def date_by_name(store: Store, photo: int, task: Task) -> None:
+    """Date a photo without a date of its own by the name that it has now, at the path of `task`."""
+    known = store.catalog.photos.facts_of(photo)
+    now = dated(known, task.root.path, task.file.path)
+    if now != known and not known.ours:
+        store.catalog.photos.put_header(photo, now)
+
+
 def read_old_headers(
-    store: Store, scopes: Iterable[Scope], report: Report, *, workers: int, should_stop: Callable[[], bool]
+    store: Store, scopes: Iterable[Scope], report: Report, *, workers: int, observer: Observer = SILENT
 ) -> None:
     """Read the headers of photos in sight that an earlier reader read, and commit what they say as it comes.
 
@@ -47,7 +57,7 @@ def read_old_headers(
         for root, within in scopes:
             old = store.catalog.photos.with_old_headers(root.id, within, HEADER_VERSION)
             for start in range(0, len(old), _AT_ONCE):
-                if should_stop():
+                if observer.cancelled():
                     report.stopped = True
                     return
                 read = pool.map(partial(_read, root.path), old[start : start + _AT_ONCE])

@@ -1,9 +1,9 @@
-"""Another model for an index: it looks at every photo while questions are answered as before, then takes over at once.
+"""Switch an index to another model: stage its faces beside those of the first, then promote them in one transaction.
 
-What the next model sees is kept in the catalog as it comes, by the content of photos: a run that is stopped or killed
-goes on where it was, photos may be moved or renamed meanwhile, and nothing that is known depends on the model that was
-there before: it need not be installed any more. When all that can be read has been looked at, one transaction puts the
-new faces in the place of the old (`Store.take_over`).
+While the next model extracts faces, questions are answered from the first model's. What it extracts is staged in the
+catalog as it comes, by the content of photos: so a run that is stopped or killed is continued, photos may be moved or
+renamed meanwhile, and the first model need not be installed any more. When every photo that can be read is staged, one
+transaction puts the new faces in the place of the old (`Store.take_over`).
 """
 
 from __future__ import annotations
@@ -11,41 +11,49 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from facesearch.catalog.records import PendingPhoto
 from facesearch.errors import StorageError, UsageError
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store, Takeover
-from facesearch.indexing.diff import Options, Report
-from facesearch.indexing.extraction import Content, Looker, Outcome
-from facesearch.indexing.refresh import COMMIT_SECONDS, Progress, refresh
+from facesearch.indexing.contents import Content
+from facesearch.indexing.extraction import Outcome
+from facesearch.indexing.options import DEFAULTS, Options
+from facesearch.indexing.pipeline import Extractor
+from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
+from facesearch.indexing.writer import Writer
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import is_offline
 from facesearch.types import ModelInfo
 from facesearch.wording import counted
 
-__all__ = ["Preparation", "Switch", "appoint", "dismiss", "left_to_look_at", "prepare", "require_switchable", "switch"]
-
-_COMMIT_PHOTOS = 500
-_AS_USUAL = Options()
-
-
-def _silent(done: int, total: int, faces: int, failed: int) -> None:
-    pass
+__all__ = [
+    "StagingReport",
+    "Switch",
+    "begin_switch",
+    "cancel_switch",
+    "left_to_extract",
+    "require_switchable",
+    "stage",
+    "switch",
+]
 
 
 @dataclass(slots=True, kw_only=True)
-class Preparation:
+class StagingReport:
     """How far the next model is. Photos of one content count once.
 
-    `looked_at` in this run, with so many `faces`; `known` were looked at before. `failed` could not be decoded,
-    `elsewhere` are gone or have changed since the last indexing run: later ones see to them. `offline` lists roots that
-    are not there and have photos that are still to be looked at; `stopped` tells that the run was asked to end early.
+    `extracted` in this run, with so many `faces`; `known` were staged before. `failed` could not be decoded,
+    `elsewhere` are missing or have changed since the last indexing run, which later ones take care of. `offline` lists
+    roots that are not there and have photos that are not staged yet; `stopped` says that the run was cancelled before
+    its end. `seconds` is the time the run took.
     """
 
-    looked_at: int = 0
+    extracted: int = 0
     known: int = 0
     faces: int = 0
     failed: int = 0
@@ -64,18 +72,18 @@ class Switch:
 
     origin: ModelInfo
     target: ModelInfo
-    preparation: Preparation
+    staging: StagingReport
     takeover: Takeover | None = None
     refresh: Report | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the index has the other model now, and nothing was left out."""
-        return self.refresh is not None and self.refresh.complete and not self.preparation.failed
+        return self.refresh is not None and self.refresh.complete and not self.staging.failed
 
 
 def require_switchable(store: Store, model: ModelInfo) -> None:
-    """Raises `UsageError` where `model` is the index's own, or another one is about to take over."""
+    """Raises `UsageError` where `model` is the index's own, or a switch to another one is under way."""
     if model.identity == store.model.identity:
         raise UsageError(
             f"{store.path}: has this model already, as {store.model.name}; facesearch index looks at what is left, "
@@ -83,17 +91,17 @@ def require_switchable(store: Store, model: ModelInfo) -> None:
         )
     under_way = store.catalog.models.next()
     if under_way is not None and under_way.identity != model.identity:
-        seen = store.catalog.staging.count()
+        staged = store.catalog.staging.count()
         raise UsageError(
-            f"{store.path}: a switch to {under_way.name} is under way, {counted(seen, 'photo')} looked at; "
+            f"{store.path}: a switch to {under_way.name} is under way, {counted(staged, 'photo')} looked at; "
             "facesearch reindex goes on with it, --cancel drops it"
         )
 
 
-def appoint(store: Store, model: ModelInfo) -> None:
-    """Make `model`, where it is now, the one that is to take over; what it has seen already is kept.
+def begin_switch(store: Store, model: ModelInfo) -> None:
+    """Make `model`, where it is installed now, the next model of the index; what it has staged already is kept.
 
-    Raises `UsageError` where it cannot, see `require_switchable`.
+    Raises `UsageError` where it cannot be, see `require_switchable`.
     """
     require_switchable(store, model)
     if store.catalog.models.next() is None:
@@ -103,8 +111,11 @@ def appoint(store: Store, model: ModelInfo) -> None:
         store.catalog.models.set_next(model)
 
 
-def dismiss(store: Store) -> ModelInfo:
-    """Drop a switch that is under way, with all that was seen for it. Raises `UsageError` where there is none."""
+def cancel_switch(store: Store) -> ModelInfo:
+    """Drop a switch that is under way, with all that is staged for it, and return the model that was to be next.
+
+    Raises `UsageError` where none is under way.
+    """
     model = store.catalog.models.next()
     if model is None:
         raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
@@ -114,8 +125,8 @@ def dismiss(store: Store) -> ModelInfo:
     return model
 
 
-def left_to_look_at(store: Store, model: ModelInfo) -> tuple[int, int]:
-    """How many contents `model` would have to look at before it takes over, and how many it has seen already."""
+def left_to_extract(store: Store, model: ModelInfo) -> tuple[int, int]:
+    """How many contents `model` has to extract before the switch can be made, and how many are staged already."""
     under_way = store.catalog.models.next()
     if under_way is not None and under_way.identity == model.identity:
         return len({photo.content for photo in store.catalog.staging.pending()}), store.catalog.staging.count()
@@ -126,136 +137,108 @@ def switch(
     store: Store,
     model: FaceModel,
     *,
-    options: Options = _AS_USUAL,
+    options: Options = DEFAULTS,
     leave_offline: bool = False,
-    progress: Progress = _silent,
-    should_stop: Callable[[], bool] = lambda: False,
-    notify: Callable[[str], None] = lambda _line: None,
+    observer: Observer = SILENT,
 ) -> Switch:
-    """Let the appointed model look at what is left, take over, and look at what has changed since the last run.
+    """Stage what is left for the next model, make the switch, and refresh what has changed since the last run.
 
-    It does not take over while a root with photos that it has not seen is not there, unless they are to be left: they
-    are found again once they were looked at. Raises what the store raises; until it has taken over nothing is changed.
+    `model` is the one of `begin_switch`. No switch is made while a root with photos that are not staged is missing,
+    unless `leave_offline`: such photos are found again once they have been read. Raises what the store raises; until
+    the switch is made nothing is changed.
     """
     origin, target = store.model, model.info
-    done = prepare(store, model, options=options, progress=progress, should_stop=should_stop)
-    if done.stopped or (done.offline and not leave_offline):
-        return Switch(origin=origin, target=target, preparation=done)
+    staged = stage(store, model, options=options, observer=observer)
+    if staged.stopped or (staged.offline and not leave_offline):
+        return Switch(origin=origin, target=target, staging=staged)
     takeover = store.take_over()
     store.drop_looks()
-    report = refresh(store, model, options=options, progress=progress, should_stop=should_stop)
+    report = refresh(store, model, options=options, observer=observer)
     try:
         store.vacuum()
-    except StorageError as error:  # it has taken over all the same; the room is used again
-        notify(f"the index could not be made smaller: {error}")
-    return Switch(origin=origin, target=target, preparation=done, takeover=takeover, refresh=report)
+    except StorageError as error:  # the switch is made all the same; the space is used again
+        observer.note(f"the index could not be made smaller: {error}")
+    return Switch(origin=origin, target=target, staging=staged, takeover=takeover, refresh=report)
 
 
-def prepare(
-    store: Store,
-    model: FaceModel,
-    *,
-    options: Options = _AS_USUAL,
-    progress: Progress = _silent,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> Preparation:
-    """Have the appointed model look at every photo in sight that it has not seen; nothing that is found changes.
+def stage(store: Store, model: FaceModel, *, options: Options = DEFAULTS, observer: Observer = SILENT) -> StagingReport:
+    """Have the next model extract every photo in sight that it has not; no answer changes.
 
     Work is committed every few seconds. Raises what the store raises.
     """
     started = time.monotonic()
-    report = Preparation(known=store.catalog.staging.count())
-    _Preparing(store, model, options, progress, should_stop, report).work_off()
+    report = StagingReport(known=store.catalog.staging.count())
+    _Staging(store, model, options, observer, report).carry_out()
     report.seconds = round(time.monotonic() - started, 3)
     store.catalog.checkpoint()
     return report
 
 
-class _Preparing:
-    """Looks at one photo of each content; where it is gone or has changed, at another of the same content."""
+class _Staging:
+    """Extracts one photo of each content; where that is missing or has changed, another of the same content."""
 
     def __init__(
-        self,
-        store: Store,
-        model: FaceModel,
-        options: Options,
-        progress: Progress,
-        should_stop: Callable[[], bool],
-        report: Preparation,
+        self, store: Store, model: FaceModel, options: Options, observer: Observer, report: StagingReport
     ) -> None:
         self._store = store
         self._model = model
         self._options = options
-        self._progress = progress
-        self._should_stop = should_stop
+        self._observer = observer
         self._report = report
-        self._photos: dict[bytes, deque[PendingPhoto]] = {}
-        for photo in store.catalog.staging.pending():
-            self._photos.setdefault(photo.content, deque()).append(photo)
+        self._writer = Writer(store, cancelled=observer.cancelled)
+        self._photos, self._report.offline = _left_by_content(store)
+        """Of each content that is not staged yet, the photos that have not been tried."""
         self._total = len(self._photos)
-        self._offline = {root.id: root.path for root in store.catalog.roots.all() if is_offline(root.path)}
-        self._unwritten: list[Callable[[], None]] = []
-        self._written_at = time.monotonic()
 
-    def work_off(self) -> None:
-        self._leave_out_offline()
+    def carry_out(self) -> None:
         while not self._report.stopped:
             turn = [photos.popleft() for photos in self._photos.values() if photos]
             if not turn:
                 break
-            looker = Looker(
+            extractor = Extractor(
                 self._model,
                 self._options,
                 self._store.journal(),
-                admit=self._unchanged,
-                finish=self._finish,
-                settle=self._write,
-                should_stop=self._should_stop,
+                select=self._unchanged,
+                keep=self._keep_later,
+                flush=self._writer.commit,
+                cancelled=self._observer.cancelled,
             )
-            looker.work_off(turn)
-            self._report.stopped = looker.stopped
-        self._write()
+            extractor.run(turn)
+            self._report.stopped = extractor.stopped
+        self._writer.commit()
         if not self._report.stopped:
             self._report.elsewhere = len(self._photos)
 
-    def _leave_out_offline(self) -> None:
-        """What lies on a disk that is not there waits for it, unless the same content is elsewhere, too."""
-        waiting: set[int] = set()
-        for content, photos in list(self._photos.items()):
-            there = deque(photo for photo in photos if photo.root not in self._offline)
-            if there:
-                self._photos[content] = there
-            else:
-                waiting.update(photo.root for photo in photos)
-                del self._photos[content]
-        self._total = len(self._photos)
-        self._report.offline = sorted(os.fsdecode(self._offline[root]) for root in waiting)
-
     def _unchanged(self, contents: Iterable[Content[PendingPhoto]]) -> Iterator[Content[PendingPhoto] | None]:
-        """Let through what is what the catalog knows; a later indexing run sees to the rest."""
+        """Pass on what still is what the catalog knows; a later indexing run takes care of the rest."""
         for content in contents:
             yield content if content.hash == content.item.content else None
 
-    def _finish(self, outcome: Outcome[PendingPhoto]) -> None:
+    def _keep_later(self, outcome: Outcome[PendingPhoto]) -> None:
         content = outcome.content.item.content
         if outcome.facts is not None:
-            self._report.looked_at += 1
+            self._report.extracted += 1
             self._report.faces += len(outcome.faces)
-            self._unwritten.append(
-                partial(self._store.catalog.staging.put, content, outcome.faces, outcome.fingerprint)
-            )
+            self._writer.add(partial(self._store.catalog.staging.put, content, outcome.faces, outcome.fingerprint))
             del self._photos[content]
         elif outcome.error is not None:
             self._report.failed += 1
             del self._photos[content]
         done = self._total - len(self._photos)
-        self._progress(done, self._total, self._report.faces, self._report.failed)
-        if time.monotonic() - self._written_at >= COMMIT_SECONDS or len(self._unwritten) >= _COMMIT_PHOTOS:
-            self._write()
+        self._observer.progress(done, self._total, self._report.faces, self._report.failed)
+        self._writer.commit_if_due()
 
-    def _write(self) -> None:
-        with self._store.transaction():
-            for write in self._unwritten:
-                write()
-        self._unwritten.clear()
-        self._written_at = time.monotonic()
+
+def _left_by_content(store: Store) -> tuple[dict[bytes, deque[PendingPhoto]], list[str]]:
+    """The photos to extract, by their contents, and the missing roots that have contents which are nowhere else."""
+    offline = {root.id: root.path for root in store.catalog.roots.all() if is_offline(root.path)}
+    left: dict[bytes, deque[PendingPhoto]] = {}
+    waiting: dict[bytes, set[int]] = {}
+    for photo in store.catalog.staging.pending():
+        if photo.root in offline:
+            waiting.setdefault(photo.content, set()).add(photo.root)
+        else:
+            left.setdefault(photo.content, deque()).append(photo)
+    roots = {root for content, roots in waiting.items() if content not in left for root in roots}
+    return left, sorted(os.fsdecode(offline[root]) for root in roots)

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from facesearch.indexing.diff import Report
+from facesearch.indexing.report import Report
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit, QueryResult
 

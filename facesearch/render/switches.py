@@ -16,13 +16,19 @@ __all__ = ["render_switch", "switch_line", "switch_record"]
 
 def switch_record(switch: Switch, index: str) -> dict[str, Any]:
     """All that was done, for a program to read; `refresh` is as `facesearch index` reports."""
-    preparation = asdict(switch.preparation)
-    preparation["offline"] = [shown_path(root) for root in preparation["offline"]]
+    staging = switch.staging
     return {
         "from": switch.origin.name,
         "to": switch.target.name,
         "switched": switch.takeover is not None,
-        **preparation,
+        "looked_at": staging.extracted,
+        "known": staging.known,
+        "faces": staging.faces,
+        "failed": staging.failed,
+        "elsewhere": staging.elsewhere,
+        "seconds": staging.seconds,
+        "offline": [shown_path(root) for root in staging.offline],
+        "stopped": staging.stopped,
         "takeover": None if switch.takeover is None else asdict(switch.takeover),
         "refresh": None if switch.refresh is None else report_record(switch.refresh, index),
         "index": shown_path(index),

@@ -13,8 +13,11 @@ from sample_library import shipped_photo
 
 from facesearch.catalog.database import Database
 from facesearch.catalog.photos import Photos
+from facesearch.events import observing
 from facesearch.index.store import Store
-from facesearch.indexing import refresh as refresh_module
+from facesearch.indexing import moves, writer
+from facesearch.indexing.contents import Content, read
+from facesearch.indexing.diff import Task
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 
@@ -24,7 +27,7 @@ ALLOWED = 1.3
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts what a run does: rows that come out of the catalog, and looks at the file system."""
+    """Counts what a run does: rows that come out of the catalog, files that are checked, and files read for moves."""
     done: Counter[str] = Counter()
     rows, stat = Database.rows, os.stat
 
@@ -34,11 +37,16 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return found
 
     def counted_stat(*arguments: Any, **options: Any) -> os.stat_result:
-        done["looks at files"] += 1
+        done["checks"] += 1
         return stat(*arguments, **options)
+
+    def counted_read(task: Task) -> Content[Task]:
+        done["reads"] += 1
+        return read(task)
 
     monkeypatch.setattr(Database, "rows", counted_rows)
     monkeypatch.setattr(os, "stat", counted_stat)
+    monkeypatch.setattr(moves, "read", counted_read)
     return done
 
 
@@ -99,6 +107,7 @@ def test_twice_as_many_copies_are_twice_the_work(
             paths = scene(store, model, tmp_path / f"photos {count}", count)
             work.clear()
             report = refresh(store, model, paths)
+            assert work.pop("reads", 0) <= count, "a file is read once to tell an edit from a move"
             spent.append(dict(work))
             assert (report.photos, report.faces, report.failed) == (count, count, 0)
     for kind in spent[0]:
@@ -119,7 +128,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 
     monkeypatch.setattr(Photos, "copy", counted)
     with Store.create(tmp_path / "ix", model.info) as store:
-        report = refresh(store, model, [photos], should_stop=lambda: adopted >= 50)
+        report = refresh(store, model, [photos], observer=observing(cancelled=lambda: adopted >= 50))
         assert report.stopped
         assert 50 <= report.photos < 120
         assert report.photos == report.faces
@@ -131,7 +140,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader sees grows while a run is among copies."""
     photos = copies(tmp_path / "photos", 80)
-    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
     seen: set[int] = set()
     with Store.create(tmp_path / "ix", model.info) as store:
 
@@ -140,5 +149,5 @@ def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, mon
                 seen.add(reader.catalog.photos.counts().photos)
             return False
 
-        refresh(store, model, [photos], should_stop=look)
+        refresh(store, model, [photos], observer=observing(cancelled=look))
     assert len(seen) > 10

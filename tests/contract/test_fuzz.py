@@ -13,7 +13,7 @@ from sample_library import shipped_photo
 
 from facesearch.errors import PhotoError
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Options
+from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo

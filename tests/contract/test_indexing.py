@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -20,14 +20,16 @@ from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
 from facesearch.errors import InputError, UsageError
+from facesearch.events import observing
 from facesearch.filters import Filter
 from facesearch.galleries.local import LocalGallery
 from facesearch.index.store import Store
-from facesearch.indexing import extraction
-from facesearch.indexing import refresh as refresh_module
-from facesearch.indexing.diff import Options, Report, Task
-from facesearch.indexing.extraction import _Ahead
+from facesearch.indexing import contents, extraction, moves, writer
+from facesearch.indexing.diff import Task
+from facesearch.indexing.options import Options
+from facesearch.indexing.pipeline import Ahead
 from facesearch.indexing.refresh import refresh
+from facesearch.indexing.report import Report
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import memory_needed
 from facesearch.search.engine import Want, find
@@ -327,7 +329,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
     refresh(store, counting, [photos / "trip"])
     (photos / "trip/hanks.png").unlink()
     asked = iter([False, True])
-    report = refresh(store, counting, [photos], should_stop=lambda: next(asked))
+    report = refresh(store, counting, [photos], observer=observing(cancelled=lambda: next(asked)))
     assert report.stopped
     assert not report.complete
     assert summary(report) == {"new": 1, "unchanged": 2}
@@ -336,7 +338,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
 
 def test_progress_counts_up_to_the_total(store: Store, photos: Path, counting: CountingModel) -> None:
     told: list[tuple[int, int, int, int]] = []
-    refresh(store, counting, [photos], progress=lambda *figures: told.append(figures))
+    refresh(store, counting, [photos], observer=observing(progress=lambda *figures: told.append(figures)))
     assert [done for done, *_ in told] == [1, 2, 3, 4, 5]
     assert {total for _, total, *_ in told} == {5}
     assert told[-1] == (5, 5, 3, 1)
@@ -369,30 +371,26 @@ def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, cou
 @settings(max_examples=40, deadline=None)
 @given(costs=st.lists(st.integers(0, 12), max_size=40), depth=st.integers(1, 6), limit=st.integers(0, 20))
 def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int, limit: int) -> None:
-    """What is under way is what was taken and not yet asked for: in order, never too many nor too much, always one."""
-    taken: list[int] = []
-    given_back: list[int] = []
-    worst = 0
+    """What is under way was begun and not yet given out: in order, never too many nor too much, but always one."""
+    begun: list[int] = []
+    given_out: list[int] = []
 
-    def items() -> Iterator[tuple[int, int]]:
-        yield from enumerate(costs)
+    class Bounded(ThreadPoolExecutor):
+        def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+            begun.append(arguments[0][1])
+            under_way = begun[len(given_out) :]
+            assert len(under_way) <= depth
+            assert sum(under_way) <= limit or len(under_way) == 1
+            return super().submit(work, *arguments, **options)
 
-    def work(item: tuple[int, int]) -> tuple[int, int]:
-        taken.append(item[1])
-        return item
-
-    with ThreadPoolExecutor(3) as pool:
-        ahead = _Ahead(pool, depth=depth)
-        for given in ahead(work, items(), cost=lambda item: item[1], limit=limit):
+    with Bounded(3) as pool:
+        ahead = Ahead(pool, depth=depth)
+        for given in ahead(lambda item: item, enumerate(costs), cost=lambda item: item[1], limit=limit):
             assert given is not None
             number, cost = given
-            assert number == len(given_back)
-            under_way = len(taken) - len(given_back)
-            worst = max(worst, sum(taken) - sum(given_back) - cost)
-            assert under_way <= depth
-            given_back.append(cost)
-    assert given_back == costs
-    assert worst <= max(limit, 0)
+            assert number == len(given_out)
+            given_out.append(cost)
+    assert given_out == begun == costs
 
 
 def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
@@ -406,7 +404,7 @@ def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
 def test_large_files_are_read_again_when_their_turn_comes(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
+    monkeypatch.setattr(contents, "KEPT_BYTES", 0)
     assert summary(refresh(store, counting, [photos])) == {"new": 5, "no_face": 1, "failed": 1}
     assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
@@ -423,22 +421,22 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Two files of one content; the first is another, or none, when its turn comes."""
-    monkeypatch.setattr(extraction, "KEPT_BYTES", 0)
+    monkeypatch.setattr(contents, "KEPT_BYTES", 0)
     first, twin = photos / "a first.jpg", photos / "z twin.jpg"
     for path in (first, twin):
         shutil.copy(photos / "astronaut.jpg", path)
     (photos / "astronaut.jpg").unlink()
-    read_again = extraction._read_again
+    reopened = contents.reopened
 
-    def reading(content: extraction.Content[Task]) -> AbstractContextManager[BinaryIO]:
+    def reading(content: contents.Content[Task]) -> AbstractContextManager[BinaryIO]:
         if content.item.file.path == b"a first.jpg" and first.exists():
             if what == "gone":
                 first.unlink()
             else:
                 first.write_bytes(b"another")
-        return read_again(content)
+        return reopened(content)
 
-    monkeypatch.setattr(extraction, "_read_again", reading)
+    monkeypatch.setattr(extraction, "reopened", reading)
     report = refresh(store, counting, [photos])
     known = {photo.file.path: photo.status for photo in store.catalog.photos.within(1)}
     assert known[b"z twin.jpg"] == "faces"
@@ -477,7 +475,7 @@ def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: Face
         left = []
         for _run in range(4):
             asked = iter([False, True])
-            refresh(store, model, options=Options(again=True), should_stop=partial(next, asked, True))
+            refresh(store, model, options=Options(again=True), observer=observing(cancelled=partial(next, asked, True)))
             left.append(store.catalog.faces.count_unmeasured())
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0, "one photo a run, those first that were not measured"
@@ -533,13 +531,13 @@ def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
             refresh(store, counting, [tmp_path / "bitmaps"])
     read: list[bytes] = []
 
-    def counted(task: Task) -> extraction.Content[Task]:
+    def counted(task: Task) -> contents.Content[Task]:
         read.append(task.path)
-        return extraction.read(task)
+        return contents.read(task)
 
-    monkeypatch.setattr(refresh_module, "read", counted)
-    monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
-    report = refresh(store, counting, should_stop=lambda: len(read) >= 3)
+    monkeypatch.setattr(moves, "read", counted)
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
+    report = refresh(store, counting, observer=observing(cancelled=lambda: len(read) >= 3))
     assert report.stopped
     assert len(read) == 3
     rest = refresh(store, counting)

@@ -17,8 +17,9 @@ from conftest import Run
 from PIL import Image, TiffImagePlugin
 
 from facesearch.errors import PhotoTooLargeError
-from facesearch.indexing.diff import Options
-from facesearch.indexing.extraction import Content, _looked_at
+from facesearch.indexing.contents import Content
+from facesearch.indexing.extraction import detect_in_stream
+from facesearch.indexing.options import Options
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.decode import Photo, memory_needed
 
@@ -219,5 +220,5 @@ def test_what_a_disk_cannot_read_now_is_tried_again(model: FaceModel) -> None:
     stream = io.BytesIO()
     flat("RGB", 1).effect_spread(9).save(stream, "PNG")
     done: Content[Any] = Content(None, b"", b"hash")
-    assert not _looked_at(model, FailingDisk(stream.getvalue()), done, Options()).outcome.lasting
-    assert _looked_at(model, io.BytesIO(stream.getvalue()[:5000]), done, Options()).outcome.lasting
+    assert not detect_in_stream(model, FailingDisk(stream.getvalue()), done, Options()).outcome.lasting
+    assert detect_in_stream(model, io.BytesIO(stream.getvalue()[:5000]), done, Options()).outcome.lasting

@@ -29,11 +29,11 @@ PHOTOS = 30
 # Commits every few photos, and dies at the n-th time something is called: in the middle of a commit or a snapshot.
 VICTIM = """
 import os, signal, sys
-from facesearch.indexing import model_switch, refresh
+from facesearch.indexing import writer
 from facesearch.catalog import catalog, database
 from facesearch.index import store
 from facesearch.vectors import faiss_index
-refresh.COMMIT_SECONDS = model_switch.COMMIT_SECONDS = 0.02
+writer.COMMIT_SECONDS = 0.02
 store._TAIL_IN_A_RUN = 3
 where, count = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]

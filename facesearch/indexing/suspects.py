@@ -1,0 +1,72 @@
+"""Photos that may have ended an earlier run: each is extracted in a process of its own, to find out whether it did.
+
+Being in work when a process died proves nothing: the process may have been killed from outside. Only a process that
+worked on one photo and nothing else, and died, tells which photo it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from facesearch.indexing.contents import Content, Item
+from facesearch.indexing.extraction import Outcome, extract
+from facesearch.indexing.options import Options
+from facesearch.isolation import Isolation, ProcessDiedError
+from facesearch.models.protocol import FaceModel
+
+__all__ = ["IsolatedExtractor"]
+
+_DEATHS = 2
+
+
+class IsolatedExtractor:
+    """Extracts single photos in another process, which is started when it is first needed; use as a context manager."""
+
+    def __init__(self, model: FaceModel, options: Options, *, cancelled: Callable[[], bool]) -> None:
+        self._options = options
+        self._cancelled = cancelled
+        self._process = Isolation(_begin, model)
+
+    def __enter__(self) -> Self:
+        self._process.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.__exit__(*error)
+
+    def extract(self, content: Content[Item]) -> Outcome[Item] | None:
+        """The outcome of a photo, which has failed once the process has died twice of it.
+
+        None where the run was cancelled when the process died: whatever stops the run may have ended the process.
+        """
+        deaths = 0
+        while True:
+            try:
+                return self._process(_extract_here, content, self._options)
+            except ProcessDiedError as died:
+                if self._cancelled():
+                    return None
+                if not died.started:
+                    reason = f"cannot be looked at alone now, and may have ended an earlier run ({died.how})"
+                    return Outcome(content.without_data(), [], None, reason, lasting=False)
+                deaths += 1
+                if deaths == _DEATHS:
+                    reason = f"facesearch died {deaths} times while looking at it alone ({died.how})"
+                    reason += "; --retry-failed tries again"
+                    return Outcome(content.without_data(), [], None, reason, deaths=deaths)
+
+
+class _OfThisProcess:
+    """The model of the process that extracts suspects."""
+
+    model: FaceModel | None = None
+
+
+def _begin(model: FaceModel) -> None:
+    _OfThisProcess.model = model
+
+
+def _extract_here(content: Content[Item], options: Options) -> Outcome[Item]:
+    assert _OfThisProcess.model is not None
+    return extract(_OfThisProcess.model, content, options)
