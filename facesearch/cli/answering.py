@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from facesearch.api.compare import require_measured
 from facesearch.cli.asking import companions, note_guess, probes_of
-from facesearch.cli.console import ReaderGone, for_stdout, say, write
-from facesearch.cli.options import require_measured
+from facesearch.cli.messages import say
 from facesearch.cli.question import Question
+from facesearch.cli.stdout import ReaderGone, for_stdout, write
 from facesearch.errors import FacesearchError, InputError, StorageError
 from facesearch.wording import counted
 

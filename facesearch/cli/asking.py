@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.cli.console import say
+from facesearch.cli.messages import say
 from facesearch.cli.options import parse_face
 from facesearch.cli.question import Question
+from facesearch.cli.reports import tell_guess
 from facesearch.errors import FacesearchError, InputError, UsageError
 from facesearch.wording import counted
 
@@ -78,13 +79,7 @@ def probes_of(
 
 def note_guess(calibration: Calibration, model: str, *, quiet: bool) -> None:
     """Say where verdicts rest on nothing that was measured, or not on the table that the user would expect."""
-    if calibration.note:
-        say(calibration.note)
-    if not calibration.measured and not quiet:
-        say(
-            f"how sure a match is was never measured for {model}: no verdict is surer than {calibration.surest}; "
-            "facesearch models calibrate FOLDER measures it on photos of yours, one folder per person"
-        )
+    tell_guess(model, measured=calibration.measured, surest=calibration.surest, note=calibration.note, quiet=quiet)
 
 
 def companions(

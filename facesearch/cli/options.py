@@ -7,42 +7,62 @@ from calendar import monthrange
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from facesearch.api.models import DEVICES
+from facesearch.cli.messages import use_log_format
 from facesearch.errors import UsageError
-from facesearch.models.runtime import DEVICES
-
-if TYPE_CHECKING:
-    from facesearch.calibration.table import Calibration
 
 __all__ = [
     "FORMATS",
+    "Again",
+    "Anyway",
     "Device",
+    "DryRun",
     "IndexPath",
+    "KeepMissing",
+    "LabelledFolder",
     "LogFormat",
     "MaxMegapixels",
     "MaxMemory",
+    "MaxTime",
     "ModelName",
     "NoRotations",
+    "Photos",
+    "Prune",
     "Quiet",
+    "ReportFormat",
+    "RetryFailed",
+    "TableOrJson",
     "Threads",
     "Verbose",
     "Wait",
     "Yes",
     "check_limits",
-    "memory_for_photos",
+    "examples",
+    "one_of",
     "parse_count_range",
     "parse_duration",
     "parse_face",
     "parse_moment",
     "parse_size",
-    "require_measured",
+    "pixels",
     "suggestions",
 ]
 
 FORMATS = ("table", "json", "jsonl", "csv", "paths")
+
+
+def examples(*lines: tuple[str, str]) -> str:
+    """The end of a command's help: commands, and what they do, one a line."""
+    width = max(len(command) for command, _ in lines)
+    shown = [
+        f"  {command:<{width}}  {purpose}" if width < 50 else f"  {command}\n      {purpose}"
+        for command, purpose in lines
+    ]
+    return "\b\nExamples:\n" + "\n".join(shown)
 
 
 def suggestions(*words: str) -> Callable[[str], list[str]]:
@@ -50,9 +70,33 @@ def suggestions(*words: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
-_BEFORE_PHOTOS = 400 * 2**20
-_LEAST_FOR_PHOTOS = 64 * 2**20
-_PER_WORKER = 128 * 2**20
+def one_of(option: str, *words: str) -> Callable[[str], str]:
+    """What looks at an option's value while the command line is read: `UsageError` unless it is one of the words."""
+
+    def checked(value: str) -> str:
+        if value not in words:
+            raise UsageError(f"{option} {value}: choose {', '.join(words[:-1])} or {words[-1]}")
+        return value
+
+    return checked
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
+    if not text or match is None or not any(match.groups()):
+        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
+    return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
+
 
 IndexPath = Annotated[
     Path | None,
@@ -68,10 +112,11 @@ Device = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 MaxMemory = Annotated[
-    str | None,
+    int | None,
     typer.Option(
         "--max-memory",
         metavar="SIZE",
+        parser=parse_size,
         help="Memory to stay within, as 800M or 2G. [default: 1G, half of what a small machine has]",
     ),
 ]
@@ -92,35 +137,61 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: the answer i
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
 ]
-LogFormat = Annotated[str, typer.Option("--log-format", help="How messages are written to stderr: text or json.")]
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
-    if not text or match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(hours * 3600 + minutes * 60 + seconds)
-
-
-def parse_size(text: str) -> int:
-    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
-    return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
-
-
-def memory_for_photos(asked: str | None, workers: int) -> int:
-    """Bytes for photos in hand, of all that the process is to stay within: the models and libraries take the rest."""
-    from facesearch.machine import available_memory
-
-    if asked is not None:
-        whole = parse_size(asked)
-    else:
-        whole = min(max(2**30, workers * _PER_WORKER), (available_memory() or 2**40) // 2)
-    return max(whole - _BEFORE_PHOTOS, _LEAST_FOR_PHOTOS)
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time", metavar="TIME", parser=parse_duration, help="Stop cleanly after 30m, 2h or 90s; exit code 5."
+    ),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Look at every photo anew, for what an earlier facesearch did not measure.")
+]
+KeepMissing = Annotated[
+    float, typer.Option("--keep-missing", metavar="DAYS", min=0, help="How long photos out of sight are kept.")
+]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete photos that are out of sight now, for good; asks first.")]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Move even if no known photos are at NEW, such as on an unmounted disk.")
+]
+Photos = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PATH", readable=False, help="Folders and photos; none: every known folder."),
+]
+LabelledFolder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", readable=False, help="One folder a person, with photos of them.")
+]
+_SUGGESTED = suggestions("table", "json")
+TableOrJson = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help="table or json.",
+        autocompletion=_SUGGESTED,
+        callback=one_of("--format", "table", "json"),
+    ),
+]
+ReportFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How the report is written: table or json.",
+        autocompletion=_SUGGESTED,
+        callback=one_of("--format", "table", "json"),
+    ),
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format",
+        help="How messages are written to stderr: text or json.",
+        is_eager=True,
+        callback=use_log_format,
+    ),
+]
 
 
 def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bool = False) -> None:
@@ -133,13 +204,9 @@ def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bo
         raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
 
 
-def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
-    """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
-    if fmr is not None and not calibration.measured:
-        raise UsageError(
-            f"--fmr {fmr:g}: false-match rates were never measured for {model}; give --threshold, or measure them with "
-            "facesearch models calibrate FOLDER"
-        )
+def pixels(megapixels: float) -> int:
+    """How many that are."""
+    return round(megapixels * 1e6)
 
 
 def parse_face(text: str | None) -> int | None:

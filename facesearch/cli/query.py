@@ -10,9 +10,10 @@ import typer
 
 from facesearch.cli.answering import answer, ask
 from facesearch.cli.asking import photos_of
-from facesearch.cli.console import Stopwatch, examples, say
-from facesearch.cli.options import Device, IndexPath, NoRotations, Threads, Verbose
+from facesearch.cli.messages import say
+from facesearch.cli.options import Device, IndexPath, NoRotations, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
+from facesearch.cli.timing import Stopwatch
 from facesearch.errors import ModelSwitchedError
 
 __all__ = ["register"]

@@ -10,10 +10,11 @@ import typer
 
 from facesearch.cli.answering import answer, ask
 from facesearch.cli.asking import photos_of
-from facesearch.cli.console import RunProgress, StopSignal, examples, say
-from facesearch.cli.index import tell_other_media
-from facesearch.cli.options import Device, MaxMemory, ModelName, NoRotations, Threads, Verbose, memory_for_photos
+from facesearch.cli.console import Console
+from facesearch.cli.messages import say
+from facesearch.cli.options import Device, MaxMemory, ModelName, NoRotations, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
+from facesearch.cli.reports import tell_other_media
 
 __all__ = ["register"]
 
@@ -45,6 +46,7 @@ def scan(
     """The same answers without an index, for folders searched once; no index is written."""
     started = time.monotonic()
     question.check()
+    from facesearch.api.resources import photo_memory
     from facesearch.index.store import Store
     from facesearch.indexing.diff import Options, require_paths
     from facesearch.indexing.refresh import refresh
@@ -64,19 +66,18 @@ def scan(
         rotations=not no_rotations,
         max_pixels=question.max_pixels,
         workers=runtime.threads,
-        memory=memory_for_photos(max_memory, runtime.threads),
+        memory=photo_memory(max_memory, runtime.threads),
     )
-    stop = StopSignal(keeps=False)
+    console = Console(quiet=question.quiet, keeps=False)
     with Store.memory(opened.info) as store:
-        with stop.noted(), RunProgress(quiet=question.quiet) as progress:
-            report = refresh(store, opened, paths, options=options, progress=progress, should_stop=stop)
+        with console:
+            report = refresh(store, opened, paths, options=options, observer=console)
         for trouble in report.unreadable:
             say(trouble)
         if report.failed and not question.quiet:
             say(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
         if not question.quiet:
             tell_other_media(report, say)
-        if report.stopped:
-            raise typer.Exit(stop.exit_code)
+        console.end()
         where = ", ".join(str(path) for path in paths)
         answer(question, asked, store, where, seconds=lambda: time.monotonic() - started)

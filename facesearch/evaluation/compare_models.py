@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from facesearch.errors import InputError
 from facesearch.evaluation.fit import labelled_faces, well_labelled
+from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
 from facesearch.wording import counted
 
@@ -47,8 +47,7 @@ def standing(
     model: FaceModel,
     folder: Path,
     *,
-    progress: Callable[[int, int, int, int], None] = lambda _done, _total, _faces, _failed: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> Standing:
     """Find, embed and compare all faces in a folder with one folder a person.
 
@@ -56,7 +55,7 @@ def standing(
     with two photos each.
     """
     started = time.perf_counter()
-    faces = labelled_faces(folder, model, progress=progress, should_stop=should_stop)
+    faces = labelled_faces(folder, model, observer=observer)
     seconds = time.perf_counter() - started
     photos = len(faces.labels) + len(faces.left_out)
     good = well_labelled(faces.vectors, faces.labels)

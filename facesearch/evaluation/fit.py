@@ -13,7 +13,7 @@ extrapolated, and the table says where. The intervals, 5 to 95 %, come from draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facesearch.errors import FacesearchError, InputError
+from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
 from facesearch.search.probes import Probe, pick_by_others, probe_faces
@@ -83,12 +84,11 @@ def labelled_faces(
     model: FaceModel,
     *,
     rotations: bool = True,
-    progress: Callable[[int, int, int, int], None] = lambda _done, _total, _faces, _failed: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> LabelledFaces:
     """The faces in a folder with one folder a person; of a photo with several the one most like the person's others.
 
-    `progress` is told how many of how many photos are done, the faces so far, and how many photos were of no use.
+    `observer` is told how many of how many photos are done, the faces so far, and how many photos were of no use.
     Raises `InputError` where there is no such folder.
     """
     if not folder.is_dir():
@@ -102,18 +102,18 @@ def labelled_faces(
     left_out: list[str] = []
     with ThreadPoolExecutor(model.runtime.streams) as pool:
         for person in people:
-            if should_stop():
+            if observer.cancelled():
                 break
             seen: list[Sequence[Probe]] = []
             for found in _ahead(pool, model, photos[person], rotations=rotations):
-                if should_stop():
+                if observer.cancelled():
                     break
                 done += 1
                 if isinstance(found, FacesearchError):
                     left_out.append(str(found))
                 else:
                     seen.append(found)
-                progress(done, total, len(vectors) + len(seen), len(left_out))
+                observer.progress(done, total, len(vectors) + len(seen), len(left_out))
             if seen:
                 vectors += [probe.face.embedding for probe in pick_by_others(seen)]
                 labels += [len(names)] * len(seen)

@@ -17,23 +17,29 @@ from functools import partial
 
 from facesearch.catalog.staging import UnseenPhoto
 from facesearch.errors import StorageError, UsageError
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store, Takeover
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.extraction import Content, Looker, Outcome
-from facesearch.indexing.refresh import COMMIT_SECONDS, Progress, refresh
+from facesearch.indexing.refresh import COMMIT_SECONDS, refresh
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import is_offline
 from facesearch.types import ModelInfo
 from facesearch.wording import counted
 
-__all__ = ["Preparation", "Switch", "appoint", "dismiss", "left_to_look_at", "prepare", "require_switchable", "switch"]
+__all__ = [
+    "Preparation",
+    "Switch",
+    "begin_switch",
+    "cancel_switch",
+    "left_to_extract",
+    "prepare",
+    "require_switchable",
+    "switch",
+]
 
 _COMMIT_PHOTOS = 500
 _AS_USUAL = Options()
-
-
-def _silent(done: int, total: int, faces: int, failed: int) -> None:
-    pass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +96,7 @@ def require_switchable(store: Store, model: ModelInfo) -> None:
         )
 
 
-def appoint(store: Store, model: ModelInfo) -> None:
+def begin_switch(store: Store, model: ModelInfo) -> None:
     """Make `model`, where it is now, the one that is to take over; what it has seen already is kept.
 
     Raises `UsageError` where it cannot, see `require_switchable`.
@@ -103,7 +109,7 @@ def appoint(store: Store, model: ModelInfo) -> None:
         store.catalog.appoint(model)
 
 
-def dismiss(store: Store) -> ModelInfo:
+def cancel_switch(store: Store) -> ModelInfo:
     """Drop a switch that is under way, with all that was seen for it. Raises `UsageError` where there is none."""
     model = store.catalog.successor()
     if model is None:
@@ -114,7 +120,7 @@ def dismiss(store: Store) -> ModelInfo:
     return model
 
 
-def left_to_look_at(store: Store, model: ModelInfo) -> tuple[int, int]:
+def left_to_extract(store: Store, model: ModelInfo) -> tuple[int, int]:
     """How many contents `model` would have to look at before it takes over, and how many it has seen already."""
     under_way = store.catalog.successor()
     if under_way is not None and under_way.identity == model.identity:
@@ -128,9 +134,7 @@ def switch(
     *,
     options: Options = _AS_USUAL,
     leave_offline: bool = False,
-    progress: Progress = _silent,
-    should_stop: Callable[[], bool] = lambda: False,
-    notify: Callable[[str], None] = lambda _line: None,
+    observer: Observer = SILENT,
 ) -> Switch:
     """Let the appointed model look at what is left, take over, and look at what has changed since the last run.
 
@@ -138,16 +142,16 @@ def switch(
     are found again once they were looked at. Raises what the store raises; until it has taken over nothing is changed.
     """
     origin, target = store.model, model.info
-    done = prepare(store, model, options=options, progress=progress, should_stop=should_stop)
+    done = prepare(store, model, options=options, observer=observer)
     if done.stopped or (done.offline and not leave_offline):
         return Switch(origin=origin, target=target, preparation=done)
     takeover = store.take_over()
     store.drop_looks()
-    report = refresh(store, model, options=options, progress=progress, should_stop=should_stop)
+    report = refresh(store, model, options=options, observer=observer)
     try:
         store.vacuum()
     except StorageError as error:  # it has taken over all the same; the room is used again
-        notify(f"the index could not be made smaller: {error}")
+        observer.warn(f"the index could not be made smaller: {error}")
     return Switch(origin=origin, target=target, preparation=done, takeover=takeover, refresh=report)
 
 
@@ -156,8 +160,7 @@ def prepare(
     model: FaceModel,
     *,
     options: Options = _AS_USUAL,
-    progress: Progress = _silent,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> Preparation:
     """Have the appointed model look at every photo in sight that it has not seen; nothing that is found changes.
 
@@ -165,7 +168,7 @@ def prepare(
     """
     started = time.monotonic()
     report = Preparation(known=store.catalog.count_looks())
-    _Preparing(store, model, options, progress, should_stop, report).work_off()
+    _Preparing(store, model, options, observer, report).work_off()
     report.seconds = round(time.monotonic() - started, 3)
     store.catalog.checkpoint()
     return report
@@ -179,15 +182,13 @@ class _Preparing:
         store: Store,
         model: FaceModel,
         options: Options,
-        progress: Progress,
-        should_stop: Callable[[], bool],
+        observer: Observer,
         report: Preparation,
     ) -> None:
         self._store = store
         self._model = model
         self._options = options
-        self._progress = progress
-        self._should_stop = should_stop
+        self._observer = observer
         self._report = report
         self._photos: dict[bytes, deque[UnseenPhoto]] = {}
         for photo in store.catalog.unseen_photos():
@@ -210,7 +211,7 @@ class _Preparing:
                 admit=self._unchanged,
                 finish=self._finish,
                 settle=self._write,
-                should_stop=self._should_stop,
+                should_stop=self._observer.cancelled,
             )
             looker.work_off(turn)
             self._report.stopped = looker.stopped
@@ -247,7 +248,7 @@ class _Preparing:
             self._report.failed += 1
             del self._photos[content]
         done = self._total - len(self._photos)
-        self._progress(done, self._total, self._report.faces, self._report.failed)
+        self._observer.progress(done, self._total, self._report.faces, self._report.failed)
         if time.monotonic() - self._written_at >= COMMIT_SECONDS or len(self._unwritten) >= _COMMIT_PHOTOS:
             self._write()
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
 
 from facesearch.catalog.catalog import KnownPhoto, Status
+from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.diff import (
     Options,
@@ -33,25 +33,13 @@ from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import is_offline
 from facesearch.types import PhotoFile
 
-__all__ = ["Progress", "preview", "refresh"]
+__all__ = ["preview", "refresh"]
 
 COMMIT_SECONDS = 5.0
 """What a crash can cost at most."""
 
 _COMMIT_PHOTOS = 500
 _AS_USUAL = Options()
-
-
-class Progress(Protocol):
-    """Is told how far a run is."""
-
-    def __call__(self, done: int, total: int, faces: int, failed: int) -> None:
-        """`done` of `total` photos to read are read; `faces` were found in them and `failed` could not be read."""
-        ...
-
-
-def _silent(done: int, total: int, faces: int, failed: int) -> None:
-    pass
 
 
 def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = _AS_USUAL) -> Report:
@@ -79,24 +67,23 @@ def refresh(
     paths: Sequence[Path] = (),
     *,
     options: Options = _AS_USUAL,
-    progress: Progress = _silent,
-    should_stop: Callable[[], bool] = lambda: False,
+    observer: Observer = SILENT,
 ) -> Report:
     """Bring the index up to date with `paths`, or with every known root when none are given.
 
     A path inside a known root refreshes that part of it; another becomes a root. Work is committed every few seconds;
-    when `should_stop` says so the photos in hand are finished and kept, and the next run does the rest. Raises
+    when `observer` says so the photos in hand are finished and kept, and the next run does the rest. Raises
     `InputError` when a path is not there, `UsageError` when there is nothing to do, and what the store raises.
     """
     started = time.monotonic()
     report = Report()
     with store.transaction():
         scopes = find_scopes(store, paths)
-    plan = make_plan(store, scopes, options, report, should_stop)
-    _Run(store, model, options, progress, should_stop, report).work_off(plan)
+    plan = make_plan(store, scopes, options, report, observer.cancelled)
+    _Run(store, model, options, observer, report).work_off(plan)
     if not report.stopped:
         seen = [scope for scope in scopes if scope.root.id in plan.seen]
-        read_old_headers(store, seen, report, workers=options.workers, should_stop=should_stop)
+        read_old_headers(store, seen, report, workers=options.workers, should_stop=observer.cancelled)
     counts = store.catalog.counts()
     report.photos, report.faces = counts.photos, counts.faces
     report.seconds = round(time.monotonic() - started, 3)
@@ -112,15 +99,13 @@ class _Run:
         store: Store,
         model: FaceModel,
         options: Options,
-        progress: Progress,
-        should_stop: Callable[[], bool],
+        observer: Observer,
         report: Report,
     ) -> None:
         self._store = store
         self._model = model
         self._options = options
-        self._progress = progress
-        self._should_stop = should_stop
+        self._observer = observer
         self._report = report
         self._offline = {root.id for root in store.catalog.roots() if is_offline(root.path)}
         self._now = int(time.time())
@@ -147,7 +132,7 @@ class _Run:
             admit=self._unknown,
             finish=self._finish,
             settle=self._write,
-            should_stop=self._should_stop,
+            should_stop=self._observer.cancelled,
             is_suspect=lambda task: task.known is not None and task.known.deaths > 0,
         )
         looker.work_off(plan.tasks)
@@ -270,7 +255,7 @@ class _Run:
         if size not in self._by_content:
             for task in self._of_size.get(size, []):
                 if task.path not in self._hashes:
-                    if self._should_stop():
+                    if self._observer.cancelled():
                         return None
                     self._hashes[task.path] = read(task).hash
             contents: dict[bytes, deque[Task]] = {}
@@ -418,7 +403,7 @@ class _Run:
 
     def _step(self) -> None:
         self._done += 1
-        self._progress(self._done, self._total, self._new_faces, self._new_failures)
+        self._observer.progress(self._done, self._total, self._new_faces, self._new_failures)
 
     def _later(self, write: Callable[[], None]) -> None:
         """Write this with the next commit: between commits the catalog is free for other writers."""
@@ -443,7 +428,7 @@ class _Run:
                 while not done:
                     if self._unwritten:
                         self._unwritten.popleft()()
-                    elif self._twins and not self._should_stop():
+                    elif self._twins and not self._observer.cancelled():
                         self._adopt(self._twins.popleft())
                     else:
                         done = True

@@ -10,6 +10,7 @@ from typing import Any
 from facesearch.indexing.diff import Report
 from facesearch.search.engine import Answer, Hit
 from facesearch.search.probes import Probe
+from facesearch.visible import shown_path
 
 __all__ = ["CONTRACT", "answers_record", "hit_record", "path_keys", "report_record", "rounded", "shown_path"]
 
@@ -108,11 +109,6 @@ def report_record(report: Report, index: str) -> dict[str, Any]:
     for key in ("given_up", "offline", "unreadable"):
         record[key] = [shown_path(path) for path in record[key]]
     return {**record, "index": shown_path(index)}
-
-
-def shown_path(path: str) -> str:
-    """A path for a program to read: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def path_keys(key: str, path: bytes) -> dict[str, str]:

@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from PIL import Image
 
 from facesearch.care.upkeep import move_root
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options, Report
-from facesearch.indexing.model_switch import appoint, prepare, switch
+from facesearch.indexing.model_switch import begin_switch, prepare, switch
 from facesearch.indexing.refresh import refresh
 from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
@@ -168,19 +169,25 @@ class Library(RuleBasedStateMachine):
             self.in_between |= {path for path, colour in self.indexed.items() if self.present.get(path) != colour}
             asked = iter([False] * after + [True] * 100)
             with Store.open(self.folder / "index", write=True) as store:
-                refresh(store, self.model, [self.root], options=Options(workers=2), should_stop=lambda: next(asked))
+                refresh(
+                    store,
+                    self.model,
+                    [self.root],
+                    options=Options(workers=2),
+                    observer=observing(cancelled=lambda: next(asked)),
+                )
 
     @rule(after=st.integers(0, 3))
     def another_model_begins_to_look(self, after: int) -> None:
         asked = iter([False] * after + [True] * 100)
         with Store.open(self.folder / "index", write=True) as store:
-            appoint(store, self.other.info)
-            prepare(store, self.other, options=Options(workers=2), should_stop=lambda: next(asked))
+            begin_switch(store, self.other.info)
+            prepare(store, self.other, options=Options(workers=2), observer=observing(cancelled=lambda: next(asked)))
 
     @rule(leave_offline=st.booleans())
     def another_model_takes_over(self, leave_offline: bool) -> None:
         with Store.open(self.folder / "index", write=True) as store:
-            appoint(store, self.other.info)
+            begin_switch(store, self.other.info)
             done = switch(store, self.other, options=Options(workers=2), leave_offline=leave_offline)
             if done.takeover is None:
                 assert done.preparation.offline

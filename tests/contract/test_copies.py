@@ -13,6 +13,7 @@ from sample_library import shipped_photo
 
 from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.database import Database
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing import refresh as refresh_module
 from facesearch.indexing.refresh import refresh
@@ -119,7 +120,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 
     monkeypatch.setattr(Catalog, "copy_photo", counted)
     with Store.create(tmp_path / "ix", model.info) as store:
-        report = refresh(store, model, [photos], should_stop=lambda: adopted >= 50)
+        report = refresh(store, model, [photos], observer=observing(cancelled=lambda: adopted >= 50))
         assert report.stopped
         assert 50 <= report.photos < 120
         assert report.photos == report.faces
@@ -140,5 +141,5 @@ def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, mon
                 seen.add(reader.catalog.counts().photos)
             return False
 
-        refresh(store, model, [photos], should_stop=look)
+        refresh(store, model, [photos], observer=observing(cancelled=look))
     assert len(seen) > 10

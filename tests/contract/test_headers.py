@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from sample_library import shipped_photo
 
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.refresh import refresh
@@ -123,7 +124,7 @@ def test_known_photos_get_the_better_date_from_their_headers_alone(
     refresh(store, model, [photos])
     as_before(store)
     (photos / "gone.jpg").unlink()
-    stopped = refresh(store, Blind(model), should_stop=lambda: True)
+    stopped = refresh(store, Blind(model), observer=observing(cancelled=lambda: True))
     assert (stopped.headers, stopped.stopped) == (0, True)
     report = refresh(store, Blind(model))
     assert (report.headers, report.unchanged, report.changed, report.new) == (3, 3, 0, 0)
@@ -158,7 +159,7 @@ def test_headers_are_committed_as_they_come(store: Store, photos: Path, model: F
         asked.append(True)
         return len(asked) > 1
 
-    report = refresh(store, Blind(model), should_stop=stop)
+    report = refresh(store, Blind(model), observer=observing(cancelled=stop))
     assert (report.headers, report.stopped) == (_AT_ONCE, True)
     assert refresh(store, Blind(model)).headers == 50
 

@@ -20,6 +20,7 @@ from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
 from facesearch.errors import InputError, UsageError
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing import extraction
 from facesearch.indexing import refresh as refresh_module
@@ -325,7 +326,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
     refresh(store, counting, [photos / "trip"])
     (photos / "trip/hanks.png").unlink()
     asked = iter([False, True])
-    report = refresh(store, counting, [photos], should_stop=lambda: next(asked))
+    report = refresh(store, counting, [photos], observer=observing(cancelled=lambda: next(asked)))
     assert report.stopped
     assert not report.complete
     assert summary(report) == {"new": 1, "unchanged": 2}
@@ -334,7 +335,7 @@ def test_a_run_that_is_stopped_keeps_what_it_did_and_hides_nothing(
 
 def test_progress_counts_up_to_the_total(store: Store, photos: Path, counting: CountingModel) -> None:
     told: list[tuple[int, int, int, int]] = []
-    refresh(store, counting, [photos], progress=lambda *figures: told.append(figures))
+    refresh(store, counting, [photos], observer=observing(progress=lambda *figures: told.append(figures)))
     assert [done for done, *_ in told] == [1, 2, 3, 4, 5]
     assert {total for _, total, *_ in told} == {5}
     assert told[-1] == (5, 5, 3, 1)
@@ -475,7 +476,7 @@ def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: Face
         left = []
         for _run in range(4):
             asked = iter([False, True])
-            refresh(store, model, options=Options(again=True), should_stop=partial(next, asked, True))
+            refresh(store, model, options=Options(again=True), observer=observing(cancelled=partial(next, asked, True)))
             left.append(store.catalog.count_unmeasured())
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0, "one photo a run, those first that were not measured"
@@ -535,7 +536,7 @@ def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
 
     monkeypatch.setattr(refresh_module, "read", counted)
     monkeypatch.setattr(refresh_module, "COMMIT_SECONDS", 0.0)
-    report = refresh(store, counting, should_stop=lambda: len(read) >= 3)
+    report = refresh(store, counting, observer=observing(cancelled=lambda: len(read) >= 3))
     assert report.stopped
     assert len(read) == 3
     rest = refresh(store, counting)

@@ -16,9 +16,10 @@ from sample_library import shipped_photo
 
 from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
+from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options
-from facesearch.indexing.model_switch import appoint, dismiss, left_to_look_at, prepare, switch
+from facesearch.indexing.model_switch import begin_switch, cancel_switch, left_to_extract, prepare, switch
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import open_model
@@ -83,7 +84,7 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
     store: Store, model: FaceModel, other: FaceModel, photos: Path
 ) -> None:
     before = faces(store)
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     done = switch(store, other)
     assert done.complete
     assert (done.preparation.looked_at, done.preparation.elsewhere) == (5, 0), "one look for each content"
@@ -107,7 +108,7 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
 
 
 def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: Path, tmp_path: Path) -> None:
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     switch(store, other)
     with Store.create(tmp_path / "anew", other.info) as anew:
         refresh(anew, other, [photos])
@@ -123,13 +124,13 @@ def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: 
 def test_meanwhile_questions_are_answered_by_the_first(
     store: Store, index: Path, model: FaceModel, other: FaceModel, photos: Path
 ) -> None:
-    appoint(store, other.info)
-    assert left_to_look_at(store, other.info) == (5, 0)
+    begin_switch(store, other.info)
+    assert left_to_extract(store, other.info) == (5, 0)
     asked = iter([False, False, True])
-    part = prepare(store, other, should_stop=partial(next, asked, True))
+    part = prepare(store, other, observer=observing(cancelled=partial(next, asked, True)))
     assert part.stopped
     assert part.looked_at == 2
-    assert left_to_look_at(store, other.info) == (3, 2)
+    assert left_to_extract(store, other.info) == (3, 2)
     with Store.open(index) as reader:
         assert reader.model.identity == model.info.identity
         assert found(reader, model, photos / "trip/astronaut.png") == ASTRONAUTS
@@ -149,7 +150,7 @@ def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, o
     (photos / "trip/astronaut.png").unlink()
     shipped_photo("hanks").save(photos / "cameraman.png")
     (photos / "group.jpg").unlink()
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     done = switch(store, other)
     assert done.preparation.elsewhere == 2, "of the astronaut there is a copy"
     assert done.complete
@@ -171,7 +172,7 @@ def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Pat
     before = {row.face_id: row for row in store.catalog.all_faces()}
     early, late = [row for row in before.values() if row.path.endswith(b"group.jpg")][:2]
     forget(store, to_forget_face(store, early.face_id))
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     prepare(store, other)
     forget(store, to_forget_face(store, late.face_id))
     forget(store, to_forget_photos(store, photos / "cameraman.png", never_again=True))
@@ -195,7 +196,7 @@ def test_a_disk_that_is_not_there(
     refresh(store, model, [stick])
     before = faces(store)
     stick.rename(tmp_path / "unplugged")
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     waiting = switch(store, other)
     assert waiting.preparation.offline == [str(stick)]
     assert waiting.takeover is None
@@ -213,18 +214,18 @@ def test_a_disk_that_is_not_there(
 
 def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) -> None:
     with pytest.raises(UsageError, match=r"has this model already, as embedded; .* --again"):
-        appoint(store, model.info)
-    appoint(store, other.info)
-    appoint(store, other.info)
+        begin_switch(store, model.info)
+    begin_switch(store, other.info)
+    begin_switch(store, other.info)
     prepare(store, other)
     third = replace(other.info, name="third", pipeline=9)
     with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*--cancel"):
-        appoint(store, third)
-    assert dismiss(store).name == "other"
+        begin_switch(store, third)
+    assert cancel_switch(store).name == "other"
     assert not store.catalog.has_looks()
     with pytest.raises(UsageError, match="nothing to cancel"):
-        dismiss(store)
-    appoint(store, third)
+        cancel_switch(store)
+    begin_switch(store, third)
     successor = store.catalog.successor()
     assert successor is not None
     assert successor.name == "third"
@@ -245,7 +246,7 @@ def test_a_model_of_an_older_pipeline_is_brought_up_to_date(tmp_path: Path, mode
     with Store.create(tmp_path / "old", Earlier.info) as store:
         refresh(store, Earlier, [photos])
         before = faces(store)
-        appoint(store, model.info)
+        begin_switch(store, model.info)
         assert switch(store, model).complete
         assert faces(store) == before
         assert found(store, model, photos / "trip/astronaut.png") == ASTRONAUTS
@@ -257,7 +258,7 @@ def test_a_reader_that_opened_before_the_switch_is_told(
     with Store.open(index) as early, Store.open(index) as late:
         assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS
         with Store.open(index, write=True) as store:
-            appoint(store, other.info)
+            begin_switch(store, other.info)
             switch(store, other)
         assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS, "it still sees what it began with"
         with pytest.raises(ModelSwitchedError, match="switched from model embedded to other at this moment; ask again"):
@@ -265,7 +266,7 @@ def test_a_reader_that_opened_before_the_switch_is_told(
 
 
 def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceModel, other: FaceModel) -> None:
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     done = switch(store, other, options=Options(max_pixels=300_000))
     assert done.preparation.failed == 1, "left half.jpg has more"
     assert not done.complete
@@ -279,10 +280,10 @@ def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceMod
 
 
 def test_the_folder_of_the_next_model_may_move(store: Store, other: FaceModel, tmp_path: Path) -> None:
-    appoint(store, replace(other.info, source="/was/here"))
+    begin_switch(store, replace(other.info, source="/was/here"))
     prepare(store, other)
-    appoint(store, other.info)
-    assert left_to_look_at(store, other.info) == (0, 5), "what it has seen is kept"
+    begin_switch(store, other.info)
+    assert left_to_extract(store, other.info) == (0, 5), "what it has seen is kept"
     switch(store, other)
     assert store.model.source == other.info.source
 
@@ -291,7 +292,7 @@ def test_a_face_is_forgotten_in_all_copies_of_a_photo(store: Store, other: FaceM
     face = next(face for face, (name, _) in faces(store).items() if name == "astronaut.png")
     forget(store, to_forget_face(store, face))
     assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     switch(store, other)
     assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
 
@@ -302,7 +303,7 @@ def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_every_night(
     good = (photos / "cameraman.png").read_bytes()
     (photos / "cameraman.png").write_bytes(good[:500])
     assert refresh(store, model).failed == 1
-    appoint(store, other.info)
+    begin_switch(store, other.info)
     assert switch(store, other).complete
     assert refresh(store, other).unchanged == 6
     (photos / "cameraman.png").write_bytes(good)
@@ -315,7 +316,7 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
     index: Path, other: FaceModel, vector: bytes
 ) -> None:
     with Store.open(index, write=True) as store:
-        appoint(store, other.info)
+        begin_switch(store, other.info)
         prepare(store, other)
         with store.transaction():
             store.catalog._run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
