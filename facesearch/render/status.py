@@ -61,10 +61,12 @@ def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> s
     ]
     if status.outdated:
         facts.append(("outdated", status.outdated))
-    facts.append(("last run", _last_run(status.last_run)))
     if status.made_here:
         facts.append(("made by facesearch", status.made_here))
-    facts.append(("size", f"{(status.catalog_bytes + status.vectors_bytes) / 1e6:,.1f} MB"))
+    facts += [
+        ("size", f"{(status.catalog_bytes + status.vectors_bytes) / 1e6:,.1f} MB"),
+        ("last run", _last_run(status.last_run)),
+    ]
     return lines_of([(name, show(str(value))) for name, value in facts])
 
 
