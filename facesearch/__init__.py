@@ -1,9 +1,137 @@
 """Find a person in a folder of photos, on your own machine.
 
-The parts, each a module: `photos` (files to pixels), `faces` (pixels to faces), `store` (faces, kept), `finding`,
-`planning`, `indexing`, `searching`, `upkeep`, `render`, `cli`. Importing this package loads none of them.
+    from facesearch import Index
+
+    with Index.open("faces", create=True) as index:
+        report = index.refresh(["~/Pictures"])
+
+`Index` is an index of photos; `detect` and `compare` answer about single photos. What they give back, and every error
+that they raise, is here, too. Importing this package loads nothing: each name is fetched when it is first used.
 """
 
-__all__ = ["__version__"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facesearch.api.compare import ComparedPhotos, compare
+    from facesearch.api.detect import detect
+    from facesearch.api.index import Index
+    from facesearch.api.keeping import SwitchPreview
+    from facesearch.api.scan import ScanResult, scan
+    from facesearch.api.status import IndexStatus, SwitchProgress
+    from facesearch.care.upkeep import Forgetting, Health
+    from facesearch.errors import (
+        DeviceError,
+        DiskFullError,
+        FacesearchError,
+        Hint,
+        IndexDamagedError,
+        IndexNotFoundError,
+        IndexVersionError,
+        InputError,
+        LockedError,
+        ModelError,
+        ModelMismatchError,
+        ModelSwitchedError,
+        NoFaceError,
+        PhotoError,
+        PhotoTooLargeError,
+        StorageError,
+        StoreError,
+        UsageError,
+    )
+    from facesearch.events import Observer, Remark, observing
+    from facesearch.filters import Filter
+    from facesearch.index.store import SearchFacts
+    from facesearch.indexing.model_switch import Switch
+    from facesearch.indexing.report import Report
+    from facesearch.search.compare import Comparison
+    from facesearch.search.probes import Probe
+    from facesearch.search.result import Answer, Hit, QueryResult
+    from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdict
+
+__all__ = [
+    "Answer",
+    "Box",
+    "ComparedPhotos",
+    "Comparison",
+    "Detection",
+    "DeviceError",
+    "DiskFullError",
+    "Face",
+    "FaceRecord",
+    "FacesearchError",
+    "Filter",
+    "Forgetting",
+    "Health",
+    "Hint",
+    "Hit",
+    "Index",
+    "IndexDamagedError",
+    "IndexNotFoundError",
+    "IndexStatus",
+    "IndexVersionError",
+    "InputError",
+    "LockedError",
+    "ModelError",
+    "ModelInfo",
+    "ModelMismatchError",
+    "ModelSwitchedError",
+    "NoFaceError",
+    "Observer",
+    "PhotoError",
+    "PhotoTooLargeError",
+    "Probe",
+    "QueryResult",
+    "Remark",
+    "Report",
+    "ScanResult",
+    "SearchFacts",
+    "StorageError",
+    "StoreError",
+    "Switch",
+    "SwitchPreview",
+    "SwitchProgress",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "compare",
+    "detect",
+    "observing",
+    "scan",
+]
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "api.compare": ("ComparedPhotos", "compare"),
+    "api.detect": ("detect",),
+    "api.index": ("Index",),
+    "api.keeping": ("SwitchPreview",),
+    "api.scan": ("ScanResult", "scan"),
+    "api.status": ("IndexStatus", "SwitchProgress"),
+    "care.upkeep": ("Forgetting", "Health"),
+    "events": ("Observer", "Remark", "observing"),
+    "filters": ("Filter",),
+    "index.store": ("SearchFacts",),
+    "indexing.model_switch": ("Switch",),
+    "indexing.report": ("Report",),
+    "search.compare": ("Comparison",),
+    "search.probes": ("Probe",),
+    "search.result": ("Answer", "Hit", "QueryResult"),
+    "types": ("Box", "Detection", "Face", "FaceRecord", "ModelInfo", "Verdict"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, fetched from where it is defined."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -41,6 +41,9 @@ class Observer:
         else:
             self.note(str(remark))
 
+    def detail(self, message: str) -> None:
+        """Something for those who want to know how the work is done, in one line."""
+
     def lap(self, step: str) -> None:
         """A step ends now, and the next one begins."""
 
@@ -59,24 +62,31 @@ class _Observing(Observer):
         progress: Callable[[int, int, int, int], object] | None,
         notes: Callable[[str], object] | None,
         cancelled: Callable[[], bool] | None,
+        otherwise: Observer,
     ) -> None:
-        self._progress = progress
-        self._notes = notes
-        self._cancelled = cancelled
+        self._progress = progress or otherwise.progress
+        self._note = notes or otherwise.note
+        self._warn = notes or otherwise.warn
+        self._cancelled = cancelled or otherwise.cancelled
+        self._otherwise = otherwise
 
     def progress(self, done: int, total: int, faces: int, failed: int) -> None:
-        if self._progress is not None:
-            self._progress(done, total, faces, failed)
+        self._progress(done, total, faces, failed)
 
     def note(self, message: str) -> None:
-        if self._notes is not None:
-            self._notes(message)
+        self._note(message)
 
     def warn(self, message: str) -> None:
-        self.note(message)
+        self._warn(message)
+
+    def detail(self, message: str) -> None:
+        self._otherwise.detail(message)
+
+    def lap(self, step: str) -> None:
+        self._otherwise.lap(step)
 
     def cancelled(self) -> bool:
-        return self._cancelled is not None and self._cancelled()
+        return self._cancelled()
 
 
 def observing(
@@ -84,6 +94,7 @@ def observing(
     progress: Callable[[int, int, int, int], object] | None = None,
     notes: Callable[[str], object] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    otherwise: Observer = SILENT,
 ) -> Observer:
-    """An observer from plain functions, for those who need no class of their own."""
-    return _Observing(progress, notes, cancelled)
+    """An observer from plain functions; what there is none for goes to another observer, by default nowhere."""
+    return _Observing(progress, notes, cancelled, otherwise)

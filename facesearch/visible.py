@@ -6,9 +6,10 @@ break a line in two, or show the rest of it from right to left.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 
-__all__ = ["visible", "visible_in_json", "width"]
+__all__ = ["shown_path", "visible", "visible_in_json", "width"]
 
 _RAW_BYTES = range(0xDC80, 0xDD00)
 """How Python holds bytes that are not UTF-8."""
@@ -30,6 +31,11 @@ def visible_in_json(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else _json_escape(one) for one in text)
+
+
+def shown_path(path: str) -> str:
+    """A path for a program to read: bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def width(text: str) -> int:

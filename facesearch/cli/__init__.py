@@ -15,7 +15,11 @@ from typing import Any
 import typer
 
 from facesearch.cli import care, compare, doctor, faces, index, models, query, reindex, roots, scan, status
-from facesearch.cli.console import ReaderGone, StopSignal, claim_stdout, examples, say, stop_signals, write
+from facesearch.cli.advice import in_options
+from facesearch.cli.messages import say
+from facesearch.cli.options import examples
+from facesearch.cli.signals import StopSignal, stop_signals
+from facesearch.cli.stdout import ReaderGone, claim_stdout, write
 from facesearch.errors import FacesearchError, UsageError
 
 __all__ = ["app", "main"]
@@ -110,7 +114,7 @@ def _run() -> int:
             raise UsageError("an argument is empty; a variable in a script may not be set")
         code = app(standalone_mode=False, prog_name="facesearch")
     except FacesearchError as error:
-        return _complain(str(error), error.exit_code)
+        return _complain(in_options(error), error.exit_code)
     except typer.TyperException as error:  # a wrong option, argument or command
         return _complain(f"{error.format_message()} (see facesearch --help)", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, for_stdout, say, write
-from facesearch.cli.options import IndexPath, Wait, Yes
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm, say
+from facesearch.cli.options import DryRun, IndexPath, Wait, Yes, examples, one_of
+from facesearch.cli.stdout import emptied_file, for_stdout, write
 from facesearch.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Forgetting
 
 __all__ = ["register"]
 
@@ -28,6 +33,26 @@ _EXPORT = examples(
     ("facesearch export --format npz --output faces.npz", "for NumPy"),
 )
 
+_Repair = Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")]
+_Forgotten = Annotated[Path | None, typer.Argument(metavar="PATH", help="A photo, or a folder of photos.")]
+_Face = Annotated[int | None, typer.Option("--face", metavar="ID", help="One face, by its face_id.")]
+_Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="A whole root, as `roots remove`.")]
+_NeverAgain = Annotated[
+    bool,
+    typer.Option("--never-again", help="Forget identical copies too, and keep this content out of later runs."),
+]
+_BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes: one SQLite file.")]
+_Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")]
+_ExportFormat = Annotated[
+    str,
+    typer.Option("--format", "-f", help="jsonl, csv or npz.", callback=one_of("--format", "jsonl", "csv", "npz")),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to; npz needs a file. [default: stdout]"),
+]
+_Vectors = Annotated[bool, typer.Option("--vectors/--no-vectors", help="With the vectors, or without.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -40,77 +65,59 @@ def register(app: typer.Typer) -> None:
         app.command(name=command.__name__, short_help=help_line, epilog=example)(command)
 
 
-def check(
-    index_path: IndexPath = None,
-    mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
-    wait: Wait = 0,
-) -> None:
+def check(index_path: IndexPath = None, mend: _Repair = False, wait: Wait = 0) -> None:
     """Verify the database, every vector, the vector file and the model; exit code 3 when something is wrong."""
-    from facesearch.care import upkeep
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    folder, show = index_path or default_index_path(), for_stdout()
-    health = upkeep.check(folder, repair=mend, wait=wait)
-    for line in health.done:
-        write([f"{show(line)}\n"])
-    for line in health.notes:
-        write([show(f"note: {line}") + "\n"])
-    for line in health.faults:
-        write([show(f"fault: {line}") + "\n"])
+    show = for_stdout()
+    with Index.open(index_path, wait=wait) as index:
+        health = index.check(repair=mend)
+    write([f"{show(line)}\n" for line in health.done])
+    write([show(f"note: {line}") + "\n" for line in health.notes])
+    write([show(f"fault: {line}") + "\n" for line in health.faults])
     if health.faults:
         mendable = health.mendable and not mend
         advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index again"
-        raise InputError(f"{folder} is not sound; {advice}")
-    write([show(f"{folder} is sound") + "\n"])
+        raise InputError(f"{index.path} is not sound; {advice}")
+    write([show(f"{index.path} is sound") + "\n"])
 
 
 def forget(
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", help="A photo, or a folder of photos.")] = None,
-    face: Annotated[int | None, typer.Option("--face", metavar="ID", help="One face, by its face_id.")] = None,
-    root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="A whole root, as `roots remove`.")] = None,
-    never_again: Annotated[
-        bool,
-        typer.Option("--never-again", help="Forget identical copies too, and keep this content out of later runs."),
-    ] = False,
+    path: _Forgotten = None,
+    face: _Face = None,
+    root: _Root = None,
+    never_again: _NeverAgain = False,
     index_path: IndexPath = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")] = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
     wait: Wait = 0,
 ) -> None:
     """Remove photos or faces from the index for good, vectors and all; the photos themselves are not touched."""
-    if [path, face, root].count(None) != 2:
-        raise UsageError("give one of PATH, --face ID and --root DIR")
-    if never_again and path is None:
-        raise UsageError("--never-again remembers photos; give the PATH of a photo or a folder")
-    from facesearch.care import upkeep
-    from facesearch.index.store import Store
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    folder = index_path or default_index_path()
-    with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=say) as store:
-        if path is not None:
-            going = upkeep.to_forget_photos(store, path, never_again=never_again)
-        elif root is not None:
-            going = upkeep.to_forget_root(store, root)
-        else:
-            assert face is not None
-            going = upkeep.to_forget_face(store, face)
-        what = f"{going.what}, {_with_copies(going.copies)}," if going.takes_copies else going.what
+    def ask(going: Forgetting) -> None:
+        confirm(f"{_what(going)} will be deleted from the index for good", yes=yes)
+
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
         if dry_run:
-            say(f"{what} would be deleted from the index for good; nothing was done")
+            going = index.to_forget(path, face=face, folder=root, never_again=never_again)
+            say(f"{_what(going)} would be deleted from the index for good; nothing was done")
             for name in going.copies:
                 say(f"identical: {name}")
             return
-        confirm(f"{what} will be deleted from the index for good", yes=yes)
-        upkeep.forget(store, going)
-    if going.takes_copies:
-        say(f"forgotten {_with_copies(going.copies)}")
+        gone = index.forget(path, face=face, folder=root, never_again=never_again, confirm=ask)
+    if gone.takes_copies:
+        say(f"forgotten {_with_copies(gone.copies)}")
     elif never_again:
         say("forgotten; later runs leave this content out")
     elif path is not None:
         say("forgotten; where the photos still are, the next `facesearch index` finds them again")
-        if going.copies:
-            say(f"identical copies stay in the index: {_listed(going.copies)}; --never-again forgets them too")
+        if gone.copies:
+            say(f"identical copies stay in the index: {_listed(gone.copies)}; --never-again forgets them too")
+
+
+def _what(going: Forgetting) -> str:
+    return f"{going.what}, {_with_copies(going.copies)}," if going.takes_copies else going.what
 
 
 def _with_copies(copies: Sequence[str]) -> str:
@@ -123,51 +130,36 @@ def _listed(copies: Sequence[str]) -> str:
     return ", ".join(copies[:_LISTED]) + more
 
 
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes: one SQLite file.")],
-    index_path: IndexPath = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
-) -> None:
+def backup(file: _BackupFile, index_path: IndexPath = None, overwrite: _Overwrite = False) -> None:
     """A consistent copy, also while an index run is going on; put it into a folder as catalog.sqlite to restore it."""
-    from facesearch.index.store import Store
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    if file.exists() and not overwrite:
-        raise UsageError(f"{file} exists; give another name, or --overwrite")
-    with Store.open(index_path or default_index_path()) as store:
-        store.catalog.backup(file)
+    with Index.open(index_path) as index:
+        index.backup(file, overwrite=overwrite)
 
 
 def export(
-    layout: Annotated[str, typer.Option("--format", "-f", help="jsonl, csv or npz.")] = "jsonl",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; npz needs a file. [default: stdout]"),
-    ] = None,
-    vectors: Annotated[bool, typer.Option("--vectors/--no-vectors", help="With the vectors, or without.")] = True,
+    layout: _ExportFormat = "jsonl",
+    output: _Output = None,
+    vectors: _Vectors = True,
     index_path: IndexPath = None,
 ) -> None:
     """Hand out every face: photo, box, landmarks, score, ids, and its vector."""
-    if layout not in ("jsonl", "csv", "npz"):
-        raise UsageError(f"--format {layout}: choose jsonl, csv or npz")
     if layout == "npz" and output is None:
-        raise UsageError("--format npz is binary; name a file with --output")
-    from facesearch.care.upkeep import every_face
-    from facesearch.index.store import Store
-    from facesearch.render.dump import dump_text, save_npz
-    from facesearch.settings import default_index_path
+        raise UsageError(f"--format npz is binary; name a file with --output{_emptied()}")
+    from facesearch.api.index import Index
+    from facesearch.render.dump import dump_text, save_npz, save_text
 
-    with Store.open(index_path or default_index_path()) as store:
-        store.catalog.view()
-        faces = every_face(store)
-        if layout == "npz":
-            assert output is not None
-            save_npz(faces, output, vectors=vectors, dim=store.model.dim)
-        elif output is None:
-            write(dump_text(faces, layout, vectors=vectors, show=for_stdout()))
+    with Index.open(index_path) as index:
+        if output is None:
+            write(dump_text(index.export_faces(), layout, vectors=vectors, show=for_stdout()))
+        elif layout == "npz":
+            save_npz(index.export_faces(), output, vectors=vectors, dim=index.model.dim)
         else:
-            try:
-                with output.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                    stream.writelines(dump_text(faces, layout, vectors=vectors))
-            except OSError as error:
-                raise InputError(f"{output}: cannot be written ({error.strerror}); check the folder") from error
+            save_text(index.export_faces(), layout, output, vectors=vectors)
+
+
+def _emptied() -> str:
+    """That a shell has made, or emptied, the file that stdout goes to."""
+    file = emptied_file()
+    return "" if file is None else f" instead of >: {file} is empty now"

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.asking import note_guess
-from facesearch.cli.console import examples, say, write
+from facesearch.cli.console import Console
 from facesearch.cli.options import (
     Device,
     MaxMegapixels,
     ModelName,
     NoRotations,
     Quiet,
+    TableOrJson,
     Threads,
     check_limits,
-    require_measured,
-    suggestions,
+    examples,
+    pixels,
 )
-from facesearch.errors import UsageError
+from facesearch.cli.stdout import write, write_json
 from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.api.results import ComparedPhotos
 
 __all__ = ["register"]
 
@@ -30,6 +32,15 @@ _EXAMPLES = examples(
     ("facesearch compare passport.jpg me.jpg", "the faces most alike in the two"),
     ("facesearch compare then.jpg now.jpg --all-faces", "everybody in one with everybody in the other"),
 )
+
+_One = Annotated[Path, typer.Argument(metavar="A", readable=False, help="A photo.")]
+_Other = Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another photo.")]
+_AllFaces = Annotated[bool, typer.Option("--all-faces", help="Every face of A with every face of B, as a table.")]
+_Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", "-t", min=-1, max=1, help="The same from here on. [default: the model's]"),
+]
+_Fmr = Annotated[float | None, typer.Option("--fmr", help="The threshold that this share of strangers reach.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,21 +51,12 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    one: Annotated[Path, typer.Argument(metavar="A", readable=False, help="A photo.")],
-    other: Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another photo.")],
-    all_faces: Annotated[
-        bool, typer.Option("--all-faces", help="Every face of A with every face of B, as a table.")
-    ] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", "-t", min=-1, max=1, help="The same from here on. [default: the model's]"),
-    ] = None,
-    fmr: Annotated[
-        float | None, typer.Option("--fmr", help="The threshold that this share of strangers reach.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option("--format", "-f", help="table or json.", autocompletion=suggestions("table", "json"))
-    ] = "table",
+    one: _One,
+    other: _Other,
+    all_faces: _AllFaces = False,
+    threshold: _Threshold = None,
+    fmr: _Fmr = None,
+    layout: TableOrJson = "table",
     model: ModelName = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -63,39 +65,29 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Do two photos show the same person, and how sure is that; exit code 1 when no pair reaches the threshold."""
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: choose table or json")
     check_limits(threshold, fmr)
-    from facesearch.calibration.storage import calibration_of
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+    from facesearch.api.compare import compare as compared
     from facesearch.render.comparisons import comparison_text, comparisons_record, comparisons_table
-    from facesearch.search.compare import compare as compared
-    from facesearch.search.compare import nearest
-    from facesearch.search.probes import probe_faces
 
-    opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
-    calibration = calibration_of(opened.info)
-    require_measured(fmr, calibration, opened.info.name)
-    note_guess(calibration, opened.info.name, quiet=quiet)
-    ones, others = (
-        probe_faces(opened, str(path), rotations=not no_rotations, max_pixels=round(max_megapixels * 1e6))
-        for path in (one, other)
-    )
-    table = compared(ones, others, calibration)
-    best = nearest(table)
-    limit = calibration.threshold if threshold is None else threshold
-    if fmr is not None:
-        limit = calibration.similarity_at(fmr)
+    console = Console(quiet=quiet)
+    done = compared(
+        one, other, observer=console, model=model, threshold=threshold, fmr=fmr, device=device, threads=threads,
+        rotations=not no_rotations, max_pixels=pixels(max_megapixels),
+    )  # fmt: skip
     if layout == "json":
-        record = comparisons_record(best, table if all_faces else None, limit, opened.info.name)
-        write([json.dumps(record, indent=2, ensure_ascii=False) + "\n"])
+        pairs = done.pairs if all_faces else None
+        write_json(comparisons_record(done.best, pairs, done.threshold, done.model), indent=2)
     else:
-        write([comparisons_table(table) if all_faces else comparison_text(best)])
-    if not quiet and not all_faces and max(len(ones), len(others)) > 1:
-        say(
-            f"{counted(len(ones), 'face')} and {counted(len(others), 'face')}: compared are those most alike, number "
-            f"{best.one.number} and number {best.other.number} by size; --all-faces compares all"
-        )
-    if best.similarity < limit:
+        write([comparisons_table(done.pairs) if all_faces else comparison_text(done.best)])
+    _tell(done, console, all_faces=all_faces)
+    if not done.same:
         raise typer.Exit(1)
+
+
+def _tell(done: ComparedPhotos, console: Console, *, all_faces: bool) -> None:
+    ones, others = len(done.pairs), len(done.pairs[0])
+    if not all_faces and max(ones, others) > 1:
+        console.note(
+            f"{counted(ones, 'face')} and {counted(others, 'face')}: compared are those most alike, number "
+            f"{done.best.one.number} and number {done.best.other.number} by size; --all-faces compares all"
+        )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from facesearch.cli.console import examples, for_stdout, write
-from facesearch.cli.options import IndexPath, suggestions
-from facesearch.errors import UsageError
+from facesearch.cli.options import IndexPath, TableOrJson, examples
+from facesearch.cli.stdout import for_stdout, write, write_json
 
 __all__ = ["register"]
 
@@ -24,22 +21,14 @@ def register(app: typer.Typer) -> None:
     )
 
 
-def doctor(
-    index_path: IndexPath = None,
-    layout: Annotated[
-        str, typer.Option("--format", "-f", help="table or json.", autocompletion=suggestions("table", "json"))
-    ] = "table",
-) -> None:
+def doctor(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
     """Look at packages, processors, models, disks, the index, and say what to do; exit code 3 where it cannot work."""
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.care.doctor import checkup
+    from facesearch.api.models import doctor as examine
     from facesearch.render.findings import render_findings
-    from facesearch.settings import default_index_path
 
-    findings = checkup(index_path or default_index_path())
+    findings = examine(index_path)
     if layout == "json":
-        write([json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2) + "\n"])
+        write_json({"findings": [asdict(finding) for finding in findings]}, indent=2, ascii_only=True)
     else:
         write([render_findings(findings, show=for_stdout())])
     if any(finding.broken for finding in findings):

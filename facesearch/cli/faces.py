@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.console import examples, say, write
-from facesearch.cli.options import Device, MaxMegapixels, ModelName, NoRotations, Quiet, Threads, suggestions
-from facesearch.errors import PhotoError, UsageError
+from facesearch.cli.advice import in_options
+from facesearch.cli.console import Console
+from facesearch.cli.messages import say
+from facesearch.cli.options import (
+    Device,
+    MaxMegapixels,
+    ModelName,
+    NoRotations,
+    Quiet,
+    Threads,
+    examples,
+    one_of,
+    pixels,
+    suggestions,
+)
+from facesearch.cli.stdout import write
+from facesearch.errors import NoFaceError
 from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Probe
 
 __all__ = ["register"]
 
@@ -21,6 +38,25 @@ _EXAMPLES = examples(
     ("facesearch faces party.jpg --crops-to faces", "each face as a file"),
 )
 
+_Photo = Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="Any photo.")]
+_Draw = Annotated[
+    Path | None,
+    typer.Option("--draw", metavar="FILE", help="Also draw the photo with its faces framed: a .png or .jpg file."),
+]
+_CropsTo = Annotated[
+    Path | None, typer.Option("--crops-to", metavar="DIR", help="Save the faces, cut out of the photo.")
+]
+_Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help="table, json or csv.",
+        autocompletion=suggestions(*_FORMATS),
+        callback=one_of("--format", *_FORMATS),
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -28,17 +64,10 @@ def register(app: typer.Typer) -> None:
 
 
 def faces(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="Any photo.")],
-    draw: Annotated[
-        Path | None,
-        typer.Option("--draw", metavar="FILE", help="Also draw the photo with its faces framed: a .png or .jpg file."),
-    ] = None,
-    crops_to: Annotated[
-        Path | None, typer.Option("--crops-to", metavar="DIR", help="Save the faces, cut out of the photo.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option("--format", "-f", help="table, json or csv.", autocompletion=suggestions(*_FORMATS))
-    ] = "table",
+    photo: _Photo,
+    draw: _Draw = None,
+    crops_to: _CropsTo = None,
+    layout: _Format = "table",
     model: ModelName = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -47,55 +76,39 @@ def faces(
     quiet: Quiet = False,
 ) -> None:
     """The faces in a photo, the largest first, as `--face` counts them; exit code 1 when there is none."""
-    if layout not in _FORMATS:
-        raise UsageError(f"--format {layout}: choose one of {', '.join(_FORMATS)}")
     if draw is not None:
-        from facesearch.render.drawn import check_drawn_name
-        from facesearch.render.pictures import check_may_be_written
+        from facesearch.render.drawn import check_may_be_drawn
 
-        check_drawn_name(draw)
-        check_may_be_written(draw)
-    from facesearch.errors import NoFaceError
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+        check_may_be_drawn(draw)
+    from facesearch.api.detect import detect
     from facesearch.render.faces import render_faces
-    from facesearch.search.probes import probe_faces
 
-    max_pixels = round(max_megapixels * 1e6)
-    opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True))
+    limit, console = pixels(max_megapixels), Console(quiet=quiet)
     try:
-        found = probe_faces(opened, str(photo), rotations=not no_rotations, max_pixels=max_pixels)
+        found = detect(photo, model=model, device=device, threads=threads, rotations=not no_rotations, max_pixels=limit)
     except NoFaceError as error:
-        say(str(error))
+        say(in_options(error))
         raise typer.Exit(1) from error
     write([render_faces(found, layout)])
-
-    def read() -> bytes:
-        try:
-            return photo.read_bytes()
-        except OSError as error:  # it was there a moment ago
-            raise PhotoError(f"{photo}: cannot be read ({error.strerror}); check the path") from error
-
     if draw is not None:
-        from facesearch.photos.decode import Photo
-        from facesearch.render.drawn import save_drawn
-
-        picture = Photo(read(), max_pixels=max_pixels)
-        save_drawn(picture, [(probe.face.detection, str(probe.number)) for probe in found], draw)
-        if not quiet:
-            say(f"drawn in {draw}")
+        _draw(found, draw, limit, console)
     if crops_to is not None:
-        from facesearch.care.copies import save_crops
+        _save(found, crops_to, limit, console)
 
-        done = save_crops(
-            [(str(photo), probe.number, probe.face.detection.box, read) for probe in found],
-            crops_to,
-            max_pixels=max_pixels,
-        )
-        for trouble in done.failed:
-            say(f"{trouble}; left out")
-        if not quiet:
-            kept = f", {done.kept:,} already there" if done.kept else ""
-            say(f"{counted(done.made, 'face')} saved in {crops_to}{kept}")
-        if done.failed:
-            raise typer.Exit(5)
+
+def _draw(found: list[Probe], file: Path, max_pixels: int, console: Console) -> None:
+    from facesearch.render.drawn import draw_found
+
+    draw_found(found, file, max_pixels=max_pixels)
+    console.note(f"drawn in {file}")
+
+
+def _save(found: list[Probe], folder: Path, max_pixels: int, console: Console) -> None:
+    from facesearch.api.detect import save_faces
+
+    done = save_faces(found, folder, max_pixels=max_pixels)
+    for trouble in done.failed:
+        say(f"{trouble}; left out")
+    kept = f", {done.kept:,} already there" if done.kept else ""
+    console.note(f"{counted(done.made, 'face')} saved in {folder}{kept}")
+    console.end(complete=not done.failed)

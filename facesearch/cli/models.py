@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch.cli import model_compare, model_pull
-from facesearch.cli.console import RunProgress, StopSignal, confirm, examples, for_stdout, say, write
-from facesearch.cli.options import Device, ModelName, NoRotations, Quiet, Threads, Yes
+from facesearch.cli.advice import in_options
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm, say
+from facesearch.cli.options import (
+    Device,
+    DryRun,
+    LabelledFolder,
+    ModelName,
+    NoRotations,
+    Quiet,
+    TableOrJson,
+    Threads,
+    Yes,
+    examples,
+)
+from facesearch.cli.stdout import for_stdout, write, write_json
 from facesearch.errors import InputError, ModelError, UsageError
-from facesearch.events import observing
 from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Calibrated, Removal
 
 __all__ = ["register"]
 
@@ -35,7 +49,15 @@ _USE = examples(
 )
 _CALIBRATE = examples(("facesearch models calibrate people", "people/ada/*.jpg, people/bea/*.jpg, ..."))
 
-PackName = Annotated[str, typer.Argument(metavar="NAME", help="A model; `facesearch models list` shows them.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model; `facesearch models list` shows them.")]
+_Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", readable=False, help="A folder with a detector and a recogniser in it.")
+]
+_NewName = Annotated[str | None, typer.Option("--name", help="What to call it. [default: the folder's name]")]
+_OneOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="One model. [default: all of them]")]
+_Default = Annotated[str | None, typer.Argument(metavar="NAME", help="An installed or registered model.")]
+_None = Annotated[bool, typer.Option("--none", help="Leave the choice to facesearch again.")]
+_MeasureOnly = Annotated[bool, typer.Option("--dry-run", help="Measure and print; do not keep the result.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,220 +84,120 @@ def _models(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-def list_models(
-    layout: Annotated[str, typer.Option("--format", "-f", help="table or json.")] = "table",
-) -> None:
+def list_models(layout: TableOrJson = "table") -> None:
     """Every model: its licence, accuracy and size, where it is, and which one new indexes get."""
-    if layout not in ("table", "json"):
-        raise UsageError(f"--format {layout}: choose table or json")
-    from facesearch.models.insightface_pack import models_folder
-    from facesearch.models.resolve import choose_model, listed_models
+    from facesearch.api import models as api
     from facesearch.render.models import models_record, models_table
 
-    models = listed_models()
+    listed = api.list_models()
     try:
-        default: str | None = choose_model(None).name
+        default: str | None = api.default_model()
     except ModelError as error:
-        say(str(error))
+        say(in_options(error))
         default = None
     if layout == "json":
-        record = models_record(models, default, str(models_folder()))
-        write([json.dumps(record, indent=2, ensure_ascii=False) + "\n"])
+        write_json(models_record(listed, default, str(api.models_folder())), indent=2)
     else:
-        write([models_table(models, default, show=for_stdout())])
+        write([models_table(listed, default, show=for_stdout())])
 
 
-def add(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", readable=False, help="A folder with a detector and a recogniser in it.")
-    ],
-    name: Annotated[str | None, typer.Option("--name", help="What to call it. [default: the folder's name]")] = None,
-) -> None:
+def add(folder: _Folder, name: _NewName = None) -> None:
     """Register a folder of .onnx files in InsightFace's format under a name; it is tried first, and stays in place."""
-    from facesearch.faces.trial import tried
-    from facesearch.models.insightface_pack import pack_info
-    from facesearch.models.packs.registry import (
-        AddedPack,
-        Registry,
-        change_registry,
-        graph_digests,
-        known_pack,
-        read_registry,
-        require_name,
-    )
-    from facesearch.models.resolve import pack_folder
+    from facesearch.api.models import add_pack
 
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the one that the .onnx files are in")
-    folder = Path(os.path.abspath(folder))
-    name = require_name(name if name is not None else folder.name)
-    pack = AddedPack(folder, graph_digests(folder))
-    if read_registry().added.get(name) == pack:
-        say(f"{name} is registered already: {folder}")
-        return
-    if known_pack(name) is not None or name in read_registry().added or pack_folder(name) is not None:
-        raise UsageError(
-            f"the name {name} is taken; give another with --name, or facesearch models remove {name} first"
-        )
-    info = pack_info(folder)
-    trial = tried(str(folder))
-    if trial.fault is not None:
-        raise ModelError(f"{folder}: {trial.fault}; not registered")
-    if trial.note is not None:
-        say(f"{name}: {trial.note}")
-
-    def added(registry: Registry) -> Registry:
-        return replace(registry, added={**registry.added, name: pack})
-
-    change_registry(added)
-    say(f"registered {name}: {info.dim} numbers a face, {', '.join(info.digests)} in {folder}")
+    added = add_pack(folder, name, observer=Console())
+    if added.is_new:
+        say(f"registered {added.name}: {added.dim} numbers a face, {', '.join(added.graphs)} in {added.folder}")
+    else:
+        say(f"{added.name} is registered already: {added.folder}")
 
 
-def remove(
-    name: PackName,
-    yes: Yes = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")] = False,
-) -> None:
+def remove(name: _Name, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Forget a registered folder, its files stay; or delete a pack that `models pull` has installed."""
-    from facesearch.models.packs.install import remove_pack
-    from facesearch.models.packs.registry import read_record, read_registry
-    from facesearch.models.resolve import EMBEDDED, pack_folder
+    from facesearch.api.models import remove_pack, to_remove
 
-    if name == EMBEDDED:
-        raise UsageError(f"{EMBEDDED} is a part of facesearch; it cannot be removed")
-    registered = read_registry().added.get(name)
-    if registered is not None:
-        if dry_run:
-            say(f"{name} would be forgotten, and {registered.folder} left as it is; nothing was done")
-            return
-        _forget(name)
-        say(f"forgot {name}; {registered.folder} is as it was")
-        return
-    folder = pack_folder(name)
-    if folder is None:
-        raise ModelError(f"no model {name!r} is installed or registered; facesearch models list shows those that are")
-    record = read_record(folder)
-    if record is None:
-        raise ModelError(f"{folder} was not installed by facesearch, so it does not delete it; delete it yourself")
-    what = f"{folder} with its {counted(len(record.digests), 'file')}"
     if dry_run:
-        say(f"{what} would be deleted for good; nothing was done")
+        going = to_remove(name)
+        if going.files is None:
+            say(f"{name} would be forgotten, and {going.folder} left as it is; nothing was done")
+        else:
+            say(f"{_what(going)} would be deleted for good; nothing was done")
         return
-    confirm(f"{what} will be deleted for good", yes=yes)
-    remove_pack(name, folder, record)
-    _forget(name)
-    say(f"deleted {folder}")
-
-
-def _forget(name: str) -> None:
-    """Take a model out of the registry, also as the default."""
-    from facesearch.models.packs.registry import Registry, change_registry, read_registry
-
-    was_default = read_registry().default == name
-    if not was_default and name not in read_registry().added:
-        return
-
-    def without(registry: Registry) -> Registry:
-        added = {other: pack for other, pack in registry.added.items() if other != name}
-        return Registry(added, None if registry.default == name else registry.default)
-
-    change_registry(without)
-    if was_default:
+    gone = remove_pack(name, confirm=lambda going: confirm(f"{_what(going)} will be deleted for good", yes=yes))
+    if gone.was_default:
         say(f"{name} was the default for new indexes; facesearch chooses again")
+    say(f"forgot {name}; {gone.folder} is as it was" if gone.files is None else f"deleted {gone.folder}")
 
 
-def verify(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One model. [default: all of them]")] = None,
-) -> None:
+def _what(going: Removal) -> str:
+    return f"{going.folder} with its {counted(going.files or 0, 'file')}"
+
+
+def verify(name: _OneOrAll = None) -> None:
     """Compare the files of every pack with the digests on record, and try it on faces; exit code 3 for any fault."""
-    from facesearch.faces.trial import examined
+    from facesearch.api.models import verify as verified
 
-    verified, show = examined(name), for_stdout()
-    for pack in verified:
+    packs, show = verified(name), for_stdout()
+    for pack in packs:
         if pack.note:
             write([show(f"note: {pack.name}: {pack.note}") + "\n"])
         for fault in pack.faults:
             write([show(f"fault: {pack.name}: {fault}") + "\n"])
         if not pack.note and not pack.faults:
             write([show(f"{pack.name}: sound") + "\n"])
-    bad = [pack.name for pack in verified if pack.faults]
+    bad = [pack.name for pack in packs if pack.faults]
     if bad:
         raise InputError(f"not sound: {', '.join(bad)}; facesearch models remove NAME, then pull or add it again")
 
 
-def use(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An installed or registered model.")] = None,
-    none: Annotated[bool, typer.Option("--none", help="Leave the choice to facesearch again.")] = False,
-) -> None:
+def use(name: _Default = None, none: _None = False) -> None:
     """Choose the model for new indexes; $FACESEARCH_MODEL and --model still come first, and indexes keep theirs."""
     if (name is None) != none:
         raise UsageError("give either the NAME of a model, or --none")
-    from facesearch.models.packs.registry import Registry, change_registry
-    from facesearch.models.resolve import EMBEDDED, model_info, pack_folder
+    from facesearch.api.models import use as chosen
 
-    if name is not None and name != EMBEDDED and pack_folder(name) is None:
-        raise ModelError(
-            f"no model {name!r} is installed or registered; facesearch models pull or models add brings it here"
-        )
-    if name is not None:
-        model_info(name)  # complete
-
-    def chosen(registry: Registry) -> Registry:
-        return replace(registry, default=name)
-
-    change_registry(chosen)
+    chosen(name)
     say(f"new indexes get {name}" if name is not None else "new indexes get what facesearch chooses")
     if os.environ.get("FACESEARCH_MODEL"):
         say(f"$FACESEARCH_MODEL is set to {os.environ['FACESEARCH_MODEL']}, and comes first")
 
 
 def calibrate(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", readable=False, help="One folder a person, with photos of them.")
-    ],
+    folder: LabelledFolder,
     model: ModelName = None,
     device: Device = "auto",
     threads: Threads = 0,
     no_rotations: NoRotations = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure and print; do not keep the result.")] = False,
+    dry_run: _MeasureOnly = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it."""
-    from facesearch.calibration.storage import keep_calibration, shipped_calibration
-    from facesearch.evaluation.fit import FEW_PEOPLE, labelled_faces, measured
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+    from facesearch.api.models import calibrate as measured
     from facesearch.render.calibrations import render_calibration
 
-    runtime = choose_runtime(device, threads, notify=(lambda _line: None) if quiet else say)
-    opened = open_model(choose_model(model).name, runtime.shared_by(runtime.threads))
-    stop = StopSignal(keeps=False)
-    with stop.noted(), RunProgress(quiet=quiet) as progress:
-        faces = labelled_faces(
-            folder, opened, rotations=not no_rotations, observer=observing(progress=progress, cancelled=stop)
-        )
-    if stop.number is not None:
-        raise typer.Exit(stop.exit_code)
-    for trouble in faces.left_out:
-        say(f"{trouble}; left out")
-    if not faces.people:
-        raise InputError(f"{folder}: no folders with photos of faces in it; make one folder a person")
-    table = measured(faces.vectors, faces.labels, opened.info)
-    write([render_calibration(table)])
-    if not quiet and table["people"] < FEW_PEOPLE:
-        say(
-            f"measured on {counted(table['people'], 'person', 'people')} only: the rates may be off by a factor of "
+    with Console(quiet=quiet, keeps=False) as console:
+        done = measured(
+            folder, model=model, device=device, threads=threads, rotations=not no_rotations, keep=not dry_run,
+            observer=console,
+        )  # fmt: skip
+    if done is not None:
+        write([render_calibration(done.table)])
+        _tell(done, console)
+    console.end()
+
+
+def _tell(done: Calibrated, console: Console) -> None:
+    """How good the measurement is, and whether it is kept."""
+    if done.on_few_people:
+        console.note(
+            f"measured on {counted(done.people, 'person', 'people')} only: the rates may be off by a factor of "
             "ten; a dozen or more people make them better"
         )
-    known = shipped_calibration(opened.info)
-    reach = table["curves"][0]["measured_to"]
-    if known is not None and (table["people"] < known.people or reach > known.curve(1).measured_to):
+    if done.shipped_to is not None:
         say(
-            f"not kept: the table that comes with facesearch for {opened.info.name} rests on {known.people} people and "
-            f"is measured to an FMR of {10 ** known.curve(1).measured_to:.0e}, this one on {table['people']} and to "
-            f"{10**reach:.0e}"
+            f"not kept: the table that comes with facesearch for {done.model} rests on {done.shipped_people} people "
+            f"and is measured to an FMR of {10**done.shipped_to:.0e}, this one on {done.people} and to "
+            f"{10**done.measured_to:.0e}"
         )
-    elif not dry_run:
-        kept = keep_calibration(opened.info, table)
-        if not quiet:
-            say(f"kept in {kept}; delete that file to go back to what comes with facesearch")
+    elif done.kept is not None:
+        console.note(f"kept in {done.kept}; delete that file to go back to what comes with facesearch")

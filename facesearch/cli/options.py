@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from facesearch.api.models import DEVICES
+from facesearch.cli.messages import use_log_format
 from facesearch.errors import UsageError
-from facesearch.models.runtime import DEVICES
-
-if TYPE_CHECKING:
-    from facesearch.calibration.table import Calibration
 
 __all__ = [
-    "FORMATS",
+    "Again",
+    "Anyway",
     "Device",
+    "DryRun",
     "IndexPath",
+    "KeepMissing",
+    "LabelledFolder",
     "LogFormat",
     "MaxMegapixels",
     "MaxMemory",
+    "MaxTime",
     "ModelName",
     "NoRotations",
+    "Photos",
+    "Prune",
     "Quiet",
+    "ReportFormat",
+    "RetryFailed",
+    "TableOrJson",
     "Threads",
     "Verbose",
     "Wait",
     "Yes",
     "check_limits",
-    "memory_for_photos",
-    "parse_count_range",
+    "examples",
+    "one_of",
     "parse_duration",
-    "parse_face",
-    "parse_moment",
     "parse_size",
-    "require_measured",
+    "pixels",
     "suggestions",
 ]
 
-FORMATS = ("table", "json", "jsonl", "csv", "paths")
+
+def examples(*lines: tuple[str, str]) -> str:
+    """The end of a command's help: commands, and what they do, one a line."""
+    width = max(len(command) for command, _ in lines)
+    shown = [
+        f"  {command:<{width}}  {purpose}" if width < 50 else f"  {command}\n      {purpose}"
+        for command, purpose in lines
+    ]
+    return "\b\nExamples:\n" + "\n".join(shown)
 
 
 def suggestions(*words: str) -> Callable[[str], list[str]]:
@@ -50,9 +62,33 @@ def suggestions(*words: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
-_BEFORE_PHOTOS = 400 * 2**20
-_LEAST_FOR_PHOTOS = 64 * 2**20
-_PER_WORKER = 128 * 2**20
+def one_of(option: str, *words: str) -> Callable[[str], str]:
+    """What looks at an option's value while the command line is read: `UsageError` unless it is one of the words."""
+
+    def checked(value: str) -> str:
+        if value not in words:
+            raise UsageError(f"{option} {value}: choose {', '.join(words[:-1])} or {words[-1]}")
+        return value
+
+    return checked
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
+    if not text or match is None or not any(match.groups()):
+        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def parse_size(text: str) -> int:
+    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
+    return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
+
 
 IndexPath = Annotated[
     Path | None,
@@ -68,10 +104,11 @@ Device = Annotated[
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 MaxMemory = Annotated[
-    str | None,
+    int | None,
     typer.Option(
         "--max-memory",
         metavar="SIZE",
+        parser=parse_size,
         help="Memory to stay within, as 800M or 2G. [default: 1G, half of what a small machine has]",
     ),
 ]
@@ -92,35 +129,61 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: the answer i
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
 ]
-LogFormat = Annotated[str, typer.Option("--log-format", help="How messages are written to stderr: text or json.")]
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
-    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
-    if not text or match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(hours * 3600 + minutes * 60 + seconds)
-
-
-def parse_size(text: str) -> int:
-    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
-    return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
-
-
-def memory_for_photos(asked: str | None, workers: int) -> int:
-    """Bytes for photos in hand, of all that the process is to stay within: the models and libraries take the rest."""
-    from facesearch.machine import available_memory
-
-    if asked is not None:
-        whole = parse_size(asked)
-    else:
-        whole = min(max(2**30, workers * _PER_WORKER), (available_memory() or 2**40) // 2)
-    return max(whole - _BEFORE_PHOTOS, _LEAST_FOR_PHOTOS)
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")]
+MaxTime = Annotated[
+    float | None,
+    typer.Option(
+        "--max-time", metavar="TIME", parser=parse_duration, help="Stop cleanly after 30m, 2h or 90s; exit code 5."
+    ),
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Look at every photo anew, for what an earlier facesearch did not measure.")
+]
+KeepMissing = Annotated[
+    float, typer.Option("--keep-missing", metavar="DAYS", min=0, help="How long photos out of sight are kept.")
+]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete photos that are out of sight now, for good; asks first.")]
+Anyway = Annotated[
+    bool, typer.Option("--anyway", help="Move even if no known photos are at NEW, such as on an unmounted disk.")
+]
+Photos = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PATH", readable=False, help="Folders and photos; none: every known folder."),
+]
+LabelledFolder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", readable=False, help="One folder a person, with photos of them.")
+]
+_SUGGESTED = suggestions("table", "json")
+TableOrJson = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help="table or json.",
+        autocompletion=_SUGGESTED,
+        callback=one_of("--format", "table", "json"),
+    ),
+]
+ReportFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        help="How the report is written: table or json.",
+        autocompletion=_SUGGESTED,
+        callback=one_of("--format", "table", "json"),
+    ),
+]
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format",
+        help="How messages are written to stderr: text or json.",
+        is_eager=True,
+        callback=use_log_format,
+    ),
+]
 
 
 def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bool = False) -> None:
@@ -133,54 +196,6 @@ def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bo
         raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
 
 
-def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
-    """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
-    if fmr is not None and not calibration.measured:
-        raise UsageError(
-            f"--fmr {fmr:g}: false-match rates were never measured for {model}; give --threshold, or measure them with "
-            "facesearch models calibrate FOLDER"
-        )
-
-
-def parse_face(text: str | None) -> int | None:
-    """The number in `--face`: None when it is left away, 0 for `all`. Raises `UsageError`."""
-    if text is None:
-        return None
-    if text == "all":
-        return 0
-    if text.isascii() and text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise UsageError(f"--face {text}: give a number from 1, or all")
-
-
-_MOMENT = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", re.ASCII)
-
-
-def parse_moment(option: str, text: str) -> tuple[str, str]:
-    """The first and the last second of a year, month, day, minute or second, as `YYYY-MM-DDTHH:MM:SS`.
-
-    Raises `UsageError`, naming the option.
-    """
-    match = _MOMENT.fullmatch(text.strip())
-    given = [int(part) for part in match.groups() if part is not None] if match else []
-    try:
-        first = datetime(*[*given, *(1, 1, 0, 0, 0)[len(given) - 1 :]])  # type: ignore[arg-type]
-        days = monthrange(first.year, given[1] if len(given) > 1 else 12)[1]
-        last = datetime(*[*given, *(12, days, 23, 59, 59)[len(given) - 1 :]])  # type: ignore[arg-type]
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{option} {text}: no date; write it as 2019, 2019-07, 2019-07-31 or 2019-07-31T18:30"
-        ) from error
-    return first.isoformat(), last.isoformat()
-
-
-def parse_count_range(text: str) -> tuple[int, int]:
-    """The least and the most in `2`, `1..3`, `..3` or `4..`. Raises `UsageError`."""
-    match = re.fullmatch(r"(\d{0,6})(\.\.)?(\d{0,6})", text.strip(), re.ASCII)
-    if match is None or not (match[1] or match[3]) or (match[3] and not match[2]):
-        raise UsageError(f"--faces {text}: write a number as 2, or a range as 1..3, ..3 or 4..")
-    least = int(match[1] or 0)
-    most = int(match[3]) if match[3] else 10**6 if match[2] else least
-    if least > most:
-        raise UsageError(f"--faces {text}: the range ends before it begins; write {most}..{least}")
-    return least, most
+def pixels(megapixels: float) -> int:
+    """How many that are."""
+    return round(megapixels * 1e6)

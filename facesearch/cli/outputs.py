@@ -19,7 +19,7 @@ from facesearch.locations import is_inside
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api import Export, QueryResult
+    from facesearch.api.results import Export, QueryResult
     from facesearch.events import Observer
 
 __all__ = ["OUTPUT_OPTIONS", "Outputs"]
@@ -204,7 +204,7 @@ class Outputs:
         """What makes each of the copies, links and crops that were asked for, and tells what came of it."""
         if not (self.copy_to or self.link_to or self.crops_to):
             return
-        from facesearch.api import copy_found, crop_found, link_found
+        from facesearch.api.copies import copy_found, crop_found, link_found
 
         below = len(result) - len(result.found)
         if below:

@@ -49,14 +49,14 @@ def query(
     verbose: Verbose = False,
 ) -> None:
     """Who looks like this: answer from the index, without touching the photos."""
-    from facesearch.api import Index
+    from facesearch.api.index import Index
 
     outputs = question.outputs
     with (
         Console(quiet=question.quiet, verbose=verbose, timing=timing) as console,
         Index.open(index_path, device=device, threads=threads, observer=console) as index,
     ):
-        result = index.ask(photos, question.options, question.where, keep=not outputs.dry_run)
+        result = index.query(photos, question.options, where=question.where, keep=not outputs.dry_run)
         complete = outputs.hand_out(result, console, seconds=console.seconds, max_pixels=question.options.max_pixels)
         if result.nothing_found:
             raise typer.Exit(1)

@@ -72,7 +72,7 @@ _OTHERS: dict[str, tuple[Any, Any]] = {
 def _declared(about: Described, name: str, default: Any) -> tuple[Any, Any]:
     """The annotation and the default of an option of the command line."""
     names = [f"--{name.replace('_', '-')}"] + ([f"-{about.short}"] if about.short else [])
-    limits = {"min": about.least, "max": about.most} if about.value in ("number", "count") else {}
+    limits: dict[str, Any] = {"min": about.least, "max": about.most} if about.value in ("number", "count") else {}
     option = typer.Option(*names, help=about.help, metavar=about.metavar, **limits)
     kind: Any = {"flag": bool, "text": str, "path": Path, "number": float, "count": int}[about.value]
     if about.repeated:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli.console import confirm, examples, for_stdout, say, write
-from facesearch.cli.options import IndexPath, Wait, Yes
-from facesearch.errors import UsageError
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm
+from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, one_of
+from facesearch.cli.stdout import for_stdout, write, write_json
+from facesearch.visible import shown_path
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Forgetting
 
 __all__ = ["register"]
 
@@ -19,6 +22,13 @@ _EXAMPLES = examples(
     ("facesearch roots list", "where the photos are"),
     ("facesearch roots move /mnt/old /mnt/new", "the library is mounted elsewhere now"),
 )
+
+_Format = Annotated[
+    str, typer.Option("--format", "-f", help="paths or json.", callback=one_of("--format", "paths", "json"))
+]
+_Old = Annotated[Path, typer.Argument(metavar="OLD", help="Where the library was.")]
+_New = Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")]
+_Root = Annotated[Path, typer.Argument(metavar="ROOT", help="A folder that the index knows.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,57 +40,33 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="roots", short_help="The folders that an index knows: list, move, remove.")
 
 
-def list_roots(
-    index_path: IndexPath = None,
-    layout: Annotated[str, typer.Option("--format", "-f", help="paths or json.")] = "paths",
-) -> None:
+def list_roots(index_path: IndexPath = None, layout: _Format = "paths") -> None:
     """List the folders, one a line."""
-    if layout not in ("paths", "json"):
-        raise UsageError(f"--format {layout}: choose paths or json")
-    from facesearch.index.store import Store
-    from facesearch.render.records import shown_path
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    with Store.open(index_path or default_index_path()) as store:
-        paths = [os.fsdecode(root.path) for root in store.catalog.roots.all()]
-    show = for_stdout()
-    write(
-        [json.dumps([shown_path(path) for path in paths]) + "\n"]
-        if layout == "json"
-        else [f"{show(path)}\n" for path in paths]
-    )
+    with Index.open(index_path) as index:
+        folders = [str(folder) for folder in index.folders()]
+    if layout == "json":
+        write_json([shown_path(folder) for folder in folders], ascii_only=True)
+    else:
+        show = for_stdout()
+        write(f"{show(folder)}\n" for folder in folders)
 
 
-def move(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="Where the library was.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Move even if no known photos are at NEW, such as on an unmounted disk.")
-    ] = False,
-    index_path: IndexPath = None,
-    wait: Wait = 0,
-) -> None:
+def move(old: _Old, new: _New, anyway: Anyway = False, index_path: IndexPath = None, wait: Wait = 0) -> None:
     """A library is mounted or was moved elsewhere: everything known about its photos stays."""
-    from facesearch.care.upkeep import move_root
-    from facesearch.index.store import Store
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
-        move_root(store, old, new, anyway=anyway)
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
+        index.move_folder(old, new, anyway=anyway)
 
 
-def remove(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder that the index knows.")],
-    index_path: IndexPath = None,
-    yes: Yes = False,
-    wait: Wait = 0,
-) -> None:
+def remove(root: _Root, index_path: IndexPath = None, yes: Yes = False, wait: Wait = 0) -> None:
     """Remove a folder from the index, with all its photos and faces; the photos themselves are not touched."""
-    from facesearch.care.upkeep import forget, to_forget_root
-    from facesearch.index.store import Store
-    from facesearch.settings import default_index_path
+    from facesearch.api.index import Index
 
-    with Store.open(index_path or default_index_path(), write=True, wait=wait, notify=say) as store:
-        going = to_forget_root(store, root)
+    def ask(going: Forgetting) -> None:
         confirm(f"{going.what} will be deleted from the index for good", yes=yes)
-        forget(store, going)
+
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
+        index.remove_folder(root, confirm=ask)

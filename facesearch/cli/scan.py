@@ -10,6 +10,7 @@ import typer
 from facesearch.cli.console import Console
 from facesearch.cli.options import Device, MaxMemory, ModelName, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
+from facesearch.cli.reports import tell_scanned
 
 __all__ = ["register"]
 
@@ -41,14 +42,14 @@ def scan(
     verbose: Verbose = False,
 ) -> None:
     """The same answers without an index, for folders searched once; no index is written."""
-    from facesearch.api import scan as scanned
+    from facesearch.api.scan import scan as scanned
 
     with Console(quiet=question.quiet, verbose=verbose, keeps=False) as console:
         found = scanned(
-            [photo], paths, question.options, question.where, model=model, device=device, threads=threads,
+            photo, paths, question.options, where=question.where, model=model, device=device, threads=threads,
             max_memory=max_memory, observer=console,
         )  # fmt: skip
-        console.tell_scanned(found.report)
+        tell_scanned(found.report, console)
         if found.result is None:
             console.end(complete=False)
             return

@@ -7,16 +7,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facesearch.errors import PhotoError
 from facesearch.photos.decode import Photo
 from facesearch.render.drawing import draw_frame, draw_pill, fitted, pill_size
-from facesearch.render.pictures import check_picture_name, save_picture, scaled_corners, whole_picture
+from facesearch.render.pictures import (
+    check_may_be_written,
+    check_picture_name,
+    save_picture,
+    scaled_corners,
+    whole_picture,
+)
 
 if TYPE_CHECKING:
+    from facesearch.search.probes import Probe
     from facesearch.types import Detection
 
     Corners = tuple[float, float, float, float]
 
-__all__ = ["check_drawn_name", "save_drawn"]
+__all__ = ["check_drawn_name", "check_may_be_drawn", "draw_found", "save_drawn"]
 
 _LONGER_SIDE = 2560
 _COLOURS = ((88, 214, 141), (104, 170, 255), (246, 185, 73), (240, 130, 170), (120, 220, 225), (190, 214, 82))
@@ -28,6 +36,23 @@ _OWN_FACE, _ANYTHING_ELSE = 1, 5
 def check_drawn_name(path: Path) -> None:
     """Raises `UsageError` for a file name that is no picture's."""
     check_picture_name(path, "faces are drawn into a picture")
+
+
+def check_may_be_drawn(path: Path) -> None:
+    """Raises `UsageError` for a file name that is no picture's, and what `check_may_be_written` raises."""
+    check_drawn_name(path)
+    check_may_be_written(path)
+
+
+def draw_found(faces: Sequence[Probe], path: Path, *, max_pixels: int) -> None:
+    """Draw the photo of these faces with each framed and numbered. Raises what `save_drawn` raises."""
+    source = faces[0].path
+    try:
+        data = Path(source).read_bytes()
+    except OSError as error:  # it was there a moment ago
+        raise PhotoError(f"{source}: cannot be read ({error.strerror}); check the path") from error
+    photo = Photo(data, max_pixels=max_pixels)
+    save_drawn(photo, [(face.face.detection, str(face.number)) for face in faces], path)
 
 
 def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path) -> None:

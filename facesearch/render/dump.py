@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import StorageError
+from facesearch.errors import InputError, StorageError
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.types import FaceRecord
@@ -16,7 +16,7 @@ from facesearch.types import FaceRecord
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["dump_text", "save_npz"]
+__all__ = ["dump_text", "save_npz", "save_text"]
 
 
 def dump_text(
@@ -36,6 +36,15 @@ def dump_text(
     ]  # fmt: skip
     rows = (_csv_row(row, vector, vectors=vectors, show=show) for row, vector in faces)
     yield from csv_lines(fields + ["vector"] * vectors, rows)
+
+
+def save_text(faces: Iterable[tuple[FaceRecord, FloatArray]], layout: str, path: Path, *, vectors: bool) -> None:
+    """The same into a file; names of photos keep their bytes. Raises `InputError` where it cannot be written."""
+    try:
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            stream.writelines(dump_text(faces, layout, vectors=vectors))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
 
 
 def _csv_row(row: FaceRecord, vector: FloatArray, *, vectors: bool, show: Callable[[str], str]) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from typing import Any
 from facesearch.indexing.report import Report
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit, QueryResult
+from facesearch.visible import shown_path
 
 __all__ = [
     "CONTRACT",
@@ -133,11 +134,6 @@ def report_record(report: Report, index: str) -> dict[str, Any]:
     for key in ("given_up", "offline", "unreadable"):
         record[key] = [shown_path(path) for path in record[key]]
     return {**record, "index": shown_path(index)}
-
-
-def shown_path(path: str) -> str:
-    """A path for a program to read: bytes that are not UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def path_keys(key: str, path: bytes) -> dict[str, str]:

@@ -14,7 +14,6 @@ __all__ = [
     "lines_of",
     "render_plan",
     "render_report",
-    "render_status",
     "search_line",
     "summary_line",
     "table",
@@ -80,11 +79,6 @@ def summary_line(report: dict[str, Any]) -> str:
     changes = ", ".join(figures) or "nothing there"
     there = f"{counted(report['photos'], 'photo')}, {counted(report['faces'], 'face')}"
     return f"{done} in {report['seconds']:.1f} s: {changes}; {there}"
-
-
-def render_status(status: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
-    """What an index is, one fact a line."""
-    return lines_of([(key.replace("_", " "), show(str(value))) for key, value in status.items()])
 
 
 def search_line(search: SearchFacts) -> str:

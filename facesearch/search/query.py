@@ -9,7 +9,7 @@ from typing import Literal
 
 from facesearch.calibration.storage import calibration_of
 from facesearch.calibration.table import Calibration
-from facesearch.errors import InputError, UsageError
+from facesearch.errors import Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer, Remark
 from facesearch.filters import Filter
 from facesearch.galleries.protocol import ALL, Gallery
@@ -127,7 +127,9 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
 def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
     """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
     if fmr is not None and not calibration.measured:
-        raise UsageError(f"fmr {fmr:g}: false-match rates were never measured for {model}", option="fmr")
+        raise UsageError(
+            f"fmr {fmr:g}: false-match rates were never measured for {model}", Hint.MEASURE_OR_THRESHOLD, option="fmr"
+        )
 
 
 def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> float | None:

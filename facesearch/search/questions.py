@@ -32,10 +32,12 @@ _ODD_FMR = 1e-2
 """A photo that so many strangers are like is of a stranger: one in 200 of a person's own photos is taken for one."""
 
 
-def photos_of(paths: Iterable[str | os.PathLike[str]], observer: Observer = SILENT) -> list[str]:
+def photos_of(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], observer: Observer = SILENT
+) -> list[str]:
     """The photos to ask about: files as they are named, folders as all the photos in them. Raises `InputError`."""
     photos: list[str] = []
-    for given in paths:
+    for given in [paths] if isinstance(paths, str | os.PathLike) else paths:
         path = os.fspath(given)
         if not os.path.isdir(path):
             photos.append(path)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 import facesearch
+from facesearch.cli import app
 
 PACKAGE = Path(facesearch.__file__).parent
 LEAVES = {
@@ -63,7 +67,21 @@ SEAMS = {
     "typer": {"cli/"},
     "rich": {"cli/"},
 }
+LONGEST_COMMAND = 40
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def commands_of(group: typer.Typer) -> Iterator[Callable[..., Any]]:
+    """Every command of the command line, without what is wrapped around it."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield inspect.unwrap(command.callback)
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands_of(inner.typer_instance)
+
+
+COMMANDS = list(commands_of(app))
 
 
 def room_of(path: Path) -> str:
@@ -101,6 +119,25 @@ def test_imports_run_one_way(path: Path) -> None:
             continue
         both_are_leaves = here in LEAVES and parts[1] in LEAVES
         assert FLOOR[parts[1]] < FLOOR[here] or both_are_leaves, f"{path} imports {name}, which lies above or beside it"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room_of(path) in FRONT_DOORS], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_front_ends_use_the_one_door(path: Path) -> None:
+    here = room_of(path)
+    allowed = FRONT_DOORS[here] | LEAVES | {here}
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "facesearch" and len(parts) > 1 and parts[1] in FLOOR:
+            assert parts[1] in allowed, f"{path} imports {name}: what it needs of that belongs into the api"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.__module__}.{command.__name__}")
+def test_commands_are_thin(command: Callable[..., Any]) -> None:
+    """Options are declared beside one another, and what they mean is decided below."""
+    lines, _start = inspect.getsourcelines(command)
+    assert len(lines) <= LONGEST_COMMAND, f"{command.__name__} has {len(lines)} lines"
 
 
 def test_no_file_imports_itself_by_way_of_others() -> None:
@@ -144,10 +181,7 @@ def test_public_names_exist_and_are_sorted(name: str) -> None:
             for node in ast.parse(Path(str(module.__file__)).read_text()).body
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
         ]
-        commands = {"index", "query", "scan", "status", "reindex", "check", "forget", "backup", "export"}
-        commands |= {"compare", "faces", "list_roots", "move", "remove"}
-        # These are reached through the command line only.
-        commands |= {"list_models", "pull", "add", "verify", "use", "calibrate", "doctor"}
+        commands = {command.__name__ for command in COMMANDS if command.__module__ == name}
         assert set(defined) - set(public) - commands == set(), f"{name} defines names that are not public"
 
 

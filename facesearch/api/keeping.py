@@ -1,0 +1,169 @@
+"""Runs that read photos: an index is brought up to date, or gets another model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from facesearch.api.opening import Models, Stores
+from facesearch.api.resources import photo_memory
+from facesearch.events import Observer
+from facesearch.visible import shown_path
+
+if TYPE_CHECKING:
+    from facesearch.index.store import Store
+    from facesearch.indexing.model_switch import Switch
+    from facesearch.indexing.options import Options
+    from facesearch.indexing.report import Report
+    from facesearch.models.protocol import FaceModel
+
+__all__ = ["SwitchPreview", "preview", "preview_switch", "refresh", "switch_model"]
+
+
+class SwitchPreview(NamedTuple):
+    """From the model `origin` to `target`: so many photos are `left` for it to read, so many it has `done`."""
+
+    origin: str
+    target: str
+    left: int
+    done: int
+
+
+def preview(stores: Stores, paths: Sequence[Path], options: Options, index_type: str | None = None) -> Report:
+    """What `refresh` would do, see there; nothing is written. A new index has to be given paths."""
+    from facesearch.indexing.refresh import preview as previewed
+
+    _check_kind(index_type)
+    if stores.exist():
+        return previewed(stores.reading(keep=False), paths, options=options)
+    if not paths:
+        stores.require_paths(paths)
+    with stores.empty() as store:
+        return previewed(store, paths, options=options)
+
+
+def refresh(
+    stores: Stores,
+    models: Models,
+    paths: Sequence[Path],
+    *,
+    options: Options,
+    observer: Observer,
+    max_memory: int | None = None,
+    index_type: str | None = None,
+    confirm: Callable[[Report], object] | None = None,
+) -> Report:
+    """Bring an index up to date, or make one; see `Index.refresh`."""
+    from facesearch.indexing.refresh import preview as previewed
+    from facesearch.indexing.refresh import refresh as refreshed
+
+    _check_kind(index_type)
+    exists = stores.exist()
+    if not exists:
+        stores.require_paths(paths)  # before a folder is made for an index of nothing
+        if confirm is not None:
+            confirm(preview(stores, paths, options))
+    opened: AbstractContextManager[Store] = stores.writing() if exists else stores.made()
+    with opened as store:
+        if confirm is not None and exists:
+            confirm(previewed(store, paths, options=options))
+        model = models.open(store.model.source or store.model.name)
+        store.require_model(model.info)
+        _tell(observer, model)
+        report = refreshed(store, model, paths, options=_shared(options, model, max_memory), observer=observer)
+        if index_type is not None and not report.stopped:
+            store.use_index_type(index_type)
+        store.keep_report({**_record(report, stores.path), "runtime": str(models.runtime()), **_finished()})
+    return report
+
+
+def switch_model(
+    stores: Stores,
+    models: Models,
+    name: str | None,
+    *,
+    options: Options,
+    observer: Observer,
+    leave_offline: bool = False,
+    max_memory: int | None = None,
+    index_type: str | None = None,
+) -> Switch | None:
+    """Read all photos with another model, then switch to it; see `Index.switch_model`."""
+    from facesearch.indexing.model_switch import begin_switch, switch
+
+    _check_kind(index_type)
+    with stores.writing() as store:
+        name = name or _under_way(store)
+        if name is None:
+            return None
+        model = models.open(name)
+        begin_switch(store, model.info)
+        observer.note(
+            f"{model.info.name} looks at the photos, {store.model.name} answers questions meanwhile; {models.runtime()}"
+        )
+        done = switch(
+            store,
+            model,
+            options=_shared(options, model, max_memory),
+            leave_offline=leave_offline,
+            observer=observer,
+        )
+        if done.refresh is not None:
+            store.keep_report({**_record(done.refresh, stores.path), **_finished()})
+            if index_type is not None:
+                store.use_index_type(index_type)
+    return done
+
+
+def preview_switch(store: Store, name: str | None, index_type: str | None) -> SwitchPreview | None:
+    """What a switch to the model `name`, or the one under way, would read; None where there is none.
+
+    Raises `UsageError` where there is no such switch to make or to go on with, `ModelError`.
+    """
+    from facesearch.indexing.model_switch import left_to_extract, require_switchable
+    from facesearch.models.resolve import model_info
+
+    _check_kind(index_type)
+    name = name or _under_way(store)
+    if name is None:
+        return None
+    info = model_info(name)
+    require_switchable(store, info)
+    return SwitchPreview(store.model.name, info.name, *left_to_extract(store, info))
+
+
+def _under_way(store: Store) -> str | None:
+    """The model of a switch that goes on."""
+    model = store.catalog.models.next()
+    return None if model is None else model.source or model.name
+
+
+def _check_kind(index_type: str | None) -> None:
+    from facesearch.index.store import check_index_type
+
+    if index_type is not None:
+        check_index_type(index_type)
+
+
+def _shared(options: Options, model: FaceModel, max_memory: int | None) -> Options:
+    """Each photo is worked on by one thread, and as many at once as the model takes: no thread waits."""
+    workers = model.runtime.streams
+    return replace(options, workers=workers, memory=photo_memory(max_memory, workers))
+
+
+def _tell(observer: Observer, model: FaceModel) -> None:
+    observer.detail(f"model {model.info.name}; {model.runtime}, {model.runtime.streams} photos at once")
+
+
+def _record(report: Report, index: Path) -> dict[str, Any]:
+    """A report as plain values, with paths that are valid text."""
+    paths = {key: [shown_path(path) for path in getattr(report, key)] for key in ("given_up", "offline", "unreadable")}
+    return {**asdict(report), **paths, "index": shown_path(str(index))}
+
+
+def _finished() -> dict[str, int]:
+    return {"finished": round(time.time())}

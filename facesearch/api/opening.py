@@ -1,0 +1,151 @@
+"""How an index is opened: a store for reading that is kept, one for writing for the time of a call, and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.errors import Hint, UsageError
+from facesearch.events import Observer
+
+if TYPE_CHECKING:
+    from facesearch.index.store import Store
+    from facesearch.models.protocol import FaceModel
+    from facesearch.models.runtime import Runtime
+
+__all__ = ["Models", "Stores"]
+
+
+class Stores:
+    """The stores of one index. `asked` is the model that the index has to have, or gets when it is made; None: any."""
+
+    def __init__(self, path: Path, asked: str | None, wait: float, observer: Observer) -> None:
+        self.path = path
+        self._asked = asked
+        self.wait = wait
+        self._observer = observer
+        self._reader: Store | None = None
+        self._reader_keeps = True
+
+    def exist(self) -> bool:
+        """Whether there is an index. Raises `StorageError` where that cannot be seen."""
+        from facesearch.index.store import Store
+
+        return Store.exists(self.path)
+
+    def require(self) -> None:
+        """Raises `IndexNotFoundError` where there is none, `StorageError` where that cannot be seen."""
+        from facesearch.index.store import Store
+
+        Store.require(self.path)
+
+    def reading(self, *, keep: bool = True) -> Store:
+        """The store for reading, opened on first use; without `keep` it writes nothing, not even what it made again.
+
+        It shows what was committed when it was first read from, until this index is written to. Raises what
+        `Store.open` raises, and `ModelMismatchError` where the index was made with another model than the one asked
+        for.
+        """
+        from facesearch.index.store import Store
+
+        if self._reader is not None and self._reader_keeps != keep:
+            self.close()
+        if self._reader is None:
+            store = Store.open(self.path, keep=keep, notify=self._observer.note)
+            self._reader, self._reader_keeps = store, keep
+            if self._asked is not None:
+                from facesearch.models.resolve import model_info
+
+                try:
+                    store.require_model(model_info(self._asked))
+                except BaseException:
+                    self.close()
+                    raise
+        return self._reader
+
+    @contextmanager
+    def writing(self) -> Iterator[Store]:
+        """A store to write to, with the lock. Raises what `Store.open` raises, and `ModelMismatchError`."""
+        from facesearch.index.store import Store
+
+        self.close()
+        with Store.open(self.path, write=True, wait=self.wait, notify=self._observer.note) as store:
+            if self._asked is not None:
+                from facesearch.models.resolve import model_info
+
+                store.take_model(model_info(self._asked))
+            yield store
+
+    @contextmanager
+    def made(self) -> Iterator[Store]:
+        """A new, empty index to write to. Raises what `Store.create` and `choose_model` raise."""
+        from facesearch.index.store import Store
+        from facesearch.models.resolve import choose_model, model_info
+
+        choice = choose_model(self._asked)
+        info = model_info(choice.name)
+        with Store.create(self.path, info, wait=self.wait, notify=self._observer.note) as store:
+            self._observer.note(f"new index in {self.path}")
+            if choice.note:
+                self._observer.note(choice.note)
+            yield store
+
+    @contextmanager
+    def empty(self) -> Iterator[Store]:
+        """An index of nothing in memory, of the model that a new one would get."""
+        from facesearch.index.store import Store
+        from facesearch.models.resolve import choose_model, model_info
+
+        with Store.memory(model_info(choose_model(self._asked).name)) as store:
+            yield store
+
+    def require_paths(self, paths: Sequence[Path]) -> None:
+        """Raises `UsageError` where no paths are given for a new index, `InputError` where one is not there."""
+        from facesearch.indexing.diff import require_paths
+
+        if not paths:
+            raise UsageError(f"no index at {self.path} yet", Hint.NAME_A_FOLDER)
+        require_paths(paths)
+
+    def close(self) -> None:
+        """Close the store for reading; it is opened again when it is needed."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class Models:
+    """Opens the model of an index, once, on the runtime that suits the work."""
+
+    def __init__(self, device: str, threads: int, observer: Observer) -> None:
+        self._device = device
+        self._threads = threads
+        self._observer = observer
+        self._opened: FaceModel | None = None
+        self._name = ""
+        self._few = False
+
+    def runtime(self, *, few: bool = False) -> Runtime:
+        """What models run on, for a `few` photos or for many. Raises `UsageError`, `DeviceError`."""
+        from facesearch.models.runtime import choose_runtime
+
+        return choose_runtime(self._device, self._threads, few=few, notify=self._observer.note)
+
+    def open(self, name: str, *, few: bool = False, at_once: bool = True) -> FaceModel:
+        """The model of this name, or in this folder.
+
+        For a `few` photos the runtime is the one that starts fastest, else the one that runs fastest. `at_once` gives
+        each photo one core and works on as many as there are cores; without it one photo has all cores. One that is
+        open already is used again where it will do. Raises `ModelError`, `DeviceError`, `UsageError`.
+        """
+        from facesearch.models.resolve import open_model
+
+        if self._opened is not None and self._name == name and (few or not self._few):
+            return self._opened
+        runtime = self.runtime(few=few)
+        if at_once:
+            runtime = runtime.shared_by(runtime.threads)
+        self._opened, self._name, self._few = open_model(name, runtime), name, few or not at_once
+        return self._opened

@@ -1,0 +1,55 @@
+"""What the api gives back: every record, in one place for those who annotate."""
+
+from __future__ import annotations
+
+from facesearch.api.compare import ComparedPhotos
+from facesearch.api.keeping import SwitchPreview
+from facesearch.api.models import Added, Calibrated, Licence, Pulled, Removal
+from facesearch.api.scan import ScanResult
+from facesearch.api.status import IndexStatus, SwitchProgress
+from facesearch.care.copies import Export
+from facesearch.care.doctor import Finding
+from facesearch.care.upkeep import Forgetting, Health
+from facesearch.evaluation.compare_models import Standing
+from facesearch.index.store import SearchFacts
+from facesearch.indexing.model_switch import Switch
+from facesearch.indexing.report import Report
+from facesearch.models.resolve import ListedModel, VerifiedPack
+from facesearch.search.compare import Comparison
+from facesearch.search.probes import Probe
+from facesearch.search.result import Answer, Hit, QueryResult
+from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdict
+
+__all__ = [
+    "Added",
+    "Answer",
+    "Box",
+    "Calibrated",
+    "ComparedPhotos",
+    "Comparison",
+    "Detection",
+    "Export",
+    "Face",
+    "FaceRecord",
+    "Finding",
+    "Forgetting",
+    "Health",
+    "Hit",
+    "IndexStatus",
+    "Licence",
+    "ListedModel",
+    "ModelInfo",
+    "Probe",
+    "Pulled",
+    "QueryResult",
+    "Removal",
+    "Report",
+    "ScanResult",
+    "SearchFacts",
+    "Standing",
+    "Switch",
+    "SwitchPreview",
+    "SwitchProgress",
+    "Verdict",
+    "VerifiedPack",
+]

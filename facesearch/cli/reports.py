@@ -1,0 +1,62 @@
+"""What an indexing run did and could not do, told to the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from facesearch.cli.console import Console
+from facesearch.cli.messages import is_terminal, say
+from facesearch.cli.stdout import for_stdout, write, write_json
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Report
+
+__all__ = ["tell_other_media", "tell_scanned", "tell_troubles", "write_report"]
+
+
+def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
+    """What an indexing run could not look at."""
+    for root in report.offline:
+        say(f"{root}: not there, or empty; its photos are kept as they are")
+    for path in report.given_up:
+        say(f"{path}: left out, facesearch died while looking at it alone; --retry-failed tries again")
+    for trouble in report.unreadable:
+        say(f"{trouble}; its photos are kept as they are")
+    if report.failed:
+        note(f"photos that could not be read: {report.failed:,}; facesearch status --failed lists them")
+    tell_other_media(report, note)
+
+
+def tell_scanned(report: Report, console: Console) -> None:
+    """What a scan could not look at."""
+    for trouble in report.unreadable:
+        console.warn(trouble)
+    if report.failed:
+        console.note(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
+    tell_other_media(report, console.note)
+
+
+def tell_other_media(report: Report, note: Callable[[str], None]) -> None:
+    """Which files a run has not looked at, the most frequent kinds first."""
+    kinds = sorted(report.not_looked_at.items(), key=lambda kind: (-kind[1], kind[0]))
+    if kinds:
+        told = ", ".join(f"{number:,} {ending.upper()}" for ending, number in kinds)
+        note(f"not looked at: {told} (RAW photos, videos and some other formats are not read)")
+
+
+def write_report(
+    record: dict[str, Any],
+    layout: str,
+    console: Console,
+    *,
+    text: Callable[..., str],
+    line: Callable[[dict[str, Any]], str],
+) -> None:
+    """The record as JSON, or as `text` unless quiet; and the `line` for a log where nobody watches."""
+    if layout == "json":
+        write_json(record, ascii_only=True)
+    elif not console.quiet:
+        write([text(record, show=for_stdout())])
+    if not is_terminal():
+        console.note(line(record))

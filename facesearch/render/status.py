@@ -1,0 +1,79 @@
+"""What an index is, as data and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from facesearch.api.status import IndexStatus
+from facesearch.render.text import lines_of, search_line
+from facesearch.visible import shown_path
+from facesearch.wording import counted
+
+__all__ = ["render_status", "status_record"]
+
+
+def status_record(status: IndexStatus) -> dict[str, Any]:
+    """All of it, for a program to read."""
+    switch, people = status.switch, status.calibrated_people
+    return {
+        "index": shown_path(str(status.path)),
+        "model": status.model,
+        "switch": switch and {"model": switch.model, "looked_at": switch.done, "photos": switch.photos},
+        "runtime": status.runtime,
+        "threshold": status.threshold,
+        "calibration": None if people is None else {"people": people},
+        "calibration_origin": status.calibration,
+        "search": asdict(status.search),
+        "roots": [shown_path(folder) for folder in status.folders],
+        "photos": status.photos,
+        "faces": status.faces,
+        "no_face": status.no_face,
+        "failed": status.failed,
+        "ours": status.made_here,
+        "hidden": status.hidden,
+        "outdated": status.outdated,
+        "catalog_bytes": status.catalog_bytes,
+        "vectors_bytes": status.vectors_bytes,
+        "last_run": status.last_run,
+    }
+
+
+def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> str:
+    """One fact a line; what does not apply is left out."""
+    switch = status.switch
+    facts: list[tuple[str, object]] = [("index", shown_path(str(status.path))), ("model", status.model)]
+    if switch is not None:
+        facts.append(("switch", f"to {switch.model}, {switch.done:,} of {switch.photos:,} photos looked at"))
+    facts += [
+        ("runtime", status.runtime),
+        ("threshold", status.threshold),
+        ("calibration", status.calibration),
+        ("search", search_line(status.search)),
+        ("roots", ", ".join(status.folders)),
+        ("photos", status.photos),
+        ("faces", status.faces),
+        ("no face", status.no_face),
+        ("failed", status.failed),
+        ("hidden", status.hidden),
+    ]
+    if status.outdated:
+        facts.append(("outdated", status.outdated))
+    if status.made_here:
+        facts.append(("made by facesearch", status.made_here))
+    facts += [
+        ("size", f"{(status.catalog_bytes + status.vectors_bytes) / 1e6:,.1f} MB"),
+        ("last run", _last_run(status.last_run)),
+    ]
+    return lines_of([(name, show(str(value))) for name, value in facts])
+
+
+def _last_run(last: dict[str, Any] | None) -> str:
+    if last is None:
+        return "never finished"
+    when = datetime.fromtimestamp(last["finished"]).isoformat(sep=" ", timespec="seconds")
+    read = last["new"] + last["changed"] + last["moved"]
+    stopped = ", stopped early" if last["stopped"] else ""
+    return f"{when}, {counted(read, 'photo')} read in {last['seconds']:,.1f} s{stopped}"
