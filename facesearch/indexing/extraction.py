@@ -19,7 +19,7 @@ from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
 from facesearch.faces.extract import Look, faces_of, look_at
-from facesearch.index.crash_guard import Journal
+from facesearch.index.crash_guard import CrashGuard
 from facesearch.indexing.diff import Options
 from facesearch.isolation import Isolation, ProcessDiedError
 from facesearch.machine import give_back_memory
@@ -116,7 +116,7 @@ class Looker(Generic[Item]):
         self,
         model: FaceModel,
         options: Options,
-        journal: Journal,
+        journal: CrashGuard,
         *,
         admit: Callable[[Iterable[Content[Item]]], Iterator[Content[Item] | None]],
         finish: Callable[[Outcome[Item]], None],

@@ -3,7 +3,7 @@
 What the next model sees is kept in the catalog as it comes, by the content of photos: a run that is stopped or killed
 goes on where it was, photos may be moved or renamed meanwhile, and nothing that is known depends on the model that was
 there before: it need not be installed any more. When all that can be read has been looked at, one transaction puts the
-new faces in the place of the old (`Store.take_over`).
+new faces in the place of the old (`Store.promote_next_model`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from facesearch.catalog.promotion import Promotion
 from facesearch.catalog.records import PendingPhoto
 from facesearch.errors import StorageError, UsageError
-from facesearch.index.store import Store, Takeover
+from facesearch.index.store import Store
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.extraction import Content, Looker, Outcome
 from facesearch.indexing.refresh import COMMIT_SECONDS, Progress, refresh
@@ -65,7 +66,7 @@ class Switch:
     origin: ModelInfo
     target: ModelInfo
     preparation: Preparation
-    takeover: Takeover | None = None
+    takeover: Promotion | None = None
     refresh: Report | None = None
 
     @property
@@ -97,7 +98,7 @@ def appoint(store: Store, model: ModelInfo) -> None:
     """
     require_switchable(store, model)
     if store.catalog.models.next() is None:
-        store.drop_looks()
+        store.drop_staging()
     with store.transaction():
         store.catalog.models.drop_next()
         store.catalog.models.set_next(model)
@@ -110,7 +111,7 @@ def dismiss(store: Store) -> ModelInfo:
         raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
     with store.transaction():
         store.catalog.models.drop_next()
-    store.drop_looks()
+    store.drop_staging()
     return model
 
 
@@ -141,8 +142,8 @@ def switch(
     done = prepare(store, model, options=options, progress=progress, should_stop=should_stop)
     if done.stopped or (done.offline and not leave_offline):
         return Switch(origin=origin, target=target, preparation=done)
-    takeover = store.take_over()
-    store.drop_looks()
+    takeover = store.promote_next_model()
+    store.drop_staging()
     report = refresh(store, model, options=options, progress=progress, should_stop=should_stop)
     try:
         store.vacuum()
@@ -206,7 +207,7 @@ class _Preparing:
             looker = Looker(
                 self._model,
                 self._options,
-                self._store.journal(),
+                self._store.crash_guard(),
                 admit=self._unchanged,
                 finish=self._finish,
                 settle=self._write,

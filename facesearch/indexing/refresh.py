@@ -143,7 +143,7 @@ class _Run:
         looker = Looker(
             self._model,
             self._options,
-            self._store.journal(),
+            self._store.crash_guard(),
             admit=self._unknown,
             finish=self._finish,
             settle=self._write,

@@ -14,11 +14,11 @@ from enum import StrEnum
 from typing import Any
 
 from facesearch.calibration.table import NOT_MEASURED
-from facesearch.index.store import SearchFacts
+from facesearch.index.snapshot import SearchFacts
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import answers_record, hit_record
 from facesearch.search.engine import Answer, Hit
-from facesearch.vectors.kinds import LEAST_RECALL
+from facesearch.vectors.ivf import LEAST_RECALL
 from facesearch.visible import width
 from facesearch.wording import counted
 

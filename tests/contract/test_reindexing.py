@@ -325,7 +325,7 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
         assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
         if len(vector) < 512:
             with pytest.raises(IndexDamagedError):
-                store.take_over()
+                store.promote_next_model()
     assert check(index, repair=True).faults == []
     with Store.open(index, write=True) as mended:
         assert switch(mended, other).preparation.looked_at == 1

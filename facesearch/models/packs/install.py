@@ -7,7 +7,6 @@ step, complete, or not at all.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from facesearch.errors import LockedError, ModelError, UsageError
+from facesearch.files import lock
 from facesearch.models.packs.download import Download, Limits, Progress, fetch, is_address, storage_errors
 from facesearch.models.packs.registry import (
     RECORD_NAME,
@@ -198,12 +198,11 @@ def _held(part: Path, name: str) -> Iterator[int]:
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(descriptor):
+                os.close(descriptor)
+                raise LockedError(f"another run is pulling {name}; wait for it to end")
             if os.path.samestat(os.fstat(descriptor), os.stat(part)):
                 break
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise LockedError(f"another run is pulling {name}; wait for it to end") from error
         except FileNotFoundError:
             pass  # the run that had it before has just taken it away
         os.close(descriptor)
