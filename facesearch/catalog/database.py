@@ -176,9 +176,14 @@ class Database:
 
     def view(self) -> None:
         """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""
-        if not self._connection.in_transaction:
-            self.run("BEGIN")
+        if self._connection.in_transaction:
+            return
+        self.run("BEGIN")
+        try:
             self.value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
+        except BaseException:
+            self.end_view()
+            raise
 
     def end_view(self) -> None:
         """See what others have written since; in a transaction this changes nothing."""
@@ -211,6 +216,11 @@ class Database:
     def is_writing(self) -> bool:
         """Whether something may be waiting to be committed."""
         return self._writing
+
+    @property
+    def is_viewing(self) -> bool:
+        """Whether one moment is seen, whatever others write: in a lasting view, and while writing."""
+        return self._connection.in_transaction
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, so that it does not keep its size."""

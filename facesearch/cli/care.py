@@ -46,11 +46,11 @@ def check(
     wait: Wait = 0,
 ) -> None:
     """Verify the database, every vector, the vector file and the model; exit code 3 when something is wrong."""
-    from facesearch.care import upkeep
+    from facesearch.care import check as checking
     from facesearch.settings import default_index_path
 
     folder, show = index_path or default_index_path(), for_stdout()
-    health = upkeep.check(folder, repair=mend, wait=wait)
+    health = checking.check(folder, repair=mend, wait=wait)
     for line in health.done:
         write([f"{show(line)}\n"])
     for line in health.notes:
@@ -82,19 +82,19 @@ def forget(
         raise UsageError("give one of PATH, --face ID and --root DIR")
     if never_again and path is None:
         raise UsageError("--never-again remembers photos; give the PATH of a photo or a folder")
-    from facesearch.care import upkeep
+    from facesearch.care import forget as forgetting
     from facesearch.index.store import Store
     from facesearch.settings import default_index_path
 
     folder = index_path or default_index_path()
     with Store.open(folder, write=not dry_run, wait=wait, keep=not dry_run, notify=say) as store:
         if path is not None:
-            going = upkeep.to_forget_photos(store, path, never_again=never_again)
+            going = forgetting.to_forget_photos(store, path, never_again=never_again)
         elif root is not None:
-            going = upkeep.to_forget_root(store, root)
+            going = forgetting.to_forget_root(store, root)
         else:
             assert face is not None
-            going = upkeep.to_forget_face(store, face)
+            going = forgetting.to_forget_face(store, face)
         what = f"{going.what}, {_with_copies(going.copies)}," if going.takes_copies else going.what
         if dry_run:
             say(f"{what} would be deleted from the index for good; nothing was done")
@@ -102,7 +102,7 @@ def forget(
                 say(f"identical: {name}")
             return
         confirm(f"{what} will be deleted from the index for good", yes=yes)
-        upkeep.forget(store, going)
+        forgetting.forget(store, going)
     if going.takes_copies:
         say(f"forgotten {_with_copies(going.copies)}")
     elif never_again:
@@ -152,7 +152,7 @@ def export(
         raise UsageError(f"--format {layout}: choose jsonl, csv or npz")
     if layout == "npz" and output is None:
         raise UsageError("--format npz is binary; name a file with --output")
-    from facesearch.care.upkeep import every_face
+    from facesearch.care.export import every_face
     from facesearch.index.store import Store
     from facesearch.render.dump import dump_text, save_npz
     from facesearch.settings import default_index_path

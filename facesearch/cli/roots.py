@@ -61,7 +61,7 @@ def move(
     wait: Wait = 0,
 ) -> None:
     """A library is mounted or was moved elsewhere: everything known about its photos stays."""
-    from facesearch.care.upkeep import move_root
+    from facesearch.care.folders import move_root
     from facesearch.index.store import Store
     from facesearch.settings import default_index_path
 
@@ -76,7 +76,7 @@ def remove(
     wait: Wait = 0,
 ) -> None:
     """Remove a folder from the index, with all its photos and faces; the photos themselves are not touched."""
-    from facesearch.care.upkeep import forget, to_forget_root
+    from facesearch.care.forget import forget, to_forget_root
     from facesearch.index.store import Store
     from facesearch.settings import default_index_path
 

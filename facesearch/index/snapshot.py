@@ -156,7 +156,11 @@ class VectorFile:
 
     def _vectors(self) -> VectorIndex:
         if self._loaded is None:
-            self._loaded = self._in_memory() if self.file is None else self._read(self.file)
+            try:
+                self._loaded = self._in_memory() if self.file is None else self._read(self.file)
+            except BaseException:
+                self._catalog.end_view()  # nobody is to see that moment for ever
+                raise
         return self._loaded
 
     def _read(self, file: Path) -> VectorIndex:

@@ -314,9 +314,13 @@ class Store:
         The vector file follows when vectors came or went and it has fallen far behind. Raises what the catalog raises.
         """
         before = self.catalog.meta.generation
-        with self.catalog.transaction():
-            yield
-            changed = self.catalog.meta.generation != before
+        try:
+            with self.catalog.transaction():
+                yield
+                changed = self.catalog.meta.generation != before
+        except BaseException:
+            self._vectors.let_go()  # they may have been opened with what is not kept
+            raise
         if changed:
             self._vectors.let_go()
             self._vectors.keep_up(in_a_run=True)

@@ -14,7 +14,8 @@ import pytest
 from own_pack import make_pack
 from sample_library import shipped_photo
 
-from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
+from facesearch.care.check import check
+from facesearch.care.forget import forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
 from facesearch.index.store import Store
 from facesearch.indexing.diff import Options
