@@ -28,6 +28,9 @@ __all__ = [
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk, or a user's share of it, that has no room left."""
 
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+"""Errors of flushing a folder that say nothing of what is in it: a network share, one that may not be listed."""
+
 _POLL_SECONDS = 0.2
 
 
@@ -60,12 +63,16 @@ def unfinished(path: Path) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder: a rename in it survives a power cut once that is done. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Flush a folder, where its file system can: a rename in it survives a power cut then. Raises `OSError`."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
 
 
 def sha256(path: Path) -> bytes:
@@ -137,5 +144,5 @@ def _owner(number: int) -> str:
         import pwd
 
         return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):
+    except KeyError:
         return str(number)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from facesearch.errors import LockedError, ModelError, UsageError
-from facesearch.files import lock
+from facesearch.files import lock, sync_folder
 from facesearch.models.packs.download import Download, Limits, Progress, fetch, is_address, storage_errors
 from facesearch.models.packs.registry import (
     RECORD_NAME,
@@ -164,9 +164,9 @@ def _install(
             digests=digests,
         )
         write_json(unpacked / RECORD_NAME, record.as_json())
-        _sync(unpacked)
+        sync_folder(unpacked)
         unpacked.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     return target
@@ -211,13 +211,4 @@ def _held(part: Path, name: str) -> Iterator[int]:
     finally:
         if not os.fstat(descriptor).st_size:
             part.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    """What is in a folder, and under which names, survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)

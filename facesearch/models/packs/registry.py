@@ -13,7 +13,6 @@ their recognisers are those of `buffalo_s` and `buffalo_l`: `python-package/docs
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import ModelError, StorageError, UsageError
-from facesearch.files import lock
+from facesearch.files import lock, sha256
 from facesearch.settings import user_data, write_json
 
 __all__ = [
@@ -350,8 +349,7 @@ def graph_digests(folder: Path) -> dict[str, str]:
 
 def file_digest(path: Path) -> str:
     """SHA-256 in hexadecimal digits. Raises `OSError`."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256(path).hex()
 
 
 def _read_json(path: Path, advice: str) -> dict[str, Any] | None:
