@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.catalog.audit import audit, mend
+from facesearch.catalog.audit import audit, mend, recorded_model_name
 from facesearch.catalog.database import Database
 from facesearch.catalog.records import path_in_root
 from facesearch.errors import IndexDamagedError, ModelError
@@ -37,7 +37,7 @@ class Health:
 
 
 def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
-    """Look at everything: the database, every row, every vector, the vector file, and whether the photos are there.
+    """Check everything: the database, every row, every vector, the vector file, and whether the photos are there.
 
     With `repair` what can be mended is mended from what is there: first the catalog, then what is derived from it.
     Raises `IndexNotFoundError`, `LockedError` (to repair), and `IndexDamagedError` where nothing can be read.
@@ -81,9 +81,9 @@ def _check_model(store: Store, health: Health, *, repair: bool) -> None:
 
 def _model_named_by(database: Database) -> ModelInfo | None:
     """The model on this machine that has the name that the catalog gives; the embedded one where none has it."""
-    rows = database.rows("SELECT name FROM models ORDER BY id LIMIT 1")
+    name = recorded_model_name(database)
     try:
-        return model_info(str(rows[0][0])) if rows else None
+        return None if name is None else model_info(name)
     except (ModelError, ValueError):  # ValueError: a NUL in what should be a name
         return model_info(EMBEDDED)
 

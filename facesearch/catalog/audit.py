@@ -1,8 +1,9 @@
 """Checks every row of a catalog, and repairs what cannot be.
 
-`check` asks for more than readers do (see `rows`), so that whatever it calls sound works. As much as possible is kept:
-a photo whose size, time or content is damaged is read again by the next run; one whose path leads out of its root stays
-under a path that no scan gives, until the next run finds its content; a damaged face goes, and its photo is read again.
+`check` asks for more than readers do (see `columns`), so that whatever it calls sound works. As much as possible is
+kept: a photo whose size, time or content is damaged is read again by the next run; one whose path leads out of its root
+stays under a path that no scan gives, until the next run finds its content; a damaged face goes, and its photo is read
+again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.database import Database
     from facesearch.types import ModelInfo
 
-__all__ = ["Audit", "audit", "mend"]
+__all__ = ["Audit", "audit", "mend", "recorded_model_name"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
@@ -84,6 +85,12 @@ def audit(database: Database) -> Audit:
     if found.more:
         found.faults.append(f"and {found.more:,} more")
     return found
+
+
+def recorded_model_name(database: Database) -> str | None:
+    """What the catalog calls its model, whatever that is; None without a record of it."""
+    rows = database.rows("SELECT name FROM models ORDER BY id LIMIT 1")
+    return str(rows[0][0]) if rows else None
 
 
 def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> list[str]:
