@@ -34,7 +34,8 @@ from facesearch.machine import available_cores
 from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
 from facesearch.photos.decode import Photo
-from facesearch.vectors.faiss_index import FaissIndex, Stamp, write_file
+from facesearch.vectors.kinds import KINDS
+from facesearch.vectors.snapshot import Stamp, read_snapshot, write_snapshot
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -115,7 +116,7 @@ def made(source: Path, file: Path, kind: str) -> dict[str, Any]:
             yield ids[start : start + BLOCK], np.ascontiguousarray(vectors[start : start + BLOCK])
 
     started = time.perf_counter()
-    recall = write_file(file, vectors.shape[1], Stamp(UUID, 1, len(vectors)), kind, blocks)
+    recall = write_snapshot(file, vectors.shape[1], Stamp(UUID, 1, len(vectors)), KINDS[kind], blocks)
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "own_recall": recall, "bytes": file.stat().st_size, "made_mib": _peak()}
 
@@ -124,9 +125,10 @@ def asked(file: Path, questions: Vectors) -> dict[str, Any]:
     """Times and memory for questions to a file, in milliseconds and MiB; the ids found, ten for each question."""
     dim = questions.shape[1]
     started = time.perf_counter()
-    index = FaissIndex.open(file, dim, UUID)
+    snapshot = read_snapshot(file, dim, UUID)
     opened = time.perf_counter() - started
-    assert index is not None
+    assert snapshot is not None
+    index = snapshot.vectors
     index.search(questions[:1], 20)
     one = [_seconds(partial(index.search, questions[row : row + 1], 20)) for row in range(21)]
     many = [_seconds(lambda: index.search(questions[:64], 20)) for _ in range(5)]

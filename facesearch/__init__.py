@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from facesearch.api.keeping import SwitchPreview
     from facesearch.api.scan import ScanResult, scan
     from facesearch.api.status import IndexStatus, SwitchProgress
-    from facesearch.care.upkeep import Forgetting, Health
+    from facesearch.care.check import Health
+    from facesearch.care.forget import Forgetting
     from facesearch.errors import (
         DeviceError,
         DiskFullError,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     )
     from facesearch.events import Observer, Remark, observing
     from facesearch.filters import Filter
-    from facesearch.index.store import SearchFacts
+    from facesearch.index.snapshot import SearchFacts
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.report import Report
     from facesearch.search.compare import Comparison
@@ -112,10 +113,11 @@ _HOMES = {
     "api.keeping": ("SwitchPreview",),
     "api.scan": ("ScanResult", "scan"),
     "api.status": ("IndexStatus", "SwitchProgress"),
-    "care.upkeep": ("Forgetting", "Health"),
+    "care.check": ("Health",),
+    "care.forget": ("Forgetting",),
     "events": ("Observer", "Remark", "observing"),
     "filters": ("Filter",),
-    "index.store": ("SearchFacts",),
+    "index.snapshot": ("SearchFacts",),
     "indexing.model_switch": ("Switch",),
     "indexing.report": ("Report",),
     "search.compare": ("Comparison",),

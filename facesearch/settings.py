@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import UsageError
+from facesearch.files import replacing
 
 __all__ = ["DEFAULT_MAX_PIXELS", "default_index_path", "user_data", "write_json"]
 
@@ -42,14 +43,5 @@ def default_index_path() -> Path:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replace a file in one step, so that a power cut leaves the old one or the new one. Raises `OSError`."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("w") as stream:
-            json.dump(value, stream, indent=1)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    finally:
-        if os.path.lexists(unfinished):
-            unfinished.unlink()
+    with replacing(path, mode=0o666) as stream:
+        stream.write(json.dumps(value, indent=1).encode() + b"\n")

@@ -60,7 +60,7 @@ def _query_once(
     """Raises `ModelSwitchedError` when another model takes over between opening the index and its vectors."""
     from facesearch.galleries.local import LocalGallery
     from facesearch.search.query import answer, ask
-    from facesearch.vectors.faiss_index import preload
+    from facesearch.vectors.faiss_tools import preload
 
     store = stores.reading(keep=keep)
     observer.lap("open the catalog")

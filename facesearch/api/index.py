@@ -20,8 +20,10 @@ from facesearch.settings import default_index_path
 if TYPE_CHECKING:
     from facesearch.api.keeping import SwitchPreview
     from facesearch.api.status import IndexStatus
-    from facesearch.care.upkeep import Forgetting, Health
-    from facesearch.index.store import SearchFacts, Store
+    from facesearch.care.check import Health
+    from facesearch.care.forget import Forgetting
+    from facesearch.index.snapshot import SearchFacts
+    from facesearch.index.store import Store
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.options import Options
     from facesearch.indexing.report import Report
@@ -42,9 +44,9 @@ _DAY = 86_400.0
 class Index:
     """An index of photos: a folder that keeps every face found in them. Made by `Index.open`; a context manager.
 
-    Files and the model are opened on first use. Questions see the index as it was when the first of them was asked,
-    until this object writes to it. To be used from one thread. Every method may raise `StoreError` where the index
-    cannot be used; those that write raise `LockedError` while another run is writing.
+    Files and the model are opened on first use. Each call sees the index as it is then, whoever writes to it. To be
+    used from one thread. Every method may raise `StoreError` where the index cannot be used; those that write raise
+    `LockedError` while another run is writing.
 
     Where a method takes a `confirm`, that is told what is about to happen, under the lock, before it does; what it
     raises ends the call, and nothing is done.
@@ -268,7 +270,7 @@ class Index:
 
     def export_faces(self) -> Iterator[tuple[FaceRecord, FloatArray]]:
         """Each face that can be found, with its embedding, float32[dim] of unit length."""
-        from facesearch.care.upkeep import every_face
+        from facesearch.care.export import every_face
 
         store = self._reading()
         store.catalog.view()
@@ -282,7 +284,7 @@ class Index:
         Raises `InputError` where `old` is none of its folders, or where `new` is not there or holds other photos unless
         it is to be moved `anyway`; `UsageError` where `new` overlaps another folder.
         """
-        from facesearch.care.upkeep import move_root
+        from facesearch.care.folders import move_root
 
         with self._writing() as store:
             move_root(store, _as_path(old), _as_path(new), anyway=anyway)
@@ -316,7 +318,7 @@ class Index:
         Files are not touched. With `never_again` identical copies go too, and later runs leave these photos out. Tells
         what was removed. Raises `InputError` where nothing is known there, `UsageError` unless one thing is named.
         """
-        from facesearch.care.upkeep import forget
+        from facesearch.care.forget import forget
 
         with self._writing() as store:
             going = _forgetting(store, path, face, folder, never_again=never_again)
@@ -330,7 +332,7 @@ class Index:
 
         With `repair` what can be mended is mended. Raises `IndexDamagedError` where nothing can be read.
         """
-        from facesearch.care.upkeep import check
+        from facesearch.care.check import check
 
         self._stores.close()
         return check(self.path, repair=repair, wait=self._stores.wait)
@@ -394,7 +396,7 @@ def _options(
 def _forgetting(
     store: Store, path: AnyPath | None, face: int | None, folder: AnyPath | None, *, never_again: bool
 ) -> Forgetting:
-    from facesearch.care.upkeep import to_forget_face, to_forget_photos, to_forget_root
+    from facesearch.care.forget import to_forget_face, to_forget_photos, to_forget_root
 
     if [path, face, folder].count(None) != 2:
         raise UsageError("nothing, or more than one thing, is named to be forgotten", Hint.ONE_THING_TO_FORGET)

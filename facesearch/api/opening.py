@@ -44,7 +44,7 @@ class Stores:
     def reading(self, *, keep: bool = True) -> Store:
         """The store for reading, opened on first use; without `keep` it writes nothing, not even what it made again.
 
-        It shows what was committed when it was first read from, until this index is written to. Raises what
+        It shows what is committed now, and keeps to that until it is asked for again. Raises what
         `Store.open` raises, and `ModelMismatchError` where the index was made with another model than the one asked
         for.
         """
@@ -52,6 +52,8 @@ class Stores:
 
         if self._reader is not None and self._reader_keeps != keep:
             self.close()
+        if self._reader is not None:
+            self._reader.follow()
         if self._reader is None:
             store = Store.open(self.path, keep=keep, notify=self._observer.note)
             self._reader, self._reader_keeps = store, keep

@@ -7,11 +7,12 @@ from facesearch.api.keeping import SwitchPreview
 from facesearch.api.models import Added, Calibrated, Licence, Pulled, Removal
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
+from facesearch.care.check import Health
 from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
-from facesearch.care.upkeep import Forgetting, Health
+from facesearch.care.forget import Forgetting
 from facesearch.evaluation.compare_models import Standing
-from facesearch.index.store import SearchFacts
+from facesearch.index.snapshot import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack

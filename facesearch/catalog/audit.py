@@ -1,8 +1,9 @@
-"""Every row of a catalog, looked at: what cannot be, and how it is mended.
+"""Checks every row of a catalog, and repairs what cannot be.
 
-`check` asks for more than readers do (see `rows`), so that whatever it calls sound works. As much as possible is kept:
-a photo whose size, time or content is damaged is read again by the next run; one whose path leads out of its root stays
-under a path that no scan gives, until the next run finds its content; a damaged face goes, and its photo is read again.
+`check` asks for more than readers do (see `columns`), so that whatever it calls sound works. As much as possible is
+kept: a photo whose size, time or content is damaged is read again by the next run; one whose path leads out of its root
+stays under a path that no scan gives, until the next run finds its content; a damaged face goes, and its photo is read
+again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.database import Database
     from facesearch.types import ModelInfo
 
-__all__ = ["Audit", "audit", "mend"]
+__all__ = ["Audit", "audit", "mend", "recorded_model_name"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
@@ -58,19 +59,19 @@ class Audit:
 
 
 def audit(database: Database) -> Audit:
-    """Look at the schema, at every row, and at what belongs to what."""
+    """Check the schema, every row, and what belongs to what."""
     found = Audit()
     try:
-        _look_at_schema(database, found)
+        _check_schema(database, found)
         if found.beyond_repair:
             return found
-        _look_at_pages(database, found)
-        _look_at_meta(database, found)
+        _check_pages(database, found)
+        _check_meta(database, found)
         for table in TABLES:
             for key, columns in _faulty(database, table):
                 found.rows.append((table, key))
                 found.tell(f"{table} {key!r:.70}: {', '.join(columns)} cannot be")
-        _look_at_model(database, found)
+        _check_model(database, found)
         if lacking := len(database.rows(_WITHOUT_VECTORS)):
             found.tell(f"photos with faces that have no vector: {lacking:,}")
         for table, key, parent, _ in database.rows("PRAGMA foreign_key_check"):
@@ -84,6 +85,12 @@ def audit(database: Database) -> Audit:
     if found.more:
         found.faults.append(f"and {found.more:,} more")
     return found
+
+
+def recorded_model_name(database: Database) -> str | None:
+    """What the catalog calls its model, whatever that is; None without a record of it."""
+    rows = database.rows("SELECT name FROM models ORDER BY id LIMIT 1")
+    return str(rows[0][0]) if rows else None
 
 
 def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> list[str]:
@@ -147,7 +154,7 @@ def _mend_last_ids(database: Database) -> None:
             database.rows("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, last)
 
 
-def _look_at_schema(database: Database, found: Audit) -> None:
+def _check_schema(database: Database, found: Audit) -> None:
     """Tables, indexes and triggers are those of this version; views and tables of others harm nothing."""
     expected = {(kind, name): sql for kind, name, _, sql in database.expected_schema()}
     there = {
@@ -165,7 +172,7 @@ def _look_at_schema(database: Database, found: Audit) -> None:
             found.schema.append((kind, name))
 
 
-def _look_at_pages(database: Database, found: Audit) -> None:
+def _check_pages(database: Database, found: Audit) -> None:
     for line in database.integrity():
         if line.startswith(_ROW_LINES):
             continue
@@ -176,7 +183,7 @@ def _look_at_pages(database: Database, found: Audit) -> None:
             found.beyond_repair = True
 
 
-def _look_at_meta(database: Database, found: Audit) -> None:
+def _check_meta(database: Database, found: Audit) -> None:
     kept = {key: _value(kind, value) for key, kind, value in database.rows(f"SELECT key, {_read('value')} FROM meta")}
     for key, column in META.items():
         if not column.takes(kept.get(key), exact=True):
@@ -184,14 +191,14 @@ def _look_at_meta(database: Database, found: Audit) -> None:
             found.tell(f"{key}: {'missing' if kept.get(key) is None else 'cannot be'}")
 
 
-def _look_at_model(database: Database, found: Audit) -> None:
+def _check_model(database: Database, found: Audit) -> None:
     if not database.rows("SELECT 1 FROM models"):
         found.tell("the record of the model is missing")
         found.beyond_repair = True
         return
     dim = _dim_of_vectors(database)
     if dim is not None and database.rows("SELECT dim FROM models ORDER BY id LIMIT 1") != [(dim,)]:
-        found.tell(f"the model's record and the vectors, of {dim} numbers, do not fit each other")
+        found.tell(f"the model's record and the vectors, of {dim} dimensions, do not fit each other")
 
 
 def _mend_model(database: Database, known: ModelInfo | None) -> None:
@@ -221,7 +228,7 @@ def _json_values(text: str) -> list[str]:
 
 
 def _dim_of_vectors(database: Database) -> int | None:
-    """How many numbers most vectors have; None where there are none, or nothing like a vector."""
+    """How many dimensions most vectors have; None where there are none, or nothing like a vector."""
     rows = database.rows(
         "SELECT length(vector) / 4 FROM vectors WHERE typeof(vector) = 'blob' AND length(vector) % 4 = 0"
         " AND length(vector) > 0 GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1"
@@ -232,7 +239,7 @@ def _dim_of_vectors(database: Database) -> int | None:
 def _mend_row(database: Database, table: str, key: Any) -> bool:
     """Put what can be in the place of what cannot; False where the row had to go."""
     at = _KEYS.get(table, "rowid")
-    for _attempt in range(2):  # a path of the wrong type is looked at once more, as what it says
+    for _attempt in range(2):  # a path of the wrong type is checked once more, as what it says
         (row,) = list(_faulty(database, table, key)) or [(key, [])]
         ways = [(column, TABLES[table][column].mended) for column in row[1]]
         if not ways:

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import IndexDamagedError
 from facesearch.types import Box, Detection, Face
+from facesearch.vectors.kinds import INDEX_TYPES
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
 __all__ = [
     "FACE",
+    "MEASURES",
     "META",
     "MOST_COUNTED",
     "TABLES",
@@ -33,7 +35,6 @@ __all__ = [
     "damaged",
     "decode_detection",
     "decode_face",
-    "decode_measures",
     "decode_vector",
     "encode_face",
     "encode_vector",
@@ -188,8 +189,9 @@ _MEASURED: Mapping[str, Column] = {
 """What was measured of a face besides: each is a column of `faces` and `seen_faces`, and a field of that name of
 `types.Face` and `types.FaceRecord`. One more needs a line here, a migration and the two fields."""
 
-FACE: tuple[str, ...] = (*_DETECTED, *_MEASURED)
-"""The columns of a face, in the order of `encode_face` and `decode_face`."""
+MEASURES: tuple[str, ...] = tuple(_MEASURED)
+FACE: tuple[str, ...] = (*_MEASURED, *_DETECTED)
+"""The columns of a face, in the order of `encode_face` and `decode_face`: first `MEASURES`, then its detection."""
 
 TABLES: Mapping[str, Mapping[str, Column]] = {
     "models": {
@@ -258,7 +260,7 @@ META: Mapping[str, Column] = {
     "generation": _integer(_counted, mended="1"),
     "dead_since": _integer(_counted, mended="1"),
     "last_run": Column(str, optional=True, valid=_report),
-    "index_type": Column(str, optional=True, valid=_of("auto", "flat", "ivf")),
+    "index_type": Column(str, optional=True, valid=_of(*INDEX_TYPES)),
 }
 """What `meta` holds, by key; those that are `optional` may be missing."""
 
@@ -331,26 +333,22 @@ def encode_face(face: Face) -> tuple[Any, ...]:
     """A face without its embedding, as the values of `FACE`."""
     box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
     detected = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
-    return (*detected, *(getattr(face, name) for name in _MEASURED))
+    return (*(getattr(face, name) for name in MEASURES), *detected)
 
 
 def decode_face(values: Sequence[Any], embedding: FloatArray) -> Face:
     """A face from the values of `FACE` and its embedding, float32[dim]."""
-    return Face(decode_detection(values), embedding, **decode_measures(values))
+    measures: dict[str, Any] = dict(zip(MEASURES, values, strict=False))
+    return Face(decode_detection(values[len(MEASURES) :]), embedding, **measures)
 
 
 def decode_detection(values: Sequence[Any]) -> Detection:
-    """The detection in the values of `FACE`."""
+    """The detection from the values of `FACE` that follow `MEASURES`."""
     import numpy as np
 
-    x, y, width, height, landmarks, score = values[: len(_DETECTED)]
+    x, y, width, height, landmarks, score = values
     points: FloatArray = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
     return Detection(Box(x, y, width, height), points, score)
-
-
-def decode_measures(values: Sequence[Any]) -> dict[str, Any]:
-    """What was measured besides, by the names of the fields, in the values of `FACE`."""
-    return dict(zip(_MEASURED, values[len(_DETECTED) :], strict=True))
 
 
 def encode_vector(vector: FloatArray) -> bytes:

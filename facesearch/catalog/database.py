@@ -33,6 +33,7 @@ from facesearch.errors import (
     LockedError,
     StorageError,
 )
+from facesearch.files import sync_folder, unfinished
 
 __all__ = ["Database"]
 
@@ -64,13 +65,13 @@ class Database:
 
         It is made under another name and renamed: a database is there whole or not at all.
         """
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
-        leftovers = [Path(f"{unfinished}{suffix}") for suffix in ("", "-wal", "-shm")]
+        beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+        leftovers = [Path(f"{beside}{suffix}") for suffix in ("", "-wal", "-shm")]
         try:
             for leftover in leftovers:
                 leftover.unlink(missing_ok=True)  # of a process that had this one's number
-            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            with closing(cls._connected(unfinished, "rw")) as database:
+            os.close(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            with closing(cls._connected(beside, "rw")) as database:
                 if database.value("PRAGMA journal_mode = WAL") != "wal":
                     raise StorageError(
                         f"{path}: this file system cannot hold an index (no shared memory, as on network shares); "
@@ -80,7 +81,8 @@ class Database:
                 fill(database)
             for stale in (Path(f"{path}-wal"), Path(f"{path}-shm")):
                 stale.unlink(missing_ok=True)  # of a catalog that was taken away: SQLite would replay it into this one
-            unfinished.replace(path)
+            beside.replace(path)
+            sync_folder(path.parent)
         except OSError as error:
             raise StorageError(
                 f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
@@ -176,9 +178,14 @@ class Database:
 
     def view(self) -> None:
         """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""
-        if not self._connection.in_transaction:
-            self.run("BEGIN")
+        if self._connection.in_transaction:
+            return
+        self.run("BEGIN")
+        try:
             self.value("SELECT count(*) FROM sqlite_schema")  # the view begins at the first read
+        except BaseException:
+            self.end_view()
+            raise
 
     def end_view(self) -> None:
         """See what others have written since; in a transaction this changes nothing."""
@@ -217,6 +224,11 @@ class Database:
         """Whether something may be waiting to be committed."""
         return self._writing
 
+    @property
+    def is_viewing(self) -> bool:
+        """Whether one moment is seen, whatever others write: in a lasting view, and while writing."""
+        return self._connection.in_transaction
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database, so that it does not keep its size."""
         self.rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
@@ -248,16 +260,17 @@ class Database:
 
     def backup(self, path: Path) -> None:
         """A copy of the database as it is committed now, while others may write. Raises `StorageError`."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = unfinished(path)
         try:
-            os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-            copy = sqlite3.connect(unfinished, isolation_level=None)
+            os.close(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+            copy = sqlite3.connect(beside, isolation_level=None)
             try:
                 self._connection.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
             finally:
                 copy.close()
-            unfinished.replace(path)
+            beside.replace(path)
+            sync_folder(path.parent)
         except sqlite3.Error as error:
             ours = _as_ours(error, self.name)
             if isinstance(ours, DiskFullError):  # the database itself is only read
@@ -266,7 +279,7 @@ class Database:
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
         finally:
-            for leftover in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+            for leftover in (beside, beside.with_name(f"{beside.name}-journal")):
                 leftover.unlink(missing_ok=True)
 
     # SQLite

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from facesearch.catalog.batches import BATCH, batches, marks
 from facesearch.catalog.columns import (
     FACE,
+    MEASURES,
     Shape,
     box_columns,
     decode_detection,
     decode_face,
-    decode_measures,
     decode_vector,
     encode_face,
     encode_vector,
@@ -59,6 +59,7 @@ _RECORD = {
 }
 """The fields of a `FaceRecord` that are columns as they are, but for `path`, which is absolute there."""
 _FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
+_FIELDS = (*_RECORD, *MEASURES)
 
 _INSERT = f"INSERT INTO faces (photo, {', '.join(FACE)}) VALUES (?, {', '.join('?' * len(FACE))})"
 _UPDATE = f"UPDATE faces SET {', '.join(f'{name} = ?' for name in FACE)} WHERE id = ?"
@@ -248,10 +249,9 @@ class Faces:
 
 def _record(row: Sequence[Any]) -> FaceRecord:
     """A record from the values of `_FOUND`."""
-    fields: dict[str, Any] = dict(zip(_RECORD, row, strict=False))
+    fields: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
     fields["path"] = path_in_root(fields["root_path"], fields["path"])
-    values = row[len(_RECORD) :]
-    return FaceRecord(**fields, detection=decode_detection(values), **decode_measures(values))
+    return FaceRecord(**fields, detection=decode_detection(row[len(_FIELDS) :]))
 
 
 def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:

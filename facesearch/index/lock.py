@@ -9,48 +9,46 @@ from pathlib import Path
 from typing import Self
 
 from facesearch.errors import LockedError, StorageError
+from facesearch.files import lock, unlock
 
 __all__ = ["WriterLock"]
-
-_LOCKED_BYTE = 1 << 30  # where a locked byte cannot be read (Windows), the holder's name before it still can
-
-_POLL_SECONDS = 0.2
 
 
 class WriterLock:
     """Holds the file at `path` locked until `release`.
 
-    Raises `LockedError`, saying who has it, when another process still does after `wait` seconds.
+    Raises `LockedError`, saying who has it, when another process still does after `wait` seconds, and `StorageError`
+    where the file cannot be opened or locked.
 
     The file stays; only the lock on it counts, so there is never a stale one to remove. It tells who holds it.
     """
 
     def __init__(self, path: Path, *, wait: float = 0.0) -> None:
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise StorageError(
                 f"{path}: cannot be opened for writing ({error.strerror}); check its permissions"
             ) from error
-        deadline = time.monotonic() + wait
-        while True:
-            try:
-                _lock(self._descriptor)
-                break
-            except OSError as error:
-                if time.monotonic() < deadline:
-                    time.sleep(min(_POLL_SECONDS, wait))
-                    continue
-                holder = _holder(self._descriptor)
-                os.close(self._descriptor)
+        try:
+            if not lock(self._descriptor, wait=wait):
                 raise LockedError(
-                    f"{path.parent}: another run is writing to this index ({holder}); try again later, or --wait for it"
+                    f"{path.parent}: another run is writing to this index ({_holder(self._descriptor)}); try again "
+                    "later, or --wait for it"
+                )
+        except BaseException as error:
+            os.close(self._descriptor)
+            if isinstance(error, OSError):
+                raise StorageError(
+                    f"{path}: cannot be locked ({error.strerror}); keep the index on a local disk"
                 ) from error
+            raise
         _write_holder(self._descriptor, f"{os.getpid()} {time.time():.0f}\n")
 
     def release(self) -> None:
-        """Let the next one in."""
+        """Let the next one in, whoever has inherited the descriptor."""
         _write_holder(self._descriptor, "")
+        unlock(self._descriptor)
         os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -58,19 +56,6 @@ class WriterLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-def _lock(descriptor: int) -> None:
-    """Raises `OSError` when the lock is held."""
-    if os.name == "nt":
-        import msvcrt
-
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _write_holder(descriptor: int, text: str) -> None:

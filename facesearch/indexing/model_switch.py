@@ -3,7 +3,7 @@
 While the next model extracts faces, questions are answered from the first model's. What it extracts is staged in the
 catalog as it comes, by the content of photos: so a run that is stopped or killed is continued, photos may be moved or
 renamed meanwhile, and the first model need not be installed any more. When every photo that can be read is staged, one
-transaction puts the new faces in the place of the old (`Store.take_over`).
+transaction puts the new faces in the place of the old (`Store.promote_next_model`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from facesearch.catalog.promotion import Promotion
 from facesearch.catalog.records import PendingPhoto
 from facesearch.errors import StorageError, UsageError
 from facesearch.events import SILENT, Observer
-from facesearch.index.store import Store, Takeover
+from facesearch.index.store import Store
 from facesearch.indexing.contents import Content
 from facesearch.indexing.extraction import Outcome
 from facesearch.indexing.options import DEFAULTS, Options
@@ -73,7 +74,7 @@ class Switch:
     origin: ModelInfo
     target: ModelInfo
     staging: StagingReport
-    takeover: Takeover | None = None
+    takeover: Promotion | None = None
     refresh: Report | None = None
 
     @property
@@ -105,7 +106,7 @@ def begin_switch(store: Store, model: ModelInfo) -> None:
     """
     require_switchable(store, model)
     if store.catalog.models.next() is None:
-        store.drop_looks()
+        store.drop_staging()
     with store.transaction():
         store.catalog.models.drop_next()
         store.catalog.models.set_next(model)
@@ -121,7 +122,7 @@ def cancel_switch(store: Store) -> ModelInfo:
         raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
     with store.transaction():
         store.catalog.models.drop_next()
-    store.drop_looks()
+    store.drop_staging()
     return model
 
 
@@ -151,8 +152,8 @@ def switch(
     staged = stage(store, model, options=options, observer=observer)
     if staged.stopped or (staged.offline and not leave_offline):
         return Switch(origin=origin, target=target, staging=staged)
-    takeover = store.take_over()
-    store.drop_looks()
+    takeover = store.promote_next_model()
+    store.drop_staging()
     report = refresh(store, model, options=options, observer=observer)
     try:
         store.vacuum()
@@ -198,7 +199,7 @@ class _Staging:
             extractor = Extractor(
                 self._model,
                 self._options,
-                self._store.journal(),
+                self._store.crash_guard(),
                 select=self._unchanged,
                 keep=self._keep_later,
                 flush=self._writer.commit,

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Generic, TypeVar
 
-from facesearch.index.crash_guard import Journal
+from facesearch.index.crash_guard import CrashGuard
 from facesearch.indexing.contents import Content, Item, read
 from facesearch.indexing.extraction import Detected, Outcome, detect, embed
 from facesearch.indexing.options import Options
@@ -46,7 +46,7 @@ class Extractor(Generic[Item]):
         self,
         model: FaceModel,
         options: Options,
-        guard: Journal,
+        guard: CrashGuard,
         *,
         select: Callable[[Iterable[Content[Item]]], Iterator[Content[Item] | None]],
         keep: Callable[[Outcome[Item]], None],

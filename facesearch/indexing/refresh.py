@@ -101,7 +101,7 @@ class _Run:
         extractor = Extractor(
             self._model,
             self._options,
-            self._store.journal(),
+            self._store.crash_guard(),
             select=self._select,
             keep=self._keep_later,
             flush=self._writer.commit,

@@ -7,7 +7,6 @@ follows the papers and OpenCV Zoo's model cards.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.errors import ModelError
+from facesearch.files import sha256
 from facesearch.models.geometry import unit_length, without_duplicates
 from facesearch.models.runtime import Runtime, open_session
 from facesearch.types import Box, Detection, ModelInfo
@@ -74,8 +74,7 @@ def built_faults() -> list[str]:
     faults = []
     for name, digest in digests.items():
         try:
-            with (_WEIGHTS / name).open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = sha256(_WEIGHTS / name).hex()
         except OSError as error:
             faults.append(f"{_WEIGHTS / name}: cannot be read ({error.strerror})")
             continue

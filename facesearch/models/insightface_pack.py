@@ -8,7 +8,6 @@ nothing here downloads.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import warnings
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from facesearch.errors import ModelError
+from facesearch.files import sha256
 from facesearch.models.align import CROP_SIDE
 from facesearch.models.geometry import shifted, unit_length, with_border, without_duplicates
 from facesearch.models.runtime import Runtime, open_session
@@ -86,7 +86,7 @@ def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
         name=name or folder.name,
         named=name is not None,
         dim=heads.recognition.dim,
-        digests={graph.path.name: _sha256(graph.path) for graph in heads},
+        digests={graph.path.name: sha256(graph.path).hex() for graph in heads},
         pipeline=PIPELINE,
         threshold=THRESHOLD,
         licence="as the pack says (InsightFace's own weights: non-commercial research)",
@@ -217,7 +217,7 @@ def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
     if name.is_absolute() or ".." in name.parts or not deviation > 0:
         raise ModelError(f"{path}: its {task} head is none of this folder, or has no scale; fetch the pack again")
     graph = _read_graph(folder / name)
-    if digest is not None and _sha256(folder / name) != digest:
+    if digest is not None and sha256(folder / name).hex() != digest:
         raise ModelError(f"{folder / name}: not the file that its manifest names; fetch the pack again")
     return graph._replace(mean=mean, deviation=deviation)
 
@@ -257,8 +257,3 @@ def _read_graph(path: Path) -> _Graph:
     dims = [dim.dim_value for dim in graph.output[0].type.tensor_type.shape.dim] if graph.output else []
     side = sides[0] if len(sides) == 2 and sides[0] == sides[1] else 0
     return _Graph(path, len(graph.output), side, dims[-1] if dims else 0)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

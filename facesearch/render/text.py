@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from facesearch.index.store import SearchFacts
-from facesearch.vectors.kinds import LEAST_RECALL
+from facesearch.index.snapshot import SearchFacts
+from facesearch.vectors.ivf import LEAST_RECALL
 from facesearch.visible import width
 from facesearch.wording import counted
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from PIL import Image
 
-from facesearch.care.upkeep import move_root
+from facesearch.care.folders import move_root
 from facesearch.events import observing
 from facesearch.index.store import Store
 from facesearch.indexing.model_switch import begin_switch, stage, switch

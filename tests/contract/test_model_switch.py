@@ -14,7 +14,8 @@ import pytest
 from own_pack import make_pack
 from sample_library import shipped_photo
 
-from facesearch.care.upkeep import check, forget, to_forget_face, to_forget_photos
+from facesearch.care.check import check
+from facesearch.care.forget import forget, to_forget_face, to_forget_photos
 from facesearch.errors import IndexDamagedError, ModelSwitchedError, UsageError
 from facesearch.events import observing
 from facesearch.galleries.local import LocalGallery
@@ -327,7 +328,7 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
         assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
         if len(vector) < 512:
             with pytest.raises(IndexDamagedError):
-                store.take_over()
+                store.promote_next_model()
     assert check(index, repair=True).faults == []
     with Store.open(index, write=True) as mended:
         assert switch(mended, other).staging.extracted == 1

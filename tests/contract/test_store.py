@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,16 @@ import pytest
 from conftest import toy_face, toy_model_info
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
+from facesearch.index import snapshot as snapshot_module
 from facesearch.index import store as store_module
-from facesearch.index.store import CATALOG_FILE, VECTORS_FILE, SearchFacts, Store
+from facesearch.index.lock import WriterLock
+from facesearch.index.snapshot import SearchFacts
+from facesearch.index.store import CATALOG_FILE, VECTORS_FILE, Store
 from facesearch.settings import default_index_path
 from facesearch.types import PhotoFile
-from facesearch.vectors import faiss_index as vectors_module
-from facesearch.vectors.faiss_index import read_stamp
+from facesearch.vectors import kinds
+from facesearch.vectors import snapshot as vectors_module
+from facesearch.vectors.snapshot import read_stamp
 
 DIM = 8
 
@@ -153,7 +157,7 @@ def test_a_catalog_from_a_backup_is_not_answered_from_a_newer_vector_file(path: 
 def test_the_file_is_written_when_the_tail_has_grown_to_a_tenth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_TAIL_IN_A_RUN", 5)
+    monkeypatch.setattr(snapshot_module, "_TAIL_IN_A_RUN", 5)
     path = tmp_path / "index"
     written = []
     with Store.create(path, toy_model_info()) as store:
@@ -208,7 +212,7 @@ def test_another_model_is_refused_naming_both(path: Path) -> None:
     with Store.open(path) as store:
         store.require_model(toy_model_info())
         store.require_model(toy_model_info("toy", source="/elsewhere"))
-        with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 numbers"):
+        with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 dimensions"):
             store.require_model(other)
         with pytest.raises(ModelMismatchError, match=r"pipeline 1, this one has 2.*reindex --model toy"):
             store.require_model(toy_model_info(pipeline=2))
@@ -268,7 +272,7 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
         assert store.search_facts().kind == "ivf", "it stays what was chosen when it is written anew"
         store.use_index_type("auto")
         assert store.search_facts().kind == "flat"
-    monkeypatch.setattr(store_module, "_EXACT_UP_TO", 1400 * DIM * 4)
+    monkeypatch.setattr(kinds, "_EXACT_UP_TO", 1400 * DIM * 4)
     with Store.open(path, write=True) as store:
         add_photos(store, range(1500, 1900))
         facts = store.search_facts()
@@ -277,18 +281,37 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
             store.use_index_type("hnsw")
 
 
-def test_a_lost_approximate_file_is_made_anew_as_one(tmp_path: Path) -> None:
+@pytest.fixture
+def lost(tmp_path: Path) -> Path:
+    """An index that is to answer approximately and has lost its vector file."""
     path = tmp_path / "index"
     with Store.create(path, toy_model_info()) as store:
         add_photos(store, range(1100))
-        store.use_index_type("ivf")
+        assert store.use_index_type("ivf").kind == "ivf"
     (path / VECTORS_FILE).unlink()
+    return path
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_lost_approximate_file_is_made_anew_as_one(lost: Path, write: bool) -> None:
     said: list[str] = []
-    with Store.open(path, notify=said.append) as store:
+    with Store.open(lost, write=write, notify=said.append) as store:
+        facts = store.search_facts()
+        assert (facts.kind, facts.chosen) == ("ivf", "ivf"), "what answers is the file that was made"
+        assert facts.probes is not None
         assert nearest(store, 77, 1) == [b"/photos/77.jpg"]
     assert len(said) == 1
-    with Store.open(path) as store:
-        assert store.search_facts().kind == "ivf"
+    with Store.open(lost) as store:
+        assert store.search_facts() == facts
+
+
+@pytest.mark.parametrize("why", ["nothing may be written", "another is writing"])
+def test_without_its_file_an_approximate_index_answers_exactly_and_says_so(lost: Path, why: str) -> None:
+    busy = WriterLock(lost / "writer.lock") if why == "another is writing" else nullcontext()
+    with busy, Store.open(lost, keep=why == "another is writing") as store:
+        assert store.search_facts() == SearchFacts("flat", chosen="ivf", recall=1.0, probes=None)
+        assert nearest(store, 77, 1) == [b"/photos/77.jpg"]
+        assert not (lost / VECTORS_FILE).exists()
 
 
 def test_a_type_that_was_chosen_comes_even_when_the_run_died(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import Run, toy_face, toy_model_info
 
-from facesearch.care.upkeep import forget, to_forget_photos, to_forget_root
+from facesearch.care.forget import forget, to_forget_photos, to_forget_root
 from facesearch.errors import DiskFullError
 from facesearch.index.store import Store
 from facesearch.types import PhotoFile

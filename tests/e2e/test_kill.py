@@ -29,12 +29,12 @@ PHOTOS = 30
 # Commits every few photos, and dies at the n-th time something is called: in the middle of a commit or a snapshot.
 VICTIM = """
 import os, signal, sys
+from facesearch import files
 from facesearch.indexing import writer
-from facesearch.catalog import catalog, database
-from facesearch.index import store
-from facesearch.vectors import faiss_index
+from facesearch.catalog import catalog, database, faces, staging
+from facesearch.index import snapshot
 writer.COMMIT_SECONDS = 0.02
-store._TAIL_IN_A_RUN = 3
+snapshot._TAIL_IN_A_RUN = 3
 where, count = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 
@@ -51,7 +51,7 @@ def dying(function, before):
     return call
 
 def dying_with(command, before):
-    run = database.Database._run
+    run = database.Database.run
     die = dying(lambda: None, before)
     def call(self, sql, *values):
         if before and sql == command:
@@ -62,19 +62,19 @@ def dying_with(command, before):
     return call
 
 if where == "before commit":
-    database.Database._run = dying_with("COMMIT", True)
+    database.Database.run = dying_with("COMMIT", True)
 elif where == "after commit":
-    database.Database._run = dying_with("COMMIT", False)
+    database.Database.run = dying_with("COMMIT", False)
 elif where == "in a snapshot":
-    faiss_index.os.fsync = dying(os.fsync, True)
+    files.os.fsync = dying(os.fsync, True)
 elif where == "after a snapshot":
-    store.write_file = dying(store.write_file, False)
+    snapshot.write_snapshot = dying(snapshot.write_snapshot, False)
 elif where == "in a transaction":
-    catalog.Catalog.replace_faces = dying(catalog.Catalog.replace_faces, False)
+    faces.Faces.replace = dying(faces.Faces.replace, False)
 elif where == "while looks are put":
-    catalog.Catalog.put_look = dying(catalog.Catalog.put_look, False)
+    staging.Staging.put = dying(staging.Staging.put, False)
 elif where == "while looks are dropped":
-    catalog.Catalog.drop_looks = dying(catalog.Catalog.drop_looks, False)
+    staging.Staging.drop_some = dying(staging.Staging.drop_some, False)
 elif where == "in a vacuum":
     catalog.Catalog.vacuum = dying(catalog.Catalog.vacuum, True)
 from facesearch.cli import main

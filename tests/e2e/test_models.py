@@ -200,7 +200,7 @@ def test_a_registered_pack_is_called_by_its_name_everywhere(
     assert re.search(r"^fmr +not measured$", pair, re.MULTILINE)
     facesearch("index", photos, "--index", "other", "--model", "embedded", "-q")
     refused = facesearch("index", photos, "--index", "other", "--model", folder, exit_code=3)
-    assert "not with ours (128 numbers" in refused.stderr
+    assert "not with ours (128 dimensions" in refused.stderr
     assert refused.stderr.endswith("facesearch reindex --model ours\n")
     shutil.rmtree(folder)
     gone = facesearch("query", photo, "--index", "ix", exit_code=3)

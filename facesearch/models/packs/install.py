@@ -7,7 +7,6 @@ step, complete, or not at all.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from facesearch.errors import LockedError, ModelError, UsageError
+from facesearch.files import lock, sync_folder
 from facesearch.models.packs.download import Download, Limits, Progress, fetch, is_address, storage_errors
 from facesearch.models.packs.registry import (
     RECORD_NAME,
@@ -164,9 +164,9 @@ def _install(
             digests=digests,
         )
         write_json(unpacked / RECORD_NAME, record.as_json())
-        _sync(unpacked)
+        sync_folder(unpacked)
         unpacked.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     return target
@@ -198,12 +198,11 @@ def _held(part: Path, name: str) -> Iterator[int]:
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(descriptor):
+                os.close(descriptor)
+                raise LockedError(f"another run is pulling {name}; wait for it to end")
             if os.path.samestat(os.fstat(descriptor), os.stat(part)):
                 break
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise LockedError(f"another run is pulling {name}; wait for it to end") from error
         except FileNotFoundError:
             pass  # the run that had it before has just taken it away
         os.close(descriptor)
@@ -212,13 +211,4 @@ def _held(part: Path, name: str) -> Iterator[int]:
     finally:
         if not os.fstat(descriptor).st_size:
             part.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    """What is in a folder, and under which names, survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)

@@ -13,9 +13,8 @@ their recognisers are those of `buffalo_s` and `buffalo_l`: `python-package/docs
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import ModelError, StorageError, UsageError
+from facesearch.files import lock, sha256
 from facesearch.settings import user_data, write_json
 
 __all__ = [
@@ -349,8 +349,7 @@ def graph_digests(folder: Path) -> dict[str, str]:
 
 def file_digest(path: Path) -> str:
     """SHA-256 in hexadecimal digits. Raises `OSError`."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256(path).hex()
 
 
 def _read_json(path: Path, advice: str) -> dict[str, Any] | None:
@@ -380,7 +379,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lock(descriptor, wait=math.inf)
         except OSError:
             pass  # a home on a network folder may know no locks; two people are not registering models there at once
         yield

@@ -1,0 +1,66 @@
+"""One table of columns: what is in the schema, in the records, in SELECTs and in what is encoded is the same."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from conftest import toy_face, toy_model_info
+
+from facesearch.catalog.catalog import Catalog
+from facesearch.catalog.columns import (
+    FACE,
+    MEASURES,
+    TABLES,
+    Shape,
+    decode_face,
+    decode_vector,
+    encode_face,
+    encode_vector,
+    face_columns,
+)
+from facesearch.errors import IndexDamagedError
+from facesearch.types import Face, FaceRecord
+
+
+def test_every_column_of_the_schema_is_known() -> None:
+    with closing(Catalog.memory(toy_model_info())) as catalog:
+        for table, columns in TABLES.items():
+            kept = {row[1] for row in catalog.database.rows(f"PRAGMA table_info({table})")}
+            assert kept == set(columns), table
+
+
+@pytest.mark.parametrize("table", ["faces", "seen_faces"])
+def test_a_face_is_kept_alike_in_both_tables(table: str) -> None:
+    assert set(FACE) <= TABLES[table].keys()
+    assert set(TABLES[table]) - set(FACE) <= {"id", "photo", "content", "vector"}
+    assert face_columns(table) == tuple(f"{table}.{name}" for name in FACE)
+
+
+@pytest.mark.parametrize("record", [Face, FaceRecord])
+def test_what_is_measured_is_a_field_of_that_name(record: type) -> None:
+    assert set(MEASURES) <= {field.name for field in fields(record)}
+
+
+def test_a_face_comes_back_as_it_was() -> None:
+    vector = np.linspace(0, 1, 8, dtype=np.float32)
+    face = replace(toy_face(vector), quality=0.25)
+    values = encode_face(face)
+    assert dict(zip(FACE, values, strict=True))["quality"] == 0.25
+    back = decode_face(values, decode_vector(encode_vector(vector)))
+    assert (back.detection.box, back.detection.score) == (face.detection.box, face.detection.score)
+    assert np.array_equal(back.detection.landmarks, face.detection.landmarks)
+    assert np.array_equal(back.embedding, vector)
+    assert all(getattr(back, name) == getattr(face, name) for name in MEASURES)
+    assert encode_face(back) == values
+
+
+def test_a_shape_reads_and_checks_the_same_columns() -> None:
+    shape = Shape("faces.id", "faces.quality", "count(*)")
+    assert shape.sql == "faces.id, faces.quality, count(*)"
+    assert list(shape.checked([(1, None, 3), (2, 0.5, 0)], "it")) == [(1, None, 3), (2, 0.5, 0)]
+    for row, what in [((0, None, 3), "faces.id 0"), ((1, 2.0, 3), "faces.quality 2.0"), ((1, None, None), "count")]:
+        with pytest.raises(IndexDamagedError, match=rf"it: the catalog is damaged \({what}.* cannot be"):
+            list(shape.checked([row], "it"))
