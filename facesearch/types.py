@@ -80,12 +80,13 @@ class Face:
     """A detection with its embedding, float32[dim] of unit length.
 
     `quality` tells how much the embedding can be relied on, in [0, 1] (see `facesearch.faces.quality`); None where it
-    was not measured.
+    was not measured. `at_ms` is the time in a video, in milliseconds; None in a still photo.
     """
 
     detection: Detection
     embedding: FloatArray
     quality: float | None = None
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def faces(
             raise PhotoError(f"{photo}: cannot be read ({error.strerror}); check the path") from error
 
     if draw is not None:
-        from facesearch.photos.decode import Photo
+        from facesearch.photos.picture import Photo
         from facesearch.render.drawn import save_drawn
 
         picture = Photo(read(), max_pixels=max_pixels)

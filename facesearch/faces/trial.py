@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.errors import FacesearchError
-from facesearch.faces.extract import look_at
+from facesearch.faces.extract import detect_and_align
 from facesearch.models.align import CROP_SIDE
 from facesearch.models.resolve import VerifiedPack, open_model, verified_packs
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
+from facesearch.photos.sources import Moment
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -141,9 +142,9 @@ def _faces(model: FaceModel, picture: Picture) -> tuple[Pixels, list[tuple[float
     """Aligned crops of the faces in a picture, and where in it their middles are."""
     encoded = io.BytesIO()
     picture.save(encoded, "PNG", compress_level=0)
-    look = look_at(model, Photo(encoded.getvalue()), rotations=False)
-    boxes = [detection.box for detection in look.detections]
-    return look.crops, [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
+    aligned = detect_and_align(model, [Moment(Photo(encoded.getvalue()))], rotations=False)
+    boxes = [detection.box for detection in aligned.detections]
+    return aligned.crops, [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
 
 
 def _tilted(place: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:

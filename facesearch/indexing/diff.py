@@ -16,7 +16,7 @@ from facesearch.catalog.catalog import KnownPhoto, Root
 from facesearch.errors import InputError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, Place, absolute, resolved
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.photos.picture import DEFAULT_MAX_PIXELS
 from facesearch.photos.scan import is_offline, scan
 from facesearch.types import PhotoFile
 

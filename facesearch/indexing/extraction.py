@@ -18,14 +18,15 @@ from contextlib import contextmanager
 from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
-from facesearch.faces.extract import Look, faces_of, look_at
+from facesearch.faces.extract import AlignedFaces, detect_and_align, embed_faces
 from facesearch.index.crash_guard import Journal
 from facesearch.indexing.diff import Options
 from facesearch.isolation import Isolation, ProcessDiedError
 from facesearch.machine import give_back_memory
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo, memory_needed
 from facesearch.photos.fingerprint import fingerprint
+from facesearch.photos.picture import memory_needed
+from facesearch.photos.sources import open_source
 from facesearch.types import Face, PhotoFacts
 
 __all__ = ["Content", "Looker", "Outcome", "Readable", "look_at_content", "read"]
@@ -96,9 +97,9 @@ class Outcome(NamedTuple, Generic[Item]):
 
 
 class _Seen(NamedTuple, Generic[Item]):
-    """A photo that was looked at, its faces not embedded yet; `look` is None where there is nothing to embed."""
+    """A photo that was looked at, its faces not embedded yet; `aligned` is None where there is nothing to embed."""
 
-    look: Look | None
+    aligned: AlignedFaces | None
     outcome: Outcome[Item]
 
 
@@ -299,11 +300,11 @@ def _seen(model: FaceModel, content: Content[Item], options: Options) -> _Seen[I
 def _looked_at(model: FaceModel, stream: BinaryIO, done: Content[Item], options: Options) -> _Seen[Item]:
     """What came of a photo; pictures that facesearch made are known from their headers and not looked at."""
     try:
-        photo = Photo(stream, max_pixels=options.max_pixels)
-        if photo.facts.ours:
-            return _Seen(None, Outcome(done, [], photo.facts, None))
-        look = look_at(model, photo, rotations=options.rotations)
-        return _Seen(look, Outcome(done, [], photo.facts, None, fingerprint=fingerprint(photo)))
+        with open_source(stream, max_pixels=options.max_pixels) as source:
+            if source.facts.ours:
+                return _Seen(None, Outcome(done, [], source.facts, None))
+            aligned = detect_and_align(model, source.moments(), rotations=options.rotations)
+            return _Seen(aligned, Outcome(done, [], source.facts, None, fingerprint=fingerprint(source.cover)))
     except PhotoTooLargeError as error:
         # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
         return _Seen(None, Outcome(done, [], None, str(error), lasting=False))
@@ -317,8 +318,8 @@ def _looked_at(model: FaceModel, stream: BinaryIO, done: Content[Item], options:
 
 def _embed(model: FaceModel, batch: list[_Seen[Item]]) -> list[Outcome[Item]]:
     """On a worker thread: the faces of several photos in one go."""
-    faces = iter(faces_of(model, [seen.look for seen in batch if seen.look is not None]))
-    return [seen.outcome if seen.look is None else seen.outcome._replace(faces=next(faces)) for seen in batch]
+    faces = iter(embed_faces(model, [seen.aligned for seen in batch if seen.aligned is not None]))
+    return [seen.outcome if seen.aligned is None else seen.outcome._replace(faces=next(faces)) for seen in batch]
 
 
 def _batches(seen: Iterable[_Seen[Item] | None]) -> Iterator[list[_Seen[Item]] | None]:
@@ -331,7 +332,7 @@ def _batches(seen: Iterable[_Seen[Item] | None]) -> Iterator[list[_Seen[Item]] |
         else:
             since = since if batch else time.monotonic()
             batch.append(one)
-            faces += 0 if one.look is None else len(one.look.detections)
+            faces += 0 if one.aligned is None else len(one.aligned.detections)
         full = faces >= _BATCH_FACES or len(batch) >= _BATCH_PHOTOS
         if full or (batch and time.monotonic() - since >= _BATCH_SECONDS):
             yield batch

@@ -21,6 +21,7 @@ import numpy as np
 from facesearch.errors import ModelError
 from facesearch.models.align import CROP_SIDE
 from facesearch.models.geometry import shifted, unit_length, with_border, without_duplicates
+from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime, open_session
 from facesearch.types import Box, Detection, ModelInfo
 
@@ -37,6 +38,7 @@ _MIN_SCORE = 0.5
 _MAX_OVERLAP = 0.4
 _EMBED_BATCH = 16
 _COARSEST_INPUT = 128
+_MOSAIC = (640, 640)
 _SCALES = {"detection": {"mean": 127.5, "std": 128.0}, "recognition": {"mean": 127.5, "std": 127.5}}
 
 
@@ -97,10 +99,10 @@ def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
 class InsightModel:
     """One pack on one runtime, called by `name` (see `pack_info`). Raises `ModelError` when a graph is broken."""
 
-    max_side: int | None = 640
-    face_score = _MIN_SCORE
-    sure_score = 0.8
-    """Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75."""
+    # Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75.
+    detector = DetectorTraits(
+        face_score=_MIN_SCORE, sure_score=0.8, finds_faces_of_any_size=True, refines_landmarks=True
+    )
 
     def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime, str]]:
         """Another process opens it for itself."""
@@ -133,14 +135,29 @@ class InsightModel:
         self._batch = batch if isinstance(batch, int) and batch > 0 else _EMBED_BATCH
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
-        """See `FaceModel.detect`. A face that fills the frame is missed by a graph of one fixed size.
+        """See `FaceModel.detect`.
 
-        Such a graph looks a second time, at the picture with a border of half its size on every side; a graph of any
-        size looks at two sizes by itself.
+        A graph of one fixed size misses a face that fills the frame: it is run again on the picture with a border of
+        half its size on every side. A graph of any size is run at two sizes by insightface itself.
         """
         return [
-            without_duplicates(self._looks(np.ascontiguousarray(image[:, :, ::-1])), _MAX_OVERLAP) for image in images
+            without_duplicates(self._candidates(np.ascontiguousarray(image[:, :, ::-1])), _MAX_OVERLAP)
+            for image in images
         ]
+
+    def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
+        """See `FaceModel.detect_in_views`. As many as fit go through the network as one picture of its input's size."""
+        width, height = self._detector.static_input_size or _MOSAIC
+        side = views.shape[1]
+        columns, rows = max(1, width // side), max(1, height // side)
+        found: list[list[Detection]] = []
+        for start in range(0, len(views), rows * columns):
+            part = views[start : start + rows * columns, :, :, ::-1]
+            mosaic = np.zeros((rows, columns, side, side, 3), dtype=np.uint8)
+            mosaic.reshape(-1, side, side, 3)[: len(part)] = part
+            picture = mosaic.transpose(0, 2, 1, 3, 4).reshape(rows * side, columns * side, 3)
+            found += _by_view(self._run(picture, (width, height)), side, columns, len(part))
+        return found
 
     def embed(self, crops: Pixels) -> FloatArray:
         """See `FaceModel.embed`."""
@@ -155,22 +172,35 @@ class InsightModel:
     def _batch_is_fixed(self) -> bool:
         return isinstance(self._recogniser.input_shape[0], int)
 
-    def _looks(self, image: Pixels) -> list[Detection]:
-        found = self._look(image)
+    def _candidates(self, image: Pixels) -> list[Detection]:
+        found = self._run(image)
         if self._detector.static_input_size is not None:
             framed, left, top = with_border(image)
-            found += [shifted(detection, -left, -top) for detection in self._look(framed)]
+            found += [shifted(detection, -left, -top) for detection in self._run(framed)]
         return found
 
-    def _look(self, image: Pixels) -> list[Detection]:
+    def _run(self, image: Pixels, input_size: tuple[int, int] | None = None) -> list[Detection]:
+        """What is found in a BGR picture brought to `input_size`; None: to the size or sizes that suit the graph."""
         longer, shorter = max(image.shape[:2]), min(image.shape[:2])
         if shorter * _COARSEST_INPUT < longer:
             return []  # a strip: brought to the size of the graph's input, nothing would be left of it
-        boxes, landmarks = self._detector.detect(image)
+        boxes, landmarks = self._detector.detect(image, input_size)
         return [
             Detection(Box(left, top, right - left, bottom - top), points.astype(np.float32), score)
             for (left, top, right, bottom, score), points in zip(boxes.tolist(), landmarks, strict=True)
         ]
+
+
+def _by_view(detections: Sequence[Detection], side: int, columns: int, count: int) -> list[list[Detection]]:
+    """What was found in a mosaic, by the view in which a box has its middle, best score first."""
+    found: list[list[Detection]] = [[] for _ in range(count)]
+    for detection in sorted(detections, key=lambda detection: -detection.score):
+        box = detection.box
+        column, row = int((box.left + box.width / 2) // side), int((box.top + box.height / 2) // side)
+        view = row * columns + column
+        if 0 <= column < columns and 0 <= view < count:
+            found[view].append(shifted(detection, -column * side, -row * side))
+    return found
 
 
 def _heads(folder: Path) -> _Heads:

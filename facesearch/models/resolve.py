@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from facesearch.errors import ModelError
 from facesearch.models.packs.registry import (
@@ -22,9 +22,6 @@ from facesearch.models.packs.registry import (
 from facesearch.models.protocol import FaceModel
 from facesearch.models.runtime import Runtime
 from facesearch.types import ModelInfo
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "EMBEDDED",
@@ -226,16 +223,16 @@ def open_model(name: str, runtime: Runtime) -> FaceModel:
     model = _opened(name, runtime)
     if not runtime.gathers:
         return model
-    from facesearch.models.batching import GatheringModel
+    from facesearch.models.batching import BatchingModel
 
-    return GatheringModel(model)
+    return BatchingModel(model)
 
 
 def _opened(name: str, runtime: Runtime) -> FaceModel:
     if name == EMBEDDED:
-        from facesearch.models.bundled import EmbeddedModel
+        from facesearch.models.bundled import BundledModel
 
-        return EmbeddedModel(runtime)
+        return BundledModel(runtime)
     from facesearch.models.insightface_pack import InsightModel
 
     folder, called = _pack(name)

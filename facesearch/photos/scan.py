@@ -10,8 +10,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from facesearch.photos.decode import SUFFIXES
 from facesearch.photos.mounts import KernelFiles
+from facesearch.photos.picture import SUFFIXES
 from facesearch.types import PhotoFile
 
 __all__ = ["OTHER_MEDIA", "SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.render.drawing import draw_frame, draw_pill, fitted, pill_size
 from facesearch.render.pictures import check_picture_name, save_picture, scaled_corners, whole_picture
 

@@ -29,8 +29,8 @@ from urllib.parse import quote
 from facesearch.errors import PhotoError, StorageError, UsageError
 from facesearch.machine import available_cores
 from facesearch.photos.crop import face_picture
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import read_known
+from facesearch.photos.picture import DEFAULT_MAX_PIXELS, Photo
 from facesearch.render.pictures import check_may_be_written, scaled_corners, whole_picture
 from facesearch.render.records import answers_record, shown_path
 from facesearch.render.text import shown_expectation

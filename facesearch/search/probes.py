@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from facesearch.errors import NoFaceError, PhotoError
-from facesearch.faces.extract import find_faces, unmarked
+from facesearch.faces.extract import extract_faces, ignore_step
 from facesearch.models.geometry import unit_length
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.picture import DEFAULT_MAX_PIXELS, Photo
 from facesearch.types import Face
 
 __all__ = ["Probe", "odd_ones", "pick_by_others", "probe_faces", "template", "without_copies"]
@@ -66,7 +66,7 @@ def probe_faces(
     *,
     rotations: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    mark: Callable[[str], None] = unmarked,
+    mark: Callable[[str], None] = ignore_step,
 ) -> list[Probe]:
     """The faces in a query photo, the largest first; `mark` is told what was done, step by step.
 
@@ -78,7 +78,7 @@ def probe_faces(
         with open(path, "rb") as stream:
             data = stream.read()
         photo = Photo(data, max_pixels=max_pixels)
-        faces = find_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
+        faces = extract_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # a NUL in the name

@@ -21,6 +21,7 @@ from facesearch.index.store import Store
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.model_switch import appoint, prepare, switch
 from facesearch.indexing.refresh import refresh
+from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
 
@@ -36,8 +37,7 @@ class ColourModel:
     """Sees one face in every picture, and embeds its mean colour: it computes, quickly."""
 
     runtime = Runtime("none", "cpu", 1)
-    max_side = 640
-    face_score = sure_score = 0.5
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
 
     def __init__(self, name: str, dim: int, place: int) -> None:
         self.info = toy_model_info(name, dim)
@@ -46,6 +46,9 @@ class ColourModel:
 
     def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
         return [[Detection(Box(5, self.place, 20, 20), LANDMARKS, 0.9)] for _ in images]
+
+    def detect_in_views(self, views: Array) -> list[list[Detection]]:
+        return self.detect(list(views))
 
     def embed(self, crops: Array) -> Array:
         self.embedded += len(crops)

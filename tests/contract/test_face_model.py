@@ -16,12 +16,14 @@ from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
 from facesearch.errors import DeviceError, ModelError, UsageError
-from facesearch.faces.extract import aligned_crops, detect_faces, find_faces
+from facesearch.faces.crops import aligned_crops
+from facesearch.faces.detect import detect_faces
+from facesearch.faces.extract import extract_faces
 from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import choose_model, installed_packs, model_info, open_model
 from facesearch.models.runtime import Runtime, choose_runtime, open_session
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.types import Box, Face
 
 BUILT = Path(bundled.__file__).parent / "weights"
@@ -70,7 +72,7 @@ def overlaps(box: Box, expected: tuple[int, int, int, int]) -> bool:
 
 
 def test_six_people_are_found_where_they_are(any_model: FaceModel) -> None:
-    faces = find_faces(any_model, photo(shipped_photo("t1")))
+    faces = extract_faces(any_model, photo(shipped_photo("t1")))
     assert len(faces) == 6
     for expected in FACES_IN_T1.values():
         assert sum(overlaps(face.detection.box, expected) for face in faces) == 1
@@ -104,7 +106,7 @@ def test_batches_of_any_size_give_what_single_pictures_give(any_model: FaceModel
 
 def test_a_face_is_the_same_at_every_size_and_in_a_mirror(any_model: FaceModel) -> None:
     astronaut = shipped_photo("astronaut")
-    (reference,) = find_faces(any_model, photo(astronaut))
+    (reference,) = extract_faces(any_model, photo(astronaut))
     changed = {
         "half": astronaut.resize((256, 256)),
         "four times": astronaut.resize((2048, 2048), Image.Resampling.BICUBIC),
@@ -113,7 +115,7 @@ def test_a_face_is_the_same_at_every_size_and_in_a_mirror(any_model: FaceModel) 
         "huge and fills the frame": astronaut.crop((170, 55, 282, 185)).resize((1120, 1300)),
     }
     for change, image in changed.items():
-        faces = find_faces(any_model, photo(image))
+        faces = extract_faces(any_model, photo(image))
         assert faces, change
         assert faces[0].embedding @ reference.embedding > 0.75, change
 
@@ -122,7 +124,7 @@ def test_small_faces_are_found(model: FaceModel) -> None:
     """Faces of some 20 pixels, in a small photo and in one of twelve megapixels."""
     group = shipped_photo("t1")
     small = group.resize((256, 177), Image.Resampling.LANCZOS)
-    found = find_faces(model, photo(small))
+    found = extract_faces(model, photo(small))
     for box in FACES_IN_T1.values():
         left, top, width, height = (side // 5 for side in box)
         assert any(overlaps(face.detection.box, (left, top, width, height)) for face in found)
@@ -130,17 +132,17 @@ def test_small_faces_are_found(model: FaceModel) -> None:
     large = Image.new("RGB", (4000, 3000), (90, 110, 90))
     for column in range(3):
         large.paste(group.resize((600, 415), Image.Resampling.LANCZOS), (300 + 1200 * column, 1400))
-    found = find_faces(model, photo(large))
+    found = extract_faces(model, photo(large))
     assert len(found) == 18
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_changes_neither_box_nor_embedding(model: FaceModel, orientation: int, tmp_path: Path) -> None:
     upright = shipped_photo("astronaut")
-    references = find_faces(model, photo(upright))
+    references = extract_faces(model, photo(upright))
     path = tmp_path / "turned.jpg"
     save_with_orientation(upright, path, orientation)
-    (face,) = find_faces(model, Photo(path.read_bytes()))
+    (face,) = extract_faces(model, Photo(path.read_bytes()))
     assert face.detection.box.overlap(references[0].detection.box) > 0.95
     assert face.embedding @ references[0].embedding > 0.98
 
@@ -151,17 +153,17 @@ def test_a_photo_on_its_side_without_a_tag(any_model: FaceModel, turns: int, per
     if any_model.info.name == "own":
         pytest.skip("its scores are YuNet's, at a wrong turn as sure as a SCRFD detector is of an upright face")
     upright = shipped_photo(person)
-    references = find_faces(any_model, photo(upright))
+    references = extract_faces(any_model, photo(upright))
     turned = upright.rotate(90 * turns, expand=True)
-    faces = find_faces(any_model, photo(turned))
+    faces = extract_faces(any_model, photo(turned))
     assert len(faces) == len(references)
     for reference in references:
         assert max(float(face.embedding @ reference.embedding) for face in faces) > 0.8
     box = Box(0, 0, float(turned.width), float(turned.height))
     for face in faces:
         assert box.overlap(face.detection.box) > 0, "boxes are those of the photo as it is stored"
-    if any_model.max_side is None:  # SCRFD finds some faces on their side by itself
-        wrong = find_faces(any_model, photo(turned), rotations=False)
+    if not any_model.detector.finds_faces_of_any_size:  # SCRFD finds some faces on their side by itself
+        wrong = extract_faces(any_model, photo(turned), rotations=False)
         assert not any(_is(face, references) for face in wrong), "passes without looking at other turns"
 
 
@@ -171,11 +173,11 @@ def _is(face: Face, references: list[Face]) -> bool:
 
 def test_pictures_without_a_face(any_model: FaceModel) -> None:
     for name in ("coffee", "rocket"):
-        assert find_faces(any_model, photo(shipped_photo(name))) == []
+        assert extract_faces(any_model, photo(shipped_photo(name))) == []
     tiny = photo(Image.new("RGB", (1, 1)))
-    assert find_faces(any_model, tiny, thorough=True) == []
+    assert extract_faces(any_model, tiny, thorough=True) == []
     thin = photo(Image.new("RGB", (3000, 2), (200, 150, 130)))
-    assert find_faces(any_model, thin, thorough=True) == []
+    assert extract_faces(any_model, thin, thorough=True) == []
 
 
 def test_runtimes_agree_on_real_crops(model: FaceModel) -> None:
@@ -202,7 +204,7 @@ def test_small_faces_are_cropped_from_the_full_photo(tmp_path: Path) -> None:
 
 def test_the_portraits_of_real_people_are_found(any_model: FaceModel, real_photos: Path) -> None:
     portraits = sorted((real_photos / "bbt/portraits").glob("*/*"))
-    missed = [path.name for path in portraits if not find_faces(any_model, Photo(path.read_bytes()))]
+    missed = [path.name for path in portraits if not extract_faces(any_model, Photo(path.read_bytes()))]
     assert len(portraits) == 40
     assert missed == []
 
@@ -280,7 +282,7 @@ def test_a_manifest_names_the_heads_and_how_pixels_are_scaled(own_pack: Path, tm
     by_shape = open_model(str(own_pack), choose_runtime("cpu"))
     assert sorted(named.info.digests) == ["faces.onnx", "recognition.onnx"]
     picture = shipped_photo("t1")
-    one, other = (find_faces(model, photo(picture)) for model in (named, by_shape))
+    one, other = (extract_faces(model, photo(picture)) for model in (named, by_shape))
     assert len(one) == len(other) == 6
     for first, second in zip(one, other, strict=True):
         assert first.detection.box.overlap(second.detection.box) > 0.99

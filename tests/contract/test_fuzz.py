@@ -16,7 +16,7 @@ from facesearch.index.store import Store
 from facesearch.indexing.diff import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 
 SEED = 20261122
 

@@ -20,7 +20,7 @@ from facesearch.errors import PhotoTooLargeError
 from facesearch.indexing.diff import Options
 from facesearch.indexing.extraction import Content, _looked_at
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo, memory_needed
+from facesearch.photos.picture import Photo, memory_needed
 
 MIB = 2**20
 SIDE = 3500
@@ -31,7 +31,7 @@ TURNED[0x0112] = 6
 MEASURE = """
 import sys
 import numpy
-from facesearch.photos.decode import Photo, memory_needed
+from facesearch.photos.picture import Photo, memory_needed
 
 def told(key):
     with open("/proc/self/status") as lines:

@@ -235,8 +235,8 @@ def test_a_model_of_an_older_pipeline_is_brought_up_to_date(tmp_path: Path, mode
 
     class Earlier:
         info = replace(model.info, pipeline=model.info.pipeline - 1)
-        runtime, max_side, face_score, sure_score = model.runtime, None, model.face_score, model.sure_score
-        detect = staticmethod(model.detect)
+        runtime, detector = model.runtime, model.detector
+        detect, detect_in_views = staticmethod(model.detect), staticmethod(model.detect_in_views)
 
         @staticmethod
         def embed(crops: np.ndarray) -> np.ndarray:

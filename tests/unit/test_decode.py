@@ -13,7 +13,7 @@ from PIL import Image
 from sample_library import save_with_orientation
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.types import TakenAt
 
 COLOUR = (200, 60, 30)

@@ -17,9 +17,9 @@ from PIL import Image
 from test_decode import encoded, heif, scene
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import Photo
 from facesearch.photos.header import MADE_BY, Header, read_header
 from facesearch.photos.parts import Pieces
+from facesearch.photos.picture import Photo
 from facesearch.photos.xmp import read_xmp
 from facesearch.types import TakenAt
 
