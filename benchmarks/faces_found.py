@@ -24,7 +24,8 @@ from facesearch.faces.detect import detect_faces
 from facesearch.models.bundled import BundledModel
 from facesearch.models.geometry import scaled, without_duplicates
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.picture import SUFFIXES, Photo
+from facesearch.photos.formats import SUFFIXES
+from facesearch.photos.picture import Photo
 from facesearch.types import Detection
 
 if TYPE_CHECKING:

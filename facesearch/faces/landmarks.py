@@ -88,7 +88,6 @@ def _unmirrored(landmarks: FloatArray | None) -> FloatArray | None:
     """From a mirrored view back to the view: what was left is right."""
     if landmarks is None:
         return None
-    flipped: FloatArray = landmarks * np.array([-1, 1], dtype=np.float32) + np.array(
-        [_VIEW_SIDE - 1, 0], dtype=np.float32
-    )
+    width = np.array([_VIEW_SIDE - 1, 0], dtype=np.float32)
+    flipped: FloatArray = landmarks * np.array([-1, 1], dtype=np.float32) + width
     return flipped[_MIRRORED]

@@ -41,7 +41,7 @@ SEAMS = {
     "onnx": {"models/insightface_pack.py", "models/runtime.py"},
     "faiss": {"vectors/"},
     "sqlite3": {"catalog/catalog.py", "catalog/database.py"},
-    "pillow_heif": {"photos/picture.py"},
+    "pillow_heif": {"photos/formats.py"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},
     "zipfile": {"models/packs/unpack.py"},
