@@ -33,7 +33,8 @@ from facesearch.indexing import extraction
 from facesearch.indexing.diff import Options, Report
 from facesearch.indexing.refresh import refresh
 from facesearch.models import bundled
-from facesearch.models.runtime import Runtime, Session, choose_runtime, open_session
+from facesearch.models.runtime import Runtime, choose_runtime
+from facesearch.models.sessions import Session, open_session
 from facesearch.photos.picture import Photo
 
 STAGES = ("decode", "detect", "embed")

@@ -4,7 +4,7 @@ A calibration is a table, measured for one model (see `facesearch.evaluation.fit
 five and ten photos, the false-match rate (FMR) of each similarity, the share of comparisons with strangers that reach
 it. The embedded model's is part of the package; one that the user has measured counts before it. A model without any is
 not measured: no rates are told for it. Its verdicts rest on a guess, similarities of strangers as a normal distribution
-around 0. Where its maker has published a point (see `facesearch.models.packs.registry`), the guess goes through it and
+around 0. Where its maker has published a point (see `facesearch.models.packs.known`), the guess goes through it and
 may say *likely*. Else it goes through an FMR of 1e-4 at the model's threshold, which nobody has measured either, and
 says *possible* at most. The normal law is what was measured for the embedded model: from 1e-2 to 1e-7 its points lie
 within 0.02 of a mean of 0.1 and a deviation of 0.1; the mean is lower where embeddings are longer.
@@ -45,7 +45,7 @@ from statistics import NormalDist
 from typing import Any
 
 from facesearch.errors import StorageError
-from facesearch.models.packs.registry import PublishedPoint, published_point
+from facesearch.models.packs.known import PublishedPoint, published_point
 from facesearch.settings import user_data, write_json
 from facesearch.types import ModelInfo, Verdict
 

@@ -14,7 +14,7 @@ from facesearch.cli.options import Quiet
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from facesearch.models.packs.registry import KnownPack
+    from facesearch.models.packs.known import KnownPack
 
 __all__ = ["register"]
 
@@ -44,7 +44,8 @@ def pull(
     """Fetch a pack of models and install it where insightface looks for it; the only command that uses the network."""
     from facesearch.models.packs import install
     from facesearch.models.packs.download import is_address
-    from facesearch.models.packs.registry import KNOWN_PACKS, known_pack, require_name
+    from facesearch.models.packs.known import KNOWN_PACKS, known_pack
+    from facesearch.models.packs.registry import require_name
 
     known = known_pack(require_name(name))
     if known is None and source is None:
@@ -77,7 +78,7 @@ def _fault_in(folder: Path) -> str | None:
 
 def _accepted_licence(name: str, known: KnownPack | None, *, accepted: bool) -> str:
     """The licence, once it has been shown and accepted. Raises `UsageError` when it is not."""
-    from facesearch.models.packs.registry import UNKNOWN_LICENCE
+    from facesearch.models.packs.known import UNKNOWN_LICENCE
 
     licence = known.licence if known else UNKNOWN_LICENCE
     where = f" ({known.licence_url})" if known else ", which facesearch does not know; look where the archive is from"

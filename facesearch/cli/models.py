@@ -93,15 +93,9 @@ def add(
     """Register a folder of .onnx files in InsightFace's format under a name; it is tried first, and stays in place."""
     from facesearch.faces.trial import tried
     from facesearch.models.insightface_pack import pack_info
-    from facesearch.models.packs.registry import (
-        AddedPack,
-        Registry,
-        change_registry,
-        graph_digests,
-        known_pack,
-        read_registry,
-        require_name,
-    )
+    from facesearch.models.packs.known import known_pack
+    from facesearch.models.packs.record import graph_digests
+    from facesearch.models.packs.registry import AddedPack, Registry, change_registry, read_registry, require_name
     from facesearch.models.resolve import pack_folder
 
     if not folder.is_dir():
@@ -137,7 +131,8 @@ def remove(
 ) -> None:
     """Forget a registered folder, its files stay; or delete a pack that `models pull` has installed."""
     from facesearch.models.packs.install import remove_pack
-    from facesearch.models.packs.registry import read_record, read_registry
+    from facesearch.models.packs.record import read_record
+    from facesearch.models.packs.registry import read_registry
     from facesearch.models.resolve import EMBEDDED, pack_folder
 
     if name == EMBEDDED:

@@ -21,7 +21,8 @@ import numpy as np
 from facesearch.errors import ModelError
 from facesearch.models.geometry import unit_length, without_duplicates
 from facesearch.models.protocol import DetectorTraits
-from facesearch.models.runtime import Runtime, open_session
+from facesearch.models.runtime import Runtime
+from facesearch.models.sessions import open_session
 from facesearch.types import Box, Detection, ModelInfo
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
 """InsightFace-format packs: any folder of .onnx files with a detection and a recognition head.
 
-The only user of the insightface package. Its classes know how the outputs of each family of graphs are decoded; the
-sessions they work on are made by `runtime`, and alignment is `align`'s. Which heads there are is told by a manifest, as
-in the `raccoon` packs, or else by their shapes. Heads for age, sex and dense landmarks are left where they are, and
-nothing here downloads.
+The only user of the insightface package. Its classes decode the outputs of each family of graphs; `sessions` makes the
+sessions they work on, and `align` aligns. A manifest, as in the `raccoon` packs, names the heads, or else their shapes
+tell them apart. Heads for age, sex and dense landmarks are left alone, and nothing here downloads.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from facesearch.errors import ModelError
 from facesearch.models.align import CROP_SIDE
 from facesearch.models.geometry import shifted, unit_length, with_border, without_duplicates
 from facesearch.models.protocol import DetectorTraits
-from facesearch.models.runtime import Runtime, open_session
+from facesearch.models.runtime import Runtime
+from facesearch.models.sessions import open_session
 from facesearch.types import Box, Detection, ModelInfo
 
 if TYPE_CHECKING:

@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.errors import ModelError
-from facesearch.models.packs.registry import (
-    KNOWN_PACKS,
-    RECORD_NAME,
-    UNKNOWN_LICENCE,
-    KnownPack,
-    faults_of,
-    known_pack,
-    read_record,
-    read_registry,
-    registered_name,
-)
+from facesearch.models.packs.known import KNOWN_PACKS, UNKNOWN_LICENCE, KnownPack, known_pack
+from facesearch.models.packs.record import RECORD_NAME, faults_of, read_record
+from facesearch.models.packs.registry import read_registry, registered_name
 from facesearch.models.protocol import FaceModel
 from facesearch.models.runtime import Runtime
 from facesearch.types import ModelInfo

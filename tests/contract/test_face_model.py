@@ -22,7 +22,8 @@ from facesearch.faces.extract import extract_faces
 from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import choose_model, installed_packs, model_info, open_model
-from facesearch.models.runtime import Runtime, choose_runtime, open_session
+from facesearch.models.runtime import Runtime, choose_runtime
+from facesearch.models.sessions import open_session
 from facesearch.photos.picture import Photo
 from facesearch.types import Box, Face
 

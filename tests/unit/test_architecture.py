@@ -35,8 +35,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRONT_DOORS = {"cli": {"api", "render"}, "web": {"api", "render"}}
 """Rooms that the front ends may use besides the leaves."""
 SEAMS = {
-    "onnxruntime": {"models/runtime.py"},
-    "openvino": {"models/runtime.py"},
+    "onnxruntime": {"models/libraries.py"},
+    "openvino": {"models/libraries.py", "models/openvino_session.py"},
     "insightface": {"models/insightface_pack.py"},
     "onnx": {"models/insightface_pack.py", "models/runtime.py"},
     "faiss": {"vectors/"},
