@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InsightModel", "is_complete", "models_folder", "pack_info"]
 
-PIPELINE = 1
+PIPELINE = 2
 THRESHOLD = 0.40
 """Not measured for the pack at hand: a middle value for ArcFace-style networks."""
 
@@ -146,7 +146,11 @@ class InsightModel:
         ]
 
     def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
-        """See `FaceModel.detect_in_views`. As many as fit go through the network as one picture of its input's size."""
+        """See `FaceModel.detect_in_views`. As many as fit go through the network as one picture of its input's size.
+
+        Sixteen views of 160 pixels at a time. One by one and enlarged to the network's 640 they took ten times as many
+        runs; the true-match rate on 594 crops at a false-match rate of 1e-4 was 0.85 instead of 0.84, 0.81 with none.
+        """
         width, height = self._detector.static_input_size or _MOSAIC
         side = views.shape[1]
         columns, rows = max(1, width // side), max(1, height // side)
