@@ -36,6 +36,12 @@ def _nothing(_image: Image) -> float:
     return 0.0
 
 
+def _samples_of_32_bits(image: Image) -> float:
+    """Each in 32 bits, and once more as it is; of a picture in tiles this is taken for a tile at a time, and less."""
+    samples = image.width * image.height * len(image.getbands())
+    return samples * (6.0 if image.mode == "I;16" else 5.0)
+
+
 def _once(_stream: BinaryIO, _parts: Parts) -> int:
     return 1
 
@@ -146,6 +152,13 @@ FORMATS = (
         announced_by=_begins(b"GIF8"),
         decoder="PIL.GifImagePlugin",
         read_parts=read_gif,
+    ),
+    Format(
+        name="JPEG2000",
+        suffixes=".jp2 .j2k .jpx .jpf",
+        announced_by=_begins(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
+        decoder="PIL.Jpeg2KImagePlugin",
+        bytes_at_once=_samples_of_32_bits,
     ),
     Format(name="BMP", suffixes=".bmp .dib", announced_by=_begins(b"BM"), decoder="PIL.BmpImagePlugin"),
 )

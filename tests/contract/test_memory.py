@@ -114,6 +114,9 @@ KINDS = {
     "gif": saved("P", ".gif"),
     "gif of many frames": saved("P", ".gif", save_all=True, append_images=[Image.new("P", (SIDE, SIDE), 3)] * 5),
     "bmp": saved("RGB", ".bmp"),
+    "jpeg 2000": saved("RGB", ".jp2", quality_mode="rates", quality_layers=[40]),
+    "see-through jpeg 2000": saved("RGBA", ".jp2", quality_mode="rates", quality_layers=[40]),
+    "grey jpeg 2000": saved("L", ".jp2", quality_mode="rates", quality_layers=[40]),
 }
 
 
