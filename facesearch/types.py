@@ -93,7 +93,7 @@ class Face:
 class ModelInfo:
     """What makes the embeddings of an index comparable: two indexes match when `identity` does.
 
-    `digests` maps the source weight files to their SHA-256. `pipeline` is raised when detection, alignment or cropping
+    `digests` maps the source weight files to their SHA-256. `revision` is raised when detection, alignment or cropping
     changes what an embedding is. `source` is the folder of a pack, None for the embedded model. `threshold` is the
     default cosine similarity from which a hit counts. It is `named` when it is installed or registered by its name.
     """
@@ -101,7 +101,7 @@ class ModelInfo:
     name: str
     dim: int
     digests: Mapping[str, str]
-    pipeline: int
+    revision: int
     threshold: float
     licence: str
     source: str | None = None
@@ -115,7 +115,7 @@ class ModelInfo:
     @property
     def identity(self) -> tuple[tuple[str, ...], int, int]:
         """Equal for two models whose embeddings can be compared; the name may differ."""
-        return tuple(sorted(self.digests.values())), self.dim, self.pipeline
+        return tuple(sorted(self.digests.values())), self.dim, self.revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def facesearch(environment: dict[str, str], tmp_path: Path) -> Run:
 def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:
     """A model that exists on paper only, for parts that keep embeddings without making them."""
     values: dict[str, Any] = {
-        "name": name, "dim": dim, "digests": {"weights": name * 8}, "pipeline": 1, "threshold": 0.5, "licence": "none",
+        "name": name, "dim": dim, "digests": {"weights": name * 8}, "revision": 1, "threshold": 0.5, "licence": "none",
     }  # fmt: skip
     return ModelInfo(**{**values, **changes})
 

@@ -321,8 +321,8 @@ def own_calibration_path(model: ModelInfo) -> Path | None:
 
 
 def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
-    digests, dim, pipeline = model.identity
-    return (tuple(table["digests"]), table["dim"], table["pipeline"]) == (digests, dim, pipeline)
+    digests, dim, revision = model.identity
+    return (tuple(table["digests"]), table["dim"], table["pipeline"]) == (digests, dim, revision)
 
 
 def read_calibration(table: Mapping[str, Any]) -> Calibration:

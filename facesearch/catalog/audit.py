@@ -210,7 +210,7 @@ def _mend_model(catalog: Catalog, known: ModelInfo | None) -> None:
         catalog.ask(
             "UPDATE models SET name = ?, dim = ?, threshold = ?, licence = ?, source = ?,"
             " pipeline = CASE WHEN typeof(pipeline) = 'integer' THEN pipeline ELSE ? END WHERE id = ?",
-            known.name, known.dim, known.threshold, known.licence, known.source, known.pipeline, key,
+            known.name, known.dim, known.threshold, known.licence, known.source, known.revision, key,
         )  # fmt: skip
     if len(catalog.ask("SELECT 1 FROM models")) == 1:
         catalog.ask("UPDATE vectors SET model = ? WHERE model IS NOT ?", key, key)

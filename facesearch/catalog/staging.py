@@ -196,7 +196,7 @@ class Succession(Database):
         self._run(
             "INSERT INTO models (name, source, dim, digests, pipeline, threshold, licence)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
+            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.revision, model.threshold,
             model.licence,
         )  # fmt: skip
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BundledModel", "built_faults", "model_info"]
 
-PIPELINE = 2
+EMBEDDING_REVISION = 2
 DIM = 128
 THRESHOLD = 0.47
 
@@ -61,7 +61,7 @@ def model_info() -> ModelInfo:
         name="embedded",
         dim=DIM,
         digests=_manifest()["sources"],
-        pipeline=PIPELINE,
+        revision=EMBEDDING_REVISION,
         threshold=THRESHOLD,
         licence="MIT (YuNet), Apache-2.0 (SFace)",
     )

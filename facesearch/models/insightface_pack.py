@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["InsightModel", "is_complete", "models_folder", "pack_info"]
 
-PIPELINE = 2
+EMBEDDING_REVISION = 2
 THRESHOLD = 0.40
 """Not measured for the pack at hand: a middle value for ArcFace-style networks."""
 
@@ -89,7 +89,7 @@ def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
         named=name is not None,
         dim=heads.recognition.dim,
         digests={graph.path.name: _sha256(graph.path) for graph in heads},
-        pipeline=PIPELINE,
+        revision=EMBEDDING_REVISION,
         threshold=THRESHOLD,
         licence="as the pack says (InsightFace's own weights: non-commercial research)",
         source=str(folder),
