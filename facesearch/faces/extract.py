@@ -39,7 +39,7 @@ class AlignedFaces(NamedTuple):
 
 
 def ignore_step(step: str) -> None:
-    """For whoever does not time the steps."""
+    """The default `mark`: steps are not timed."""
 
 
 def detect_and_align(

@@ -99,12 +99,12 @@ def gap(model: FaceModel, crops: Pixels, again: Pixels) -> float:
     """The least similarity of two pictures of one person, less the greatest of two people.
 
     `crops` are aligned faces of different people, uint8[n, 112, 112, 3] RGB with n > 1; `again` are the same people in
-    the same order, from another picture. NaN where the recogniser does not give numbers.
+    the same order, from another picture. NaN where the recogniser gives NaN.
     """
     seen = [view for crop in crops for view in _views(crop)] + list(again)
     people = len(crops)
     whose = np.concatenate([np.repeat(np.arange(people), len(seen) // people - 1), np.arange(people)])
-    with np.errstate(all="ignore"):  # what is no network of faces may give no numbers
+    with np.errstate(all="ignore"):  # a network that knows no faces may give NaN
         vectors: FloatArray = model.embed(np.stack(seen))
         similarities = vectors @ vectors.T
     same = whose[:, None] == whose

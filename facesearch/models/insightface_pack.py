@@ -43,7 +43,7 @@ _SCALES = {"detection": {"mean": 127.5, "std": 128.0}, "recognition": {"mean": 1
 
 
 class _Graph(NamedTuple):
-    """What the header of an .onnx file tells about its head, and a manifest about the numbers that it takes.
+    """What the header of an .onnx file tells about its head, and a manifest about the pixels that it takes.
 
     Pixels are given to it less `mean`, divided by `deviation`; None: as insightface decides.
     """

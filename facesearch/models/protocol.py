@@ -17,7 +17,7 @@ __all__ = ["DetectorTraits", "FaceModel"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorTraits:
-    """How a detector is to be used.
+    """What a detector does by itself, and what its scores mean.
 
     `face_score` is the score from which a detection counts as a face; fainter ones tell where a larger picture may show
     more. `sure_score` is the one that upright faces reach and faces at a wrong turn do not.
@@ -48,7 +48,7 @@ class FaceModel(Protocol):
 
     @property
     def detector(self) -> DetectorTraits:
-        """What whoever shows its detector pictures has to know."""
+        """How its detector is to be used."""
         ...
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:

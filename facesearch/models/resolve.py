@@ -40,7 +40,7 @@ class ListedModel(NamedTuple):
 
     `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
     its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
-    model. `dim` is the length of its embeddings, None where that would take reading it. `pulled`: facesearch installed
+    model. `dim` is the dimensions of its embeddings, None where that would take reading it. `pulled`: facesearch installed
     it. `known` is what its maker publishes about it.
     """
 
@@ -76,7 +76,7 @@ class ModelChoice(NamedTuple):
 def choose_model(asked: str | None) -> ModelChoice:
     """The model for a new index: the one asked for, else $FACESEARCH_MODEL, else the default that the user has set.
 
-    Else an installed pack, else the embedded one. Never looks at the network. A pack counts as installed when it has a
+    Else an installed pack, else the embedded one. Never uses the network. A pack counts as installed when it has a
     detection and a recognition graph. Raises `ModelError` when the default is not there any more.
     """
     asked = asked or os.environ.get("FACESEARCH_MODEL") or None

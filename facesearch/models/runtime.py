@@ -86,10 +86,10 @@ def choose_runtime(
 
     `auto` takes a graphics processor where ONNX Runtime was built for CUDA and CUDA starts; else OpenVINO where it is
     installed and the processor has bf16 (two to eight times as fast with AMX, once and a half with AVX-512 alone);
-    else ONNX Runtime on the processor, also where there are only a `few` photos to look at, because it starts in a
+    else ONNX Runtime on the processor, also where there are only a `few` photos, because it starts in a
     third of the time. `notify` is told where a graphics processor was to be expected and is not used.
 
-    Raises `UsageError` for a device that nobody knows, and `DeviceError` for one that is not there: it is never
+    Raises `UsageError` for an unknown device, and `DeviceError` for one that is missing: it is never
     replaced by another in silence.
     """
     threads = threads if threads > 0 else available_cores()

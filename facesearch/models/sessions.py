@@ -23,7 +23,7 @@ __all__ = ["Session", "TensorInfo", "open_session"]
 
 
 class TensorInfo(Protocol):
-    """One input or output of a graph; a shape holds numbers, or names where a size is open."""
+    """One input or output of a graph; a shape holds sizes, or names where a size is open."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 A `Photo` is opened from a file or its bytes and decodes itself when pixels are asked for: a JPEG of twelve megapixels
 is decoded at a half, a quarter or an eighth of its size when that is enough, and again, larger, when a small face
-needs it. What is decoded is the base of a pyramid of halvings, so that whoever wants few pixels reads few. Turning the
+needs it. What is decoded is the base of a pyramid of halvings, so that few pixels are read where few are wanted. Turning the
 picture the way its EXIF orientation says happens here and nowhere else. Decoders are given pictures without their
 metadata, and only pictures whose decoding fits into memory.
 """
@@ -61,7 +61,7 @@ def _pillow() -> Any:
 
 
 def memory_needed(stream: BinaryIO) -> int:
-    """Bytes that looking at this photo may take at most, with its small faces cropped from the whole; 0 for no photo.
+    """Bytes that extracting the faces of a photo may take at most, small ones cropped from the whole; 0 for no photo.
 
     The file itself does not count.
     """
@@ -275,7 +275,7 @@ def _converted(image: Image, top: float) -> Image:
 
 
 def _brightest(image: Image) -> float:
-    """The highest value in grey of more than 8 bits; nobody asks for that of the rest."""
+    """The highest value in grey of more than 8 bits; 0 for all other modes, where it does not matter."""
     import numpy as np
 
     if not image.mode.startswith("I;16") and image.mode not in ("I", "F"):
