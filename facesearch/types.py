@@ -93,9 +93,10 @@ class Face:
 class ModelInfo:
     """What makes the embeddings of an index comparable: two indexes match when `identity` does.
 
-    `digests` maps the source weight files to their SHA-256. `revision` is the embedding revision: it is raised
-    when detection, alignment or cropping changes what an embedding is. `source` is the folder of a pack, None for the embedded model. `threshold` is the
-    default cosine similarity from which a hit counts. It is `named` when it is installed or registered by its name.
+    `digests` maps the source weight files to their SHA-256. `revision` is the embedding revision: it is raised when
+    detection, alignment or cropping changes what an embedding is. `source` is the folder of a pack, None for the
+    embedded model. `threshold` is the default cosine similarity from which a hit counts. It is `named` when it is
+    installed or registered by its name.
     """
 
     name: str

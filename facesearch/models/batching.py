@@ -1,8 +1,8 @@
 """Photos that are worked on at the same time put their pictures and faces together into one batch.
 
 For devices that are fast only when they are given much at once: a graphics processor. No thread waits for others to
-come: the first that finds the device free takes along all that has come while it was busy. On a processor small batches are as
-fast as large ones or faster (the cache holds them), and each thread runs its own.
+come: the first that finds the device free takes along all that has come while it was busy. On a processor small batches
+are as fast as large ones or faster (the cache holds them), and each thread runs its own.
 """
 
 from __future__ import annotations

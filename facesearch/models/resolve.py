@@ -40,8 +40,8 @@ class ListedModel(NamedTuple):
 
     `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
     its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
-    model. `dim` is the dimensions of its embeddings, None where that would take reading it. `pulled`: facesearch installed
-    it. `known` is what its maker publishes about it.
+    model. `dim` is the dimensions of its embeddings, None where that would take reading it. `pulled`: facesearch
+    installed it. `known` is what its maker publishes about it.
     """
 
     name: str

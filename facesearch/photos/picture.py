@@ -2,9 +2,9 @@
 
 A `Photo` is opened from a file or its bytes and decodes itself when pixels are asked for: a JPEG of twelve megapixels
 is decoded at a half, a quarter or an eighth of its size when that is enough, and again, larger, when a small face
-needs it. What is decoded is the base of a pyramid of halvings, so that few pixels are read where few are wanted. Turning the
-picture the way its EXIF orientation says happens here and nowhere else. Decoders are given pictures without their
-metadata, and only pictures whose decoding fits into memory.
+needs it. What is decoded is the base of a pyramid of halvings, so that few pixels are read where few are wanted.
+Turning the picture the way its EXIF orientation says happens here and nowhere else. Decoders are given pictures without
+their metadata, and only pictures whose decoding fits into memory.
 """
 
 from __future__ import annotations
