@@ -15,7 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
-from facesearch.photos.cost import BAND, cost_of, most_memory, pixels_for
+from facesearch.photos.colour import to_rgb
+from facesearch.photos.cost import cost_of, most_memory, pixels_for
 from facesearch.photos.formats import Format, read_parts
 from facesearch.photos.header import HEADER_VERSION, Header, header_of
 from facesearch.photos.parts import MOST_PARTS, Parts, Pieces
@@ -222,7 +223,7 @@ class Photo:
         opened.load()
         factor = max(1, round(max(opened.size) / self._most))
         upright = _turns().get(self._orientation)
-        picture = _rgb(opened, factor)
+        picture = to_rgb(opened, factor)
         del opened  # its pixels go before the picture exists a second time
         return picture if upright is None else picture.transpose(upright)
 
@@ -241,61 +242,6 @@ def _turns() -> Mapping[int, Any]:
         to.ROTATE_90,
     )
     return dict(enumerate(turns, start=2))
-
-
-def _rgb(image: Image, factor: int) -> Image:
-    """Any mode to 8-bit RGB, the way a viewer would show it, see-through parts white; each side `factor` times smaller.
-
-    Done band by band, so that what stands between the modes is small.
-    """
-    if image.mode == "RGB" and factor == 1:
-        return image
-    top = _brightest(image)
-    width, height = image.size
-    result: Image = _pillow().new("RGB", (-(-width // factor), -(-height // factor)))
-    rows = max(1, BAND // max(1, width * factor)) * factor
-    for start in range(0, height, rows):
-        band = _converted(image.crop((0, start, width, min(height, start + rows))), top)
-        result.paste(band.reduce(factor) if factor > 1 else band, (0, start // factor))
-    return result
-
-
-def _converted(image: Image, top: float) -> Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _eight_bits(image, top).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        white = _pillow().new("RGBA", layered.size, (255, 255, 255, 255))
-        white.alpha_composite(layered)
-        flat: Image = white.convert("RGB")
-        return flat
-    return image.convert("RGB")
-
-
-def _brightest(image: Image) -> float:
-    """The highest value in grey of more than 8 bits; 0 for all other modes, where it does not matter."""
-    import numpy as np
-
-    if not image.mode.startswith("I;16") and image.mode not in ("I", "F"):
-        return 0.0
-    rows = max(1, BAND // max(1, image.width))
-    bands = (
-        image.crop((0, start, image.width, min(image.height, start + rows))) for start in range(0, image.height, rows)
-    )
-    return max(float(np.nan_to_num(np.asarray(band)).max(initial=0)) for band in bands)
-
-
-def _eight_bits(image: Image, top: float) -> Image:
-    """Grey of 16 or 32 bits, or of fractions, to 8 bits; `convert` would clip everything above 255 to white."""
-    import numpy as np
-
-    values = np.asarray(image).astype(np.float32)
-    full_scale = 1.0 if top <= 1.0 and image.mode == "F" else 255.0 if top <= 255.0 else max(65535.0, top)
-    scaled = np.clip(np.nan_to_num(values) * (255.0 / full_scale), 0, 255).astype(np.uint8)
-    reduced: Image = _pillow().fromarray(scaled)
-    return reduced
 
 
 class _Reasons:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_decode import encoded, heif, scene
+from test_picture import encoded, heif, scene
 
 from facesearch.errors import PhotoError
 from facesearch.photos.header import MADE_BY, Header, read_header
