@@ -20,11 +20,12 @@ import numpy as np
 from PIL import Image
 
 from facesearch.errors import PhotoError
-from facesearch.faces.extract import detect_faces
-from facesearch.models.bundled import EmbeddedModel
+from facesearch.faces.detect import detect_faces
+from facesearch.models.bundled import BundledModel
 from facesearch.models.geometry import scaled, without_duplicates
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import SUFFIXES, Photo
+from facesearch.photos.formats import SUFFIXES
+from facesearch.photos.picture import Photo
 from facesearch.types import Detection
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SURE, LEAST = 0.75, 20
 SIZES = (150, 250, 400, 600, 900, 1300)
 
 
-class CountingModel(EmbeddedModel):
+class CountingModel(BundledModel):
     """The real model, and how many pixels it has looked at; those that place landmarks do not count."""
 
     looked_at = 0

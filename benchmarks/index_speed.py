@@ -44,7 +44,7 @@ from PIL import Image
 from facesearch.errors import PhotoError
 from facesearch.models import bundled
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 LEAST_PIXELS = 100_000

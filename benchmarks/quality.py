@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from facesearch.evaluation.fit import well_labelled
-from facesearch.faces.extract import find_faces
+from facesearch.faces.extract import extract_faces
 from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.types import Face
 
 WAYS = ("blur 1", "blur 2", "blur 3", "blur 4", "shrink 56", "shrink 40", "shrink 28")
@@ -52,7 +52,7 @@ def largest_face(model: FaceModel, image: Image.Image) -> Face | None:
     """As a query photo is looked at."""
     data = io.BytesIO()
     image.save(data, "PNG")
-    faces = find_faces(model, Photo(data.getvalue()), thorough=True)
+    faces = extract_faces(model, Photo(data.getvalue()), thorough=True)
     return max(faces, key=lambda face: face.detection.box.area, default=None)
 
 

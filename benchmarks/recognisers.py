@@ -24,7 +24,8 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from facesearch.models import bundled
-from facesearch.models.runtime import Runtime, Session, has_bf16, open_session
+from facesearch.models.runtime import Runtime, has_bf16
+from facesearch.models.sessions import Session, open_session
 
 BATCHES = (1, 4, 16)
 SFACE = Path(bundled.__file__).parent / "weights" / "sface_2021dec.onnx"

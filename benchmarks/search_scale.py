@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch.faces.extract import find_faces
+from facesearch.faces.extract import extract_faces
 from facesearch.machine import available_cores
 from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.vectors.kinds import KINDS
 from facesearch.vectors.snapshot import Stamp, read_snapshot, write_snapshot
 
@@ -58,7 +58,7 @@ def embedded_crops(folder: Path) -> tuple[Vectors, Labels]:
                 with Image.open(path) as image:
                     found = model.embed(np.asarray(image.convert("RGB"))[None])
             else:
-                faces = find_faces(model, photo)
+                faces = extract_faces(model, photo)
                 best = max(faces, key=lambda face: face.detection.box.area, default=None)
                 found = np.empty((0, model.info.dim), np.float32) if best is None else best.embedding[None]
             rows.append(found)

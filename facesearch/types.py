@@ -79,27 +79,29 @@ class Face:
     """A detection with its embedding, float32[dim] of unit length.
 
     `quality` tells how much the embedding can be relied on, in [0, 1] (see `facesearch.faces.quality`); None where it
-    was not measured.
+    was not measured. `at_ms` is the time in a video, in milliseconds; None in a still photo.
     """
 
     detection: Detection
     embedding: FloatArray
     quality: float | None = None
+    at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What makes the embeddings of an index comparable: two indexes match when `identity` does.
 
-    `digests` maps the source weight files to their SHA-256. `pipeline` is raised when detection, alignment or cropping
-    changes what an embedding is. `source` is the folder of a pack, None for the embedded model. `threshold` is the
-    default cosine similarity from which a hit counts. It is `named` when it is installed or registered by its name.
+    `digests` maps the source weight files to their SHA-256. `revision` is the embedding revision: it is raised when
+    detection, alignment or cropping changes what an embedding is. `source` is the folder of a pack, None for the
+    embedded model. `threshold` is the default cosine similarity from which a hit counts. It is `named` when it is
+    installed or registered by its name.
     """
 
     name: str
     dim: int
     digests: Mapping[str, str]
-    pipeline: int
+    revision: int
     threshold: float
     licence: str
     source: str | None = None
@@ -113,7 +115,7 @@ class ModelInfo:
     @property
     def identity(self) -> tuple[tuple[str, ...], int, int]:
         """Equal for two models whose embeddings can be compared; the name may differ."""
-        return tuple(sorted(self.digests.values())), self.dim, self.pipeline
+        return tuple(sorted(self.digests.values())), self.dim, self.revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import numpy as np
 import pytest
 from sample_library import build
 
+from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import open_model
-from facesearch.models.runtime import choose_runtime
+from facesearch.models.runtime import Runtime, choose_runtime
 from facesearch.types import Box, Detection, Face, KnownFile, ModelInfo
 
 CHECKOUT = Path(__file__).parents[1]
@@ -84,7 +87,7 @@ def facesearch(environment: dict[str, str], tmp_path: Path) -> Run:
 def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:
     """A model that exists on paper only, for parts that keep embeddings without making them."""
     values: dict[str, Any] = {
-        "name": name, "dim": dim, "digests": {"weights": name * 8}, "pipeline": 1, "threshold": 0.5, "licence": "none",
+        "name": name, "dim": dim, "digests": {"weights": name * 8}, "revision": 1, "threshold": 0.5, "licence": "none",
     }  # fmt: skip
     return ModelInfo(**{**values, **changes})
 
@@ -116,3 +119,40 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
     command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
     subprocess.run([*command, "--model", "embedded", "--device", "cpu"], check=True, capture_output=True)
     return path
+
+
+MODELS = ("embedded", "embedded on openvino", "pack", "pack on openvino", "own_pack", "own_pack on openvino")
+"""What `any_model` takes: every kind of model on every runtime here."""
+
+
+def openvino_runtime() -> Runtime:
+    """OpenVINO, or a skipped test where it is not installed."""
+    if find_spec("openvino") is None:
+        pytest.skip("openvino is not installed: pip install 'facesearch[openvino]'")
+    return choose_runtime("openvino")
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory, real_photos: Path) -> Path:
+    """A real pack in InsightFace's format: a SCRFD detector and the SFace that the build made."""
+    folder = tmp_path_factory.mktemp("packs") / "mixed"
+    folder.mkdir()
+    shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", folder / "det_500m.onnx")
+    shutil.copy(Path(bundled.__file__).parent / "weights/sface_2021dec.onnx", folder / "w_sface.onnx")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack whose detector takes pictures of any size, made of what the package carries."""
+    from own_pack import make_pack
+
+    return make_pack(tmp_path_factory.mktemp("packs") / "own")
+
+
+@pytest.fixture(params=MODELS, scope="session")
+def any_model(request: pytest.FixtureRequest) -> FaceModel:
+    """Every kind of model on every runtime here."""
+    name, _, device = request.param.partition(" on ")
+    runtime = openvino_runtime() if device else choose_runtime("cpu")
+    return open_model(name if name == "embedded" else str(request.getfixturevalue(name)), runtime)

@@ -61,7 +61,7 @@ def make_pack_with(folder: Path, recogniser: onnx.ModelProto) -> Path:
 
 
 def random_recogniser(seed: int, layers: int = 4, *, pooled: bool = False) -> onnx.ModelProto:
-    """A convolutional network whose weights nobody has trained; 128 numbers for a crop."""
+    """A convolutional network whose weights nobody has trained; 128 dimensions."""
     rng = np.random.default_rng(seed)
     nodes, weights = [], []
     value, channels, side = "data", 3, 112
@@ -84,7 +84,7 @@ def random_recogniser(seed: int, layers: int = 4, *, pooled: bool = False) -> on
 
 
 def constant_recogniser(number: float) -> onnx.ModelProto:
-    """A network that gives the same number 128 times, whatever it is shown."""
+    """A network that gives the same number in 128 dimensions, whatever it is shown."""
     weights = [
         numpy_helper.from_array(np.zeros((3 * 112 * 112, 128), dtype=np.float32), "nothing"),
         numpy_helper.from_array(np.full(128, number, dtype=np.float32), "always"),

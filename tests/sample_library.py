@@ -6,6 +6,7 @@ turned, recoloured. That is enough to see that things work; it says nothing abou
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
-__all__ = ["FACES_IN_T1", "build", "save_with_orientation", "shipped_photo"]
+from facesearch.photos.picture import Photo
+
+__all__ = ["FACES_IN_T1", "as_photo", "build", "save_with_orientation", "shipped_photo"]
 
 FACES_IN_T1: Mapping[str, tuple[int, int, int, int]] = {
     "ada": (61, 269, 106, 128),
@@ -54,6 +57,13 @@ def shipped_photo(name: str) -> Image.Image:
     assert spec.origin is not None
     with Image.open(Path(spec.origin).parent / path) as image:
         return image.convert("RGB")
+
+
+def as_photo(image: Image.Image) -> Photo:
+    """A picture as a photo, without loss."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return Photo(buffer.getvalue())
 
 
 def save_with_orientation(upright: Image.Image, path: Path, orientation: int) -> None:

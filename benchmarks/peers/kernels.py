@@ -34,8 +34,9 @@ from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
 from facesearch.models import bundled
-from facesearch.models.runtime import Runtime, Session, choose_runtime, open_session
-from facesearch.photos.decode import Photo
+from facesearch.models.runtime import Runtime, choose_runtime
+from facesearch.models.sessions import Session, open_session
+from facesearch.photos.picture import Photo
 
 STAGES = ("decode", "detect", "embed")
 ROUNDS = 3
@@ -120,7 +121,7 @@ def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, 
         patch.object(bundled, "open_session", recorded_session),
         patch.object(extraction, "Photo", recorded_photo(record)),
     ):
-        model = bundled.EmbeddedModel(runtime)
+        model = bundled.BundledModel(runtime)
         with Store.memory(model.info) as store:
             report = refresh(store, model, [folder], options=replace(Options(), workers=workers))
     return record, report

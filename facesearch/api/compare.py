@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from facesearch.search.compare import Comparison

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from facesearch.care.copies import Export

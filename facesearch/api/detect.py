@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from facesearch.events import SILENT, Observer
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from pathlib import Path

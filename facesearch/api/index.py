@@ -13,9 +13,8 @@ from facesearch.api.opening import Models, Stores
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
 from facesearch.filters import Filter
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.query_options import QueryKeywords, QueryOptions
-from facesearch.settings import default_index_path
+from facesearch.settings import DEFAULT_MAX_PIXELS, default_index_path
 
 if TYPE_CHECKING:
     from facesearch.api.keeping import SwitchPreview

@@ -15,7 +15,7 @@ from facesearch.models.runtime import DEVICES
 if TYPE_CHECKING:
     from facesearch.care.doctor import Finding
     from facesearch.evaluation.compare_models import Standing
-    from facesearch.models.packs.registry import PackRecord
+    from facesearch.models.packs.record import PackRecord
     from facesearch.models.resolve import ListedModel, VerifiedPack
     from facesearch.types import ModelInfo
 
@@ -126,15 +126,9 @@ def add_pack(folder: Path, name: str | None = None, *, observer: Observer = SILE
     """
     from facesearch.faces.trial import tried
     from facesearch.models.insightface_pack import pack_info
-    from facesearch.models.packs.registry import (
-        AddedPack,
-        Registry,
-        change_registry,
-        graph_digests,
-        known_pack,
-        read_registry,
-        require_name,
-    )
+    from facesearch.models.packs.known import known_pack
+    from facesearch.models.packs.record import graph_digests
+    from facesearch.models.packs.registry import AddedPack, Registry, change_registry, read_registry, require_name
     from facesearch.models.resolve import pack_folder
 
     if not folder.is_dir():
@@ -184,7 +178,8 @@ def remove_pack(name: str, *, confirm: Callable[[Removal], object] | None = None
 
 
 def _removal(name: str) -> tuple[Removal, PackRecord | None]:
-    from facesearch.models.packs.registry import read_record, read_registry
+    from facesearch.models.packs.record import read_record
+    from facesearch.models.packs.registry import read_registry
     from facesearch.models.resolve import EMBEDDED, pack_folder
 
     if name == EMBEDDED:
@@ -235,7 +230,8 @@ def pull(
     """
     from facesearch.models.packs import install
     from facesearch.models.packs.download import is_address
-    from facesearch.models.packs.registry import KNOWN_PACKS, UNKNOWN_LICENCE, known_pack, require_name
+    from facesearch.models.packs.known import KNOWN_PACKS, UNKNOWN_LICENCE, known_pack
+    from facesearch.models.packs.registry import require_name
 
     known = known_pack(require_name(name))
     if known is None and source is None:

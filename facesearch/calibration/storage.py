@@ -22,7 +22,7 @@ from typing import Any
 
 from facesearch.calibration.table import DEFAULT_FMR, NOT_MEASURED, Calibration, Curve, read_calibration
 from facesearch.errors import StorageError
-from facesearch.models.packs.registry import published_point
+from facesearch.models.packs.known import published_point
 from facesearch.settings import user_data, write_json
 from facesearch.types import ModelInfo
 
@@ -88,8 +88,8 @@ def own_calibration_path(model: ModelInfo) -> Path | None:
 
 
 def _fits(table: Mapping[str, Any], model: ModelInfo) -> bool:
-    digests, dim, pipeline = model.identity
-    return (tuple(table["digests"]), table["dim"], table["pipeline"]) == (digests, dim, pipeline)
+    digests, dim, revision = model.identity
+    return (tuple(table["digests"]), table["dim"], table["pipeline"]) == (digests, dim, revision)
 
 
 def _guessed(model: ModelInfo) -> Calibration:

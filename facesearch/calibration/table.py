@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, log10
 from typing import Any
 
-from facesearch.models.packs.registry import PublishedPoint
+from facesearch.models.packs.known import PublishedPoint
 from facesearch.types import Verdict
 
 __all__ = ["DEFAULT_FMR", "LEAST_FMR", "LEAST_SEARCHED", "NOT_MEASURED", "Calibration", "Curve", "read_calibration"]

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError, StorageError
 from facesearch.photos.crop import face_picture, mark
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import is_known, open_known, pieces_of, read_known
+from facesearch.photos.picture import Photo
+from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.types import KnownFile
 from facesearch.wording import counted
 

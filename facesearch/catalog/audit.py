@@ -217,7 +217,7 @@ def _mend_model(database: Database, known: ModelInfo | None) -> None:
         database.rows(
             "UPDATE models SET name = ?, dim = ?, threshold = ?, licence = ?, source = ?,"
             " pipeline = CASE WHEN typeof(pipeline) = 'integer' THEN pipeline ELSE ? END WHERE id = ?",
-            known.name, known.dim, known.threshold, known.licence, known.source, known.pipeline, key,
+            known.name, known.dim, known.threshold, known.licence, known.source, known.revision, key,
         )  # fmt: skip
     if len(database.rows("SELECT 1 FROM models")) == 1:
         database.rows("UPDATE vectors SET model = ? WHERE model IS NOT ?", key, key)

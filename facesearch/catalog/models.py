@@ -59,7 +59,7 @@ class Models:
         self._database.run(
             "INSERT INTO models (name, source, dim, digests, pipeline, threshold, licence)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.pipeline, model.threshold,
+            model.name, model.source, model.dim, json.dumps(dict(model.digests)), model.revision, model.threshold,
             model.licence,
         )  # fmt: skip
 
@@ -70,11 +70,11 @@ class Models:
                 source=source,
                 dim=dim,
                 digests=json.loads(digests),
-                pipeline=pipeline,
+                revision=revision,
                 threshold=threshold,
                 licence=licence,
             )
-            for name, source, dim, digests, pipeline, threshold, licence in self._database.typed(
+            for name, source, dim, digests, revision, threshold, licence in self._database.typed(
                 _MODEL, f"SELECT {_MODEL.sql} FROM models ORDER BY id"
             )
         ]

@@ -161,7 +161,7 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
         "model": model.name,
         "digests": sorted(model.digests.values()),
         "dim": model.dim,
-        "pipeline": model.pipeline,
+        "pipeline": model.revision,
         "people": len(kept),
         "faces": len(labels),
         "left_out": int((~used).sum()),

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facesearch.errors import FacesearchError
-from facesearch.faces.extract import look_at
+from facesearch.faces.extract import detect_and_align
 from facesearch.models.align import CROP_SIDE
 from facesearch.models.resolve import VerifiedPack, open_model, verified_packs
 from facesearch.models.runtime import choose_runtime
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
+from facesearch.photos.sources import Moment
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -98,12 +99,12 @@ def gap(model: FaceModel, crops: Pixels, again: Pixels) -> float:
     """The least similarity of two pictures of one person, less the greatest of two people.
 
     `crops` are aligned faces of different people, uint8[n, 112, 112, 3] RGB with n > 1; `again` are the same people in
-    the same order, from another picture. NaN where the recogniser does not give numbers.
+    the same order, from another picture. NaN where the recogniser gives NaN.
     """
     seen = [view for crop in crops for view in _views(crop)] + list(again)
     people = len(crops)
     whose = np.concatenate([np.repeat(np.arange(people), len(seen) // people - 1), np.arange(people)])
-    with np.errstate(all="ignore"):  # what is no network of faces may give no numbers
+    with np.errstate(all="ignore"):  # a network that knows no faces may give NaN
         vectors: FloatArray = model.embed(np.stack(seen))
         similarities = vectors @ vectors.T
     same = whose[:, None] == whose
@@ -141,9 +142,9 @@ def _faces(model: FaceModel, picture: Picture) -> tuple[Pixels, list[tuple[float
     """Aligned crops of the faces in a picture, and where in it their middles are."""
     encoded = io.BytesIO()
     picture.save(encoded, "PNG", compress_level=0)
-    look = look_at(model, Photo(encoded.getvalue()), rotations=False)
-    boxes = [detection.box for detection in look.detections]
-    return look.crops, [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
+    aligned = detect_and_align(model, [Moment(Photo(encoded.getvalue()))], rotations=False)
+    boxes = [detection.box for detection in aligned.detections]
+    return aligned.crops, [(box.left + box.width / 2, box.top + box.height / 2) for box in boxes]
 
 
 def _tilted(place: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:

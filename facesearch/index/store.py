@@ -234,10 +234,10 @@ class Store:
 
     def require_model(self, model: ModelInfo) -> None:
         """Raises `ModelMismatchError`, naming both, when embeddings of `model` cannot be compared with those here."""
-        if model.identity == replace(self.model, pipeline=model.pipeline).identity != self.model.identity:
+        if model.identity == replace(self.model, revision=model.revision).identity != self.model.identity:
             raise ModelMismatchError(
-                f"{self.path}: made by another version of facesearch (pipeline {self.model.pipeline}, this one has "
-                f"{model.pipeline}), whose embeddings cannot be compared; facesearch reindex --model "
+                f"{self.path}: made by another version of facesearch (embedding revision {self.model.revision}, this "
+                f"one has {model.revision}), whose embeddings cannot be compared; facesearch reindex --model "
                 f"{model.call} brings it up to date"
             )
         if model.identity != self.model.identity:
@@ -370,4 +370,4 @@ class Store:
 
 def _described(model: ModelInfo) -> str:
     digest = " ".join(value[:8] for value in sorted(model.digests.values()))
-    return f"{model.name} ({model.dim} dimensions, weights {digest}, pipeline {model.pipeline})"
+    return f"{model.name} ({model.dim} dimensions, weights {digest}, embedding revision {model.revision})"

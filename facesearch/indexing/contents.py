@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import memory_needed
+from facesearch.photos.picture import memory_needed
 
 __all__ = ["KEPT_BYTES", "MAX_FILE_BYTES", "Content", "Item", "Readable", "read", "reopened"]
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import BinaryIO, Generic, NamedTuple
 
 from facesearch.errors import PhotoError, PhotoTooLargeError
-from facesearch.faces.extract import Look, faces_of, look_at
+from facesearch.faces.extract import AlignedFaces, detect_and_align, embed_faces
 from facesearch.indexing.contents import Content, Item, reopened
 from facesearch.indexing.options import Options
 from facesearch.machine import give_back_memory
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo
 from facesearch.photos.fingerprint import fingerprint
+from facesearch.photos.sources import open_source
 from facesearch.types import Face, PhotoFacts
 
 __all__ = ["Detected", "Outcome", "detect", "detect_in_stream", "embed", "extract"]
@@ -40,7 +40,7 @@ class Outcome(NamedTuple, Generic[Item]):
 class Detected(NamedTuple, Generic[Item]):
     """A photo with its faces detected and aligned, not embedded; `faces` is None where there is nothing to embed."""
 
-    faces: Look | None
+    faces: AlignedFaces | None
     outcome: Outcome[Item]
 
 
@@ -74,11 +74,11 @@ def detect_in_stream(model: FaceModel, stream: BinaryIO, done: Content[Item], op
     Pictures that facesearch made are known by their headers; no face is detected in them.
     """
     try:
-        photo = Photo(stream, max_pixels=options.max_pixels)
-        if photo.facts.ours:
-            return Detected(None, Outcome(done, [], photo.facts, None))
-        faces = look_at(model, photo, rotations=options.rotations)
-        return Detected(faces, Outcome(done, [], photo.facts, None, fingerprint=fingerprint(photo)))
+        with open_source(stream, max_pixels=options.max_pixels) as source:
+            if source.facts.ours:
+                return Detected(None, Outcome(done, [], source.facts, None))
+            faces = detect_and_align(model, source.moments(), rotations=options.rotations)
+            return Detected(faces, Outcome(done, [], source.facts, None, fingerprint=fingerprint(source.cover)))
     except PhotoTooLargeError as error:
         # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
         return Detected(None, Outcome(done, [], None, str(error), lasting=False))
@@ -92,5 +92,5 @@ def detect_in_stream(model: FaceModel, stream: BinaryIO, done: Content[Item], op
 
 def embed(model: FaceModel, photos: Sequence[Detected[Item]]) -> list[Outcome[Item]]:
     """The outcome of each photo, the faces of all of them embedded together."""
-    faces = iter(faces_of(model, [photo.faces for photo in photos if photo.faces is not None]))
+    faces = iter(embed_faces(model, [photo.faces for photo in photos if photo.faces is not None]))
     return [photo.outcome if photo.faces is None else photo.outcome._replace(faces=next(faces)) for photo in photos]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 __all__ = ["DEFAULTS", "Options"]
 

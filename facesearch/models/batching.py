@@ -1,8 +1,8 @@
 """Photos that are worked on at the same time put their pictures and faces together into one batch.
 
-For devices that are fast only when they are given much at once: a graphics processor. Nobody waits for others to come:
-whoever finds the device free takes along all that has gathered while it was busy. On a processor small batches are as
-fast as large ones or faster (the cache holds them), and each thread runs its own.
+For devices that are fast only when they are given much at once: a graphics processor. No thread waits for others to
+come: the first that finds the device free takes along all that has come while it was busy. On a processor small batches
+are as fast as large ones or faster (the cache holds them), and each thread runs its own.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ from facesearch.models.runtime import Runtime
 from facesearch.types import Detection, ModelInfo
 
 if TYPE_CHECKING:
-    from facesearch.models.protocol import FaceModel
+    from facesearch.models.protocol import DetectorTraits, FaceModel
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["GatheringModel"]
+__all__ = ["BatchingModel"]
 
-_PICTURES, _FACES = 16, 64
+_PICTURES, _VIEWS, _FACES = 16, 64, 64
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-class GatheringModel:
+class BatchingModel:
     """A `FaceModel` that answers several threads at once with batches of the one that it is made from."""
 
     def __init__(self, model: FaceModel) -> None:
         self._model = model
-        self._detect = _Gatherer(model.detect, _PICTURES)
-        self._embed: _Gatherer[Pixels, FloatArray] = _Gatherer(lambda crops: list(model.embed(np.stack(crops))), _FACES)
+        self._detect = _Batcher(model.detect, _PICTURES)
+        self._detect_in_views: _Batcher[Pixels, list[Detection]] = _Batcher(
+            lambda views: model.detect_in_views(np.stack(views)), _VIEWS
+        )
+        self._embed: _Batcher[Pixels, FloatArray] = _Batcher(lambda crops: list(model.embed(np.stack(crops))), _FACES)
 
-    def __reduce__(self) -> tuple[type[GatheringModel], tuple[FaceModel]]:
-        """Another process gathers for itself."""
-        return GatheringModel, (self._model,)
+    def __reduce__(self) -> tuple[type[BatchingModel], tuple[FaceModel]]:
+        """Another process makes its own batches."""
+        return BatchingModel, (self._model,)
 
     @property
     def info(self) -> ModelInfo:
@@ -52,23 +55,17 @@ class GatheringModel:
         return self._model.runtime
 
     @property
-    def max_side(self) -> int | None:
-        """See `FaceModel.max_side`."""
-        return self._model.max_side
-
-    @property
-    def face_score(self) -> float:
-        """See `FaceModel.face_score`."""
-        return self._model.face_score
-
-    @property
-    def sure_score(self) -> float:
-        """See `FaceModel.sure_score`."""
-        return self._model.sure_score
+    def detector(self) -> DetectorTraits:
+        """See `FaceModel.detector`."""
+        return self._model.detector
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """See `FaceModel.detect`."""
         return self._detect(images)
+
+    def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
+        """See `FaceModel.detect_in_views`."""
+        return self._detect_in_views(list(views))
 
     def embed(self, crops: Pixels) -> FloatArray:
         """See `FaceModel.embed`."""
@@ -83,7 +80,7 @@ class _Request(Generic[_In, _Out]):
         self.error: BaseException | None = None
 
 
-class _Gatherer(Generic[_In, _Out]):
+class _Batcher(Generic[_In, _Out]):
     """Runs `work` for one batch at a time, of up to `most` items; a single larger request is not cut."""
 
     def __init__(self, work: Callable[[list[_In]], list[_Out]], most: int) -> None:
@@ -105,7 +102,7 @@ class _Gatherer(Generic[_In, _Out]):
                 if self._is_done(request):
                     break
                 self._busy = True
-                batch = self._gathered()
+                batch = self._next_batch()
             self._run(batch)
         if request.error is not None:
             raise request.error
@@ -115,7 +112,7 @@ class _Gatherer(Generic[_In, _Out]):
     def _is_done(self, request: _Request[_In, _Out]) -> bool:
         return request.results is not None or request.error is not None
 
-    def _gathered(self) -> list[_Request[_In, _Out]]:
+    def _next_batch(self) -> list[_Request[_In, _Out]]:
         batch = [self._waiting.popleft()]
         while self._waiting and sum(len(one.items) for one in [*batch, self._waiting[0]]) <= self._most:
             batch.append(self._waiting.popleft())

@@ -20,15 +20,17 @@ import numpy as np
 from facesearch.errors import ModelError
 from facesearch.files import sha256
 from facesearch.models.geometry import unit_length, without_duplicates
-from facesearch.models.runtime import Runtime, open_session
+from facesearch.models.protocol import DetectorTraits
+from facesearch.models.runtime import Runtime
+from facesearch.models.sessions import open_session
 from facesearch.types import Box, Detection, ModelInfo
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["EmbeddedModel", "built_faults", "model_info"]
+__all__ = ["BundledModel", "built_faults", "model_info"]
 
-PIPELINE = 2
+EMBEDDING_REVISION = 2
 DIM = 128
 THRESHOLD = 0.47
 
@@ -59,7 +61,7 @@ def model_info() -> ModelInfo:
         name="embedded",
         dim=DIM,
         digests=_manifest()["sources"],
-        pipeline=PIPELINE,
+        revision=EMBEDDING_REVISION,
         threshold=THRESHOLD,
         licence="MIT (YuNet), Apache-2.0 (SFace)",
     )
@@ -83,17 +85,15 @@ def built_faults() -> list[str]:
     return faults
 
 
-class EmbeddedModel:
+class BundledModel:
     """YuNet and SFace on one runtime. Raises `ModelError` when the weights are missing or broken."""
 
-    max_side: int | None = None
-    face_score = 0.6
-    sure_score = 0.88
-    """Measured: turned the right way, faces score 0.89 to 0.95; at a wrong turn at most 0.87."""
+    # Measured: turned the right way, faces score 0.89 to 0.95; at a wrong turn at most 0.87.
+    detector = DetectorTraits(face_score=0.6, sure_score=0.88, finds_faces_of_any_size=False, refines_landmarks=True)
 
-    def __reduce__(self) -> tuple[type[EmbeddedModel], tuple[Runtime]]:
+    def __reduce__(self) -> tuple[type[BundledModel], tuple[Runtime]]:
         """Another process opens it for itself."""
-        return EmbeddedModel, (self.runtime,)
+        return BundledModel, (self.runtime,)
 
     def __init__(self, runtime: Runtime) -> None:
         self.info = model_info()
@@ -129,6 +129,10 @@ class EmbeddedModel:
                 for index, detections in zip(part, _decoded(heads, width), strict=True):
                     found[index] = without_duplicates(detections, _MAX_OVERLAP)
         return found
+
+    def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
+        """See `FaceModel.detect_in_views`."""
+        return self.detect(list(views))
 
     def embed(self, crops: Pixels) -> FloatArray:
         """See `FaceModel.embed`."""

@@ -59,7 +59,7 @@ def unit_length(vectors: FloatArray) -> FloatArray:
 def with_border(picture: Pixels) -> tuple[Pixels, int, int]:
     """The picture in a black frame, half its size wide on every side, and where in it the picture's origin lies.
 
-    Detectors that look at one size only miss a face that fills the frame; in the border it is half as large.
+    Detectors of one input size miss a face that fills the frame; in the border it is half as large.
     """
     height, width = picture.shape[:2]
     framed = np.zeros((height * 2, width * 2, 3), dtype=np.uint8)

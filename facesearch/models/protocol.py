@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from facesearch.models.runtime import Runtime
@@ -11,7 +12,25 @@ from facesearch.types import Detection, ModelInfo
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, Pixels
 
-__all__ = ["FaceModel"]
+__all__ = ["DetectorTraits", "FaceModel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorTraits:
+    """What a detector does by itself, and what its scores mean.
+
+    `face_score` is the score from which a detection counts as a face; fainter ones tell where a larger picture may show
+    more. `sure_score` is the one that upright faces reach and faces at a wrong turn do not.
+
+    `finds_faces_of_any_size`: faces that fill a picture are found, too; other detectors miss them, and are given a
+    smaller picture of the same. `refines_landmarks`: landmarks get better when each face is detected again, upright and
+    at one size; see `facesearch.faces.landmarks`.
+    """
+
+    face_score: float
+    sure_score: float
+    finds_faces_of_any_size: bool
+    refines_landmarks: bool
 
 
 class FaceModel(Protocol):
@@ -28,28 +47,24 @@ class FaceModel(Protocol):
         ...
 
     @property
-    def max_side(self) -> int | None:
-        """The longer side in pixels to which the detector brings every picture; None: it takes pictures as they are.
-
-        A detector with one looks for faces that fill the frame by itself.
-        """
-        ...
-
-    @property
-    def face_score(self) -> float:
-        """The detector score from which a detection counts as a face; fainter ones tell where to look closer."""
-        ...
-
-    @property
-    def sure_score(self) -> float:
-        """The detector score that upright faces reach and faces seen at a wrong turn do not."""
+    def detector(self) -> DetectorTraits:
+        """How its detector is to be used."""
         ...
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """The upright faces in each picture, best score first, in pixels of that picture.
 
         `images` are uint8[height, width, 3] RGB of any sizes. Faces from 20 to some 300 pixels are found; larger ones
-        in a smaller picture of the same. What scores less than `face_score` may be no face.
+        in a smaller picture of the same, unless `DetectorTraits.finds_faces_of_any_size`. What scores less than
+        `DetectorTraits.face_score` may be no face.
+        """
+        ...
+
+    def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
+        """As `detect`, in views that each show one upright face in the middle: uint8[n, side, side, 3] RGB.
+
+        The face is about half as high as the view or a little more, so several views may go through the network as one
+        picture. Asked only where `DetectorTraits.refines_landmarks`.
         """
         ...
 

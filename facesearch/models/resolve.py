@@ -5,26 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from facesearch.errors import ModelError
-from facesearch.models.packs.registry import (
-    KNOWN_PACKS,
-    RECORD_NAME,
-    UNKNOWN_LICENCE,
-    KnownPack,
-    faults_of,
-    known_pack,
-    read_record,
-    read_registry,
-    registered_name,
-)
+from facesearch.models.packs.known import KNOWN_PACKS, UNKNOWN_LICENCE, KnownPack, known_pack
+from facesearch.models.packs.record import RECORD_NAME, faults_of, read_record
+from facesearch.models.packs.registry import read_registry, registered_name
 from facesearch.models.protocol import FaceModel
 from facesearch.models.runtime import Runtime
 from facesearch.types import ModelInfo
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "EMBEDDED",
@@ -51,8 +40,8 @@ class ListedModel(NamedTuple):
 
     `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
     its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
-    model. `dim` is the length of its embeddings, None where that would take reading it. `pulled`: facesearch installed
-    it. `known` is what its maker publishes about it.
+    model. `dim` is the dimensions of its embeddings, None where that would take reading it. `pulled`: facesearch
+    installed it. `known` is what its maker publishes about it.
     """
 
     name: str
@@ -87,7 +76,7 @@ class ModelChoice(NamedTuple):
 def choose_model(asked: str | None) -> ModelChoice:
     """The model for a new index: the one asked for, else $FACESEARCH_MODEL, else the default that the user has set.
 
-    Else an installed pack, else the embedded one. Never looks at the network. A pack counts as installed when it has a
+    Else an installed pack, else the embedded one. Never uses the network. A pack counts as installed when it has a
     detection and a recognition graph. Raises `ModelError` when the default is not there any more.
     """
     asked = asked or os.environ.get("FACESEARCH_MODEL") or None
@@ -226,16 +215,16 @@ def open_model(name: str, runtime: Runtime) -> FaceModel:
     model = _opened(name, runtime)
     if not runtime.gathers:
         return model
-    from facesearch.models.batching import GatheringModel
+    from facesearch.models.batching import BatchingModel
 
-    return GatheringModel(model)
+    return BatchingModel(model)
 
 
 def _opened(name: str, runtime: Runtime) -> FaceModel:
     if name == EMBEDDED:
-        from facesearch.models.bundled import EmbeddedModel
+        from facesearch.models.bundled import BundledModel
 
-        return EmbeddedModel(runtime)
+        return BundledModel(runtime)
     from facesearch.models.insightface_pack import InsightModel
 
     folder, called = _pack(name)

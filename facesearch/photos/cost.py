@@ -1,17 +1,18 @@
 """What a photo takes in memory at most, told from its header: it is known before it is paid.
 
 A JPEG is decoded at the size that is wanted; all other formats come whole, at 4 bytes for each pixel of colour, and
-some of them several times over while their decoders work. Measured on 24 megapixels with Pillow 13 and pillow-heif 1.8.
+some of them several times over while their decoders work: see `facesearch.photos.formats` for each.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from facesearch.photos.formats import Format
     from facesearch.photos.parts import Parts
 
 __all__ = ["BAND", "cost_of", "most_memory", "pixels_for"]
@@ -24,10 +25,6 @@ _USUAL_PIXELS = 200_000_000
 _IN_A_BAND = 24
 _IN_MODE = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 _COLOUR = 4
-# Beside the picture: two canvases of an animation and the frame (WebP), planes and a copy of the picture (the others).
-_BESIDE = {"WEBP": 13.0, "AVIF": 10.0, "HEIF": 8.0}
-_SAMPLES, _BITS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 277, 258, 278, 322, 323
-_COMPRESSION, _PLANES = 259, 284
 
 
 def most_memory(max_pixels: int) -> int:
@@ -43,7 +40,7 @@ def pixels_for(memory: int) -> int:
     return math.ceil(memory / _MOST * _USUAL_PIXELS / 1e6) * 1_000_000
 
 
-def cost_of(image: Image, parts: Parts, *, finest: float, turned: bool) -> int:
+def cost_of(image: Image, form: Format, parts: Parts, *, finest: float, turned: bool) -> int:
     """Bytes that a photo takes at most until its faces are known, its file not counted.
 
     `image` has been opened and not decoded; it is kept at no more than `finest` of its size, and `turned` upright.
@@ -52,34 +49,12 @@ def cost_of(image: Image, parts: Parts, *, finest: float, turned: bool) -> int:
     kept = whole * finest**2
     in_mode = _IN_MODE.get(image.mode, _COLOUR)
     pyramid = _COLOUR * kept * 4 / 3
-    result = 0.0 if image.mode == "RGB" and (finest == 1 or parts.format == "JPEG") else _COLOUR * kept
+    result = 0.0 if image.mode == "RGB" and (finest == 1 or form.decodes_smaller) else _COLOUR * kept
     bands = min(BAND, whole) * _IN_A_BAND if result else 0
     turning = 2 * _COLOUR * kept if turned else 0.0
-    if parts.format == "JPEG":
+    if form.decodes_smaller:
         # A smaller decode, with its halvings, is there while a larger one is made.
         decoded = parts.coefficients * whole + in_mode * kept
         return round(max(decoded, in_mode * kept + result + bands, turning, pyramid) + pyramid / 4)
-    beside = _BESIDE.get(parts.format, 0.0) * whole
-    if parts.format == "TIFF":
-        beside += _part_of_tiff(image)
+    beside = form.bytes_beside * whole + form.bytes_at_once(image)
     return round(max(in_mode * whole + beside + result + bands, turning, pyramid))
-
-
-def _part_of_tiff(image: Image) -> float:
-    """Bytes of a strip or tile of a TIFF, which its decoder unpacks at once, however large it claims to be.
-
-    What is not compressed, all colours side by side, is read line by line.
-    """
-    tags: Any = getattr(image, "tag_v2", {})
-
-    def number(tag: int, otherwise: int) -> int:
-        value = tags.get(tag, otherwise)
-        value = value[0] if isinstance(value, tuple) and value else value
-        return value if isinstance(value, int) else otherwise
-
-    if number(_COMPRESSION, 1) == 1 and number(_PLANES, 1) == 1:
-        return 0.0
-    pixels = image.width * min(image.height, number(_ROWS_PER_STRIP, image.height))
-    if _TILE_WIDTH in tags and _TILE_LENGTH in tags:
-        pixels = number(_TILE_WIDTH, image.width) * number(_TILE_LENGTH, image.height)
-    return pixels * max(1.0, number(_SAMPLES, 1) * number(_BITS, 8) / 8)

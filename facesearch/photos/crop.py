@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facesearch.photos.decode import Photo
 from facesearch.photos.header import MADE_BY
+from facesearch.photos.picture import Photo
 
 if TYPE_CHECKING:
     from PIL.Image import Exif, Image

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from facesearch.photos.decode import Photo
+    from facesearch.photos.picture import Photo
 
 __all__ = ["ALIKE_BITS", "fingerprint"]
 

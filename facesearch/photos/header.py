@@ -6,8 +6,9 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from facesearch.photos.dates import parsed_date
+from facesearch.photos.formats import read_parts
 from facesearch.photos.iptc import iptc_date, iptc_in_photoshop
-from facesearch.photos.parts import Parts, read_parts
+from facesearch.photos.parts import Parts
 from facesearch.photos.tags import Tag, Tags
 from facesearch.photos.xmp import Xmp, read_xmp
 from facesearch.types import TakenAt
@@ -39,8 +40,8 @@ class Header(NamedTuple):
 
 def read_header(stream: BinaryIO) -> Header:
     """From a photo's file; empty where it is in no known format. Raises `OSError` where the file cannot be read."""
-    parts = read_parts(stream)
-    return Header() if parts is None else header_of(stream, parts)
+    found = read_parts(stream)
+    return Header() if found is None else header_of(stream, found[1])
 
 
 def header_of(stream: BinaryIO, parts: Parts) -> Header:
@@ -50,7 +51,7 @@ def header_of(stream: BinaryIO, parts: Parts) -> Header:
     file itself was last changed, which EXIF calls `DateTime`, says nothing about the photo.
     """
     try:
-        directories = Tags(stream if parts.format == "TIFF" else io.BytesIO(parts.exif))
+        directories = Tags(stream if parts.is_tiff else io.BytesIO(parts.exif))
         tags = directories.read(
             directories.first, (_ORIENTATION, _SOFTWARE, _EXIF_IFD, _GPS_IFD, _XMP, _IPTC, _PHOTOSHOP)
         )

@@ -1,6 +1,6 @@
 """Files that an index knows, read only while they are what it knows.
 
-What a catalog says is data: it may be damaged, or be somebody else's, and name any file. So before a photo is copied,
+What a catalog says is data: it may be damaged or come from elsewhere, and name any file. So before a photo is copied,
 drawn or served it has to be a regular file of the size and the content that were indexed.
 """
 

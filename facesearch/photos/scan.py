@@ -10,18 +10,19 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from facesearch.photos.decode import SUFFIXES
+from facesearch.photos.formats import SUFFIXES
 from facesearch.photos.mounts import KernelFiles
 from facesearch.types import PhotoFile
 
 __all__ = ["OTHER_MEDIA", "SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]
 
-OTHER_MEDIA = frozenset(
+_MEDIA = frozenset(
     b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .rw2"
     b" .rwl .sr2 .srf .srw .x3f"  # as cameras' sensors saw it
     b" .3g2 .3gp .avi .flv .insv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv"
     b" .insp .jp2 .jxl .psd .tga .xcf".split()
 )
+OTHER_MEDIA = _MEDIA - SUFFIXES
 """File name endings, in lower case, of RAW photos, videos and pictures that are not read."""
 
 SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.render.drawing import draw_frame, draw_pill, fitted, pill_size
 from facesearch.render.pictures import (
     check_may_be_written,

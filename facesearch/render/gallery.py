@@ -29,13 +29,14 @@ from urllib.parse import quote
 from facesearch.errors import PhotoError, StorageError, UsageError
 from facesearch.machine import available_cores
 from facesearch.photos.crop import face_picture
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import read_known
+from facesearch.photos.picture import Photo
 from facesearch.render.answers import shown_expectation
 from facesearch.render.pictures import check_may_be_written, scaled_corners, whole_picture
 from facesearch.render.records import answers_record, shown_path
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
+from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.types import KnownFile
 from facesearch.wording import counted
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import StorageError, UsageError
 from facesearch.photos.crop import SOFTWARE, mark
-from facesearch.photos.decode import Photo
 from facesearch.photos.header import MADE_BY
+from facesearch.photos.picture import Photo
 from facesearch.render.drawing import draw_frame
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import PhotoError
 from facesearch.photos.crop import face_picture
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
 from facesearch.photos.known import read_known
+from facesearch.photos.picture import Photo
 from facesearch.render.answers import remarks, shown_expectation
 from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
 from facesearch.render.pictures import check_may_be_written, check_picture_name, save_picture, whole_picture
+from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.types import Verdict
 from facesearch.wording import counted
 

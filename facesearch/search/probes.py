@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from facesearch.errors import NoFaceError, PhotoError
-from facesearch.faces.extract import find_faces, unmarked
+from facesearch.faces.extract import extract_faces, ignore_step
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import DEFAULT_MAX_PIXELS, Photo
+from facesearch.photos.picture import Photo
+from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.types import Face
 
 __all__ = ["Probe", "probe_faces"]
@@ -61,7 +62,7 @@ def probe_faces(
     *,
     rotations: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
-    mark: Callable[[str], None] = unmarked,
+    mark: Callable[[str], None] = ignore_step,
 ) -> list[Probe]:
     """The faces in a query photo, the largest first; `mark` is told what was done, step by step.
 
@@ -73,7 +74,7 @@ def probe_faces(
         with open(path, "rb") as stream:
             data = stream.read()
         photo = Photo(data, max_pixels=max_pixels)
-        faces = find_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
+        faces = extract_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # a NUL in the name

@@ -23,6 +23,7 @@ from facesearch.indexing.model_switch import begin_switch, stage, switch
 from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
+from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
 
@@ -38,8 +39,7 @@ class ColourModel:
     """Sees one face in every picture, and embeds its mean colour: it computes, quickly."""
 
     runtime = Runtime("none", "cpu", 1)
-    max_side = 640
-    face_score = sure_score = 0.5
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
 
     def __init__(self, name: str, dim: int, place: int) -> None:
         self.info = toy_model_info(name, dim)
@@ -48,6 +48,9 @@ class ColourModel:
 
     def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
         return [[Detection(Box(5, self.place, 20, 20), LANDMARKS, 0.9)] for _ in images]
+
+    def detect_in_views(self, views: Array) -> list[list[Detection]]:
+        return self.detect(list(views))
 
     def embed(self, crops: Array) -> Array:
         self.embedded += len(crops)

@@ -16,7 +16,7 @@ from facesearch.index.store import Store
 from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 
 SEED = 20261122
 
@@ -31,7 +31,7 @@ def originals() -> dict[str, bytes]:
     exif[0x0132] = "2020:01:02 03:04:05"
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 0.0), 3: "E", 4: (11.0, 34.0, 0.0)})
     files = {}
-    for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"):
+    for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000"):
         buffer = io.BytesIO()
         picture = image.quantize(64) if name == "GIF" else image
         picture.save(buffer, name, **({"exif": exif} if name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF") else {}))

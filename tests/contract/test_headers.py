@@ -30,12 +30,15 @@ class Blind:
     """A model that must not be asked anything."""
 
     def __init__(self, model: FaceModel) -> None:
-        self.info, self.runtime, self.max_side = model.info, model.runtime, model.max_side
-        self.face_score, self.sure_score = model.face_score, model.sure_score
+        self.info, self.runtime, self.detector = model.info, model.runtime, model.detector
 
     def detect(self, *_pictures: Any) -> Any:
         """Nobody may ask."""
         raise AssertionError("a photo was looked at")
+
+    def detect_in_views(self, *_views: Any) -> Any:
+        """Nobody may ask."""
+        raise AssertionError("a face was looked at")
 
     def embed(self, *_crops: Any) -> Any:
         """Nobody may ask."""

@@ -31,7 +31,7 @@ from facesearch.indexing.pipeline import Ahead
 from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import memory_needed
+from facesearch.photos.picture import memory_needed
 from facesearch.search.engine import Want, find
 from facesearch.search.probes import probe_faces
 from facesearch.search.result import Hit
@@ -42,9 +42,8 @@ class CountingModel:
 
     def __init__(self, model: FaceModel) -> None:
         self._model = model
-        self.info, self.runtime = model.info, model.runtime
-        self.max_side, self.detect = model.max_side, model.detect
-        self.face_score, self.sure_score = model.face_score, model.sure_score
+        self.info, self.runtime, self.detector = model.info, model.runtime, model.detector
+        self.detect, self.detect_in_views = model.detect, model.detect_in_views
         self.embedded = 0
 
     def embed(self, crops: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from facesearch.indexing.contents import Content
 from facesearch.indexing.extraction import detect_in_stream
 from facesearch.indexing.options import Options
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo, memory_needed
+from facesearch.photos.picture import Photo, memory_needed
 
 MIB = 2**20
 SIDE = 3500
@@ -32,7 +32,7 @@ TURNED[0x0112] = 6
 MEASURE = """
 import sys
 import numpy
-from facesearch.photos.decode import Photo, memory_needed
+from facesearch.photos.picture import Photo, memory_needed
 
 def told(key):
     with open("/proc/self/status") as lines:
@@ -115,6 +115,9 @@ KINDS = {
     "gif": saved("P", ".gif"),
     "gif of many frames": saved("P", ".gif", save_all=True, append_images=[Image.new("P", (SIDE, SIDE), 3)] * 5),
     "bmp": saved("RGB", ".bmp"),
+    "jpeg 2000": saved("RGB", ".jp2", quality_mode="rates", quality_layers=[40]),
+    "see-through jpeg 2000": saved("RGBA", ".jp2", quality_mode="rates", quality_layers=[40]),
+    "grey jpeg 2000": saved("L", ".jp2", quality_mode="rates", quality_layers=[40]),
 }
 
 

@@ -223,7 +223,7 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
     begin_switch(store, other.info)
     begin_switch(store, other.info)
     stage(store, other)
-    third = replace(other.info, name="third", pipeline=9)
+    third = replace(other.info, name="third", revision=9)
     with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*--cancel"):
         begin_switch(store, third)
     assert cancel_switch(store).name == "other"
@@ -236,13 +236,13 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
     assert successor.name == "third"
 
 
-def test_a_model_of_an_older_pipeline_is_brought_up_to_date(tmp_path: Path, model: FaceModel, photos: Path) -> None:
+def test_a_model_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, model: FaceModel, photos: Path) -> None:
     """The model that made the index need not be there any more: an upgrade has changed what embeddings are."""
 
     class Earlier:
-        info = replace(model.info, pipeline=model.info.pipeline - 1)
-        runtime, max_side, face_score, sure_score = model.runtime, None, model.face_score, model.sure_score
-        detect = staticmethod(model.detect)
+        info = replace(model.info, revision=model.info.revision - 1)
+        runtime, detector = model.runtime, model.detector
+        detect, detect_in_views = staticmethod(model.detect), staticmethod(model.detect_in_views)
 
         @staticmethod
         def embed(crops: np.ndarray) -> np.ndarray:

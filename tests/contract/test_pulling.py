@@ -25,10 +25,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from facesearch.errors import LockedError, ModelError, StorageError, UsageError
-from facesearch.models.packs import download, registry
+from facesearch.models.packs import download, known
 from facesearch.models.packs.download import Limits, is_address
 from facesearch.models.packs.install import pull, remove_pack, sound_pack
-from facesearch.models.packs.registry import RECORD_NAME, faults_of, read_record
+from facesearch.models.packs.record import RECORD_NAME, faults_of, read_record
 
 QUICK = Limits(timeout=0.5, attempts=3, pause=0.01)
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -346,8 +346,8 @@ def test_a_known_name_stands_for_its_networks(
         fetched(site, whole(archive), name="buffalo_sc")
     assert left_in(models) == [], "a wrong archive is not gone on with"
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in heads.items()}
-    known = replace(registry.KNOWN_PACKS[0], heads=digests, sha256=hashlib.sha256(archive).hexdigest())
-    monkeypatch.setattr(registry, "KNOWN_PACKS", (known,))
+    pack = replace(known.KNOWN_PACKS[0], heads=digests, sha256=hashlib.sha256(archive).hexdigest())
+    monkeypatch.setattr(known, "KNOWN_PACKS", (pack,))
     notes: list[str] = []
     folder = fetched(site, whole(archive), name="buffalo_l", notify=notes.append)
     assert notes == []

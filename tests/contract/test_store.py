@@ -214,8 +214,8 @@ def test_another_model_is_refused_naming_both(path: Path) -> None:
         store.require_model(toy_model_info("toy", source="/elsewhere"))
         with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 dimensions"):
             store.require_model(other)
-        with pytest.raises(ModelMismatchError, match=r"pipeline 1, this one has 2.*reindex --model toy"):
-            store.require_model(toy_model_info(pipeline=2))
+        with pytest.raises(ModelMismatchError, match=r"embedding revision 1, this one has 2.*reindex --model toy"):
+            store.require_model(toy_model_info(revision=2))
 
 
 def test_in_memory_is_the_same_index(tmp_path: Path) -> None:

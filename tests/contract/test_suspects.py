@@ -16,6 +16,7 @@ from PIL import Image
 from facesearch.indexing.contents import read
 from facesearch.indexing.options import Options
 from facesearch.indexing.suspects import IsolatedExtractor
+from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.types import Detection
 
@@ -32,14 +33,16 @@ class RedKills:
 
     info = toy_model_info("red kills", 4)
     runtime = Runtime("none", "cpu", 1)
-    max_side = 640
-    face_score = sure_score = 0.5
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
 
     def detect(self, images: Sequence[np.ndarray[Any, Any]]) -> list[list[Detection]]:
         for image in images:
             if tuple(image[image.shape[0] // 2, image.shape[1] // 2].tolist()) == DEADLY:
                 os.abort()
         return [[] for _ in images]
+
+    def detect_in_views(self, views: np.ndarray[Any, Any]) -> list[list[Detection]]:
+        return self.detect(list(views))
 
     def embed(self, crops: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.empty((len(crops), 4), dtype=np.float32)

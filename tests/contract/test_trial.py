@@ -19,10 +19,11 @@ from own_pack import (
 )
 
 from facesearch.faces import trial
-from facesearch.faces.extract import look_at
+from facesearch.faces.extract import detect_and_align
 from facesearch.faces.trial import LEAST_GAP, Trial, gap, sample_photo, tried
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
+from facesearch.photos.sources import Moment
 
 SOUND = Trial()
 
@@ -63,7 +64,7 @@ def test_a_network_that_always_says_the_same_does_not(tmp_path: Path, number: fl
 def test_there_is_room_on_both_sides(model: FaceModel) -> None:
     path = sample_photo()
     assert path is not None
-    crops = look_at(model, Photo(path.read_bytes())).crops
+    crops = detect_and_align(model, [Moment(Photo(path.read_bytes()))]).crops
     assert gap(model, crops, crops) > LEAST_GAP + 0.2
     assert gap(model, crops, crops[::-1]) < LEAST_GAP - 0.5, "two people taken for one"
 

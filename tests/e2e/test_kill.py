@@ -227,7 +227,7 @@ from importlib import abc, machinery
 
 class Crashing(abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name != "facesearch.photos.decode":
+        if name != "facesearch.photos.picture":
             return None
         sys.meta_path.remove(self)
         spec = machinery.PathFinder.find_spec(name, path)

@@ -53,15 +53,15 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FRONT_DOORS = {"cli": {"api", "render"}, "web": {"api", "render"}}
 """Rooms that the front ends may use besides the leaves."""
 SEAMS: dict[str, set[str]] = {
-    "onnxruntime": {"models/runtime.py"},
-    "openvino": {"models/runtime.py"},
+    "onnxruntime": {"models/libraries.py"},
+    "openvino": {"models/libraries.py", "models/openvino_session.py"},
     "insightface": {"models/insightface_pack.py"},
     "onnx": {"models/insightface_pack.py", "models/runtime.py"},
     "faiss": {"vectors/faiss_tools.py", "vectors/flat.py", "vectors/ivf.py"},
     "filelock": {"files.py"},
     "fcntl": set(),
     "sqlite3": {"catalog/database.py"},
-    "pillow_heif": {"photos/decode.py"},
+    "pillow_heif": {"photos/formats.py"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},
     "zipfile": {"models/packs/unpack.py"},

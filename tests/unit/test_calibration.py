@@ -19,7 +19,7 @@ from facesearch.calibration.verdict import Judge
 from facesearch.errors import InputError, StorageError
 from facesearch.evaluation.fit import measured, well_labelled
 from facesearch.models import bundled
-from facesearch.models.packs.registry import known_pack
+from facesearch.models.packs.known import known_pack
 from facesearch.types import Verdict
 
 SHIPPED = shipped_calibration(bundled.model_info())

@@ -7,8 +7,8 @@ import io
 from PIL import Image, ImageEnhance
 from sample_library import shipped_photo
 
-from facesearch.photos.decode import Photo
 from facesearch.photos.fingerprint import ALIKE_BITS, fingerprint
+from facesearch.photos.picture import Photo
 
 NAMES = ("t1", "hanks", "astronaut", "cameraman", "coffee", "rocket")
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from test_decode import encoded, heif, scene
+from test_picture import encoded, heif, scene
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import Photo
 from facesearch.photos.header import MADE_BY, Header, read_header
 from facesearch.photos.parts import Pieces
+from facesearch.photos.picture import Photo
 from facesearch.photos.xmp import read_xmp
 from facesearch.types import TakenAt
 

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from sample_library import shipped_photo
 
-from facesearch.faces.extract import aligned_crops, find_faces
+from facesearch.faces.crops import aligned_crops
+from facesearch.faces.extract import extract_faces
 from facesearch.faces.quality import face_quality
 from facesearch.models.align import TEMPLATE
 from facesearch.models.protocol import FaceModel
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.types import Box, Detection
 
 FRONTAL = TEMPLATE.astype(np.float32)
@@ -72,13 +73,13 @@ def test_a_head_turned_away_is_worse_the_further_it_is() -> None:
 
 def test_blur_makes_a_real_face_worse(model: FaceModel) -> None:
     photo = encoded(shipped_photo("astronaut"))
-    (face,) = find_faces(model, photo)
+    (face,) = extract_faces(model, photo)
     assert face.quality is not None
     (crop,) = aligned_crops(photo, [face.detection])
     found = [face.quality]
     for radius in (1.0, 2.0, 4.0):
         blurred = np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(radius)))
-        found.append(face_quality(blurred, face.detection, face_score=model.face_score))
+        found.append(face_quality(blurred, face.detection, face_score=model.detector.face_score))
     assert found[0] > 0.85
     assert found == sorted(found, reverse=True)
     assert found[-1] < found[0] / 2

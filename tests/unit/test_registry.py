@@ -12,17 +12,12 @@ import pytest
 
 from facesearch.errors import ModelError, StorageError, UsageError
 from facesearch.models.packs import registry
+from facesearch.models.packs.known import KNOWN_PACKS, known_pack
+from facesearch.models.packs.record import PackRecord, faults_of, file_digest, graph_digests, read_record
 from facesearch.models.packs.registry import (
-    KNOWN_PACKS,
     AddedPack,
-    PackRecord,
     Registry,
     change_registry,
-    faults_of,
-    file_digest,
-    graph_digests,
-    known_pack,
-    read_record,
     read_registry,
     registry_path,
     require_name,

@@ -19,7 +19,7 @@ from sample_library import FACES_IN_T1, shipped_photo
 from skimage.measure import label, regionprops
 
 from facesearch.errors import StorageError, UsageError
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
 from facesearch.render import drawing, sheet
 from facesearch.render.drawing import fitted, text_width
 from facesearch.render.drawn import save_drawn

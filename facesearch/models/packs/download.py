@@ -29,7 +29,7 @@ from facesearch.settings import write_json
 __all__ = ["Download", "Limits", "Progress", "fetch", "is_address", "require_free", "storage_errors"]
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have come, and those that there are, None where nobody has said."""
+"""Called with the bytes that have come, and those that there are, None where that is not known."""
 
 _PIECE = 256 * 1024
 _HEADWAY = 2**20

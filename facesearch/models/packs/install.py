@@ -17,17 +17,9 @@ from pathlib import Path
 from facesearch.errors import LockedError, ModelError, UsageError
 from facesearch.files import lock, sync_folder
 from facesearch.models.packs.download import Download, Limits, Progress, fetch, is_address, storage_errors
-from facesearch.models.packs.registry import (
-    RECORD_NAME,
-    KnownPack,
-    PackRecord,
-    faults_of,
-    file_digest,
-    known_pack,
-    read_record,
-    read_registry,
-    require_name,
-)
+from facesearch.models.packs.known import KnownPack, known_pack
+from facesearch.models.packs.record import RECORD_NAME, PackRecord, faults_of, file_digest, read_record
+from facesearch.models.packs.registry import read_registry, require_name
 from facesearch.models.packs.unpack import unpack
 from facesearch.settings import write_json
 

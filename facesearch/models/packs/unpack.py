@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from facesearch.errors import ModelError
 from facesearch.models.packs.download import Limits, require_free
-from facesearch.models.packs.registry import RECORD_NAME, file_digest
+from facesearch.models.packs.record import RECORD_NAME, file_digest
 
 __all__ = ["unpack"]
 

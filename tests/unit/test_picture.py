@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 from sample_library import save_with_orientation
 
 from facesearch.errors import PhotoError
-from facesearch.photos.decode import Photo
+from facesearch.photos.picture import Photo
+from facesearch.photos.sources import open_source
 from facesearch.types import TakenAt
 
 COLOUR = (200, 60, 30)
@@ -198,8 +200,12 @@ def test_no_prefix_of_a_file_escapes_as_another_error(kind: str) -> None:
             pass
 
 
-def test_the_name_does_not_matter_the_content_does() -> None:
-    assert Photo(encoded(scene(), "PNG")).facts.width == 64  # whatever it was called
+def test_the_name_does_not_matter_the_content_does(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encoded(scene(), "PNG"))
+    with open_source(path) as source:
+        pixels = source.cover.pixels(1280)
+    assert np.array_equal(pixels, np.asarray(scene())), "decoded as the PNG that it is"
 
 
 def test_decompression_bombs_are_refused_before_decoding() -> None:

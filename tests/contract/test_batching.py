@@ -13,8 +13,8 @@ import pytest
 from conftest import toy_model_info
 from sample_library import shipped_photo
 
-from facesearch.models.batching import GatheringModel
-from facesearch.models.protocol import FaceModel
+from facesearch.models.batching import BatchingModel
+from facesearch.models.protocol import DetectorTraits, FaceModel
 from facesearch.models.runtime import Runtime
 from facesearch.types import Detection
 
@@ -22,12 +22,11 @@ Array = np.ndarray[Any, Any]
 
 
 class SlowModel:
-    """Embeds a crop as its first pixel; its first batch waits until the others have gathered."""
+    """Embeds a crop as its first pixel; its first batch waits until the others have come."""
 
     info = toy_model_info("slow", 3)
     runtime = Runtime("none", "cpu", 1)
-    max_side = None
-    face_score = sure_score = 0.5
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=False, refines_landmarks=False)
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -36,6 +35,9 @@ class SlowModel:
 
     def detect(self, images: Sequence[Array]) -> list[list[Detection]]:
         return [[] for _ in images]
+
+    def detect_in_views(self, views: Array) -> list[list[Detection]]:
+        return self.detect(list(views))
 
     def embed(self, crops: Array) -> Array:
         self.batches.append(len(crops))
@@ -52,7 +54,7 @@ def crops_of(*values: int) -> Array:
     return np.stack([np.full((112, 112, 3), value, dtype=np.uint8) for value in values])
 
 
-def asked(model: GatheringModel, slow: SlowModel, questions: list[Array]) -> list[Any]:
+def asked(model: BatchingModel, slow: SlowModel, questions: list[Array]) -> list[Any]:
     """The first question is under way while all others come; each one's answer, or what it raised."""
 
     def ask(crops: Array) -> Any:
@@ -72,21 +74,21 @@ def asked(model: GatheringModel, slow: SlowModel, questions: list[Array]) -> lis
         return [first.result(10), *(other.result(10) for other in others)]
 
 
-def test_what_gathers_meanwhile_goes_together_and_comes_back_apart() -> None:
+def test_what_comes_meanwhile_goes_together_and_comes_back_apart() -> None:
     slow = SlowModel()
-    model = GatheringModel(slow)
+    model = BatchingModel(slow)
     questions = [crops_of(1), crops_of(2, 3), crops_of(4), crops_of(*range(5, 45)), crops_of(*range(50, 70))]
     answers = asked(model, slow, questions)
     for question, answer in zip(questions, answers, strict=True):
         assert answer[:, 0].tolist() == question[:, 0, 0, 0].tolist()
     assert slow.batches[0] == 1
     assert sum(slow.batches) == 64
-    assert len(slow.batches) == 2, "all 63 that had gathered"
+    assert len(slow.batches) == 2, "all 63 that had come"
 
 
 def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_one_works() -> None:
     slow = SlowModel()
-    model = GatheringModel(slow)
+    model = BatchingModel(slow)
     first, *others = asked(model, slow, [crops_of(1), crops_of(2), crops_of(255)])
     assert first.tolist() == [[1, 1, 1]]
     assert [str(other) for other in others] == ["a white crop"] * 2
@@ -96,11 +98,11 @@ def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_one_works() -> None
 
 @pytest.mark.parametrize("threads", [1, 6])
 def test_the_real_model_answers_alike(model: FaceModel, threads: int) -> None:
-    gathering = GatheringModel(model)
+    batching = BatchingModel(model)
     pictures = [np.asarray(shipped_photo(name)) for name in ("astronaut", "t1", "hanks", "coffee")] * 3
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(lambda picture: gathering.detect([picture])[0], pictures))
+        found = list(pool.map(lambda picture: batching.detect([picture])[0], pictures))
     for picture, detections in zip(pictures, found, strict=True):
         (alone,) = model.detect([picture])
         assert [face.box for face in detections] == [face.box for face in alone]
-    assert gathering.info == model.info
+    assert batching.info == model.info

@@ -1,0 +1,1 @@
+"""How each format lays out its file: where its metadata is, and which bytes make the picture."""

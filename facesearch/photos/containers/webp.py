@@ -1,0 +1,38 @@
+"""WebP: chunks of a RIFF file."""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+from facesearch.photos.parts import EXIF, LARGEST_METADATA, MOST_PARTS, Parts, keep
+
+__all__ = ["read_webp"]
+
+
+def read_webp(stream: BinaryIO, size: int, parts: Parts) -> None:
+    """Chunks up to the end; the file's head tells how long they are together, so it is another without the metadata."""
+    at = 12
+    for _ in range(MOST_PARTS):
+        stream.seek(at)
+        head = stream.read(8)
+        if len(head) < 8:
+            break
+        kind, length = struct.unpack("<4sI", head)
+        if kind == b"EXIF" and length <= LARGEST_METADATA and not parts.exif:
+            parts.exif = stream.read(length).removeprefix(EXIF)
+        elif kind == b"XMP " and length <= LARGEST_METADATA and not parts.xmp:
+            parts.xmp = stream.read(length)
+        after = at + 8 + length + length % 2
+        if kind not in (b"EXIF", b"XMP ", b"ICCP"):
+            keep(parts.picture, at, min(after, size))
+        at = after
+        if at >= size:
+            break
+    else:
+        parts.endless = True
+    if at > size + 1:  # cut short, as its decoder has to see
+        parts.picture = []
+    elif parts.picture:
+        length = 4 + sum(end - start for start, end in parts.picture)
+        parts.head = b"RIFF" + struct.pack("<I", length) + b"WEBP"
