@@ -80,6 +80,8 @@ class Library(RuleBasedStateMachine):
         self.present: dict[str, Colour] = {}
         self.indexed: dict[str, Colour] = {}
         self.in_between: set[str] = set()
+        self.whole = False
+        """Whether the last run that changed anything came to its end: then the index holds what was there then."""
         self.ids: dict[Colour, int] = {}
 
     def teardown(self) -> None:
@@ -170,6 +172,7 @@ class Library(RuleBasedStateMachine):
         """A run that is stopped, or whose process dies: what it did counts, what it did not is done later."""
         if self.mounted:
             self.ids = {}
+            self.whole = False
             self.in_between |= {path for path, colour in self.indexed.items() if self.present.get(path) != colour}
             asked = iter([False] * after + [True] * 100)
             with Store.open(self.folder / "index", write=True) as store:
@@ -204,8 +207,10 @@ class Library(RuleBasedStateMachine):
             assert done.complete
             self.indexed = dict(self.present)
             self.in_between = set()
+            self.whole = True
             self.check_ids()
         elif leave_offline:
+            self.whole = False
             self.in_between = set(self.indexed)  # what it had not seen is not found until it is back
 
     @rule()
@@ -221,6 +226,7 @@ class Library(RuleBasedStateMachine):
             assert report.complete
             self.indexed = dict(self.present)
             self.in_between = set()
+            self.whole = True
             self.check_ids()
         else:
             assert report.offline
@@ -245,7 +251,9 @@ class Library(RuleBasedStateMachine):
             return
         with Store.open(self.folder / "index") as store:
             rows = {os.fsdecode(row.path): row for row in store.catalog.faces.all()}
-            if {str(self.root / path) for path in self.indexed} == set(rows):
+            there = {str(self.root / path) for path in self.indexed} == set(rows)
+            assert there or not self.whole
+            if there:
                 for path, colour in self.indexed.items():
                     if self.present.get(path) != colour or path in self.in_between:
                         continue

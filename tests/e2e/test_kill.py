@@ -21,6 +21,7 @@ from own_pack import make_pack
 from PIL import Image, ImageEnhance
 from sample_library import FACES_IN_T1, shipped_photo
 
+from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
 from facesearch.index.store import Store
 
 SEED = 20261122
@@ -301,21 +302,48 @@ def test_being_in_hand_at_a_death_is_no_proof(
     assert facesearch("status", "--failed", "--index", index).stdout == ""
 
 
+def as_of_schema(catalog: Path, schema: int) -> None:
+    """Put a catalog with the same rows in its place, as an earlier facesearch would have made it."""
+    earlier = catalog.with_name("earlier.sqlite")
+    with closing(sqlite3.connect(earlier, isolation_level=None)) as old:
+        old.executescript("".join(MIGRATIONS[:schema]))
+        old.execute("ATTACH ? AS now", (str(catalog),))
+        tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+        for table in sorted(tables, key="sqlite_sequence".__eq__):  # the last ids last: rows that come raise them
+            old.execute(f"DELETE FROM main.{table}")
+            columns = ", ".join(column for _, column, *_ in old.execute(f"PRAGMA main.table_info({table})"))
+            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        old.execute(f"PRAGMA user_version = {schema}")
+    earlier.replace(catalog)
+
+
 def test_photos_that_were_given_up_by_suspicion_get_another_try(facesearch: Run, photos: Path, tmp_path: Path) -> None:
-    """A catalog of the schema before this one, with a photo that was in hand at two deaths."""
+    """A catalog of schema 3, with a photo that was in hand at two deaths."""
     index = tmp_path / "ix"
     facesearch("index", photos, "--index", index, "-q")
     with closing(sqlite3.connect(index / "catalog.sqlite", isolation_level=None)) as catalog:
+        catalog.execute("PRAGMA foreign_keys = ON")
         photo = catalog.execute("SELECT min(id) FROM photos").fetchone()
         catalog.execute("DELETE FROM faces WHERE photo = ?", photo)
         catalog.execute(
             "UPDATE photos SET status = 'failed', error = 'facesearch died 2 times while looking at it' WHERE id = ?",
             photo,
         )
-        for column in ("deaths", "ours", "header", "date_source", "date_precision"):
-            catalog.execute(f"ALTER TABLE photos DROP COLUMN {column}")
-        catalog.execute("DROP INDEX photos_by_content")
-        catalog.execute("CREATE INDEX photos_by_hash ON photos (hash)")
-        catalog.execute("PRAGMA user_version = 3")
+    as_of_schema(index / "catalog.sqlite", 3)
     report = json.loads(facesearch("index", "--index", index, "-q", "-f", "json").stdout)
     assert (report["changed"], report["faces"], report["failed"]) == (1, PHOTOS, 0)
+    facesearch("check", "--index", index)
+
+
+def test_a_catalog_of_the_schema_before_this_one_is_brought_up_to_date(
+    facesearch: Run, photos: Path, tmp_path: Path
+) -> None:
+    index = tmp_path / "ix"
+    facesearch("index", photos, "--index", index, "-q")
+    before = exported(facesearch, index)
+    as_of_schema(index / "catalog.sqlite", len(MIGRATIONS) - 1)
+    report = json.loads(facesearch("index", "--index", index, "-q", "-f", "json").stdout)
+    assert (report["unchanged"], report["headers"]) == (PHOTOS, 0)
+    assert exported(facesearch, index) == before
+    facesearch("check", "--index", index)
