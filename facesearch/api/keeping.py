@@ -112,6 +112,8 @@ def switch_model(
             leave_offline=leave_offline,
             observer=observer,
         )
+        if done.takeover is not None and stores.asked is not None:
+            stores.asked = name
         if done.refresh is not None:
             store.keep_report({**_record(done.refresh, stores.path), **_finished()})
             if index_type is not None:

@@ -23,7 +23,7 @@ class Stores:
 
     def __init__(self, path: Path, asked: str | None, wait: float, observer: Observer) -> None:
         self.path = path
-        self._asked = asked
+        self.asked = asked
         self.wait = wait
         self._observer = observer
         self._reader: Store | None = None
@@ -57,11 +57,11 @@ class Stores:
         if self._reader is None:
             store = Store.open(self.path, keep=keep, notify=self._observer.note)
             self._reader, self._reader_keeps = store, keep
-            if self._asked is not None:
+            if self.asked is not None:
                 from facesearch.models.resolve import model_info
 
                 try:
-                    store.require_model(model_info(self._asked))
+                    store.require_model(model_info(self.asked))
                 except BaseException:
                     self.close()
                     raise
@@ -74,10 +74,10 @@ class Stores:
 
         self.close()
         with Store.open(self.path, write=True, wait=self.wait, notify=self._observer.note) as store:
-            if self._asked is not None:
+            if self.asked is not None:
                 from facesearch.models.resolve import model_info
 
-                store.take_model(model_info(self._asked))
+                store.take_model(model_info(self.asked))
             yield store
 
     @contextmanager
@@ -86,7 +86,7 @@ class Stores:
         from facesearch.index.store import Store
         from facesearch.models.resolve import choose_model, model_info
 
-        choice = choose_model(self._asked)
+        choice = choose_model(self.asked)
         info = model_info(choice.name)
         with Store.create(self.path, info, wait=self.wait, notify=self._observer.note) as store:
             self._observer.note(f"new index in {self.path}")
@@ -100,7 +100,7 @@ class Stores:
         from facesearch.index.store import Store
         from facesearch.models.resolve import choose_model, model_info
 
-        with Store.memory(model_info(choose_model(self._asked).name)) as store:
+        with Store.memory(model_info(choose_model(self.asked).name)) as store:
             yield store
 
     def require_paths(self, paths: Sequence[Path]) -> None:

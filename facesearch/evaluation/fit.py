@@ -245,7 +245,12 @@ def _share_from(scores: FloatArray) -> Floats:
 
 
 def _continued(curve: Floats, least: float) -> Floats:
-    """The curve in log10 down to the rate `least`, and from there along the line of its last decade."""
+    """The curve in log10 down to the rate `least`, and from there along the line of its last decade.
+
+    Where so few strangers come near that not even the first rate is measured, it is `least` at most.
+    """
+    if curve[0] < least:
+        curve = np.concatenate([[least], curve[1:]])
     logs = np.log10(np.maximum(curve, 1e-300))
     last = int(np.flatnonzero(curve >= least)[-1])
     decade = np.flatnonzero((logs <= logs[last] + 1) & (np.arange(len(logs)) <= last))

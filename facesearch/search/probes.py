@@ -80,7 +80,7 @@ def probe_faces(
     except ValueError as error:  # a NUL in the name
         raise PhotoError(f"{path!r}: no file can have this name; check the path") from error
     except PhotoError as error:
-        raise PhotoError(f"{path}: {error}") from error
+        raise error.about(path) from error
     if not faces:
         turned = ", turned by 90, 180 and 270 degrees," if rotations else ""
         width, height = photo.size

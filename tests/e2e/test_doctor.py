@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from own_pack import make_pack_with, random_recogniser
+from own_pack import make_pack, make_pack_with, random_recogniser
 
 from facesearch.models import bundled
 
@@ -76,12 +76,26 @@ def test_a_library_that_cannot_be_loaded(facesearch: Run, indexed: Path, tmp_pat
     assert "pip install --force-reinstall onnxruntime" in answer.stdout
 
 
-def test_a_damaged_index_and_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
+def test_a_damaged_index(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
     shutil.copytree(indexed, tmp_path / "ix")
     with (tmp_path / "ix/catalog.sqlite").open("r+b") as stream:
         stream.write(os.urandom(4096))
     damaged = facesearch("doctor", "--index", "ix", exit_code=3)
     assert "index: facesearch check tells more" in damaged.stdout
+
+
+def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
+    make_pack(tmp_path / "mine")
+    facesearch("models", "add", "mine")
+    sound = findings(facesearch("doctor", "--index", indexed, "-f", "json").stdout)["model mine"]
+    assert (sound["found"], sound["advice"]) == ("sound", None)
+    changed = max((tmp_path / "mine").glob("*.onnx"), key=lambda graph: graph.stat().st_size)
+    with changed.open("ab") as stream:
+        stream.write(b"more")
+    finding = findings(facesearch("doctor", "--index", indexed, "-f", "json").stdout)["model mine"]
+    assert finding["found"] == f"{changed}: not the file that it was"
+    assert finding["advice"] == "remove it, then install it again: facesearch models remove mine"
+    assert "model mine: remove it, then install it again" in facesearch("doctor", "--index", indexed).stdout
 
 
 def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Path) -> None:

@@ -6,26 +6,33 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from conftest import CHECKOUT, Run
 
+from facesearch.cli import app
+
 README = CHECKOUT / "README.md"
-COMMANDS = (
-    "", "index", "query", "scan", "compare", "faces", "status", "reindex", "roots", "check", "forget", "backup",
-    "export", "models list", "models pull", "models add", "models remove", "models verify", "models use",
-    "models compare", "models calibrate", "doctor",
-)  # fmt: skip
 HELP = re.compile(
     r"(?<=<!-- help: generated, see tests/e2e/test_readme.py -->\n).*?(?=<!-- end of help -->)", re.DOTALL
 )
 
 
+def commands(group: Any, name: str = "") -> Iterator[str]:
+    """A command or group, and every command in it, in the order of the help."""
+    yield name
+    for inner in getattr(group, "commands", {}).values():
+        yield from commands(inner, f"{name} {inner.name}".strip())
+
+
 def test_the_help_is_the_programs_own(facesearch: Run) -> None:
     """With FACESEARCH_WRITE_README=1 the text is written instead of compared."""
     parts = []
-    for command in COMMANDS:
+    for command in commands(typer.main.get_command(app)):
         text = facesearch(*command.split(), "--help", env={"COLUMNS": "100"}).stdout.rstrip()
         parts.append(f"```console\n$ {' '.join(f'facesearch {command} --help'.split())}\n{text}\n```\n")
     expected = "\n" + "\n".join(parts) + "\n"

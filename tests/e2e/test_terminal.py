@@ -235,7 +235,7 @@ def test_a_hangup_ends_other_commands_too(
     """Sent while it waits for a named pipe, which nobody writes to."""
     os.mkfifo(tmp_path / "pipe")
     script = (
-        "import os, signal, sys; from facesearch.cli import main; from facesearch.store import store\n"
+        "import os, signal, sys; from facesearch.cli import main; from facesearch.index import store\n"
         "inner = store.Store.open.__func__\n"
         "def opened(*a, **k): print('waiting', file=sys.stderr, flush=True); open('pipe'); return inner(*a, **k)\n"
         "store.Store.open = classmethod(opened)\n"

@@ -1,0 +1,252 @@
+"""`Index`, the one door: everything that can be done with an index, on real photos with the real model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_pack import make_pack
+from sample_library import shipped_photo
+
+from facesearch import (
+    Hint,
+    Index,
+    IndexNotFoundError,
+    InputError,
+    LockedError,
+    ModelMismatchError,
+    UsageError,
+    observing,
+)
+from facesearch.api.results import Forgetting, Report
+from facesearch.events import Observer
+from facesearch.index.store import Store
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A group of six, a portrait twice, one photo without a face, and one that cannot be read."""
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    shipped_photo("t1").resize((640, 443)).save(folder / "group.jpg")
+    shipped_photo("astronaut").save(folder / "trip/astronaut.png")
+    shutil.copy(folder / "trip/astronaut.png", folder / "copy.png")
+    shipped_photo("coffee").save(folder / "coffee.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    return folder
+
+
+def opened(path: Path, *, observer: Observer | None = None) -> Index:
+    """An index of the embedded model, on the processor."""
+    return Index.open(path, create=True, model="embedded", device="cpu", observer=observer or Observer())
+
+
+@pytest.fixture
+def index(tmp_path: Path, photos: Path) -> Index:
+    index = opened(tmp_path / "index")
+    index.refresh([photos])
+    return index
+
+
+def test_an_index_is_made_and_kept_current(tmp_path: Path, photos: Path) -> None:
+    told: list[tuple[int, int, int, int]] = []
+    with opened(tmp_path / "index") as index:
+        assert not index.exists
+        report = index.refresh([photos], progress=lambda *figures: told.append(figures))
+        assert (report.new, report.failed, report.no_face, report.faces) == (5, 1, 1, 8)
+        assert told[-1] == (5, 5, 7, 1), "the copy is known by its content"
+        assert index.exists
+        assert index.refresh().unchanged == 5
+        assert index.model.name == "embedded"
+    with Index.open(tmp_path / "index") as again:
+        status = again.status()
+    assert (status.photos, status.faces, status.no_face, status.failed) == (5, 8, 1, 1)
+    assert (status.path, status.folders) == (tmp_path / "index", (str(photos),))
+    assert status.last_run is not None
+    assert status.last_run["unchanged"] == 5
+    assert status.switch is None
+    assert (status.calibrated_people or 0) > 10
+
+
+def test_where_there_is_none(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(IndexNotFoundError):
+        Index.open(tmp_path / "index")
+    index = opened(tmp_path / "index")
+    with pytest.raises(UsageError, match=r"no index at .*; name a folder of photos") as nothing:
+        index.refresh()
+    assert nothing.value.hint is Hint.NAME_A_FOLDER
+    with pytest.raises(InputError, match="no such file or folder"):
+        index.refresh([tmp_path / "none"])
+    with pytest.raises(UsageError, match="hnsw"):
+        index.refresh([photos], index_type="hnsw")
+    expected = index.preview([photos])
+    assert (expected.new, expected.photos) == (5, 0)
+    assert not (tmp_path / "index").exists(), "no folder for an index of nothing"
+    monkeypatch.setenv("FACESEARCH_INDEX", str(tmp_path / "elsewhere"))
+    assert Index.open(create=True).path == tmp_path / "elsewhere"
+
+
+def test_a_tilde_in_text_is_the_home_folder(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with opened(tmp_path / "index") as index:
+        assert index.preview(["~/photos"]).new == 5
+        with pytest.raises(InputError, match="~/photos: no such"):
+            index.refresh([Path("~/photos")])
+
+
+def test_what_is_written_is_seen_at_once(index: Index, photos: Path) -> None:
+    assert index.status().faces == 8
+    assert index.failed_photos() == [(photos / "broken.jpg", index.failed_photos()[0][1])]
+    index.forget(photos / "group.jpg")
+    assert index.status().faces == 2
+    (photos / "broken.jpg").unlink()
+    assert index.refresh().missing == 1
+    assert index.failed_photos() == []
+
+
+def test_what_goes_is_told_before_it_does(index: Index, photos: Path) -> None:
+    def refuse(going: Forgetting | Report) -> None:
+        raise UsageError(f"no: {going}")
+
+    going = index.to_forget(photos / "copy.png", never_again=True)
+    assert going.copies == (str(photos / "trip/astronaut.png"),)
+    with pytest.raises(UsageError, match=r"no: .*copy\.png"):
+        index.forget(photos / "copy.png", never_again=True, confirm=refuse)
+    with pytest.raises(UsageError, match="no: Report"):
+        index.refresh(keep_missing_days=0, confirm=refuse)
+    assert index.status().faces == 8
+    assert index.forget(photos / "copy.png", never_again=True, confirm=lambda told: None).takes_copies
+    assert index.refresh().faces == 6, "they stay out"
+
+
+def test_one_thing_is_forgotten_at_a_time(index: Index, photos: Path) -> None:
+    for named in ({}, {"path": photos, "face": 1}):
+        with pytest.raises(UsageError) as error:
+            index.to_forget(**named)  # type: ignore[arg-type]
+        assert error.value.hint is Hint.ONE_THING_TO_FORGET
+    with pytest.raises(UsageError) as error:
+        index.forget(folder=photos, never_again=True)
+    assert error.value.hint is Hint.KEEP_OUT_PHOTOS
+    face = next(record.face_id for record, _ in index.export_faces())
+    index.forget(face=face)
+    assert face not in [record.face_id for record, _ in index.export_faces()]
+    index.remove_folder(photos)
+    assert (index.folders(), index.status().photos) == ([], 0)
+
+
+def test_a_folder_that_moves_keeps_its_faces(index: Index, photos: Path, tmp_path: Path) -> None:
+    before = {record.face_id for record, _ in index.export_faces()}
+    photos.rename(tmp_path / "elsewhere")
+    index.move_folder(photos, tmp_path / "elsewhere")
+    assert index.folders() == [tmp_path / "elsewhere"]
+    assert index.refresh().unchanged == 5
+    assert {record.face_id for record, _ in index.export_faces()} == before
+
+
+def test_faces_come_with_their_vectors(index: Index) -> None:
+    exported = list(index.export_faces())
+    assert len(exported) == 8
+    for record, vector in exported:
+        assert vector.shape == (index.model.dim,)
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+        assert record.detection.box.width > 20
+
+
+def test_check_and_backup(index: Index, tmp_path: Path) -> None:
+    assert index.check().faults == []
+    index.backup(tmp_path / "copy.sqlite")
+    with pytest.raises(UsageError, match="exists") as error:
+        index.backup(tmp_path / "copy.sqlite")
+    assert error.value.hint is Hint.ANOTHER_FILE
+    index.forget(next(iter(index.folders())))
+    index.backup(tmp_path / "copy.sqlite", overwrite=True)
+    (tmp_path / "restored").mkdir()
+    (tmp_path / "copy.sqlite").rename(tmp_path / "restored/catalog.sqlite")
+    assert Index.open(tmp_path / "restored").status().faces == 0
+    (index.path / "faces.faiss").write_bytes(b"nothing that is true")
+    assert index.check(repair=True).faults == []
+
+
+def test_another_model(index: Index, tmp_path: Path) -> None:
+    pack = str(make_pack(tmp_path / "pack"))
+    other = Index.open(index.path, model=pack)
+    for use in (other.status, other.refresh, other.preview):
+        with pytest.raises(ModelMismatchError, match="made with model embedded"):
+            use()
+    assert index.switch_model() is None
+    assert index.preview_switch() is None
+    with pytest.raises(UsageError, match="nothing to cancel"):
+        index.cancel_switch()
+    ahead = index.preview_switch(pack)
+    assert ahead is not None
+    assert (ahead.origin, ahead.left, ahead.done) == ("embedded", 3, 0)
+    stopped = index.switch_model(pack, observer=observing(cancelled=lambda: True))
+    assert stopped is not None
+    assert not stopped.complete
+    assert index.status().switch is not None
+    assert index.model.name == "embedded", "until it has read all photos"
+    assert index.cancel_switch().source == pack
+    done = index.switch_model(pack)
+    assert done is not None
+    assert done.refresh is not None
+    assert index.model.source == pack
+    assert other.status().faces == done.refresh.faces
+
+
+def test_how_it_is_searched(index: Index) -> None:
+    assert index.kind_for("ivf") == "flat", "of eight faces"
+    facts = index.use_index_type("flat")
+    assert (facts.kind, facts.chosen) == ("flat", "flat")
+    assert index.status().search == facts
+    with pytest.raises(UsageError, match="hnsw"):
+        index.kind_for("hnsw")
+
+
+def test_one_writes_at_a_time(index: Index, photos: Path) -> None:
+    with Store.open(index.path, write=True):
+        assert index.status().faces == 8, "readers are never blocked"
+        with pytest.raises(LockedError):
+            index.forget(photos)
+    index.forget(photos)
+
+
+def test_a_run_that_is_stopped(tmp_path: Path, photos: Path) -> None:
+    notes: list[str] = []
+    watching = observing(notes=notes.append, cancelled=lambda: True)
+    with opened(tmp_path / "index", observer=watching) as index:
+        assert index.refresh([photos]).stopped
+        assert any(note.startswith("new index in ") for note in notes)
+        assert not index.refresh(observer=Observer()).stopped, "this run has an observer of its own"
+
+
+def test_progress_of_a_run_leaves_the_rest_to_the_index(tmp_path: Path, photos: Path) -> None:
+    told: list[int] = []
+    with opened(tmp_path / "index", observer=observing(cancelled=lambda: len(told) > 0)) as index:
+        report = index.refresh([photos], progress=lambda done, *_: told.append(done))
+    assert report.stopped
+    assert told
+
+
+def test_the_model_is_opened_once_for_the_same_work(index: Index) -> None:
+    many = index._face_model()
+    assert index._face_model(few=True) is many, "what runs fastest will do for a few"
+    assert index._face_model() is many
+    fresh = Index.open(index.path, device="cpu")
+    few = fresh._face_model(few=True, at_once=False)
+    assert few.runtime.streams == 1
+    assert fresh._face_model().runtime.streams == fresh.runtime.threads
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    name = os.fsdecode(os.fsencode(str(folder)) + b"/\xff.png")
+    shipped_photo("astronaut").save(folder / "a.png")
+    os.rename(folder / "a.png", name)
+    with opened(tmp_path / "index") as index:
+        index.refresh([folder])
+        ((record, _vector),) = index.export_faces()
+    assert os.fsdecode(record.path) == name
