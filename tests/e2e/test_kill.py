@@ -314,6 +314,8 @@ def test_photos_that_were_given_up_by_suspicion_get_another_try(facesearch: Run,
         )
         for column in ("deaths", "ours", "header", "date_source", "date_precision"):
             catalog.execute(f"ALTER TABLE photos DROP COLUMN {column}")
+        for trigger in ("vector_comes", "vector_goes"):
+            catalog.execute(f"DROP TRIGGER {trigger}")
         catalog.execute("DROP INDEX photos_by_content")
         catalog.execute("CREATE INDEX photos_by_hash ON photos (hash)")
         catalog.execute("PRAGMA user_version = 3")
