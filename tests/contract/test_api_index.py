@@ -54,11 +54,13 @@ def index(tmp_path: Path, photos: Path) -> Index:
 def test_an_index_is_made_and_kept_current(tmp_path: Path, photos: Path) -> None:
     told: list[tuple[int, int, int, int]] = []
     with opened(tmp_path / "index") as index:
-        assert not index.exists
+        there: bool = index.exists
+        assert not there
         report = index.refresh([photos], progress=lambda *figures: told.append(figures))
         assert (report.new, report.failed, report.no_face, report.faces) == (5, 1, 1, 8)
         assert told[-1] == (5, 5, 7, 1), "the copy is known by its content"
-        assert index.exists
+        made: bool = index.exists
+        assert made
         assert index.refresh().unchanged == 5
         assert index.model.name == "embedded"
     with Index.open(tmp_path / "index") as again:

@@ -13,7 +13,7 @@ from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch import Hint, InputError, ModelError, UsageError, observing
 from facesearch.api import models
-from facesearch.calibration.table import calibration_of
+from facesearch.calibration.storage import calibration_of
 from facesearch.models.resolve import model_info
 
 

@@ -12,7 +12,7 @@ from sample_library import shipped_photo
 
 from facesearch import Hint, NoFaceError, PhotoError, PhotoTooLargeError, UsageError, compare, detect
 from facesearch.api.detect import save_faces
-from facesearch.calibration.table import calibration_of
+from facesearch.calibration.storage import calibration_of
 from facesearch.models.resolve import model_info
 
 
