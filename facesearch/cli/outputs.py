@@ -16,6 +16,7 @@ from facesearch.cli.options import suggestions
 from facesearch.cli.stdout import ReaderGone, for_stdout, write
 from facesearch.errors import FacesearchError, StorageError, UsageError
 from facesearch.locations import is_inside
+from facesearch.render.answers import FORMATS
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OUTPUT_OPTIONS", "Outputs"]
 
-_FORMATS = ("table", "json", "jsonl", "csv", "paths")
+_FORMATS = [name for name in FORMATS if name != "paths0"]
 _FILE = {"metavar": "FILE"}
 _DIR = {"metavar": "DIR"}
 
@@ -39,7 +40,7 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any]] = {
             str,
             _option(
                 "--format", "-f",
-                help_text="table, json, jsonl, csv or paths.", autocompletion=suggestions(*_FORMATS),
+                help_text=f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.", autocompletion=suggestions(*_FORMATS),
             ),
         ],
         "table",

@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from facesearch.calibration.table import NOT_MEASURED
 from facesearch.errors import UsageError
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import hit_record, result_record
 from facesearch.render.text import table
-from facesearch.search.result import Hit, QueryResult
+
+if TYPE_CHECKING:
+    from facesearch.search.result import Hit, QueryResult
+
+    Renderer = Callable[[QueryResult, Callable[[str], str]], Iterator[str]]
 
 __all__ = ["FORMATS", "remarks", "render_answers", "require_format", "shown_expectation"]
 
@@ -72,7 +77,7 @@ def _paths_with_nul(result: QueryResult, _show: Callable[[str], str]) -> Iterato
         yield f"{hit.path}\0"
 
 
-FORMATS: Mapping[str, Callable[[QueryResult, Callable[[str], str]], Iterator[str]]] = {
+FORMATS: Mapping[str, Renderer] = {
     "table": _table,
     "json": _json,
     "jsonl": _json_lines,

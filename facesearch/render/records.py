@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from facesearch.indexing.report import Report
-from facesearch.search.probes import Probe
-from facesearch.search.result import Answer, Hit, QueryResult
 from facesearch.visible import shown_path
+
+if TYPE_CHECKING:
+    from facesearch.indexing.report import Report
+    from facesearch.search.probes import Probe
+    from facesearch.search.result import Answer, Hit, QueryResult
 
 __all__ = [
     "CONTRACT",

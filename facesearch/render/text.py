@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from facesearch.index.snapshot import SearchFacts
-from facesearch.vectors.ivf import LEAST_RECALL
 from facesearch.visible import width
 from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.index.snapshot import SearchFacts
 
 __all__ = [
     "lines_of",
@@ -83,6 +84,8 @@ def summary_line(report: dict[str, Any]) -> str:
 
 def search_line(search: SearchFacts) -> str:
     """How questions are answered, and how good that is, in one line."""
+    from facesearch.vectors.ivf import LEAST_RECALL
+
     why = "as chosen" if search.chosen == search.kind else f"not yet {search.chosen}, which is chosen"
     why = "by its size" if search.chosen == "auto" else why
     if search.probes is None:

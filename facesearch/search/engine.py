@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from facesearch.filters import Filter
 from facesearch.galleries.protocol import Gallery, ScoredFace
 from facesearch.models.geometry import unit_length
 from facesearch.photos.scan import is_offline
+from facesearch.query_options import QueryOptions
 from facesearch.search.companions import Companions
 from facesearch.search.grouping import one_per_photo, ranked, without_near_copies
 from facesearch.search.probes import Probe
@@ -52,6 +53,12 @@ class Want:
     expand: bool = False
     together: tuple[Probe, ...] = ()
     together_from: float = 1.0
+
+    @classmethod
+    def of(cls, options: QueryOptions, **decided: Any) -> Want:
+        """What the options of a question say, but for what has been `decided` meanwhile."""
+        said = {wish.name: getattr(options, wish.name) for wish in fields(cls) if hasattr(options, wish.name)}
+        return cls(**{**said, **decided})
 
 
 def find(gallery: Gallery, probe: Probe, want: Want, calibration: Calibration | None = None) -> Answer:

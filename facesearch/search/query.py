@@ -78,13 +78,10 @@ def answer(
     if limited.min_quality > 0 and gallery.size().unmeasured:
         observer.remark(UnmeasuredLeftOut(gallery.size().unmeasured))
     threshold = _limit(options, asked.calibration, max(probe.photos for probe in asked.probes))
-    want = Want(
-        top_k=options.top_k,
+    want = Want.of(
+        options,
         threshold=threshold if options.top_k is None or options.names_a_limit else None,
         filter=limited,
-        all_faces=options.all_faces,
-        fold=options.fold,
-        expand=options.expand,
         together=asked.companions,
         together_from=asked.calibration.threshold if threshold is None else threshold,
     )
