@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from facesearch.catalog.catalog import Catalog
 from facesearch.errors import LockedError, ModelSwitchedError, StorageError
 from facesearch.types import ModelInfo
-from facesearch.vectors.kinds import kind_for
+from facesearch.vectors.kinds import KINDS, kind_for
 from facesearch.vectors.layered import LayeredIndex
 from facesearch.vectors.protocol import VectorIndex
 from facesearch.vectors.snapshot import Snapshot, Stamp, read_kind, read_snapshot, read_stamp, write_snapshot
@@ -35,13 +35,19 @@ class SearchFacts:
     """How questions are answered: the kind of vector index that does so, and the type that was chosen, `auto` without.
 
     Where no vector file can be written all vectors are compared in memory, which is `flat`, whatever was chosen.
-    `recall` is the share of the true ten nearest that is found, 1 when exact; `probes` is None then.
+    `recall` is the share of the true ten nearest that is found, 1 when exact; `probes` is how many clusters a question
+    visits, None where there are none.
     """
 
     kind: str
     chosen: str
     recall: float
     probes: int | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is ever missed."""
+        return KINDS[self.kind].exact
 
 
 class VectorFile:

@@ -88,9 +88,10 @@ def search_line(search: SearchFacts) -> str:
 
     why = "as chosen" if search.chosen == search.kind else f"not yet {search.chosen}, which is chosen"
     why = "by its size" if search.chosen == "auto" else why
-    if search.probes is None:
+    if search.exact:
         return f"{search.kind}, exact, {why}"
-    found = f"finds {search.recall:.1%} of the true ten nearest ({search.probes} probes)"
+    found = f"finds {search.recall:.1%} of the true ten nearest"
+    found += "" if search.probes is None else f" ({search.probes} probes)"
     if search.recall < LEAST_RECALL:
         found += ", and no more with all probes: facesearch reindex --index-type flat finds all"
     return f"{search.kind}, approximate, {why}: {found}"
