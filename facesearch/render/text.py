@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from facesearch.calibration.table import NOT_MEASURED
-from facesearch.index.snapshot import SearchFacts
+from facesearch.index.vector_file import SearchFacts
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import answers_record, hit_record
 from facesearch.search.engine import Answer, Hit

@@ -14,7 +14,7 @@ from conftest import toy_face, toy_model_info
 from jsonschema import Draft202012Validator
 
 from facesearch.calibration.table import calibration_of
-from facesearch.index.snapshot import SearchFacts
+from facesearch.index.vector_file import SearchFacts
 from facesearch.render.comparisons import comparison_text, comparisons_record
 from facesearch.render.text import Format, render_answers, render_report, search_line, shown_expectation
 from facesearch.search.compare import compare
