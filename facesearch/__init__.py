@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from facesearch.events import Observer, Remark, observing
     from facesearch.filters import Filter
-    from facesearch.index.snapshot import SearchFacts
+    from facesearch.index.vector_file import SearchFacts
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.report import Report
     from facesearch.search.compare import Comparison
@@ -117,7 +117,7 @@ _HOMES = {
     "care.forget": ("Forgetting",),
     "events": ("Observer", "Remark", "observing"),
     "filters": ("Filter",),
-    "index.snapshot": ("SearchFacts",),
+    "index.vector_file": ("SearchFacts",),
     "indexing.model_switch": ("Switch",),
     "indexing.report": ("Report",),
     "search.compare": ("Comparison",),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from facesearch.api.status import IndexStatus
     from facesearch.care.check import Health
     from facesearch.care.forget import Forgetting
-    from facesearch.index.snapshot import SearchFacts
     from facesearch.index.store import Store
+    from facesearch.index.vector_file import SearchFacts
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.options import Options
     from facesearch.indexing.report import Report

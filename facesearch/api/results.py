@@ -12,7 +12,7 @@ from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
 from facesearch.evaluation.compare_models import Standing
-from facesearch.index.snapshot import SearchFacts
+from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
-    from facesearch.index.snapshot import SearchFacts
     from facesearch.index.store import Store
+    from facesearch.index.vector_file import SearchFacts
     from facesearch.models.runtime import Runtime
 
 __all__ = ["IndexStatus", "SwitchProgress", "status_of"]

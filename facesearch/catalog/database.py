@@ -123,7 +123,9 @@ class Database:
     def each(self, sql: str, *values: object) -> Iterator[Any]:
         """The same, row by row."""
         with self._errors():
-            yield from self._connection.execute(sql, values)
+            # `yield from` would close the cursor of whoever stops half-way, which fails once the database is closed.
+            for row in self._connection.execute(sql, values):  # noqa: UP028
+                yield row
 
     def typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
         """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
@@ -131,7 +133,8 @@ class Database:
 
     def typed_each(self, shape: Shape, sql: str, *values: object) -> Iterator[Any]:
         """The same, row by row."""
-        return shape.checked(self.each(sql, *values), self.name)
+        with self._errors():
+            yield from shape.checked(self._connection.execute(sql, values), self.name)
 
     def value(self, sql: str, *values: object) -> Any:
         """The first value of the first row."""

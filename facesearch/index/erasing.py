@@ -12,7 +12,7 @@ from pathlib import Path
 from facesearch.catalog.catalog import Catalog
 from facesearch.errors import DiskFullError
 from facesearch.files import write_reserve
-from facesearch.index.snapshot import VectorFile
+from facesearch.index.vector_file import VectorFile
 
 __all__ = ["Eraser"]
 

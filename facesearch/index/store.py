@@ -18,7 +18,7 @@ from facesearch.files import size_of, unreadable
 from facesearch.index.crash_guard import CrashGuard
 from facesearch.index.erasing import Eraser
 from facesearch.index.lock import WriterLock
-from facesearch.index.snapshot import SearchFacts, VectorFile
+from facesearch.index.vector_file import SearchFacts, VectorFile
 from facesearch.types import ModelInfo
 from facesearch.vectors.faiss_tools import preload
 from facesearch.vectors.kinds import INDEX_TYPES

@@ -9,7 +9,7 @@ from facesearch.visible import width
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.index.snapshot import SearchFacts
+    from facesearch.index.vector_file import SearchFacts
 
 __all__ = [
     "lines_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from conftest import toy_face, toy_model_info
 
 from facesearch.catalog import database as database_module
 from facesearch.catalog.catalog import Catalog
+from facesearch.catalog.columns import Shape
 from facesearch.catalog.migrations import MIGRATIONS
 from facesearch.errors import IndexDamagedError, IndexVersionError, LockedError, StorageError
 from facesearch.filters import Filter
@@ -57,6 +59,29 @@ def test_photos_of_a_folder_are_found_by_bytes(catalog: Catalog) -> None:
         catalog.photos.put(root.id, file(path), None, "no_face")
     assert [photo.file.path for photo in catalog.photos.within(root.id)] == sorted(paths)
     assert [photo.file.path for photo in catalog.photos.within(root.id, b"a")] == [b"a/1", b"a/b/2", b"a/\xff"]
+
+
+def test_a_damaged_photo_among_many_is_told(catalog: Catalog) -> None:
+    root = catalog.roots.add(b"/photos")
+    for number in range(3):
+        catalog.photos.put(root.id, file(b"%d" % number), None, "no_face")
+    catalog.database.run("UPDATE photos SET mtime_ns = 'text' WHERE id = 2")
+    photos = catalog.photos.within(root.id)
+    assert next(photos).file.path == b"0"
+    with pytest.raises(IndexDamagedError, match=r"photos\.mtime_ns 'text' cannot be"):
+        next(photos)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_whoever_stops_half_way_may_close_the_catalog_first(catalog: Catalog, typed: bool) -> None:
+    catalog.roots.add(b"/a")
+    catalog.roots.add(b"/b")
+    shape, sql = Shape("roots.id"), "SELECT id FROM roots ORDER BY id"
+    rows = catalog.database.typed_each(shape, sql) if typed else catalog.database.each(sql)
+    assert next(rows) == (1,)
+    catalog.close()
+    del rows
+    gc.collect()
 
 
 def test_a_root_around_others_takes_their_photos(catalog: Catalog) -> None:

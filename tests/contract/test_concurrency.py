@@ -17,10 +17,10 @@ import sys, time, numpy as np
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 from conftest import toy_face
-from facesearch.index import snapshot as snapshot_module
+from facesearch.index import vector_file as vector_file_module
 from facesearch.index.store import Store
 from facesearch.types import PhotoFile
-snapshot_module._TAIL_IN_A_RUN = 20
+vector_file_module._TAIL_IN_A_RUN = 20
 me, end = int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
 number = done = 0
 while time.monotonic() < end:

@@ -11,11 +11,11 @@ import pytest
 from conftest import toy_face, toy_model_info
 
 from facesearch.errors import IndexNotFoundError, LockedError, ModelMismatchError, StorageError, UsageError
-from facesearch.index import snapshot as snapshot_module
 from facesearch.index import store as store_module
+from facesearch.index import vector_file as vector_file_module
 from facesearch.index.lock import WriterLock
-from facesearch.index.snapshot import SearchFacts
 from facesearch.index.store import CATALOG_FILE, VECTORS_FILE, Store
+from facesearch.index.vector_file import SearchFacts
 from facesearch.settings import default_index_path
 from facesearch.types import PhotoFile
 from facesearch.vectors import kinds
@@ -157,7 +157,7 @@ def test_a_catalog_from_a_backup_is_not_answered_from_a_newer_vector_file(path: 
 def test_the_file_is_written_when_the_tail_has_grown_to_a_tenth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot_module, "_TAIL_IN_A_RUN", 5)
+    monkeypatch.setattr(vector_file_module, "_TAIL_IN_A_RUN", 5)
     path = tmp_path / "index"
     written = []
     with Store.create(path, toy_model_info()) as store:

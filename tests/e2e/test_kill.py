@@ -33,9 +33,9 @@ import os, signal, sys
 from facesearch import files
 from facesearch.indexing import writer
 from facesearch.catalog import catalog, database, faces, staging
-from facesearch.index import snapshot
+from facesearch.index import vector_file
 writer.COMMIT_SECONDS = 0.02
-snapshot._TAIL_IN_A_RUN = 3
+vector_file._TAIL_IN_A_RUN = 3
 where, count = sys.argv[1], int(sys.argv[2])
 del sys.argv[1:3]
 
@@ -69,7 +69,7 @@ elif where == "after commit":
 elif where == "in a snapshot":
     files.os.fsync = dying(os.fsync, True)
 elif where == "after a snapshot":
-    snapshot.write_snapshot = dying(snapshot.write_snapshot, False)
+    vector_file.write_snapshot = dying(vector_file.write_snapshot, False)
 elif where == "in a transaction":
     faces.Faces.replace = dying(faces.Faces.replace, False)
 elif where == "while looks are put":

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from facesearch.calibration.storage import calibration_of
 from facesearch.errors import UsageError
 from facesearch.galleries.protocol import GallerySize
-from facesearch.index.snapshot import SearchFacts
+from facesearch.index.vector_file import SearchFacts
 from facesearch.render.answers import FORMATS, render_answers, require_format, shown_expectation
 from facesearch.render.comparisons import comparison_text, comparisons_record
 from facesearch.render.text import render_report, search_line
