@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facesearch.api.compare import ComparedPhotos, compare
     from facesearch.api.detect import detect
     from facesearch.api.index import Index
-    from facesearch.api.keeping import SwitchPreview
+    from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.scan import ScanResult, scan
     from facesearch.api.status import IndexStatus, SwitchProgress
     from facesearch.care.check import Health
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Box",
+    "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
     "Detection",
@@ -110,7 +111,7 @@ _HOMES = {
     "api.compare": ("ComparedPhotos", "compare"),
     "api.detect": ("detect",),
     "api.index": ("Index",),
-    "api.keeping": ("SwitchPreview",),
+    "api.keeping": ("CancelledSwitch", "SwitchPreview"),
     "api.scan": ("ScanResult", "scan"),
     "api.status": ("IndexStatus", "SwitchProgress"),
     "care.check": ("Health",),

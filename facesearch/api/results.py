@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
-from facesearch.api.keeping import SwitchPreview
+from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.models import Added, Calibrated, Licence, Pulled, Removal
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
@@ -26,6 +26,7 @@ __all__ = [
     "Answer",
     "Box",
     "Calibrated",
+    "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
     "Detection",

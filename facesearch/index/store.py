@@ -48,7 +48,7 @@ class StoreSize:
 def check_index_type(name: str) -> None:
     """Raises `UsageError` for a name that is none of `INDEX_TYPES`."""
     if name not in INDEX_TYPES:
-        raise UsageError(f"--index-type {name}: choose one of {', '.join(INDEX_TYPES)}")
+        raise UsageError(f"index_type {name}: choose one of {', '.join(INDEX_TYPES)}", option="index_type")
 
 
 class Store:
