@@ -7,9 +7,7 @@ import string
 import pytest
 
 from facesearch.cli.advice import _WORDS, in_options, with_options
-from facesearch.cli.options import INDEX_TYPES
 from facesearch.errors import FacesearchError, Hint, UsageError
-from facesearch.index import store
 
 
 def fields(text: str) -> set[str]:
@@ -41,5 +39,7 @@ def test_text_without_a_hint_stays_as_it_is() -> None:
     assert in_options(FacesearchError("{x}: no hint")) == "{x}: no hint"
 
 
-def test_the_command_line_knows_the_ways_to_search() -> None:
-    assert INDEX_TYPES == store.INDEX_TYPES
+def test_an_option_is_named_as_it_is_typed() -> None:
+    error = UsageError("min_quality 7: has to be from 0 to 1", option="min_quality")
+    assert str(error) == "min_quality 7: has to be from 0 to 1"
+    assert in_options(error) == "--min-quality 7: has to be from 0 to 1"
