@@ -21,7 +21,7 @@ from statistics import NormalDist
 from typing import Any
 
 from facesearch.calibration.table import DEFAULT_FMR, NOT_MEASURED, Calibration, Curve, read_calibration
-from facesearch.errors import StorageError
+from facesearch.errors import Hint, StorageError
 from facesearch.models.packs.known import published_point
 from facesearch.settings import user_data, write_json
 from facesearch.types import ModelInfo
@@ -46,7 +46,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
                 return read_calibration(table)
             note = f"{own}: of another model; it is not used"
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
-            note = f"{own}: cannot be read; it is not used: delete it, or make it anew with facesearch models calibrate"
+            note = f"{own}: cannot be read; it is not used: delete it, or {Hint.CALIBRATE}"
     shipped = shipped_calibration(model)
     return replace(_guessed(model) if shipped is None else shipped, note=note)
 

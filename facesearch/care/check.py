@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from facesearch.catalog.audit import audit, mend, recorded_model_name
 from facesearch.catalog.database import Database
 from facesearch.catalog.records import path_in_root
-from facesearch.errors import IndexDamagedError, ModelError
+from facesearch.errors import Hint, IndexDamagedError, ModelError
 from facesearch.index.store import Store
 from facesearch.locations import resolved
 from facesearch.models.resolve import EMBEDDED, model_info
@@ -97,14 +97,14 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
     if bad:
         with store.transaction():
             store.catalog.vectors.discard(bad)
-        health.done.append(f"dropped {counted(len(bad), 'vector')}; run `facesearch index` to read their photos again")
+        health.done.append(f"dropped {counted(len(bad), 'vector')}; the next refresh reads their photos again")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
     if repair and (bad or missing or fault or made_again):
         store.vacuum()
         health.done.append("the vector file was made again from the catalog")
     elif missing:
-        health.notes.append("the vector file is missing; the next question or `facesearch index` makes it")
+        health.notes.append("the vector file is missing; the next question or refresh makes it")
     elif fault:
         health.faults.append(fault)
 
@@ -132,8 +132,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
         first = names.setdefault(resolved(root.path), name)
         if first != name:  # as an earlier version let them be
             health.notes.append(
-                f"{name} is the same folder as {first}, so its photos are found twice; facesearch roots remove takes "
-                "one of them away"
+                f"{name} is the same folder as {first}, so its photos are found twice; {Hint.REMOVE_FOLDER}"
             )
         trouble = _why_not_seen(root.path)
         if trouble is not None:
@@ -146,9 +145,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
                 gone += trouble == ""
                 unseen.update([trouble] if trouble else [])
         if gone:
-            health.notes.append(
-                f"{are(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
-            )
+            health.notes.append(f"{are(gone, 'photo')} no longer in {name}; the next refresh hides what has gone")
         for reason, number in sorted(unseen.items()):
             health.notes.append(
                 f"{counted(number, 'photo')} in {name} cannot be looked at ({reason}); nothing is hidden"

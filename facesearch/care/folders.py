@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.catalog.records import Root
-from facesearch.errors import InputError, UsageError
+from facesearch.errors import Hint, InputError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, absolute
 from facesearch.photos.known import is_known
@@ -72,8 +72,8 @@ def _require_photos(store: Store, root: Root, target: bytes) -> None:
         return
     raise InputError(
         f"{os.fsdecode(target)}: holds {len(there) - others:,} of {len(sample):,} known photos of "
-        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...); check the path, or give "
-        "--anyway for a disk that is not mounted now"
+        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...)",
+        Hint.ANYWAY,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from facesearch.care.folders import find_root
 from facesearch.catalog.records import KnownPhoto, Root, path_in_root
-from facesearch.errors import InputError
+from facesearch.errors import Hint, InputError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, absolute
 from facesearch.photos.known import digest_of
@@ -81,7 +81,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
     """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
     found = [os.fsdecode(path) for _, path in store.catalog.faces.copies(face)]
     if not found:
-        raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
+        raise InputError(f"face {face}: no face has this id", Hint.FACE_IDS)
     return Forgetting(what=f"face {face} in {found[0]}", face=face, copies=tuple(found[1:]))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import IndexDamagedError
+from facesearch.errors import Hint, IndexDamagedError
 from facesearch.types import Box, Detection, Face
 from facesearch.vectors.kinds import INDEX_TYPES
 
@@ -310,8 +310,8 @@ class Shape:
 
 
 def damaged(name: str, what: str) -> IndexDamagedError:
-    """That a value in the catalog of this name is one that `check --repair` mends."""
-    return IndexDamagedError(f"{name}: the catalog is damaged ({what}); facesearch check --repair mends it")
+    """That a value in the catalog of this name is one that a repair mends."""
+    return IndexDamagedError(f"{name}: the catalog is damaged ({what})", Hint.REPAIR)
 
 
 def _column(name: str) -> Column | None:

@@ -28,6 +28,7 @@ from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
 from facesearch.errors import (
     DiskFullError,
     FacesearchError,
+    Hint,
     IndexDamagedError,
     IndexVersionError,
     LockedError,
@@ -74,8 +75,8 @@ class Database:
             with closing(cls._connected(beside, "rw")) as database:
                 if database.value("PRAGMA journal_mode = WAL") != "wal":
                     raise StorageError(
-                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares); "
-                        "choose a folder on a local disk with --index; the photos may stay where they are"
+                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares)",
+                        Hint.LOCAL_DISK,
                     )
                 database._begin()
                 fill(database)
@@ -84,9 +85,7 @@ class Database:
             beside.replace(path)
             sync_folder(path.parent)
         except OSError as error:
-            raise StorageError(
-                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
-            ) from error
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         finally:
             for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
@@ -338,7 +337,7 @@ class Database:
 
     def _check_version(self, *, write: bool) -> None:
         if self.value("PRAGMA application_id") != APPLICATION_ID:
-            raise IndexDamagedError(f"{self.name}: not a facesearch catalog; choose another index with --index")
+            raise IndexDamagedError(f"{self.name}: not a facesearch catalog", Hint.ANOTHER_INDEX)
         version = int(self.value("PRAGMA user_version"))
         if version > len(MIGRATIONS):
             raise IndexVersionError(
@@ -348,8 +347,8 @@ class Database:
         if version < len(MIGRATIONS):
             if not write:
                 raise IndexVersionError(
-                    f"{self.name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
-                    "facesearch index brings it up to date"
+                    f"{self.name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)})",
+                    Hint.UPGRADE,
                 )
             self._migrate(version)
 
@@ -419,7 +418,7 @@ def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesearch
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
     if not code and str(error).startswith("Could not decode"):
-        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); facesearch check --repair mends it")
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error})", Hint.REPAIR)
     if isinstance(error, UnicodeDecodeError) or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return IndexDamagedError(f"{name}: the catalog is damaged ({error}); {_REPLACED}")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -33,7 +33,7 @@ Of 93 faces that YuNet and SCRFD both found in 71 photos the boxes overlapped by
 
 
 class Root(NamedTuple):
-    """A folder, or a single file, that was given to `facesearch index`; `path` is absolute, in the system's bytes."""
+    """A folder, or a single file, that was given to be indexed; `path` is absolute, in the system's bytes."""
 
     id: int
     path: bytes

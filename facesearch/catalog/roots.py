@@ -1,4 +1,4 @@
-"""The folders and single files that were given to `facesearch index`."""
+"""The folders and single files that were given to be indexed."""
 
 from __future__ import annotations
 

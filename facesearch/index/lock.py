@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from facesearch.errors import LockedError, StorageError
+from facesearch.errors import Hint, LockedError, StorageError
 from facesearch.files import lock, unlock
 
 __all__ = ["WriterLock"]
@@ -33,8 +33,7 @@ class WriterLock:
         try:
             if not lock(self._descriptor, wait=wait):
                 raise LockedError(
-                    f"{path.parent}: another run is writing to this index ({_holder(self._descriptor)}); try again "
-                    "later, or --wait for it"
+                    f"{path.parent}: another run is writing to this index ({_holder(self._descriptor)})", Hint.WAIT
                 )
         except BaseException as error:
             os.close(self._descriptor)

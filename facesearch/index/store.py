@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.promotion import Promotion, promote_next_model
-from facesearch.errors import IndexNotFoundError, ModelMismatchError, StorageError, UsageError
+from facesearch.errors import (
+    Hint,
+    IndexNotFoundError,
+    ModelMismatchError,
+    StorageError,
+    UsageError,
+)
 from facesearch.files import size_of, unreadable
 from facesearch.index.crash_guard import CrashGuard
 from facesearch.index.erasing import Eraser
@@ -114,9 +120,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StorageError(
-                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
-            ) from error
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         lock = WriterLock(path / _LOCK_FILE, wait=wait)
         try:
             if not (path / CATALOG_FILE).exists():
@@ -175,9 +179,7 @@ class Store:
     def require(cls, path: Path) -> None:
         """Raises `IndexNotFoundError` where there is no index."""
         if not cls.exists(path):
-            raise IndexNotFoundError(
-                f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
-            )
+            raise IndexNotFoundError(f"no index at {path}", Hint.MAKE_INDEX)
 
     @classmethod
     def _opened(
@@ -215,9 +217,9 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise StorageError(unreadable(path, error.strerror or str(error))) from error
+            raise StorageError(unreadable(path, error.strerror or str(error)), Hint.ASK_OWNER) from error
         if stat.S_ISREG(found.st_mode) and not os.access(catalog, os.R_OK):
-            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)))
+            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)), Hint.ASK_OWNER)
         return stat.S_ISREG(found.st_mode)
 
     def close(self) -> None:
@@ -237,13 +239,15 @@ class Store:
         if model.identity == replace(self.model, revision=model.revision).identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made by another version of facesearch (embedding revision {self.model.revision}, this "
-                f"one has {model.revision}), whose embeddings cannot be compared; facesearch reindex --model "
-                f"{model.call} brings it up to date"
+                f"one has {model.revision}), whose embeddings cannot be compared",
+                Hint.SWITCH_TO,
+                model=model.call,
             )
         if model.identity != self.model.identity:
             raise ModelMismatchError(
-                f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
-                f"leave --model away to use it, or switch it: facesearch reindex --model {model.call}"
+                f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}",
+                Hint.USE_ITS_MODEL,
+                model=model.call,
             )
 
     def take_model(self, model: ModelInfo) -> None:
@@ -337,7 +341,7 @@ class Store:
         return CrashGuard(None if self.path is None else self.path / _CRASH_GUARD_FILE)
 
     def keep_report(self, report: dict[str, Any]) -> None:
-        """Remember what the last indexing run did, for `facesearch status`."""
+        """Remember what the last indexing run did, for its status."""
         with self.catalog.transaction():
             self.catalog.meta.set_last_run(report)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.catalog.records import KnownPhoto, Root
-from facesearch.errors import InputError, UsageError
+from facesearch.errors import Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.options import Options
@@ -94,7 +94,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
     roots = {root.id: root for root in store.catalog.roots.all()}
     if not paths:
         if not roots:
-            raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
+            raise UsageError("nothing to index yet", Hint.NAME_A_FOLDER)
         return [Scope(root, b"") for root in roots.values()]
     locations = Locations(roots.values())
     wanted = sorted({absolute(path) for path in paths}, key=lambda path: len(resolved(path)))  # outer ones first

@@ -17,7 +17,7 @@ from functools import partial
 
 from facesearch.catalog.promotion import Promotion
 from facesearch.catalog.records import PendingPhoto
-from facesearch.errors import StorageError, UsageError
+from facesearch.errors import Hint, StorageError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.contents import Content
@@ -86,16 +86,13 @@ class Switch:
 def require_switchable(store: Store, model: ModelInfo) -> None:
     """Raises `UsageError` where `model` is the index's own, or a switch to another one is under way."""
     if model.identity == store.model.identity:
-        raise UsageError(
-            f"{store.path}: has this model already, as {store.model.name}; facesearch index looks at what is left, "
-            "index --again at all anew"
-        )
+        raise UsageError(f"{store.path}: has this model already, as {store.model.name}", Hint.ALREADY_ITS_MODEL)
     under_way = store.catalog.models.next()
     if under_way is not None and under_way.identity != model.identity:
         staged = store.catalog.staging.count()
         raise UsageError(
-            f"{store.path}: a switch to {under_way.name} is under way, {counted(staged, 'photo')} looked at; "
-            "facesearch reindex goes on with it, --cancel drops it"
+            f"{store.path}: a switch to {under_way.name} is under way, {counted(staged, 'photo')} looked at",
+            Hint.SWITCH_UNDER_WAY,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from facesearch.errors import Hint
 from facesearch.indexing.contents import Content, Item
 from facesearch.indexing.extraction import Outcome, extract
 from facesearch.indexing.options import Options
@@ -53,7 +54,7 @@ class IsolatedExtractor:
                 deaths += 1
                 if deaths == _DEATHS:
                     reason = f"facesearch died {deaths} times while looking at it alone ({died.how})"
-                    reason += "; --retry-failed tries again"
+                    reason += f"; {Hint.RETRY_FAILED}"
                     return Outcome(content.without_data(), [], None, reason, deaths=deaths)
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from facesearch.errors import DeviceError, UsageError
+from facesearch.errors import DeviceError, Hint, UsageError
 from facesearch.machine import available_cores
 from facesearch.models.libraries import PROVIDERS, onnxruntime_library, openvino_library
 
@@ -94,9 +94,9 @@ def choose_runtime(
     """
     threads = threads if threads > 0 else available_cores()
     if device not in DEVICES:
-        raise UsageError(f"--device {device}: choose one of {', '.join(DEVICES)}")
+        raise UsageError(f"device {device}: choose one of {', '.join(DEVICES)}")
     if device == "openvino" and find_spec("openvino") is None:
-        raise DeviceError("device openvino is not installed; pip install 'facesearch[openvino]', or use --device cpu")
+        raise DeviceError("device openvino is not installed", Hint.CPU, remedy="pip install 'facesearch[openvino]'")
     if device == "auto" and not few and PROVIDERS["cuda"] in onnxruntime_library().get_available_providers():
         trouble = _trouble_starting("cuda")
         if trouble is None:
@@ -106,12 +106,11 @@ def choose_runtime(
         return Runtime("OpenVINO", "cpu", threads, "bf16" if has_bf16() else "f32")
     device = "cpu" if device == "auto" else device
     if PROVIDERS[device] not in onnxruntime_library().get_available_providers():
-        raise DeviceError(f"device {device} is not available here; {_INSTALL[device]}, or use --device cpu")
+        raise DeviceError(f"device {device} is not available here", Hint.CPU, remedy=_INSTALL[device])
     trouble = None if device == "cpu" else _trouble_starting(device)
     if trouble is not None:
         raise DeviceError(
-            f"device {device} does not start ({trouble}); check its driver and libraries (facesearch doctor), or use "
-            "--device cpu"
+            f"device {device} does not start ({trouble})", Hint.CPU, remedy="check its driver and libraries"
         )
     return Runtime("ONNX Runtime", device, threads)
 

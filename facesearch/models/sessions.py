@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from facesearch.errors import DeviceError, ModelError
+from facesearch.errors import DeviceError, Hint, ModelError
 from facesearch.models.libraries import PROVIDERS, onnxruntime_library
 from facesearch.models.openvino_session import OpenVinoSession
 
@@ -95,5 +95,5 @@ def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
     except Exception as error:  # its exceptions share no base class but this one
         raise RuntimeError(str(error)) from error
     if provider not in session.get_providers():
-        raise DeviceError(f"device {runtime.device} does not take {model.name}; use --device cpu, or another model")
+        raise DeviceError(f"device {runtime.device} does not take {model.name}", Hint.CPU_OR_MODEL)
     return session

@@ -14,7 +14,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from facesearch.errors import PhotoError, PhotoTooLargeError
+from facesearch.errors import Hint, PhotoError, PhotoTooLargeError
 from facesearch.photos.colour import to_rgb
 from facesearch.photos.cost import cost_of, most_memory, pixels_for
 from facesearch.photos.formats import Format, read_parts
@@ -140,8 +140,8 @@ class Photo:
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
-                    f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels; "
-                    "raise it with --max-megapixels"
+                    f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels",
+                    Hint.MORE_PIXELS,
                 )
             header = header_of(self._stream, self._parts)
             self._orientation = _orientation(image, self._format, header)
@@ -162,7 +162,9 @@ class Photo:
             width, height = image.size
             raise PhotoTooLargeError(
                 f"{width} x {height} pixels of {self._format.name} take {cost / 1e9:.2f} GB to decode, over the limit "
-                f"of {limit / 1e9:.2f} GB; raise it with --max-megapixels {pixels_for(cost) // 1_000_000}"
+                f"of {limit / 1e9:.2f} GB",
+                Hint.MORE_PIXELS_TO,
+                megapixels=pixels_for(cost) // 1_000_000,
             )
 
     @property
