@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facesearch.api.compare import ComparedPhotos, compare
     from facesearch.api.detect import detect
     from facesearch.api.index import Index
-    from facesearch.api.keeping import SwitchPreview
+    from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.status import IndexStatus, SwitchProgress
     from facesearch.care.upkeep import Forgetting, Health
     from facesearch.errors import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Box",
+    "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
     "Detection",
@@ -100,7 +101,7 @@ _HOMES = {
     "api.compare": ("ComparedPhotos", "compare"),
     "api.detect": ("detect",),
     "api.index": ("Index",),
-    "api.keeping": ("SwitchPreview",),
+    "api.keeping": ("CancelledSwitch", "SwitchPreview"),
     "api.status": ("IndexStatus", "SwitchProgress"),
     "care.upkeep": ("Forgetting", "Health"),
     "events": ("Observer", "observing"),

@@ -52,18 +52,57 @@ __all__ = [
 
 
 class Hint(StrEnum):
-    """What to do next, in terms of the thing; `{names}` stand for values that an error brings along."""
+    """What to do next, in terms of the thing; `{names}` stand for values.
 
+    An error carries one, and a line of text may end in one: a front end finds it there, too, and says it in its own
+    words. No two begin alike, unless one is the beginning of the other.
+    """
+
+    ALREADY_ITS_MODEL = "a refresh reads what is left, one with again reads all photos"
     ANOTHER_FILE = "name another file, or let it be overwritten"
+    ANOTHER_INDEX = "use another index"
+    ANOTHER_MODEL = "a model that is named comes first"
     ANOTHER_NAME = "give another name, or remove the model {name} first"
+    ANOTHER_PLACE = "choose another folder for the index"
+    ANYWAY = "check the path, or move it anyway, to a disk that is not mounted now"
+    ASK_OWNER = "ask the owner of it, or use another index"
     BRING_MODEL = "pull or add it first"
+    CALIBRATE = "calibrate the model again"
+    CHECK = "a check of the index tells more"
+    CPU = "{remedy}, or use the device cpu"
+    CPU_OR_MODEL = "use the device cpu, or another model"
+    DEFAULT_MODEL = "choose another model for new indexes, or none"
+    FACE_IDS = "hits and exported faces have their ids"
+    INDEX_A_FOLDER = "an index is made of a folder of photos"
     KEEP_OUT_PHOTOS = "give the path of a photo or a folder, which never_again remembers"
+    LESS_MEMORY = "index with a max_memory of 400 MB"
     LIST_MODELS = "choose one of those that are listed"
+    LOCAL_DISK = "choose a folder on a local disk for the index; the photos may stay where they are"
+    LOOK_FOR_CHANGES = "the next refresh reads it again"
+    MAKE_INDEX = "make one of a folder of photos, or name another"
     MEASURE_OR_THRESHOLD = "give a threshold, or calibrate the model on photos of people whose names are known"
-    NAME_A_FOLDER = "name a folder of photos"
+    MODEL_PATH = "name its folder as the model"
+    MORE_PIXELS = "raise max_pixels"
+    MORE_PIXELS_TO = "raise max_pixels to {megapixels} million"
+    NAME_A_FOLDER = "name photos, or folders of photos"
     ONE_LIMIT = "give one of threshold and fmr"
     ONE_THING_TO_FORGET = "give one of path, face and folder"
+    PLACE_FOR_INDEX = "name a folder for the index"
+    PULL_AGAIN = "remove the model {name}, then pull it again"
+    READ_AGAIN = "a refresh with again measures it"
+    REINSTALL_MODEL = "remove the model {name}, then install it again"
+    REMOVE_FIRST = "remove the model {name} first"
+    REMOVE_FOLDER = "remove one of the two folders from the index"
+    REMOVE_GONE = "take the model {name} off the list"
+    REPAIR = "a check with repair mends it"
+    RETRY_FAILED = "a refresh with retry_failed tries again"
     SOURCE = "say with source where another one is"
+    SWITCH_MODEL = "switch the index to another model"
+    SWITCH_TO = "switch the index to the model {model}"
+    SWITCH_UNDER_WAY = "go on with it, or cancel it"
+    UPGRADE = "a refresh brings it up to date"
+    USE_ITS_MODEL = "use the model it was made with, or switch it to {model}"
+    WAIT = "try again later, or wait for it"
 
 
 class FacesearchError(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from facesearch.errors import UsageError
+from facesearch.errors import Hint, UsageError
 
 __all__ = ["default_index_path", "user_data", "write_json"]
 
@@ -32,7 +32,7 @@ def default_index_path() -> Path:
         return Path("indexes/default")
     folder = user_data()
     if folder is None:
-        raise UsageError("there is no home folder to keep an index in; name a folder with --index")
+        raise UsageError("there is no home folder to keep an index in", Hint.PLACE_FOR_INDEX)
     return folder / "default"
 
 

@@ -16,7 +16,7 @@ from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.settings import default_index_path
 
 if TYPE_CHECKING:
-    from facesearch.api.keeping import SwitchPreview
+    from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.status import IndexStatus
     from facesearch.care.upkeep import Forgetting, Health
     from facesearch.index.store import SearchFacts, Store
@@ -163,10 +163,6 @@ class Index:
         options = _options(rotations, retry_failed, again, max_pixels, keep_missing_days)
         return keeping.preview(self._stores, [_as_path(path) for path in paths], options, index_type)
 
-    def count_unmeasured(self) -> int:
-        """Faces whose quality an earlier version did not measure; `refresh` with `again` does."""
-        return self._reading().catalog.count_unmeasured()
-
     def switch_model(
         self,
         name: str | None = None,
@@ -196,14 +192,14 @@ class Index:
         """What `switch_model` would read; nothing is done. Raises what that raises."""
         return keeping.preview_switch(self._reading(keep=False), name, index_type)
 
-    def cancel_switch(self) -> ModelInfo:
-        """Drop a switch that is under way, and tell to which model. Raises `UsageError` where there is none."""
+    def cancel_switch(self) -> CancelledSwitch:
+        """Drop a switch that is under way, with all that was read for it. Raises `UsageError` where there is none."""
         from facesearch.indexing.model_switch import cancel_switch
 
         with self._writing() as store:
             dropped = cancel_switch(store)
             store.vacuum()
-        return dropped
+            return keeping.CancelledSwitch(kept=store.model, dropped=dropped)
 
     def use_index_type(self, kind: str) -> SearchFacts:
         """Search it in another way from now on: `auto`, `flat` (exact) or `ivf` (approximate). Raises `UsageError`."""

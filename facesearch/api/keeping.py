@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facesearch.api.opening import Models, Stores
 from facesearch.api.resources import photo_memory
+from facesearch.errors import Hint
 from facesearch.events import Observer
 from facesearch.visible import shown_path
 
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
     from facesearch.indexing.diff import Options, Report
     from facesearch.indexing.model_switch import Switch
     from facesearch.models.protocol import FaceModel
+    from facesearch.types import ModelInfo
 
-__all__ = ["SwitchPreview", "preview", "preview_switch", "refresh", "switch_model"]
+__all__ = ["CancelledSwitch", "SwitchPreview", "preview", "preview_switch", "refresh", "switch_model"]
+
+
+class CancelledSwitch(NamedTuple):
+    """The model that the index has as before, and the one that it was to get."""
+
+    kept: ModelInfo
+    dropped: ModelInfo
 
 
 class SwitchPreview(NamedTuple):
@@ -76,6 +85,11 @@ def refresh(
         report = refreshed(store, model, paths, options=_shared(options, model, max_memory), observer=observer)
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
+        unmeasured = store.catalog.count_unmeasured()
+        if unmeasured:
+            observer.note(
+                f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; {Hint.READ_AGAIN}"
+            )
         store.keep_report({**_record(report, stores.path), "runtime": str(models.runtime()), **_finished()})
     return report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
-from facesearch.api.keeping import SwitchPreview
+from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.models import Added, Calibrated, Licence, Pulled, Removal
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.copies import Export
@@ -22,6 +22,7 @@ __all__ = [
     "Added",
     "Box",
     "Calibrated",
+    "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
     "Detection",

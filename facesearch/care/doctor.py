@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from facesearch.errors import FacesearchError
+from facesearch.errors import FacesearchError, Hint
 from facesearch.machine import available_cores, available_memory
 from facesearch.models.resolve import choose_model, model_info
 from facesearch.models.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
@@ -120,7 +120,7 @@ def _machine() -> Iterator[Finding]:
     yield Finding("processors", f"{cores}{limited}")
     memory = available_memory()
     if memory is not None:
-        little = "index with --max-memory 400M" if memory < _LITTLE_MEMORY else None
+        little = str(Hint.LESS_MEMORY) if memory < _LITTLE_MEMORY else None
         yield Finding("memory", f"{memory / 2**30:.1f} GiB", little)
 
 
@@ -135,7 +135,7 @@ def _models() -> Iterator[Finding]:
         "model embedded", "; ".join(faults) or "weights as built", again if faults else None, broken=bool(faults)
     )
     for pack in examined():
-        advice = f"remove it, then install it again: facesearch models remove {pack.name}" if pack.faults else None
+        advice = Hint.REINSTALL_MODEL.format(name=pack.name) if pack.faults else None
         yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "sound", advice)
 
     chosen = choose_model(None)
@@ -143,12 +143,10 @@ def _models() -> Iterator[Finding]:
         note = calibration_of(model_info(chosen.name)).note
         yield Finding("new indexes get", chosen.name)
     except FacesearchError as error:
-        yield Finding(
-            "new indexes get", str(error), "facesearch models use NAME, or unset $FACESEARCH_MODEL", broken=True
-        )
+        yield Finding("new indexes get", str(error), f"{Hint.DEFAULT_MODEL}; or unset $FACESEARCH_MODEL", broken=True)
         return
     if note is not None:
-        yield Finding("calibration", note, "delete it, or measure it anew with facesearch models calibrate")
+        yield Finding("calibration", note, f"delete it, or {Hint.CALIBRATE}")
 
 
 def _disk(index: Path) -> Iterator[Finding]:
@@ -163,7 +161,9 @@ def _disk(index: Path) -> Iterator[Finding]:
     advice = "make room: an index takes some 1 GB for each million faces" if free < _LITTLE_ROOM else None
     yield Finding("free disk", f"{free / 2**30:,.1f} GiB where the index is", advice)
     if not os.access(folder, os.W_OK):
-        yield Finding("disk", f"{folder} cannot be written to", "questions work, indexing does not: choose --index")
+        yield Finding(
+            "disk", f"{folder} cannot be written to", f"questions work, indexing does not: {Hint.ANOTHER_INDEX}"
+        )
 
 
 def _index(index: Path) -> Iterator[Finding]:
@@ -171,11 +171,11 @@ def _index(index: Path) -> Iterator[Finding]:
     from facesearch.index.store import Store
 
     if os.path.exists(index) and not os.path.isdir(index):
-        yield Finding("index", f"{index} is a file", "name a folder with --index", broken=True)
+        yield Finding("index", f"{index} is a file", str(Hint.PLACE_FOR_INDEX), broken=True)
         return
     try:
         if not Store.exists(index):
-            yield Finding("index", f"none at {index}", "facesearch index FOLDER makes one")
+            yield Finding("index", f"none at {index}", str(Hint.INDEX_A_FOLDER))
             return
         with Store.open(index, prepare=False) as store:
             counts = store.catalog.counts()
@@ -185,10 +185,10 @@ def _index(index: Path) -> Iterator[Finding]:
             store.require_model(model)
             if model.source is not None and not model.named:  # packs that have a name have been tried by now
                 trial = tried(model.source)
-                advice = "facesearch reindex --model NAME switches to another model" if trial.fault else None
+                advice = str(Hint.SWITCH_MODEL) if trial.fault else None
                 yield Finding(f"model {model.call}", trial.fault or trial.note or "sound", advice)
     except FacesearchError as error:
-        yield Finding("index", str(error), "facesearch check tells more", broken=True)
+        yield Finding("index", str(error), str(Hint.CHECK), broken=True)
 
 
 def _version(name: str) -> str | None:

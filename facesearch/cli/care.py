@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch.cli.advice import with_options
 from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import DryRun, IndexPath, Wait, Yes, examples, one_of
@@ -72,9 +73,8 @@ def check(index_path: IndexPath = None, mend: _Repair = False, wait: Wait = 0) -
     show = for_stdout()
     with Index.open(index_path, wait=wait) as index:
         health = index.check(repair=mend)
-    write([f"{show(line)}\n" for line in health.done])
-    write([show(f"note: {line}") + "\n" for line in health.notes])
-    write([show(f"fault: {line}") + "\n" for line in health.faults])
+    notes, faults = (f"note: {line}" for line in health.notes), (f"fault: {line}" for line in health.faults)
+    write([show(with_options(line)) + "\n" for line in (*health.done, *notes, *faults)])
     if health.faults:
         mendable = health.mendable and not mend
         advice = "facesearch check --repair mends it" if mendable else "restore a backup, or index again"

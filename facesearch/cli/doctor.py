@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import typer
 
+from facesearch.cli.advice import with_options
 from facesearch.cli.options import IndexPath, TableOrJson, examples
 from facesearch.cli.stdout import for_stdout, write, write_json
 
@@ -26,7 +27,10 @@ def doctor(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
     from facesearch.api.models import doctor as examine
     from facesearch.render.findings import render_findings
 
-    findings = examine(index_path)
+    findings = [
+        replace(finding, found=with_options(finding.found), advice=finding.advice and with_options(finding.advice))
+        for finding in examine(index_path)
+    ]
     if layout == "json":
         write_json({"findings": [asdict(finding) for finding in findings]}, indent=2, ascii_only=True)
     else:

@@ -29,6 +29,7 @@ from facesearch.cli.options import (
     Verbose,
     Wait,
     Yes,
+    check_index_type,
     examples,
     pixels,
 )
@@ -60,7 +61,9 @@ _Model = Annotated[
 _IndexType = Annotated[
     str | None,
     typer.Option(
-        "--index-type", help="auto, flat (exact) or ivf (approximate, for millions of faces); the index keeps it."
+        "--index-type",
+        callback=check_index_type,
+        help="auto, flat (exact) or ivf (approximate, for millions of faces); the index keeps it.",
     ),
 ]
 _DryRun = Annotated[
@@ -145,8 +148,5 @@ def _tell(index: Index, report: Report, layout: str, console: Console, *, dry_ru
         record |= {"dry_run": True, "new_index": not index.exists}
     else:
         record["runtime"] = str(index.runtime)
-        unmeasured = index.count_unmeasured()
-        if unmeasured:
-            console.note(f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; --again does")
     tell_troubles(report, console.note)
     write_report(record, layout, console, text=render_plan if dry_run else render_report, line=summary_line)

@@ -7,6 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from facesearch.cli.advice import with_options
 from facesearch.errors import UsageError
 from facesearch.visible import visible
 
@@ -34,7 +35,7 @@ def use_log_format(layout: str) -> str:
 
 def say(message: str) -> None:
     """One line to stderr; what cannot be seen in file names is shown as an escape, so that it stays one line."""
-    shown = visible(message)
+    shown = visible(with_options(message))
     if _Log.as_json:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": moment, "message": shown}) + "\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import model_compare, model_pull
-from facesearch.cli.advice import in_options
+from facesearch.cli.advice import in_options, with_options
 from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import (
@@ -140,9 +140,9 @@ def verify(name: _OneOrAll = None) -> None:
     packs, show = verified(name), for_stdout()
     for pack in packs:
         if pack.note:
-            write([show(f"note: {pack.name}: {pack.note}") + "\n"])
+            write([show(with_options(f"note: {pack.name}: {pack.note}")) + "\n"])
         for fault in pack.faults:
-            write([show(f"fault: {pack.name}: {fault}") + "\n"])
+            write([show(with_options(f"fault: {pack.name}: {fault}")) + "\n"])
         if not pack.note and not pack.faults:
             write([show(f"{pack.name}: sound") + "\n"])
     bad = [pack.name for pack in packs if pack.faults]

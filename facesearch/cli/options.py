@@ -17,6 +17,7 @@ from facesearch.errors import UsageError
 
 __all__ = [
     "FORMATS",
+    "INDEX_TYPES",
     "Again",
     "Anyway",
     "Device",
@@ -40,6 +41,7 @@ __all__ = [
     "Verbose",
     "Wait",
     "Yes",
+    "check_index_type",
     "check_limits",
     "examples",
     "one_of",
@@ -52,6 +54,7 @@ __all__ = [
     "suggestions",
 ]
 
+INDEX_TYPES = ("auto", "flat", "ivf")
 FORMATS = ("table", "json", "jsonl", "csv", "paths")
 
 
@@ -70,15 +73,20 @@ def suggestions(*words: str) -> Callable[[str], list[str]]:
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
-def one_of(option: str, *words: str) -> Callable[[str], str]:
+def one_of(option: str, *words: str, told: str = "choose {but_last} or {last}") -> Callable[[str | None], str | None]:
     """What looks at an option's value while the command line is read: `UsageError` unless it is one of the words."""
 
-    def checked(value: str) -> str:
-        if value not in words:
-            raise UsageError(f"{option} {value}: choose {', '.join(words[:-1])} or {words[-1]}")
+    def checked(value: str | None) -> str | None:
+        if value is not None and value not in words:
+            choice = told.format(but_last=", ".join(words[:-1]), last=words[-1], all=", ".join(words))
+            raise UsageError(f"{option} {value}: {choice}")
         return value
 
     return checked
+
+
+check_index_type = one_of("--index-type", *INDEX_TYPES, told="choose one of {all}")
+"""Whoever asks for another than these is told so before anything is loaded."""
 
 
 def parse_duration(text: str) -> float:
@@ -108,7 +116,12 @@ IndexPath = Annotated[
 ]
 Device = Annotated[
     str,
-    typer.Option("--device", help=f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}.", autocompletion=suggestions(*DEVICES)),
+    typer.Option(
+        "--device",
+        help=f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}.",
+        autocompletion=suggestions(*DEVICES),
+        callback=one_of("--device", *DEVICES, told="choose one of {all}"),
+    ),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
 MaxMemory = Annotated[

@@ -20,6 +20,7 @@ from facesearch.cli.options import (
     ReportFormat,
     Threads,
     Wait,
+    check_index_type,
     examples,
     pixels,
 )
@@ -61,6 +62,7 @@ _IndexType = Annotated[
     str | None,
     typer.Option(
         "--index-type",
+        callback=check_index_type,
         help="auto: exact up to some 1,000,000 faces; flat: always exact; ivf: approximate, for millions of faces.",
     ),
 ]
@@ -103,8 +105,8 @@ def reindex(
     console = Console(quiet=quiet, seconds=max_time)
     with console, Index.open(index_path, device=device, threads=threads, wait=wait, observer=console) as index:
         if cancel:
-            dropped = index.cancel_switch()
-            say(f"{index.path}: the switch to {dropped.name} was dropped; {index.model.name} answers as before")
+            kept, dropped = index.cancel_switch()
+            say(f"{index.path}: the switch to {dropped.name} was dropped; {kept.name} answers as before")
         elif index_type is not None and model is None:
             _change_type(index, index_type, console, dry_run=dry_run)
         elif dry_run:

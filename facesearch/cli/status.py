@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from facesearch.cli.advice import with_options
 from facesearch.cli.messages import say
 from facesearch.cli.options import Device, IndexPath, TableOrJson, Threads, examples
 from facesearch.cli.stdout import for_stdout, write, write_json
@@ -36,7 +37,7 @@ def status(
     show = for_stdout()
     with Index.open(index_path, device=device, threads=threads) as index:
         if failed:
-            write(f"{show(str(path))}\t{show(reason)}\n" for path, reason in index.failed_photos())
+            write(f"{show(str(path))}\t{show(with_options(reason))}\n" for path, reason in index.failed_photos())
             return
         known = index.status()
     if layout == "json":

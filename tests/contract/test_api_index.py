@@ -58,7 +58,7 @@ def test_an_index_is_made_and_kept_current(tmp_path: Path, photos: Path) -> None
         report = index.refresh([photos], progress=lambda *figures: told.append(figures))
         assert (report.new, report.failed, report.no_face, report.faces) == (5, 1, 1, 8)
         assert told[-1] == (5, 5, 7, 1), "the copy is known by its content"
-        assert index.exists
+        assert (tmp_path / "index").is_dir()
         assert index.refresh().unchanged == 5
         assert index.model.name == "embedded"
     with Index.open(tmp_path / "index") as again:
@@ -75,7 +75,7 @@ def test_where_there_is_none(tmp_path: Path, photos: Path, monkeypatch: pytest.M
     with pytest.raises(IndexNotFoundError):
         Index.open(tmp_path / "index")
     index = opened(tmp_path / "index")
-    with pytest.raises(UsageError, match=r"no index at .*; name a folder of photos") as nothing:
+    with pytest.raises(UsageError, match=r"no index at .*; name photos") as nothing:
         index.refresh()
     assert nothing.value.hint is Hint.NAME_A_FOLDER
     with pytest.raises(InputError, match="no such file or folder"):
@@ -188,7 +188,7 @@ def test_another_model(index: Index, tmp_path: Path) -> None:
     assert not stopped.complete
     assert index.status().switch is not None
     assert index.model.name == "embedded", "until it has read all photos"
-    assert index.cancel_switch().source == pack
+    assert index.cancel_switch().dropped.source == pack
     done = index.switch_model(pack)
     assert done is not None
     assert done.refresh is not None

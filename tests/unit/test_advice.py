@@ -1,0 +1,45 @@
+"""What lower rooms advise is said with the options of the command line."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+
+from facesearch.cli.advice import _WORDS, in_options, with_options
+from facesearch.cli.options import INDEX_TYPES
+from facesearch.errors import FacesearchError, Hint, UsageError
+from facesearch.index import store
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("hint", Hint)
+def test_every_hint_has_words_for_the_same_values(hint: Hint) -> None:
+    assert fields(_WORDS[hint]) == fields(hint)
+    assert "--" not in hint
+    assert "facesearch" not in hint, "what a program calls is not a command"
+    values = {name: f"{name}-1" for name in fields(hint)}
+    error = FacesearchError("a.jpg: wrong", hint, **values)
+    assert str(error) == f"a.jpg: wrong; {hint.format(**values)}"
+    assert in_options(error) == f"a.jpg: wrong; {_WORDS[hint].format(**values)}"
+    assert with_options(in_options(error)) == in_options(error), "what is said once is not said again"
+    assert with_options(f"left out: {error} (1)") == f"left out: a.jpg: wrong; {_WORDS[hint].format(**values)} (1)"
+
+
+def test_an_error_keeps_its_hint_when_it_is_told_what_it_is_about() -> None:
+    inner = UsageError("300 megapixels are too many", Hint.MORE_PIXELS_TO, megapixels=300)
+    outer = inner.about("a {b}.jpg")
+    assert isinstance(outer, UsageError)
+    assert in_options(outer) == "a {b}.jpg: 300 megapixels are too many; raise it with --max-megapixels 300"
+
+
+def test_text_without_a_hint_stays_as_it_is() -> None:
+    assert with_options("use nothing; it is all right") == "use nothing; it is all right"
+    assert in_options(FacesearchError("{x}: no hint")) == "{x}: no hint"
+
+
+def test_the_command_line_knows_the_ways_to_search() -> None:
+    assert INDEX_TYPES == store.INDEX_TYPES
