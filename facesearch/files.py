@@ -20,12 +20,9 @@ def unreadable(path: Path, reason: str) -> str:
     try:
         found = os.stat(barrier)
     except OSError:
-        return f"{told}); ask whoever it belongs to, or name another with --index"
+        return f"{told})"
     at = "its permissions are" if barrier == path else f"{barrier} has permissions"
-    return (
-        f"{told}; {at} {stat.filemode(found.st_mode)}, owner {_owner(found.st_uid)}); ask the owner, or name another "
-        "index with --index"
-    )
+    return f"{told}; {at} {stat.filemode(found.st_mode)}, owner {_owner(found.st_uid)})"
 
 
 def write_reserve(path: Path, size: int) -> None:

@@ -44,7 +44,7 @@ class Box:
 
     @property
     def shorter(self) -> float:
-        """The shorter side in pixels: the size that `--min-face` and `face_px` speak of."""
+        """The shorter side in pixels: the size that `min_face` and `face_px` speak of."""
         return min(self.width, self.height)
 
     @property
@@ -108,7 +108,7 @@ class ModelInfo:
 
     @property
     def call(self) -> str:
-        """What `--model` takes for it: its name where it is installed or registered, else its folder."""
+        """What it can be asked for by: its name where it is installed or registered, else its folder."""
         return self.name if self.named or self.source is None else self.source
 
     @property

@@ -44,7 +44,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from facesearch.errors import StorageError
+from facesearch.errors import Hint, StorageError
 from facesearch.models.packs.registry import PublishedPoint, published_point
 from facesearch.settings import user_data, write_json
 from facesearch.types import ModelInfo, Verdict
@@ -279,7 +279,7 @@ def calibration_of(model: ModelInfo) -> Calibration:
                 return read_calibration(table)
             note = f"{own}: of another model; it is not used"
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
-            note = f"{own}: cannot be read; it is not used: delete it, or make it anew with facesearch models calibrate"
+            note = f"{own}: cannot be read; it is not used: delete it, or {Hint.CALIBRATE}"
     shipped = shipped_calibration(model)
     return replace(_guessed(model) if shipped is None else shipped, note=note)
 

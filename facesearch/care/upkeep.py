@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.catalog.audit import audit, mend
 from facesearch.catalog.catalog import Catalog, KnownPhoto, Root
-from facesearch.errors import IndexDamagedError, InputError, ModelError, UsageError
+from facesearch.errors import Hint, IndexDamagedError, InputError, ModelError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, absolute, resolved
 from facesearch.models.resolve import EMBEDDED, model_info
@@ -115,14 +115,14 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
     if bad:
         with store.transaction():
             store.catalog.read_again(bad)
-        health.done.append(f"dropped {counted(len(bad), 'vector')}; run `facesearch index` to read their photos again")
+        health.done.append(f"dropped {counted(len(bad), 'vector')}; the next refresh reads their photos again")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
     if repair and (bad or missing or fault or made_again):
         store.vacuum()
         health.done.append("the vector file was made again from the catalog")
     elif missing:
-        health.notes.append("the vector file is missing; the next question or `facesearch index` makes it")
+        health.notes.append("the vector file is missing; the next question or refresh makes it")
     elif fault:
         health.faults.append(fault)
 
@@ -147,8 +147,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
         first = names.setdefault(resolved(root.path), name)
         if first != name:  # as an earlier version let them be
             health.notes.append(
-                f"{name} is the same folder as {first}, so its photos are found twice; facesearch roots remove takes "
-                "one of them away"
+                f"{name} is the same folder as {first}, so its photos are found twice; {Hint.REMOVE_FOLDER}"
             )
         trouble = _why_not_seen(root.path)
         if trouble is not None:
@@ -161,9 +160,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
                 gone += trouble == ""
                 unseen.update([trouble] if trouble else [])
         if gone:
-            health.notes.append(
-                f"{are(gone, 'photo')} no longer in {name}; the next `facesearch index` hides what has gone"
-            )
+            health.notes.append(f"{are(gone, 'photo')} no longer in {name}; the next refresh hides what has gone")
         for reason, number in sorted(unseen.items()):
             health.notes.append(
                 f"{counted(number, 'photo')} in {name} cannot be looked at ({reason}); nothing is hidden"
@@ -221,8 +218,8 @@ def _require_photos(store: Store, root: Root, target: bytes) -> None:
         return
     raise InputError(
         f"{os.fsdecode(target)}: holds {len(there) - others:,} of {len(sample):,} known photos of "
-        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...); check the path, or give "
-        "--anyway for a disk that is not mounted now"
+        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...)",
+        Hint.ANYWAY,
     )
 
 
@@ -305,7 +302,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
     """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
     found = [os.fsdecode(path) for _, path in store.catalog.copies_of_face(face)]
     if not found:
-        raise InputError(f"--face {face}: no face has this id; `facesearch query --format jsonl` shows face_id")
+        raise InputError(f"face {face}: no face has this id", Hint.FACE_IDS)
     return Forgetting(what=f"face {face} in {found[0]}", face=face, copies=tuple(found[1:]))
 
 

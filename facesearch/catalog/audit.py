@@ -115,9 +115,9 @@ def mend(catalog: Catalog, found: Audit, known_model: ModelInfo | None) -> list[
     if found.schema or found.meta or found.indexes_differ:
         done.append("the catalog's own records were written again")
     if mended:
-        done.append(f"rows mended: {mended:,}; run `facesearch index` to read their photos again")
+        done.append(f"rows mended: {mended:,}; the next refresh reads their photos again")
     if dropped:
-        done.append(f"rows dropped: {dropped:,}; `facesearch index --again` finds what was in them")
+        done.append(f"rows dropped: {dropped:,}; a refresh with again finds what was in them")
     return done
 
 

@@ -19,7 +19,7 @@ from facesearch.catalog.columns import META, Shape, detection_of, row_of
 from facesearch.catalog.filter import condition, places
 from facesearch.catalog.migrations import APPLICATION_ID
 from facesearch.catalog.staging import SAME_FACE, Succession
-from facesearch.errors import IndexDamagedError, StorageError
+from facesearch.errors import Hint, IndexDamagedError, StorageError
 from facesearch.locations import Locations
 from facesearch.types import (
     Box,
@@ -48,7 +48,7 @@ _SAME_PERSON = 0.2
 
 
 class Root(NamedTuple):
-    """A folder, or a single file, that was given to `facesearch index`; `path` is absolute, in the system's bytes."""
+    """A folder, or a single file, that was given to be indexed; `path` is absolute, in the system's bytes."""
 
     id: int
     path: bytes
@@ -117,8 +117,8 @@ class Catalog(Succession):
                 mode = catalog._value("PRAGMA journal_mode = WAL")
                 if mode != "wal":
                     raise StorageError(
-                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares); "
-                        "choose a folder on a local disk with --index; the photos may stay where they are"
+                        f"{path}: this file system cannot hold an index (no shared memory, as on network shares)",
+                        Hint.LOCAL_DISK,
                     )
                 catalog._initialise(model)
             finally:
@@ -127,9 +127,7 @@ class Catalog(Succession):
                 stale.unlink(missing_ok=True)  # of a catalog that was taken away: SQLite would replay it into this one
             unfinished.replace(path)
         except OSError as error:
-            raise StorageError(
-                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
-            ) from error
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         finally:
             for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
@@ -171,8 +169,7 @@ class Catalog(Succession):
         value = rows[0][0] if rows else None
         if not META[key].takes(value):
             raise IndexDamagedError(
-                f"{self._name}: the catalog is damaged ({key} {value!r:.60} cannot be); facesearch check --repair "
-                "mends it"
+                f"{self._name}: the catalog is damaged ({key} {value!r:.60} cannot be)", Hint.REPAIR
             )
         return value
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import IndexDamagedError
+from facesearch.errors import Hint, IndexDamagedError
 from facesearch.types import Box, Detection, Face
 
 if TYPE_CHECKING:
@@ -271,9 +271,7 @@ class Shape:
             ),
             "a row",
         )
-        return IndexDamagedError(
-            f"{name}: the catalog is damaged ({wrong} cannot be); facesearch check --repair mends it"
-        )
+        return IndexDamagedError(f"{name}: the catalog is damaged ({wrong} cannot be)", Hint.REPAIR)
 
 
 def _column(name: str) -> Column:

@@ -28,6 +28,7 @@ from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
 from facesearch.errors import (
     DiskFullError,
     FacesearchError,
+    Hint,
     IndexDamagedError,
     IndexVersionError,
     LockedError,
@@ -244,7 +245,7 @@ class Database:
 
     def _check_version(self, *, write: bool) -> None:
         if self._value("PRAGMA application_id") != APPLICATION_ID:
-            raise IndexDamagedError(f"{self._name}: not a facesearch catalog; choose another index with --index")
+            raise IndexDamagedError(f"{self._name}: not a facesearch catalog", Hint.ANOTHER_INDEX)
         version = int(self._value("PRAGMA user_version"))
         if version > len(MIGRATIONS):
             raise IndexVersionError(
@@ -254,8 +255,8 @@ class Database:
         if version < len(MIGRATIONS):
             if not write:
                 raise IndexVersionError(
-                    f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)}); "
-                    "facesearch index brings it up to date"
+                    f"{self._name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)})",
+                    Hint.UPGRADE,
                 )
             self._migrate(version)
 
@@ -347,7 +348,7 @@ def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesearch
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
     if not code and str(error).startswith("Could not decode"):
-        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); facesearch check --repair mends it")
+        return IndexDamagedError(f"{name}: the catalog is damaged ({error})", Hint.REPAIR)
     if isinstance(error, UnicodeDecodeError) or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return IndexDamagedError(f"{name}: the catalog is damaged ({error}); {_REPLACED}")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

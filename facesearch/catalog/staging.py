@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from facesearch.catalog.columns import Shape, detection_of, row_of
 from facesearch.catalog.database import Database
-from facesearch.errors import IndexDamagedError
+from facesearch.errors import Hint, IndexDamagedError
 from facesearch.types import Box, Face, ModelInfo
 
 __all__ = ["SAME_FACE", "Succession", "UnseenPhoto"]
@@ -183,8 +183,7 @@ class Succession(Database):
     def _whole(self, vector: bytes, dim: int) -> bytes:
         if len(vector) != dim * 4:
             raise IndexDamagedError(
-                f"{self._name}: the catalog is damaged (a vector of {len(vector)} bytes cannot be); facesearch check "
-                "--repair mends it"
+                f"{self._name}: the catalog is damaged (a vector of {len(vector)} bytes cannot be)", Hint.REPAIR
             )
         return vector
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from facesearch.errors import LockedError, StorageError
+from facesearch.errors import Hint, LockedError, StorageError
 
 __all__ = ["WriterLock"]
 
@@ -44,7 +44,7 @@ class WriterLock:
                 holder = _holder(self._descriptor)
                 os.close(self._descriptor)
                 raise LockedError(
-                    f"{path.parent}: another run is writing to this index ({holder}); try again later, or --wait for it"
+                    f"{path.parent}: another run is writing to this index ({holder})", Hint.WAIT
                 ) from error
         _write_holder(self._descriptor, f"{os.getpid()} {time.time():.0f}\n")
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from facesearch.catalog.catalog import Catalog
 from facesearch.errors import (
     DiskFullError,
+    Hint,
     IndexNotFoundError,
     LockedError,
     ModelMismatchError,
@@ -107,7 +108,7 @@ class SearchFacts:
 def check_index_type(name: str) -> None:
     """Raises `UsageError` for a name that is none of `INDEX_TYPES`."""
     if name not in INDEX_TYPES:
-        raise UsageError(f"--index-type {name}: choose one of {', '.join(INDEX_TYPES)}")
+        raise UsageError(f"index type {name}: choose one of {', '.join(INDEX_TYPES)}")
 
 
 class Store:
@@ -154,9 +155,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StorageError(
-                f"{path}: cannot be created ({error.strerror}); choose another folder with --index"
-            ) from error
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         lock = WriterLock(path / _LOCK_FILE, wait=wait)
         try:
             if not (path / CATALOG_FILE).exists():
@@ -215,9 +214,7 @@ class Store:
     def require(cls, path: Path) -> None:
         """Raises `IndexNotFoundError` where there is no index."""
         if not cls.exists(path):
-            raise IndexNotFoundError(
-                f"no index at {path}; make one with `facesearch index FOLDER`, or name another with --index"
-            )
+            raise IndexNotFoundError(f"no index at {path}", Hint.MAKE_INDEX)
 
     @classmethod
     def _opened(
@@ -255,9 +252,9 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise StorageError(unreadable(path, error.strerror or str(error))) from error
+            raise StorageError(unreadable(path, error.strerror or str(error)), Hint.ASK_OWNER) from error
         if stat.S_ISREG(found.st_mode) and not os.access(catalog, os.R_OK):
-            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)))
+            raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)), Hint.ASK_OWNER)
         return stat.S_ISREG(found.st_mode)
 
     def close(self) -> None:
@@ -277,13 +274,15 @@ class Store:
         if model.identity == replace(self.model, pipeline=model.pipeline).identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made by another version of facesearch (pipeline {self.model.pipeline}, this one has "
-                f"{model.pipeline}), whose embeddings cannot be compared; facesearch reindex --model "
-                f"{model.call} brings it up to date"
+                f"{model.pipeline}), whose embeddings cannot be compared",
+                Hint.SWITCH_TO,
+                model=model.call,
             )
         if model.identity != self.model.identity:
             raise ModelMismatchError(
-                f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}; "
-                f"leave --model away to use it, or switch it: facesearch reindex --model {model.call}"
+                f"{self.path}: made with model {_described(self.model)}, not with {_described(model)}",
+                Hint.USE_ITS_MODEL,
+                model=model.call,
             )
 
     def take_model(self, model: ModelInfo) -> None:
@@ -388,7 +387,7 @@ class Store:
         return Journal(None if self.path is None else self.path / _JOURNAL_FILE)
 
     def keep_report(self, report: dict[str, Any]) -> None:
-        """Remember what the last indexing run did, for `facesearch status`."""
+        """Remember what the last indexing run did, for its status."""
         with self.catalog.transaction():
             self.catalog.set_last_run(report)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.catalog.catalog import KnownPhoto, Root
-from facesearch.errors import InputError, UsageError
+from facesearch.errors import Hint, InputError, UsageError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, Place, absolute, resolved
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS
@@ -149,7 +149,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
     roots = {root.id: root for root in store.catalog.roots()}
     if not paths:
         if not roots:
-            raise UsageError("nothing to index yet; name a folder: facesearch index FOLDER")
+            raise UsageError("nothing to index yet", Hint.NAME_A_FOLDER)
         return [Scope(root, b"") for root in roots.values()]
     locations = Locations(roots.values())
     wanted = sorted({absolute(path) for path in paths}, key=lambda path: len(resolved(path)))  # outer ones first

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import BinaryIO, Generic, NamedTuple, Protocol, TypeVar
 
-from facesearch.errors import PhotoError, PhotoTooLargeError
+from facesearch.errors import Hint, PhotoError, PhotoTooLargeError
 from facesearch.faces.extract import Look, faces_of, look_at
 from facesearch.index.crash_guard import Journal
 from facesearch.indexing.diff import Options
@@ -189,7 +189,7 @@ class Looker(Generic[Item]):
                 deaths += 1
                 if deaths == _DEATHS:
                     reason = f"facesearch died {deaths} times while looking at it alone ({died.how})"
-                    reason += "; --retry-failed tries again"
+                    reason += f"; {Hint.RETRY_FAILED}"
                     return Outcome(content.without_data(), [], None, reason, deaths=deaths)
 
     def _until_stopped(self, items: Iterable[Item]) -> Iterator[Item]:

@@ -27,7 +27,7 @@ _AT_ONCE = 200
 def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
     """The facts of the photo at a path relative to its root, with the date in its name where they have none.
 
-    Of the root's own path the last folder counts: `facesearch index ~/Pictures/1962` has said so, `/mnt/2020` has not.
+    Of the root's own path the last folder counts: whoever indexes ~/Pictures/1962 has said so, `/mnt/2020` has not.
     """
     if facts.taken is not None and facts.taken.source != "name":
         return facts

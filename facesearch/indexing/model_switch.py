@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from facesearch.catalog.staging import UnseenPhoto
-from facesearch.errors import StorageError, UsageError
+from facesearch.errors import Hint, StorageError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store, Takeover
 from facesearch.indexing.diff import Options, Report
@@ -83,16 +83,13 @@ class Switch:
 def require_switchable(store: Store, model: ModelInfo) -> None:
     """Raises `UsageError` where `model` is the index's own, or another one is about to take over."""
     if model.identity == store.model.identity:
-        raise UsageError(
-            f"{store.path}: has this model already, as {store.model.name}; facesearch index looks at what is left, "
-            "index --again at all anew"
-        )
+        raise UsageError(f"{store.path}: has this model already, as {store.model.name}", Hint.ALREADY_ITS_MODEL)
     under_way = store.catalog.successor()
     if under_way is not None and under_way.identity != model.identity:
         seen = store.catalog.count_looks()
         raise UsageError(
-            f"{store.path}: a switch to {under_way.name} is under way, {counted(seen, 'photo')} looked at; "
-            "facesearch reindex goes on with it, --cancel drops it"
+            f"{store.path}: a switch to {under_way.name} is under way, {counted(seen, 'photo')} looked at",
+            Hint.SWITCH_UNDER_WAY,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from facesearch.errors import ModelError
+from facesearch.errors import Hint, ModelError
 from facesearch.models.packs.registry import (
     KNOWN_PACKS,
     RECORD_NAME,
@@ -47,7 +47,7 @@ _PREFERRED_PACK = "buffalo_l"
 
 
 class ListedModel(NamedTuple):
-    """One line of `facesearch models list`.
+    """One of the models that there are.
 
     `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
     its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
@@ -96,22 +96,17 @@ def choose_model(asked: str | None) -> ModelChoice:
     default = read_registry().default
     if default is not None:
         if default != EMBEDDED and pack_folder(default) is None:
-            raise ModelError(
-                f"the default model {default} is not there any more; facesearch models use sets another, "
-                "models use --none leaves the choice to facesearch"
-            )
-        return ModelChoice(
-            default, f"using {default}, the default set with facesearch models use; --model takes another"
-        )
+            raise ModelError(f"the default model {default} is not there any more", Hint.DEFAULT_MODEL)
+        return ModelChoice(default, f"using {default}, {Hint.SET_DEFAULT}")
     packs = installed_packs()
     if packs:
         name = _PREFERRED_PACK if _PREFERRED_PACK in packs else packs[0]
         return ModelChoice(
             name,
             f"using the installed InsightFace pack {name} (weights for non-commercial research; expect some 10 times "
-            "the time of the embedded model); --model embedded takes the small free one",
+            f"the time of the embedded model); {Hint.EMBEDDED}",
         )
-    return ModelChoice(EMBEDDED, "using the embedded model (YuNet + SFace); --model takes an InsightFace pack")
+    return ModelChoice(EMBEDDED, f"using the embedded model (YuNet + SFace); {Hint.PACK}")
 
 
 def installed_packs() -> list[str]:
@@ -177,7 +172,7 @@ def _verified(name: str) -> VerifiedPack:
         return VerifiedPack(name, built_faults())
     folder = pack_folder(name)
     if folder is None:
-        raise ModelError(f"no model {name!r} is installed or registered; facesearch models list shows those that are")
+        raise ModelError(f"no model {name!r} is installed or registered", Hint.LIST_MODELS)
     try:
         record = read_record(folder)
     except ModelError as error:
@@ -273,11 +268,8 @@ def _pack(name: str) -> tuple[Path, str | None]:
     known = name if name in registry.added else registered_name(direct)
     if known is not None:
         gone = registry.added[known].folder
-        raise ModelError(
-            f"no model {known!r}: {gone} is missing; facesearch models remove {known} takes it off the list"
-        )
+        raise ModelError(f"no model {known!r}: {gone} is missing", Hint.REMOVE_GONE, name=known)
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(
-        f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have}); say where it is with "
-        "--model"
+        f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have})", Hint.MODEL_PATH
     )

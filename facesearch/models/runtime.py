@@ -19,7 +19,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from facesearch.errors import DeviceError, ModelError, UsageError
+from facesearch.errors import DeviceError, Hint, ModelError, UsageError
 from facesearch.machine import available_cores
 
 if TYPE_CHECKING:
@@ -160,9 +160,9 @@ def choose_runtime(
     """
     threads = threads if threads > 0 else available_cores()
     if device not in DEVICES:
-        raise UsageError(f"--device {device}: choose one of {', '.join(DEVICES)}")
+        raise UsageError(f"device {device}: choose one of {', '.join(DEVICES)}")
     if device == "openvino" and find_spec("openvino") is None:
-        raise DeviceError("device openvino is not installed; pip install 'facesearch[openvino]', or use --device cpu")
+        raise DeviceError("device openvino is not installed", Hint.CPU, remedy="pip install 'facesearch[openvino]'")
     if device == "auto" and not few and _PROVIDERS["cuda"] in _onnxruntime().get_available_providers():
         trouble = _trouble_starting("cuda")
         if trouble is None:
@@ -172,12 +172,11 @@ def choose_runtime(
         return Runtime("OpenVINO", "cpu", threads, "bf16" if has_bf16() else "f32")
     device = "cpu" if device == "auto" else device
     if _PROVIDERS[device] not in _onnxruntime().get_available_providers():
-        raise DeviceError(f"device {device} is not available here; {_INSTALL[device]}, or use --device cpu")
+        raise DeviceError(f"device {device} is not available here", Hint.CPU, remedy=_INSTALL[device])
     trouble = None if device == "cpu" else _trouble_starting(device)
     if trouble is not None:
         raise DeviceError(
-            f"device {device} does not start ({trouble}); check its driver and libraries (facesearch doctor), or use "
-            "--device cpu"
+            f"device {device} does not start ({trouble})", Hint.CPU, remedy="check its driver and libraries"
         )
     return Runtime("ONNX Runtime", device, threads)
 
@@ -304,7 +303,7 @@ def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
     except Exception as error:  # its exceptions share no base class but this one
         raise RuntimeError(str(error)) from error
     if provider not in session.get_providers():
-        raise DeviceError(f"device {runtime.device} does not take {model.name}; use --device cpu, or another model")
+        raise DeviceError(f"device {runtime.device} does not take {model.name}", Hint.CPU_OR_MODEL)
     return session
 
 

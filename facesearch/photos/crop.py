@@ -34,7 +34,7 @@ def face_picture(photo: Photo, box: Box, side: int) -> Image:
 
 
 def mark() -> Exif:
-    """What tells a picture that facesearch made: it is no photo, `facesearch index` leaves it out."""
+    """What tells a picture that facesearch made: it is no photo, an index leaves it out."""
     from PIL import Image
 
     exif = Image.Exif()

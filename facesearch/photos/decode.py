@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from facesearch.errors import PhotoError, PhotoTooLargeError
+from facesearch.errors import Hint, PhotoError, PhotoTooLargeError
 from facesearch.photos.cost import BAND, cost_of, most_memory, pixels_for
 from facesearch.photos.header import HEADER_VERSION, header_of
 from facesearch.photos.parts import MOST_PARTS, Parts, Pieces, read_parts, scans_of
@@ -174,8 +174,8 @@ class Photo:
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoTooLargeError(
-                    f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels; "
-                    "raise it with --max-megapixels"
+                    f"{width} x {height} pixels are over the limit of {max_pixels / 1e6:g} megapixels",
+                    Hint.MORE_PIXELS,
                 )
             header = header_of(self._stream, self._parts)
             self._orientation = _orientation(image, header.orientation)
@@ -196,7 +196,9 @@ class Photo:
             width, height = image.size
             raise PhotoTooLargeError(
                 f"{width} x {height} pixels of {self._parts.format} take {cost / 1e9:.2f} GB to decode, over the limit "
-                f"of {limit / 1e9:.2f} GB; raise it with --max-megapixels {pixels_for(cost) // 1_000_000}"
+                f"of {limit / 1e9:.2f} GB",
+                Hint.MORE_PIXELS_TO,
+                megapixels=pixels_for(cost) // 1_000_000,
             )
 
     @property

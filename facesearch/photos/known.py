@@ -12,13 +12,13 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from facesearch.errors import PhotoError
+from facesearch.errors import Hint, PhotoError
 from facesearch.types import KnownFile
 
 __all__ = ["digest_of", "is_known", "open_known", "pieces_of", "read_known"]
 
 _PIECE = 1 << 20
-_CHANGED = "changed since it was indexed; `facesearch index` looks at it again"
+_CHANGED = f"changed since it was indexed; {Hint.LOOK_FOR_CHANGES}"
 
 
 def open_known(file: KnownFile) -> BinaryIO:

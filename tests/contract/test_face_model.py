@@ -15,7 +15,7 @@ from own_pack import make_pack, make_pack_with_manifest
 from PIL import Image, ImageOps
 from sample_library import FACES_IN_T1, save_with_orientation, shipped_photo
 
-from facesearch.errors import DeviceError, ModelError, UsageError
+from facesearch.errors import DeviceError, Hint, ModelError, UsageError
 from facesearch.faces.extract import aligned_crops, detect_faces, find_faces
 from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
@@ -242,7 +242,7 @@ def test_which_model_a_new_index_gets(
     shutil.copytree(tmp_path / "models/zebra", tmp_path / "models/buffalo_l")
     choice = choose_model(None)
     assert choice.name == "buffalo_l"
-    assert "--model embedded" in str(choice.note)
+    assert str(Hint.EMBEDDED) in str(choice.note)
     assert model_info("buffalo_l").identity == model_info(str(tmp_path / "models/zebra")).identity
     assert model_info("buffalo_l").identity != model_info("embedded").identity
 
@@ -266,7 +266,7 @@ def test_models_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_device_that_is_not_there_is_never_replaced() -> None:
-    with pytest.raises(UsageError, match="--device tpu: choose one of"):
+    with pytest.raises(UsageError, match="device tpu: choose one of"):
         choose_runtime("tpu")
     with pytest.raises(DeviceError, match=r"device cuda is not available.*onnxruntime-gpu"):
         choose_runtime("cuda")

@@ -213,7 +213,7 @@ def test_a_disk_that_is_not_there(
 
 
 def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) -> None:
-    with pytest.raises(UsageError, match=r"has this model already, as embedded; .* --again"):
+    with pytest.raises(UsageError, match=r"has this model already, as embedded; .* with again"):
         begin_switch(store, model.info)
     begin_switch(store, other.info)
     begin_switch(store, other.info)

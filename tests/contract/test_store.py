@@ -210,7 +210,9 @@ def test_another_model_is_refused_naming_both(path: Path) -> None:
         store.require_model(toy_model_info("toy", source="/elsewhere"))
         with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 numbers"):
             store.require_model(other)
-        with pytest.raises(ModelMismatchError, match=r"pipeline 1, this one has 2.*reindex --model toy"):
+        with pytest.raises(
+            ModelMismatchError, match=r"pipeline 1, this one has 2.*; switch the index to the model toy"
+        ):
             store.require_model(toy_model_info(pipeline=2))
 
 
@@ -273,7 +275,7 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
         add_photos(store, range(1500, 1900))
         facts = store.search_facts()
         assert (facts.kind, facts.chosen) == ("ivf", "auto"), "by its size"
-        with pytest.raises(UsageError, match="--index-type hnsw: choose one of auto, flat, ivf"):
+        with pytest.raises(UsageError, match="index type hnsw: choose one of auto, flat, ivf"):
             store.use_index_type("hnsw")
 
 

@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -367,3 +369,17 @@ def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, p
     assert len(found(facesearch, "--no-threshold", exit_code=1)) == 0
     report(facesearch)
     assert len(found(facesearch, "--no-threshold")) == 8
+
+
+def test_what_is_binary_goes_to_no_stdout(environment: dict[str, str], indexed: Path, tmp_path: Path) -> None:
+    """A shell has emptied the file behind `>` by then: whoever typed it is told which one is no export."""
+    command = [sys.executable, "-m", "facesearch", "export", "--format", "npz", "--index", str(indexed)]
+    with (tmp_path / "faces.npz").open("wb") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"name a file with --output instead of >: {tmp_path / 'faces.npz'} is empty now")
+    assert (tmp_path / "faces.npz").stat().st_size == 0
+    piped = subprocess.run(command, capture_output=True, env=environment, text=True, check=False)
+    assert (piped.returncode, piped.stdout) == (2, "")
+    assert piped.stderr.endswith("name a file with --output\n")

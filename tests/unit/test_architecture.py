@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -70,6 +71,7 @@ def commands_of(group: typer.Typer) -> Iterator[Callable[..., Any]]:
 
 
 COMMANDS = list(commands_of(app))
+COMMAND_NAMES = "|".join([*(command.__name__ for command in COMMANDS), "models", "roots"])
 
 
 def room_of(path: Path) -> str:
@@ -156,6 +158,27 @@ def test_libraries_are_used_at_their_seams_only(path: Path) -> None:
     for name in imports(path):
         homes = SEAMS.get(name.split(".")[0])
         assert homes is None or any(relative.startswith(home) for home in homes), f"{relative} imports {name}"
+
+
+def texts(path: Path) -> list[str]:
+    """Every text in a file, docstrings too."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if room_of(path) not in {*FRONT_DOORS, "render"}],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_options_and_commands_are_named_by_front_ends_only(path: Path) -> None:
+    """Whoever calls a function has no options: what to do next is a `Hint`, in terms of the thing."""
+    named = [
+        text
+        for text in texts(path)
+        if "pip install" not in text and re.search(rf"(?<![\w-])--[a-z]|\bfacesearch ({COMMAND_NAMES})\b", text)
+    ]
+    assert named == []
 
 
 @pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "facesearch.")])

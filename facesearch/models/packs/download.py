@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
-from facesearch.errors import ModelError, StorageError, UsageError
+from facesearch.errors import Hint, ModelError, StorageError, UsageError
 from facesearch.settings import write_json
 
 __all__ = ["Download", "Limits", "Progress", "fetch", "is_address", "require_free", "storage_errors"]
@@ -257,7 +257,7 @@ def _reason(error: Exception) -> str:
 
 
 def _by_hand(url: str, name: str) -> str:
-    return f"or fetch {url} by other means, then: facesearch models pull {name} --from FILE.zip"
+    return Hint.BY_HAND.format(url=url, name=name)
 
 
 def require_free(folder: Path, wanted: int, what: str) -> None:

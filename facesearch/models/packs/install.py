@@ -1,8 +1,8 @@
 """A pack from its archive into insightface's models folder: fetch, unpack, check, install; and away again.
 
-The only part of facesearch that uses the network, and only `facesearch models pull` calls it. Nothing that comes from
-outside is trusted: what an archive holds has to be the pack that its name promises. A pack appears in its place in one
-step, complete, or not at all.
+The only part of facesearch that uses the network, and only when a user asks for a pack. Nothing that comes from outside
+is trusted: what an archive holds has to be the pack that its name promises. A pack appears in its place in one step,
+complete, or not at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from facesearch.errors import LockedError, ModelError, UsageError
+from facesearch.errors import Hint, LockedError, ModelError, UsageError
 from facesearch.models.packs.download import Download, Limits, Progress, fetch, is_address, storage_errors
 from facesearch.models.packs.registry import (
     RECORD_NAME,
@@ -50,7 +50,7 @@ def sound_pack(name: str) -> Path | None:
     if record is not None:
         faults = faults_of(folder, record.digests)
         if faults:
-            raise ModelError(f"{faults[0]}; facesearch models remove {name}, then pull it again")
+            raise ModelError(faults[0], Hint.PULL_AGAIN, name=name)
         return folder
     try:
         info = pack_info(folder)
@@ -82,7 +82,7 @@ def pull(
 
     folder = models_folder()
     if require_name(name) in read_registry().added:
-        raise UsageError(f"{name} is registered for another folder; facesearch models remove {name} first")
+        raise UsageError(f"{name} is registered for another folder", Hint.REMOVE_FIRST, name=name)
     fetched = is_address(source)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
