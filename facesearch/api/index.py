@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from facesearch.api import keeping
-from facesearch.api.opening import Models, Stores
+from facesearch.api.forgetting import forgetting
+from facesearch.api.opening import AnyPath, Models, Stores, as_path
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
 from facesearch.photos.decode import DEFAULT_MAX_PIXELS
@@ -20,18 +21,15 @@ if TYPE_CHECKING:
     from facesearch.api.status import IndexStatus
     from facesearch.care.upkeep import Forgetting, Health
     from facesearch.index.store import SearchFacts, Store
-    from facesearch.indexing.diff import Options, Report
+    from facesearch.indexing.diff import Report
     from facesearch.indexing.model_switch import Switch
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
     from facesearch.types import FaceRecord, FloatArray, ModelInfo
 
-    AnyPath = str | os.PathLike[str]
     Progress = Callable[[int, int, int, int], object]
 
 __all__ = ["Index"]
-
-_DAY = 86_400.0
 
 
 class Index:
@@ -72,7 +70,7 @@ class Index:
         Raises `IndexNotFoundError` where there is none, `StorageError` where that cannot be seen, `UsageError` where
         no folder can be told.
         """
-        folder = default_index_path() if path is None else _as_path(path)
+        folder = default_index_path() if path is None else as_path(path)
         stores = Stores(folder, model, wait, observer)
         if not create:
             stores.require()
@@ -137,9 +135,12 @@ class Index:
         Work is committed every few seconds; a run that is stopped, or dies, is taken up by the next. Raises
         `InputError` where a path is not there, `UsageError` where there is nothing to do, `ModelError`, `DeviceError`.
         """
-        options = _options(rotations, retry_failed, again, max_pixels, keep_missing_days)
+        options = keeping.reading_options(
+            rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
+            keep_missing_days=keep_missing_days,
+        )  # fmt: skip
         return keeping.refresh(
-            self._stores, self._models, [_as_path(path) for path in paths],
+            self._stores, self._models, [as_path(path) for path in paths],
             options=options, observer=self._told(progress, observer), max_memory=max_memory, index_type=index_type,
             confirm=confirm,
         )  # fmt: skip
@@ -160,8 +161,11 @@ class Index:
 
         Of an index that is still to be made all photos are new. Raises what `refresh` raises.
         """
-        options = _options(rotations, retry_failed, again, max_pixels, keep_missing_days)
-        return keeping.preview(self._stores, [_as_path(path) for path in paths], options, index_type)
+        options = keeping.reading_options(
+            rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
+            keep_missing_days=keep_missing_days,
+        )  # fmt: skip
+        return keeping.preview(self._stores, [as_path(path) for path in paths], options, index_type)
 
     def switch_model(
         self,
@@ -182,8 +186,9 @@ class Index:
         has not read is not there, unless it is to `leave_offline` those. Raises `UsageError` where there is no such
         switch to make, `ModelError`, `DeviceError`.
         """
+        options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
         return keeping.switch_model(
-            self._stores, self._models, name, options=_options(rotations, False, False, max_pixels, 30.0),
+            self._stores, self._models, name, options=options,
             observer=self._told(progress, observer), leave_offline=leave_offline, max_memory=max_memory,
             index_type=index_type,
         )  # fmt: skip
@@ -248,7 +253,7 @@ class Index:
         from facesearch.care.upkeep import move_root
 
         with self._writing() as store:
-            move_root(store, _as_path(old), _as_path(new), anyway=anyway)
+            move_root(store, as_path(old), as_path(new), anyway=anyway)
 
     def remove_folder(self, path: AnyPath, *, confirm: Callable[[Forgetting], object] | None = None) -> Forgetting:
         """Forget a folder with all its photos and faces for good; see `forget`."""
@@ -263,7 +268,7 @@ class Index:
         never_again: bool = False,
     ) -> Forgetting:
         """What `forget` would remove; nothing is done. Raises what `forget` raises."""
-        return _forgetting(self._reading(keep=False), path, face, folder, never_again=never_again)
+        return forgetting(self._reading(keep=False), path, face, folder, never_again=never_again)
 
     def forget(
         self,
@@ -282,7 +287,7 @@ class Index:
         from facesearch.care.upkeep import forget
 
         with self._writing() as store:
-            going = _forgetting(store, path, face, folder, never_again=never_again)
+            going = forgetting(store, path, face, folder, never_again=never_again)
             if confirm is not None:
                 confirm(going)
             forget(store, going)
@@ -300,7 +305,7 @@ class Index:
 
     def backup(self, file: AnyPath, *, overwrite: bool = False) -> None:
         """A consistent copy of the catalog, also while others write. Raises `UsageError` where `file` exists."""
-        target = _as_path(file)
+        target = as_path(file)
         if target.exists() and not overwrite:
             raise UsageError(f"{target} exists", Hint.ANOTHER_FILE)
         self._reading().catalog.backup(target)
@@ -329,43 +334,3 @@ class Index:
         """Who is told about a run: its own observer, or the index's with a `progress` of its own."""
         told = self._observer if observer is None else observer
         return told if progress is None else observing(progress=progress, otherwise=told)
-
-
-def _as_path(path: AnyPath) -> Path:
-    """Text may begin with `~`; a `Path` stands for itself."""
-    return Path(path).expanduser() if isinstance(path, str) else Path(path)
-
-
-def _options(
-    rotations: bool,
-    retry_failed: bool,
-    again: bool,
-    max_pixels: int,
-    keep_missing_days: float,
-) -> Options:
-    from facesearch.indexing.diff import Options
-
-    return Options(
-        rotations=rotations,
-        retry_failed=retry_failed,
-        again=again,
-        max_pixels=max_pixels,
-        keep_missing=keep_missing_days * _DAY,
-    )
-
-
-def _forgetting(
-    store: Store, path: AnyPath | None, face: int | None, folder: AnyPath | None, *, never_again: bool
-) -> Forgetting:
-    from facesearch.care.upkeep import to_forget_face, to_forget_photos, to_forget_root
-
-    if [path, face, folder].count(None) != 2:
-        raise UsageError("nothing, or more than one thing, is named to be forgotten", Hint.ONE_THING_TO_FORGET)
-    if never_again and path is None:
-        raise UsageError("a face or a folder cannot be kept out of later runs", Hint.KEEP_OUT_PHOTOS)
-    if path is not None:
-        return to_forget_photos(store, _as_path(path), never_again=never_again)
-    if folder is not None:
-        return to_forget_root(store, _as_path(folder))
-    assert face is not None
-    return to_forget_face(store, face)

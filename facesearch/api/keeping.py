@@ -13,6 +13,7 @@ from facesearch.api.opening import Models, Stores
 from facesearch.api.resources import photo_memory
 from facesearch.errors import Hint
 from facesearch.events import Observer
+from facesearch.photos.decode import DEFAULT_MAX_PIXELS
 from facesearch.visible import shown_path
 
 if TYPE_CHECKING:
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
     from facesearch.models.protocol import FaceModel
     from facesearch.types import ModelInfo
 
-__all__ = ["CancelledSwitch", "SwitchPreview", "preview", "preview_switch", "refresh", "switch_model"]
+__all__ = [
+    "CancelledSwitch",
+    "SwitchPreview",
+    "preview",
+    "preview_switch",
+    "reading_options",
+    "refresh",
+    "switch_model",
+]
+
+
+_DAY = 86_400.0
 
 
 class CancelledSwitch(NamedTuple):
@@ -39,6 +51,26 @@ class SwitchPreview(NamedTuple):
     target: str
     left: int
     done: int
+
+
+def reading_options(
+    *,
+    rotations: bool = True,
+    retry_failed: bool = False,
+    again: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    keep_missing_days: float = 30.0,
+) -> Options:
+    """How photos are read, and when those that are missing go; see `Index.refresh`."""
+    from facesearch.indexing.diff import Options
+
+    return Options(
+        rotations=rotations,
+        retry_failed=retry_failed,
+        again=again,
+        max_pixels=max_pixels,
+        keep_missing=keep_missing_days * _DAY,
+    )
 
 
 def preview(stores: Stores, paths: Sequence[Path], options: Options, index_type: str | None = None) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
 
-__all__ = ["Models", "Stores"]
+__all__ = ["AnyPath", "Models", "Stores", "as_path"]
+
+AnyPath = str | os.PathLike[str]
+"""A path as text or as an object."""
+
+
+def as_path(path: AnyPath) -> Path:
+    """Text may begin with `~`, the home folder; a `Path` stands for itself."""
+    return Path(path).expanduser() if isinstance(path, str) else Path(path)
 
 
 class Stores:

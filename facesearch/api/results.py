@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
-from facesearch.api.models import Added, Calibrated, Licence, Pulled, Removal
+from facesearch.api.measure import Calibrated
+from facesearch.api.models import Added, Licence, Pulled, Removal
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding

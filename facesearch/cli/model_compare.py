@@ -36,7 +36,7 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Let every installed model find and tell apart the people in a folder, and say how well and how fast it does."""
-    from facesearch.api.models import compare_models
+    from facesearch.api.measure import compare_models
     from facesearch.render.standings import standings_record, standings_table
 
     with Console(quiet=quiet, keeps=False) as console:

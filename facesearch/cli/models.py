@@ -172,7 +172,7 @@ def calibrate(
     quiet: Quiet = False,
 ) -> None:
     """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it."""
-    from facesearch.api.models import calibrate as measured
+    from facesearch.api.measure import calibrate as measured
     from facesearch.render.calibrations import render_calibration
 
     with Console(quiet=quiet, keeps=False) as console:

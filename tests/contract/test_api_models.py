@@ -12,7 +12,7 @@ from PIL import ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch import Hint, InputError, ModelError, UsageError, observing
-from facesearch.api import models
+from facesearch.api import measure, models
 from facesearch.calibration.table import calibration_of
 from facesearch.models.resolve import model_info
 
@@ -119,42 +119,42 @@ def test_the_better_table_counts(tmp_path: Path, people: Path) -> None:
     """Six people made of one photo are no match for the table in the package; for a pack they are all there is."""
     told: list[str] = []
     (people / "ada/broken.png").write_bytes(b"no picture")
-    own = models.calibrate(people, model="embedded", device="cpu", observer=observing(notes=told.append))
+    own = measure.calibrate(people, model="embedded", device="cpu", observer=observing(notes=told.append))
     assert own is not None
     assert (own.people, own.on_few_people, own.kept) == (6, True, None)
     assert (own.shipped_people or 0) > 6
     assert [line.endswith("; left out") for line in told] == [True]
     pack = str(make_pack(tmp_path / "mine"))
-    tried = models.calibrate(people, model=pack, device="cpu", keep=False)
+    tried = measure.calibrate(people, model=pack, device="cpu", keep=False)
     assert tried is not None
     assert (tried.kept, tried.shipped_people) == (None, None)
-    kept = models.calibrate(people, model=pack, device="cpu")
+    kept = measure.calibrate(people, model=pack, device="cpu")
     assert kept is not None
     assert kept.kept is not None
     assert json.loads(kept.kept.read_text())["people"] == 6
     assert calibration_of(model_info(pack)).people == 6
-    assert models.calibrate(people, model=pack, device="cpu", observer=observing(cancelled=lambda: True)) is None
+    assert measure.calibrate(people, model=pack, device="cpu", observer=observing(cancelled=lambda: True)) is None
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="make one folder a person"):
-        models.calibrate(tmp_path / "empty", model=pack, device="cpu")
+        measure.calibrate(tmp_path / "empty", model=pack, device="cpu")
 
 
 def test_models_side_by_side(tmp_path: Path, people: Path, home: Path) -> None:
     installed = home / ".insightface/models/mine"
     make_pack(installed)
-    both = models.compare_models(people, device="cpu")
+    both = measure.compare_models(people, device="cpu")
     assert [one.model for one in both] == ["embedded", "mine"]
     assert all(one.rank1 > 0.9 for one in both)
     recogniser = max(installed.glob("*.onnx"), key=lambda graph: graph.stat().st_size)
     recogniser.write_bytes(b"no graph")
     told: list[str] = []
-    alone = models.compare_models(people, device="cpu", observer=observing(notes=told.append))
+    alone = measure.compare_models(people, device="cpu", observer=observing(notes=told.append))
     assert [one.model for one in alone] == ["embedded"]
     with pytest.raises(ModelError):
-        models.compare_models(people, ["mine"], device="cpu")
-    assert models.compare_models(people, device="cpu", observer=observing(cancelled=lambda: True)) == []
+        measure.compare_models(people, ["mine"], device="cpu")
+    assert measure.compare_models(people, device="cpu", observer=observing(cancelled=lambda: True)) == []
     with pytest.raises(InputError, match="no such folder"):
-        models.compare_models(tmp_path / "none", device="cpu")
+        measure.compare_models(tmp_path / "none", device="cpu")
 
 
 def test_doctor_looks_at_the_index_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

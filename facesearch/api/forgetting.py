@@ -1,0 +1,32 @@
+"""What is to be forgotten: photos, a face or a whole folder, as `Index.forget` is asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from facesearch.api.opening import AnyPath, as_path
+from facesearch.errors import Hint, UsageError
+
+if TYPE_CHECKING:
+    from facesearch.care.upkeep import Forgetting
+    from facesearch.index.store import Store
+
+__all__ = ["forgetting"]
+
+
+def forgetting(
+    store: Store, path: AnyPath | None, face: int | None, folder: AnyPath | None, *, never_again: bool
+) -> Forgetting:
+    """What would go. Raises `UsageError` unless one thing is named, `InputError` where nothing is known there."""
+    from facesearch.care.upkeep import to_forget_face, to_forget_photos, to_forget_root
+
+    if [path, face, folder].count(None) != 2:
+        raise UsageError("nothing, or more than one thing, is named to be forgotten", Hint.ONE_THING_TO_FORGET)
+    if never_again and path is None:
+        raise UsageError("a face or a folder cannot be kept out of later runs", Hint.KEEP_OUT_PHOTOS)
+    if path is not None:
+        return to_forget_photos(store, as_path(path), never_again=never_again)
+    if folder is not None:
+        return to_forget_root(store, as_path(folder))
+    assert face is not None
+    return to_forget_face(store, face)
