@@ -249,7 +249,7 @@ def test_where_the_index_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_index_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFoundError, match=r"make one with `facesearch index FOLDER`"):
+    with pytest.raises(IndexNotFoundError, match="make one of a folder of photos"):
         Store.open(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot be created"):
@@ -279,7 +279,7 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
         add_photos(store, range(1500, 1900))
         facts = store.search_facts()
         assert (facts.kind, facts.chosen) == ("ivf", "auto"), "by its size"
-        with pytest.raises(UsageError, match="index type hnsw: choose one of auto, flat, ivf"):
+        with pytest.raises(UsageError, match="index_type hnsw: choose one of auto, flat, ivf"):
             store.use_index_type("hnsw")
 
 
