@@ -272,9 +272,7 @@ class Index:
         """Each face that can be found, with its embedding, float32[dim] of unit length."""
         from facesearch.care.export import every_face
 
-        store = self._reading()
-        store.catalog.view()
-        return every_face(store)
+        return every_face(self._reading())
 
     # Taking care of it
 

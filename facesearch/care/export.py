@@ -17,7 +17,8 @@ _AT_ONCE = 500
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRecord, FloatArray]]:
-    """Each face that can be found, with its vector, float32[dim]."""
+    """Each face that can be found, with its vector, float32[dim]: as the index is when the first is asked for."""
+    store.catalog.view()
     batch: list[FaceRecord] = []
     for row in store.catalog.faces.all():
         batch.append(row)

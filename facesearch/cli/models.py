@@ -107,7 +107,7 @@ def add(folder: _Folder, name: _NewName = None) -> None:
 
     added = add_pack(folder, name, observer=Console())
     if added.is_new:
-        say(f"registered {added.name}: {added.dim} numbers a face, {', '.join(added.graphs)} in {added.folder}")
+        say(f"registered {added.name}: {added.dim} dimensions, {', '.join(added.graphs)} in {added.folder}")
     else:
         say(f"{added.name} is registered already: {added.folder}")
 

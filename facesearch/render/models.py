@@ -12,7 +12,7 @@ from facesearch.render.text import table
 __all__ = ["models_record", "models_table"]
 
 _SHOWN_ACCURACY = ("LFW", "IJB-C(E4)", "MR-ALL")
-_HEAD = ("model", "", "numbers", "download", *_SHOWN_ACCURACY, "note", "state", "licence", "where")
+_HEAD = ("model", "", "dim", "download", *_SHOWN_ACCURACY, "note", "state", "licence", "where")
 _LEFT_ALIGNED = ("model", "", "state", "licence", "where")
 _EMBEDDED_ACCURACY = {"LFW": 99.42}
 _EMBEDDED_SOURCE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_recognition_sface"
