@@ -306,7 +306,7 @@ def test_what_may_pass_is_tried_again(
     assert summary(first) == {"new": 2, "failed": 2}
     reasons = dict(store.catalog.failed_photos())
     assert "8,796,093 MB are over the limit" in reasons[os.fsencode(folder / "huge.jpg")]
-    assert "--max-megapixels" in reasons[os.fsencode(folder / "one.png")]
+    assert "raise max_pixels" in reasons[os.fsencode(folder / "one.png")]
     again = refresh(store, counting)
     assert summary(again) == {"changed": 2, "failed": 1}
     assert again.faces == 1

@@ -219,7 +219,7 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
     begin_switch(store, other.info)
     prepare(store, other)
     third = replace(other.info, name="third", pipeline=9)
-    with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*--cancel"):
+    with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; .*cancel it"):
         begin_switch(store, third)
     assert cancel_switch(store).name == "other"
     assert not store.catalog.has_looks()

@@ -205,7 +205,7 @@ def test_the_name_does_not_matter_the_content_does() -> None:
 def test_decompression_bombs_are_refused_before_decoding() -> None:
     bomb = encoded(Image.new("1", (30000, 30000)), "PNG")
     assert len(bomb) < 200_000
-    with pytest.raises(PhotoError, match=r"30000 x 30000 .* limit of 200 megapixels; .*--max-megapixels"):
+    with pytest.raises(PhotoError, match=r"30000 x 30000 .* limit of 200 megapixels; raise max_pixels"):
         Photo(bomb)
     with pytest.raises(PhotoError, match=r"limit of 0\.001 megapixels"):
         Photo(encoded(scene(), "PNG"), max_pixels=1000)
