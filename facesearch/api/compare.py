@@ -94,4 +94,4 @@ def compare(
 def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
     """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
     if fmr is not None and not calibration.measured:
-        raise UsageError(f"fmr {fmr:g}: false-match rates were never measured for {model}", Hint.MEASURE_OR_THRESHOLD)
+        raise UsageError(f"false-match rates were never measured for {model}", Hint.MEASURE_OR_THRESHOLD, fmr=fmr)

@@ -61,10 +61,16 @@ _WORDS = {
 }
 
 
+_GIVEN_WITH = {Hint.MEASURE_OR_THRESHOLD: "--fmr {fmr:g}: "}
+"""The option that gave the value which an error is about."""
+
+
 def in_options(error: FacesearchError) -> str:
-    """An error as a user of the command line is told it."""
-    told = error.told(None if error.hint is None else _WORDS[error.hint])
-    return with_options(told)  # it may hold the text of another
+    """An error as a user of the command line is told it; its problem may hold the text of another error."""
+    if error.hint is None:
+        return with_options(str(error))
+    option = _GIVEN_WITH.get(error.hint, "") if error.values else ""
+    return with_options(option.format_map(error.values) + error.told(_WORDS[error.hint]))
 
 
 def with_options(text: str) -> str:

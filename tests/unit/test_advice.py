@@ -43,3 +43,8 @@ def test_text_without_a_hint_stays_as_it_is() -> None:
 
 def test_the_command_line_knows_the_ways_to_search() -> None:
     assert INDEX_TYPES == store.INDEX_TYPES
+
+
+def test_the_option_that_gave_a_value_is_named_before_what_is_wrong_with_it() -> None:
+    error = UsageError("rates were never measured", Hint.MEASURE_OR_THRESHOLD, fmr=1e-5)
+    assert in_options(error).startswith("--fmr 1e-05: rates were never measured; give --threshold")
