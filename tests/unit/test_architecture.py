@@ -191,6 +191,11 @@ def test_options_and_commands_are_named_by_front_ends_only(path: Path) -> None:
     assert named == []
 
 
+def as_ruff_sorts(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions, each by the alphabet."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2), name
+
+
 @pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "facesearch.")])
 def test_public_names_exist_and_are_sorted(name: str) -> None:
     if name == "facesearch.__main__":
@@ -199,6 +204,7 @@ def test_public_names_exist_and_are_sorted(name: str) -> None:
     public = getattr(module, "__all__", [])
     assert all(hasattr(module, public_name) for public_name in public)
     assert len(set(public)) == len(public)
+    assert list(public) == sorted(public, key=as_ruff_sorts)
     if not hasattr(module, "__path__"):
         assert public, f"{name} does not say what is public"
         defined = [
