@@ -75,6 +75,7 @@ class Hint(StrEnum):
     DEFAULT_MODEL = "choose another model for new indexes, or none"
     EMBEDDED = "the model embedded is the small free one"
     FACE_IDS = "hits and exported faces have their ids"
+    FIND_DROPPED = "a refresh with again finds what was in them"
     INDEX_A_FOLDER = "an index is made of a folder of photos"
     KEEP_OUT_PHOTOS = "give the path of a photo or a folder, which never_again remembers"
     LESS_MEMORY = "index with a max_memory of 400 MB"
@@ -93,6 +94,7 @@ class Hint(StrEnum):
     PLACE_FOR_INDEX = "name a folder for the index"
     PULL_AGAIN = "remove the model {name}, then pull it again"
     READ_AGAIN = "a refresh with again measures it"
+    REFRESH = "the next refresh reads their photos again"
     REINSTALL_MODEL = "remove the model {name}, then install it again"
     REMOVE_FIRST = "remove the model {name} first"
     REMOVE_FOLDER = "remove one of the two folders from the index"
@@ -139,7 +141,8 @@ class FacesearchError(Exception):
 class UsageError(FacesearchError):
     """The question itself makes no sense, whatever the files are.
 
-    Where the problem begins with the name of an option, that is among the error's values, as `option`.
+    The option that is to be given another value, or several of them, are among the error's values, as `option`; the
+    problem names them.
     """
 
     exit_code = 2

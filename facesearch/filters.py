@@ -48,9 +48,9 @@ class Filter:
     until: str | None = described(
         None, "Taken then or earlier, that day or year included.", value="text", metavar="DATE"
     )
-    min_face: float = described(0.0, "Only faces whose shorter side has this many pixels.", value="number", least=0)
+    min_face: float = described(0, "Only faces whose shorter side has this many pixels.", value="number", least=0)
     min_quality: float = described(
-        0.0, "Only faces of this quality: 0.2 is poor, 0.8 good.", value="number", least=0, most=1
+        0, "Only faces of this quality: 0.2 is poor, 0.8 good.", value="number", least=0, most=1
     )
     faces: int | str | tuple[int, int] | None = described(
         None, "Only photos with so many faces: 2, 1..3 or 4.. for four and more.", value="text", metavar="N..M"
@@ -63,7 +63,9 @@ class Filter:
         if self.since is not None and self.until is not None:
             since, until = first_and_last_second("since", self.since)[0], first_and_last_second("until", self.until)[1]
             if since > until:
-                raise UsageError(f"since {self.since} lies after until {self.until}; no photo is both", option="since")
+                raise UsageError(
+                    f"since {self.since} lies after until {self.until}; no photo is both", option=("since", "until")
+                )
         if self.since is not None:
             object.__setattr__(self, "since", first_and_last_second("since", self.since)[0])
         if self.until is not None:

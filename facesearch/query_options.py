@@ -88,7 +88,9 @@ class QueryOptions:
             raise UsageError(f"threshold {self.threshold:g}: a similarity lies between -1 and 1", option="threshold")
         if self.fmr is not None:
             if self.threshold is not BY_MODEL:
-                raise UsageError("threshold and fmr contradict each other; give one of them", option="threshold")
+                raise UsageError(
+                    "threshold and fmr contradict each other; give one of them", option=("threshold", "fmr")
+                )
             if not 0 < self.fmr < 1:
                 raise UsageError(f"fmr {self.fmr:g}: a share of strangers lies between 0 and 1, as 1e-5", option="fmr")
         if self.face not in (None, "all") and not (isinstance(self.face, int) and self.face >= 1):

@@ -29,13 +29,13 @@ from unittest.mock import patch
 from PIL import Image
 
 from facesearch.index.store import Store
-from facesearch.indexing import extraction
 from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
 from facesearch.models import bundled
 from facesearch.models.runtime import Runtime, choose_runtime
 from facesearch.models.sessions import Session, open_session
+from facesearch.photos import sources
 from facesearch.photos.picture import Photo
 
 STAGES = ("decode", "detect", "embed")
@@ -119,7 +119,7 @@ def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, 
     opened = open_session
     with (
         patch.object(bundled, "open_session", recorded_session),
-        patch.object(extraction, "Photo", recorded_photo(record)),
+        patch.object(sources, "Photo", recorded_photo(record)),
     ):
         model = bundled.BundledModel(runtime)
         with Store.memory(model.info) as store:

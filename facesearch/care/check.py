@@ -97,7 +97,7 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
     if bad:
         with store.transaction():
             store.catalog.vectors.discard(bad)
-        health.done.append(f"dropped {counted(len(bad), 'vector')}; the next refresh reads their photos again")
+        health.done.append(f"dropped {counted(len(bad), 'vector')}; {Hint.REFRESH}")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
     if repair and (bad or missing or fault or made_again):

@@ -26,6 +26,7 @@ _WORDS = {
     Hint.DEFAULT_MODEL: "facesearch models use sets another, models use --none leaves the choice to facesearch",
     Hint.EMBEDDED: "--model embedded takes the small free one",
     Hint.FACE_IDS: "`facesearch query --format jsonl` shows face_id",
+    Hint.FIND_DROPPED: "`facesearch index --again` finds what was in them",
     Hint.INDEX_A_FOLDER: "facesearch index FOLDER makes one",
     Hint.KEEP_OUT_PHOTOS: "--never-again remembers photos; give the PATH of a photo or a folder",
     Hint.LESS_MEMORY: "index with --max-memory 400M",
@@ -44,6 +45,7 @@ _WORDS = {
     Hint.PLACE_FOR_INDEX: "name a folder with --index",
     Hint.PULL_AGAIN: "facesearch models remove {name}, then pull it again",
     Hint.READ_AGAIN: "--again does",
+    Hint.REFRESH: "run `facesearch index` to read their photos again",
     Hint.REINSTALL_MODEL: "remove it, then install it again: facesearch models remove {name}",
     Hint.REMOVE_FIRST: "facesearch models remove {name} first",
     Hint.REMOVE_FOLDER: "facesearch roots remove takes one of them away",
@@ -62,11 +64,12 @@ _WORDS = {
 
 
 def in_options(error: FacesearchError) -> str:
-    """An error as a user of the command line is told it."""
+    """An error as a user of the command line is told it; the first mention of each `option` is as it is typed."""
     told = error.told(None if error.hint is None else _WORDS[error.hint])
-    option = error.values.get("option")
-    if isinstance(option, str) and told.startswith(option):
-        told = f"--{option.replace('_', '-')}{told[len(option) :]}"
+    named = error.values.get("option", ())
+    options = named if isinstance(named, tuple) else (str(named),)
+    for option in options:
+        told = re.sub(rf"(?<![\w-]){option}\b", f"--{option.replace('_', '-')}", told, count=1)
     return with_options(told)  # it may hold the text of another
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facesearch.api import remarks
 from facesearch.api.remarks import Remark, place_of
+from facesearch.cli.advice import in_options
 
 __all__ = ["told"]
 
@@ -11,6 +12,8 @@ __all__ = ["told"]
 def told(remark: Remark) -> str:
     """A remark in one line, with what to do about it on the command line."""
     match remark:
+        case remarks.LeftOut():
+            return f"{in_options(remark.error)}; left out"
         case remarks.NotMeasured():
             return f"{remark}; facesearch models calibrate FOLDER measures it on photos of yours, one folder per person"
         case remarks.SeveralFaces():

@@ -119,7 +119,7 @@ def _faces_of_many(
     with ThreadPoolExecutor(model.runtime.streams) as pool:
         for faces in pool.map(faces_of, photos):
             if isinstance(faces, FacesearchError):
-                observer.remark(LeftOut(str(faces)))
+                observer.remark(LeftOut(faces))
             else:
                 seen.append(faces)
     return seen
@@ -132,7 +132,7 @@ def _each(seen: Sequence[list[Probe]], options: QueryOptions, observer: Observer
         try:
             probes += _chosen(faces, options, observer)
         except UsageError as error:  # one of them has no such face
-            observer.remark(LeftOut(str(error)))
+            observer.remark(LeftOut(error))
     return probes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from facesearch.errors import FacesearchError
 from facesearch.events import Remark
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
@@ -36,13 +37,13 @@ _FEW_QUESTIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class LeftOut(Remark):
-    """A query photo cannot be used; `reason` names it."""
+    """A query photo cannot be used; the error names it."""
 
     is_warning: ClassVar[bool] = True
-    reason: str
+    error: FacesearchError
 
     def __str__(self) -> str:
-        return f"{self.reason}; left out"
+        return f"{self.error}; left out"
 
 
 @dataclass(frozen=True, slots=True)

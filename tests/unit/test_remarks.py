@@ -6,6 +6,7 @@ import pytest
 from conftest import toy_face
 
 from facesearch.cli.remarks import told
+from facesearch.errors import NoFaceError
 from facesearch.events import Observer, Remark
 from facesearch.search.probes import Probe
 from facesearch.search.remarks import (
@@ -53,7 +54,7 @@ def hit(path: bytes, similarity: float, *, is_query: bool = False) -> Hit:
             "how sure a match is was never measured for mine: no verdict is surer than possible",
             "; facesearch models calibrate FOLDER measures it on photos of yours, one folder per person",
         ),
-        (LeftOut("a.jpg: no face found"), "a.jpg: no face found; left out", ""),
+        (LeftOut(NoFaceError("a.jpg: no face found")), "a.jpg: no face found; left out", ""),
     ],
 )
 def test_the_command_line_adds_what_to_do(remark: Remark, plain: str, on_the_command_line: str) -> None:
