@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from facesearch.index.vector_file import SearchFacts
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.report import Report
+    from facesearch.query_options import QueryOptions
     from facesearch.search.compare import Comparison
     from facesearch.search.probes import Probe
     from facesearch.search.result import Answer, Hit, QueryResult
@@ -86,6 +87,7 @@ __all__ = [
     "PhotoError",
     "PhotoTooLargeError",
     "Probe",
+    "QueryOptions",
     "QueryResult",
     "Remark",
     "Report",
@@ -121,6 +123,7 @@ _HOMES = {
     "index.vector_file": ("SearchFacts",),
     "indexing.model_switch": ("Switch",),
     "indexing.report": ("Report",),
+    "query_options": ("QueryOptions",),
     "search.compare": ("Comparison",),
     "search.probes": ("Probe",),
     "search.result": ("Answer", "Hit", "QueryResult"),
@@ -137,4 +140,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -65,6 +65,7 @@ class _Observing(Observer):
         otherwise: Observer,
     ) -> None:
         self._progress = progress or otherwise.progress
+        self._hears_notes = notes is not None
         self._note = notes or otherwise.note
         self._warn = notes or otherwise.warn
         self._cancelled = cancelled or otherwise.cancelled
@@ -78,6 +79,12 @@ class _Observing(Observer):
 
     def warn(self, message: str) -> None:
         self._warn(message)
+
+    def remark(self, remark: Remark) -> None:
+        if self._hears_notes:
+            super().remark(remark)
+        else:
+            self._otherwise.remark(remark)
 
     def detail(self, message: str) -> None:
         self._otherwise.detail(message)

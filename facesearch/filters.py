@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 from calendar import monthrange
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from facesearch.arguments import AnyPaths, require_number, several_paths
 from facesearch.errors import UsageError
 from facesearch.options import described
 
-Paths = str | bytes | os.PathLike[str] | Iterable[str | bytes | os.PathLike[str]]
-"""One path, or several."""
-
-__all__ = ["Filter", "Paths", "first_and_last_second", "least_and_most"]
+__all__ = ["Filter", "first_and_last_second", "least_and_most"]
 
 _MOMENT = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?)?)?", re.ASCII)
 
@@ -26,20 +23,21 @@ class Filter:
     """Which faces are searched; what is not given leaves nothing out.
 
     `under` and `not_under` are folders or photos; they are kept as absolute paths in the system's bytes, and a single
-    path may be given by itself. `since` and `until` bound when a photo was taken, in local time, both included: a year,
-    a month, a day, a minute or a second, as `2019`, `2019-07`, `2019-07-31` or `2019-07-31T18:30`. They are kept as
-    the first and the last second of it. A photo of which only the day, month or year is known matches when any of it
-    lies between them, and one of which nothing is known counts by its file's time. `min_face` is the shorter side of a
+    path may be given by itself; a `~` that begins a text is the home folder. `since` and `until` bound when a photo was
+    taken, in local time, both included: a year, a month, a day, a minute or a second, as `2019`, `2019-07`,
+    `2019-07-31` or `2019-07-31T18:30`. They are kept as the first and the last second of it. A photo of which only the
+    day, month or year is known matches when any of it lies between them, and one of which nothing is known counts by
+    its file's time. `min_face` is the shorter side of a
     face's box in pixels, `min_quality` lies in [0, 1]. `faces` bounds how many faces a photo shows: a number, a pair,
     or text as `2`, `1..3`, `..3` or `4..`. `photos` are ids of photos, None for all.
 
     Raises `UsageError` for what is none of these.
     """
 
-    under: Paths = described(
+    under: AnyPaths = described(
         (), "Only photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
     )
-    not_under: Paths = described(
+    not_under: AnyPaths = described(
         (), "No photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
     )
     since: str | None = described(
@@ -59,7 +57,7 @@ class Filter:
 
     def __post_init__(self) -> None:
         for name in ("under", "not_under"):
-            object.__setattr__(self, name, _absolute(getattr(self, name)))
+            object.__setattr__(self, name, _absolute(name, getattr(self, name)))
         if self.since is not None and self.until is not None:
             since, until = first_and_last_second("since", self.since)[0], first_and_last_second("until", self.until)[1]
             if since > until:
@@ -70,13 +68,12 @@ class Filter:
             object.__setattr__(self, "since", first_and_last_second("since", self.since)[0])
         if self.until is not None:
             object.__setattr__(self, "until", first_and_last_second("until", self.until)[1])
-        for name, most in (("min_face", None), ("min_quality", 1)):
-            value = getattr(self, name)
-            if not value >= 0 or (most is not None and value > most):
-                between = "0 or more" if most is None else f"from 0 to {most}"
-                raise UsageError(f"{name} {value}: has to be {between}", option=name)
+        require_number("min_face", self.min_face, 0)
+        require_number("min_quality", self.min_quality, 0, 1)
         if self.faces is not None:
             object.__setattr__(self, "faces", least_and_most(self.faces))
+        if self.photos is not None:
+            object.__setattr__(self, "photos", frozenset(self.photos))
 
     @property
     def folders(self) -> tuple[bytes, ...]:
@@ -104,7 +101,7 @@ def first_and_last_second(name: str, text: str) -> tuple[str, str]:
 
     Raises `UsageError`, naming what it is for.
     """
-    match = _MOMENT.fullmatch(text.strip())
+    match = _MOMENT.fullmatch(str(text).strip())
     given = [int(part) for part in match.groups() if part is not None] if match else []
     try:
         first = datetime(*[*given, *(1, 1, 0, 0, 0)[len(given) - 1 :]])  # type: ignore[arg-type]
@@ -119,7 +116,7 @@ def first_and_last_second(name: str, text: str) -> tuple[str, str]:
 
 def least_and_most(faces: int | str | tuple[int, int]) -> tuple[int, int]:
     """The least and the most in a number, a pair, `2`, `1..3`, `..3` or `4..`. Raises `UsageError`."""
-    if isinstance(faces, tuple):
+    if isinstance(faces, tuple) and len(faces) == 2 and all(isinstance(end, int) for end in faces):
         least, most = faces
     else:
         match = re.fullmatch(r"(\d{0,6})(\.\.)?(\d{0,6})", str(faces).strip(), re.ASCII)
@@ -132,6 +129,5 @@ def least_and_most(faces: int | str | tuple[int, int]) -> tuple[int, int]:
     return least, most
 
 
-def _absolute(paths: Paths) -> tuple[bytes, ...]:
-    several = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
-    return tuple(os.path.abspath(os.fsencode(path)) for path in several)
+def _absolute(name: str, paths: AnyPaths) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(os.path.abspath(path)) for path in several_paths(name, paths))

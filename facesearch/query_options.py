@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
+from numbers import Real
 from typing import Final, Literal, TypedDict, cast
 
+from facesearch.arguments import AnyPath, AnyPaths, checked_paths, require_whole_number
 from facesearch.errors import UsageError
 from facesearch.options import described
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
-__all__ = ["BY_MODEL", "ByModel", "QueryKeywords", "QueryOptions"]
+__all__ = ["BY_MODEL", "ByModel", "QueryKeywords", "QueryOptions", "require_share", "require_similarity"]
 
 
 class ByModel(Enum):
@@ -34,7 +34,7 @@ class QueryKeywords(TypedDict, total=False):
     face: int | Literal["all"] | None
     each: bool
     expand: bool
-    together: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+    together: AnyPaths
     alone: bool
     all_faces: bool
     fold: bool
@@ -70,7 +70,7 @@ class QueryOptions:
     face: int | Literal["all"] | None = None
     each: bool = False
     expand: bool = described(False, "Ask again with the mean of the question and its strong hits: finds more.")
-    together: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = described(
+    together: AnyPaths = described(
         (), "Only photos that show this person too; may be repeated.", value="path", metavar="PHOTO", repeated=True
     )
     alone: bool = described(False, "Only photos that show nobody but those who were asked for.")
@@ -80,25 +80,28 @@ class QueryOptions:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
-        alone = isinstance(self.together, str | os.PathLike)
-        object.__setattr__(self, "together", (self.together,) if alone else tuple(self.together))  # type: ignore[arg-type]
-        if self.top_k is not None and self.top_k < 1:
-            raise UsageError(f"top_k {self.top_k}: has to be 1 or more", option="top_k")
-        if isinstance(self.threshold, int | float) and not -1 <= self.threshold <= 1:
-            raise UsageError(f"threshold {self.threshold:g}: a similarity lies between -1 and 1", option="threshold")
+        object.__setattr__(self, "together", checked_paths("together", self.together))
+        require_whole_number("max_pixels", self.max_pixels, 1)
+        if self.top_k is not None:
+            require_whole_number("top_k", self.top_k, 1)
+        if self.threshold is not None and self.threshold is not BY_MODEL:
+            require_similarity(self.threshold)
         if self.fmr is not None:
             if self.threshold is not BY_MODEL:
                 raise UsageError(
                     "threshold and fmr contradict each other; give one of them", option=("threshold", "fmr")
                 )
-            if not 0 < self.fmr < 1:
-                raise UsageError(f"fmr {self.fmr:g}: a share of strangers lies between 0 and 1, as 1e-5", option="fmr")
+            require_share(self.fmr)
         if self.face not in (None, "all") and not (isinstance(self.face, int) and self.face >= 1):
             raise UsageError(f"face {self.face}: give a number from 1, or all", option="face")
 
     @classmethod
-    def of(cls, keywords: QueryKeywords) -> QueryOptions:
-        """From keywords. Raises `UsageError` for one that is not known."""
+    def of(cls, keywords: QueryKeywords, options: QueryOptions | None = None) -> QueryOptions:
+        """From keywords, or an object of this class. Raises `UsageError` for a keyword that is not known, and both."""
+        if options is not None:
+            if keywords or not isinstance(options, cls):
+                raise UsageError("options of a question are given as keywords, or as one QueryOptions")
+            return options
         known = {option.name for option in fields(cls)}
         for name in keywords:
             if name not in known:
@@ -106,11 +109,27 @@ class QueryOptions:
         return cls(**keywords)
 
     @property
-    def companions(self) -> tuple[str | os.PathLike[str], ...]:
+    def companions(self) -> tuple[AnyPath, ...]:
         """`together`, as it is kept."""
-        return cast("tuple[str | os.PathLike[str], ...]", self.together)
+        return cast("tuple[AnyPath, ...]", self.together)
 
     @property
     def names_a_limit(self) -> bool:
         """Whether the user has said from which similarity on: then `top_k` stays above it."""
-        return self.fmr is not None or isinstance(self.threshold, int | float)
+        return self.fmr is not None or (self.threshold is not None and self.threshold is not BY_MODEL)
+
+
+def require_similarity(threshold: object) -> None:
+    """Raises `UsageError` for a threshold that is no cosine similarity."""
+    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
+        raise UsageError(f"threshold {threshold!s:.60}: a similarity lies between -1 and 1", option="threshold")
+
+
+def require_share(fmr: object) -> None:
+    """Raises `UsageError` for a false-match rate that is none."""
+    if not isinstance(fmr, Real) or not 0 < float(fmr) < 1:
+        raise UsageError(f"fmr {_shown(fmr)}: a share of strangers lies between 0 and 1, as 1e-5", option="fmr")
+
+
+def _shown(rate: object) -> str:
+    return f"{float(rate):g}" if isinstance(rate, Real) else f"{rate!s:.60}"

@@ -32,7 +32,7 @@ def default_index_path() -> Path:
     """$FACESEARCH_INDEX, else `./indexes/default` where `./indexes` is, else a folder among the user's data."""
     named = os.environ.get("FACESEARCH_INDEX")
     if named:
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     if Path("indexes").is_dir():
         return Path("indexes/default")
     folder = user_data()

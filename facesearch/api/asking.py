@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from facesearch.arguments import AnyPaths
 from facesearch.errors import ModelSwitchedError
 from facesearch.events import Observer
 
@@ -26,7 +26,7 @@ _MANY = 16
 def query(
     stores: Stores,
     models: Models,
-    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    photos: AnyPaths,
     options: QueryOptions,
     where: Filter,
     observer: Observer,

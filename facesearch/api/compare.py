@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facesearch.api.opening import Models, as_model
+from facesearch.arguments import AnyPath, require_whole_number, text_of_path
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer
+from facesearch.query_options import require_share, require_similarity
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -40,10 +42,10 @@ class ComparedPhotos:
 
 
 def compare(
-    one: str | os.PathLike[str],
-    other: str | os.PathLike[str],
+    one: AnyPath,
+    other: AnyPath,
     *,
-    model: str | None = None,
+    model: AnyPath | None = None,
     threshold: float | None = None,
     fmr: float | None = None,
     device: str = "auto",
@@ -58,26 +60,29 @@ def compare(
     Raises `PhotoError`, `NoFaceError` where a photo shows none, `UsageError` where both limits are given, or a rate
     of a model for which none were measured, `ModelError`, `DeviceError`.
     """
-    if threshold is not None and fmr is not None:
-        raise UsageError(f"threshold {threshold:g} and fmr {fmr:g} contradict each other", Hint.ONE_LIMIT)
-    if fmr is not None and not 0 < fmr < 1:
-        raise UsageError(f"fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+    photos = [text_of_path("photo", photo) for photo in (one, other)]
+    require_whole_number("max_pixels", max_pixels, 1)
+    if threshold is not None:
+        require_similarity(threshold)
+    if fmr is not None:
+        require_share(fmr)
+        if threshold is not None:
+            raise UsageError(f"threshold {threshold:g} and fmr {fmr:g} contradict each other", Hint.ONE_LIMIT)
+    models = Models(device, threads, observer)
     from facesearch.calibration.storage import calibration_of
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+    from facesearch.models.resolve import choose_model
     from facesearch.search.compare import compare as compared
     from facesearch.search.compare import nearest
     from facesearch.search.probes import probe_faces
     from facesearch.search.query import require_measured
     from facesearch.search.questions import remark_on_calibration
 
-    opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True, notify=observer.note))
+    opened = models.open(choose_model(as_model(model)).name, few=True, at_once=False)
     calibration = calibration_of(opened.info)
     require_measured(fmr, calibration, opened.info.name)
     remark_on_calibration(calibration, opened.info.name, observer)
     ones, others = (
-        probe_faces(opened, os.fspath(path), rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
-        for path in (one, other)
+        probe_faces(opened, path, rotations=rotations, max_pixels=max_pixels, mark=observer.lap) for path in photos
     )
     pairs = compared(ones, others, calibration)
     if fmr is not None:

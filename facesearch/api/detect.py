@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+from facesearch.api.opening import Models, as_model
+from facesearch.arguments import AnyPath, require_whole_number, text_of_path
 from facesearch.events import SILENT, Observer
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
@@ -19,9 +20,9 @@ __all__ = ["detect", "save_faces"]
 
 
 def detect(
-    photo: str | os.PathLike[str],
+    photo: AnyPath,
     *,
-    model: str | None = None,
+    model: AnyPath | None = None,
     device: str = "auto",
     threads: int = 0,
     rotations: bool = True,
@@ -34,12 +35,14 @@ def detect(
     looked at turned on its sides. Raises `PhotoError` where it cannot be read, `NoFaceError` where it shows no face,
     `ModelError`, `DeviceError`.
     """
-    from facesearch.models.resolve import choose_model, open_model
-    from facesearch.models.runtime import choose_runtime
+    path = text_of_path("photo", photo)
+    require_whole_number("max_pixels", max_pixels, 1)
+    models = Models(device, threads, observer)
+    from facesearch.models.resolve import choose_model
     from facesearch.search.probes import probe_faces
 
-    opened = open_model(choose_model(model).name, choose_runtime(device, threads, few=True, notify=observer.note))
-    return probe_faces(opened, os.fspath(photo), rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
+    opened = models.open(choose_model(as_model(model)).name, few=True, at_once=False)
+    return probe_faces(opened, path, rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
 
 
 def save_faces(faces: list[Probe], folder: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Export:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from facesearch.api.opening import AnyPath, as_path
+from facesearch.api.opening import as_path
+from facesearch.arguments import AnyPath, require_whole_number
 from facesearch.errors import Hint, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def forgetting(
     if never_again and path is None:
         raise UsageError("a face or a folder cannot be kept out of later runs", Hint.KEEP_OUT_PHOTOS)
     if path is not None:
-        return to_forget_photos(store, as_path(path), never_again=never_again)
+        return to_forget_photos(store, as_path("path", path), never_again=never_again)
     if folder is not None:
-        return to_forget_root(store, as_path(folder))
+        return to_forget_root(store, as_path("folder", folder))
     assert face is not None
+    require_whole_number("face", face, -(2**63))
+    face = min(face, 2**63 - 1)  # no id is larger than what SQLite can hold
     return to_forget_face(store, face)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api import keeping
 from facesearch.api.forgetting import forgetting
-from facesearch.api.opening import AnyPath, Models, Stores, as_path
+from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
+from facesearch.arguments import AnyPath, AnyPaths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
 from facesearch.filters import Filter
@@ -41,9 +42,11 @@ _ALL = Filter()
 class Index:
     """An index of photos: a folder that keeps every face found in them. Made by `Index.open`; a context manager.
 
-    Files and the model are opened on first use. Each call sees the index as it is then, whoever writes to it. To be
-    used from one thread. Every method may raise `StoreError` where the index cannot be used; those that write raise
-    `LockedError` while another run is writing.
+    Files and the model are opened on first use, after `close` as well. Each call sees the index as it is then, whoever
+    writes to it. To be used from one thread; another may go on with it once it is closed. A `~` that begins a path
+    given as text is the home folder, everywhere. Every method may raise `StoreError` where the index cannot be used,
+    and `UsageError` for an argument that makes no sense; those that write raise `LockedError` while another run is
+    writing.
 
     Where a method takes a `confirm`, that is told what is about to happen, under the lock, before it does; what it
     raises ends the call, and nothing is done.
@@ -60,7 +63,7 @@ class Index:
         path: AnyPath | None = None,
         *,
         create: bool = False,
-        model: str | None = None,
+        model: AnyPath | None = None,
         device: str = "auto",
         threads: int = 0,
         wait: float = 0.0,
@@ -76,14 +79,14 @@ class Index:
         Raises `IndexNotFoundError` where there is none, `StorageError` where that cannot be seen, `UsageError` where
         no folder can be told.
         """
-        folder = default_index_path() if path is None else as_path(path)
-        stores = Stores(folder, model, wait, observer)
+        folder = default_index_path() if path is None else as_path("path", path)
+        stores = Stores(folder, as_model(model), wait, observer)
         if not create:
             stores.require()
         return cls(stores, Models(device, threads, observer), observer)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files; whoever goes on using it opens them again."""
         self._stores.close()
 
     def __enter__(self) -> Self:
@@ -116,7 +119,7 @@ class Index:
 
     def query(
         self,
-        photos: AnyPath | Sequence[AnyPath],
+        photos: AnyPaths,
         options: QueryOptions | None = None,
         *,
         where: Filter = _ALL,
@@ -136,7 +139,7 @@ class Index:
         """
         from facesearch.api.asking import query
 
-        asked = QueryOptions.of(keywords) if options is None else options
+        asked = QueryOptions.of(keywords, options)
         told = self._observer if observer is None else observer
         return query(self._stores, self._models, photos, asked, where, told, keep=keep)
 
@@ -144,7 +147,7 @@ class Index:
 
     def refresh(
         self,
-        paths: Sequence[AnyPath] = (),
+        paths: AnyPaths = (),
         *,
         progress: Progress | None = None,
         observer: Observer | None = None,
@@ -163,8 +166,7 @@ class Index:
         an `observer` of this run is told more. Photos are also looked at turned on their sides, unless `rotations` is
         false. `retry_failed` tries photos again that could not be read, `again` reads all. Photos of more than
         `max_pixels` are refused. Photos out of sight for `keep_missing_days` are deleted for good; 0 deletes at once.
-        `max_memory` is in bytes, for the whole process. `index_type` is `auto`, `flat` or `ivf`. A `~` that begins a
-        path given as text is the home folder.
+        `max_memory` is in bytes, for the whole process. `index_type` is `auto`, `flat` or `ivf`.
 
         Work is committed every few seconds; a run that is stopped, or dies, is taken up by the next. Raises
         `InputError` where a path is not there, `UsageError` where there is nothing to do, `ModelError`, `DeviceError`.
@@ -174,14 +176,14 @@ class Index:
             keep_missing_days=keep_missing_days,
         )  # fmt: skip
         return keeping.refresh(
-            self._stores, self._models, [as_path(path) for path in paths],
+            self._stores, self._models, as_paths(paths),
             options=options, observer=self._told(progress, observer), max_memory=max_memory, index_type=index_type,
             confirm=confirm,
         )  # fmt: skip
 
     def preview(
         self,
-        paths: Sequence[AnyPath] = (),
+        paths: AnyPaths = (),
         *,
         rotations: bool = True,
         retry_failed: bool = False,
@@ -199,11 +201,11 @@ class Index:
             rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
             keep_missing_days=keep_missing_days,
         )  # fmt: skip
-        return keeping.preview(self._stores, [as_path(path) for path in paths], options, index_type)
+        return keeping.preview(self._stores, as_paths(paths), options, index_type)
 
     def switch_model(
         self,
-        name: str | None = None,
+        name: AnyPath | None = None,
         *,
         leave_offline: bool = False,
         progress: Progress | None = None,
@@ -222,14 +224,14 @@ class Index:
         """
         options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
         return keeping.switch_model(
-            self._stores, self._models, name, options=options,
+            self._stores, self._models, as_model(name), options=options,
             observer=self._told(progress, observer), leave_offline=leave_offline, max_memory=max_memory,
             index_type=index_type,
         )  # fmt: skip
 
-    def preview_switch(self, name: str | None = None, *, index_type: str | None = None) -> SwitchPreview | None:
+    def preview_switch(self, name: AnyPath | None = None, *, index_type: str | None = None) -> SwitchPreview | None:
         """What `switch_model` would read; nothing is done. Raises what that raises."""
-        return keeping.preview_switch(self._reading(keep=False), name, index_type)
+        return keeping.preview_switch(self._reading(keep=False), as_model(name), index_type)
 
     def cancel_switch(self) -> CancelledSwitch:
         """Drop a switch that is under way, with all that was read for it. Raises `UsageError` where there is none."""
@@ -285,7 +287,7 @@ class Index:
         from facesearch.care.folders import move_root
 
         with self._writing() as store:
-            move_root(store, as_path(old), as_path(new), anyway=anyway)
+            move_root(store, as_path("old", old), as_path("new", new), anyway=anyway)
 
     def remove_folder(self, path: AnyPath, *, confirm: Callable[[Forgetting], object] | None = None) -> Forgetting:
         """Forget a folder with all its photos and faces for good; see `forget`."""
@@ -336,11 +338,16 @@ class Index:
         return check(self.path, repair=repair, wait=self._stores.wait)
 
     def backup(self, file: AnyPath, *, overwrite: bool = False) -> None:
-        """A consistent copy of the catalog, also while others write. Raises `UsageError` where `file` exists."""
-        target = as_path(file)
+        """A consistent copy of the catalog, also while others write.
+
+        Raises `UsageError` where `file` exists, or lies in the index.
+        """
+        target = as_path("file", file)
         if target.exists() and not overwrite:
             raise UsageError(f"{target} exists", Hint.ANOTHER_FILE)
-        self._reading().catalog.backup(target)
+        store = self._reading()
+        store.require_outside(target)
+        store.catalog.backup(target)
 
     # What the methods use
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from facesearch.api.opening import Models, Stores
 from facesearch.api.resources import photo_memory
+from facesearch.arguments import require_number, require_whole_number
 from facesearch.errors import Hint
 from facesearch.events import Observer
 from facesearch.settings import DEFAULT_MAX_PIXELS
@@ -65,6 +66,8 @@ def reading_options(
     """How photos are read, and when those that are missing go; see `Index.refresh`."""
     from facesearch.indexing.options import Options
 
+    require_whole_number("max_pixels", max_pixels, 1)
+    require_number("keep_missing_days", keep_missing_days, 0)
     return Options(
         rotations=rotations,
         retry_failed=retry_failed,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
+from facesearch.arguments import (
+    AnyPath,
+    AnyPaths,
+    require_number,
+    require_whole_number,
+    several_paths,
+    text_of_path,
+)
 from facesearch.errors import Hint, UsageError
 from facesearch.events import Observer
 
@@ -16,27 +24,37 @@ if TYPE_CHECKING:
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
 
-__all__ = ["AnyPath", "Models", "Stores", "as_path"]
-
-AnyPath = str | os.PathLike[str]
-"""A path as text or as an object."""
+__all__ = ["Models", "Stores", "as_model", "as_path", "as_paths"]
 
 
-def as_path(path: AnyPath) -> Path:
-    """Text may begin with `~`, the home folder; a `Path` stands for itself."""
-    return Path(path).expanduser() if isinstance(path, str) else Path(path)
+def as_path(name: str, path: AnyPath) -> Path:
+    """A path that was given as `name`; see `text_of_path`. Raises `UsageError`."""
+    return Path(text_of_path(name, path))
+
+
+def as_paths(paths: AnyPaths) -> list[Path]:
+    """Photos and folders of them. Raises `UsageError`."""
+    return [Path(path) for path in several_paths("path", paths)]
+
+
+def as_model(model: AnyPath | None) -> str | None:
+    """The name of a model, or its folder. Raises `UsageError`."""
+    return text_of_path("model", model) if model else None
 
 
 class Stores:
     """The stores of one index. `asked` is the model that the index has to have, or gets when it is made; None: any."""
 
     def __init__(self, path: Path, asked: str | None, wait: float, observer: Observer) -> None:
+        require_number("wait", wait, 0)
         self.path = path
         self.asked = asked
         self.wait = wait
         self._observer = observer
         self._reader: Store | None = None
         self._reader_keeps = True
+        self._reader_of: tuple[int, int] | None = None
+        self._thread = 0
 
     def exist(self) -> bool:
         """Whether there is an index. Raises `StorageError` where that cannot be seen."""
@@ -59,13 +77,16 @@ class Stores:
         """
         from facesearch.index.store import Store
 
-        if self._reader is not None and self._reader_keeps != keep:
-            self.close()
+        if self._reader is not None and (self._reader_keeps != keep or self._reader_of != Store.identity(self.path)):
+            self.close()  # also where another index has taken its place
         if self._reader is not None:
+            self._require_thread()
             self._reader.follow()
         if self._reader is None:
+            identity = Store.identity(self.path)
             store = Store.open(self.path, keep=keep, notify=self._observer.note)
-            self._reader, self._reader_keeps = store, keep
+            self._reader, self._reader_keeps, self._reader_of = store, keep, identity
+            self._thread = get_ident()
             if self.asked is not None:
                 from facesearch.models.resolve import model_info
 
@@ -121,16 +142,22 @@ class Stores:
         require_paths(paths)
 
     def close(self) -> None:
-        """Close the store for reading; it is opened again when it is needed."""
+        """Close the store for reading; it is opened again when it is needed. Raises `UsageError` in another thread."""
         if self._reader is not None:
+            self._require_thread()
             self._reader.close()
             self._reader = None
+
+    def _require_thread(self) -> None:
+        if self._thread != get_ident():
+            raise UsageError(f"{self.path}: open in another thread; open an Index of its own in each thread")
 
 
 class Models:
     """Opens the model of an index, once, on the runtime that suits the work."""
 
     def __init__(self, device: str, threads: int, observer: Observer) -> None:
+        require_whole_number("threads", threads, 0)
         self._device = device
         self._threads = threads
         self._observer = observer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facesearch.arguments import require_number
 from facesearch.machine import available_memory
 
 __all__ = ["photo_memory"]
@@ -17,6 +18,8 @@ def photo_memory(whole: int | None, workers: int) -> int:
     The models and libraries take the rest. None: 1 GiB or more where there are many workers, at most half of what the
     machine has.
     """
-    if whole is None:
+    if whole is not None:
+        require_number("max_memory", whole, 0)
+    else:
         whole = min(max(2**30, workers * _PER_WORKER), (available_memory() or 2**40) // 2)
     return max(whole - _BEFORE_PHOTOS, _LEAST_FOR_PHOTOS)

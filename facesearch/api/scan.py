@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from facesearch.api.opening import Models
+from facesearch.api.opening import Models, as_model, as_paths
 from facesearch.api.resources import photo_memory
+from facesearch.arguments import AnyPath, AnyPaths
 from facesearch.events import SILENT, Observer
 from facesearch.filters import Filter
 from facesearch.query_options import QueryKeywords, QueryOptions
@@ -34,12 +34,12 @@ class ScanResult:
 
 
 def scan(
-    photos: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    paths: Sequence[str | os.PathLike[str]],
+    photos: AnyPaths,
+    paths: AnyPaths,
     options: QueryOptions | None = None,
     *,
     where: Filter = _ALL,
-    model: str | None = None,
+    model: AnyPath | None = None,
     device: str = "auto",
     threads: int = 0,
     max_memory: int | None = None,
@@ -59,12 +59,12 @@ def scan(
     from facesearch.search.query import answer, ask, require_filter
     from facesearch.search.questions import photos_of
 
-    asked_for = QueryOptions.of(keywords) if options is None else options
+    asked_for = QueryOptions.of(keywords, options)
     require_filter(where, asked_for)
-    folders = [Path(path) for path in paths]
+    folders = as_paths(paths)
     require_paths(folders)
     models = Models(device, threads, observer)
-    choice = choose_model(model)
+    choice = choose_model(as_model(model))
     if choice.note:
         observer.detail(choice.note)
     opened = models.open(choice.name)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["LocalGallery"]
 
 _WIDER = 4
+_SPARE = 16
+_RECORDS_KEPT = 20_000
 _RECORDS_AT_ONCE = 500
 
 
@@ -29,6 +31,7 @@ class LocalGallery:
         self._seen: tuple[int, int] | None = None
         self._size: GallerySize | None = None
         self._allowed: dict[Filter, IdArray] = {}
+        self._records: dict[int, FaceRecord] = {}
 
     @property
     def name(self) -> str:
@@ -55,18 +58,18 @@ class LocalGallery:
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`.
 
-        The vectors of hidden photos are searched too, because they are kept: where they take places among the k best,
-        more are asked for.
+        The vectors of hidden photos are searched too, because they are kept: as many more are asked for as take places
+        among the k best if they are spread evenly, and more where that was not enough.
         """
         allowed = None if where.lets_all_through else self._ids(where)
         total = len(self._store) if allowed is None else len(allowed)
         found: list[list[ScoredFace]] = [[] for _ in probes]
-        pending, width = list(range(len(probes))), min(k, total)
+        in_sight = self.count(where)
+        spare = 0 if in_sight >= total else _SPARE + k * (total - in_sight) // max(in_sight, 1)
+        pending, width = list(range(len(probes))), min(k + spare, total)
         while pending and width:
             scores, ids = self._store.search(probes[pending], width, allowed)
-            records = self._store.catalog.faces.records(
-                sorted({key for row in ids.tolist() for key in row if key >= 0})
-            )
+            records = self._records_of({key for row in ids.tolist() for key in row if key >= 0})
             for number, row_scores, row_ids in zip(pending, scores.tolist(), ids.tolist(), strict=True):
                 found[number] = [
                     ScoredFace(min(1.0, score), records[key])
@@ -110,7 +113,19 @@ class LocalGallery:
             self._allowed = {where: self._store.catalog.faces.matching(where)}
         return self._allowed[where]
 
+    def _records_of(self, keys: set[int]) -> dict[int, FaceRecord]:
+        """The records of these vectors, of those that can be found. The best are asked for again and again."""
+        self._keep_up()
+        if len(keys) > _RECORDS_KEPT:
+            return self._store.catalog.faces.records(sorted(keys))
+        if len(self._records) + len(keys) > 2 * _RECORDS_KEPT:
+            self._records = {}
+        new = keys - self._records.keys()
+        if new:
+            self._records |= self._store.catalog.faces.records(sorted(new))
+        return self._records
+
     def _keep_up(self) -> None:
         version = self._store.catalog.database.version
         if version != self._seen:
-            self._seen, self._size, self._allowed = version, None, {}
+            self._seen, self._size, self._allowed, self._records = version, None, {}, {}

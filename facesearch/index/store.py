@@ -222,6 +222,15 @@ class Store:
             raise StorageError(unreadable(catalog, os.strerror(errno.EACCES)), Hint.ASK_OWNER)
         return stat.S_ISREG(found.st_mode)
 
+    @staticmethod
+    def identity(path: Path) -> tuple[int, int] | None:
+        """What tells the index in this folder from another that takes its place; None where there is none."""
+        try:
+            found = os.stat(path / CATALOG_FILE)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     def close(self) -> None:
         """Let go of the files; what was not committed is dropped."""
         self.catalog.close()
@@ -249,6 +258,11 @@ class Store:
                 Hint.USE_ITS_MODEL,
                 model=model.call,
             )
+
+    def require_outside(self, file: Path) -> None:
+        """Raises `UsageError` for a file that the index itself is made of."""
+        if self.path is not None and file.parent.resolve() == self.path.resolve():
+            raise UsageError(f"{file}: this is the index itself; name a file outside of {self.path}")
 
     def take_model(self, model: ModelInfo) -> None:
         """Use this model from now on, by its name and where it is; `require_model` has to hold."""

@@ -247,4 +247,4 @@ def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
 
 def forgotten_before(options: Options) -> int:
     """In seconds since 1970: photos that went missing before this moment are deleted now."""
-    return int(time.time() - options.keep_missing)
+    return max(0, int(time.time() - min(options.keep_missing, 1e12)))

@@ -52,6 +52,8 @@ class Asked:
 
 def require_filter(where: Filter, options: QueryOptions) -> Filter:
     """The filter of a question, with what its options say. Raises `UsageError` where the two contradict each other."""
+    if not isinstance(where, Filter):
+        raise UsageError(f"where {where!s:.60}: give a Filter")
     if not options.alone:
         return where
     if where.faces is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from facesearch.arguments import AnyPaths, several_paths
 from facesearch.calibration.table import Calibration
 from facesearch.errors import FacesearchError, InputError, UsageError
 from facesearch.events import SILENT, Observer
@@ -32,13 +33,13 @@ _ODD_FMR = 1e-2
 """A photo that so many strangers are like is of a stranger: one in 200 of a person's own photos is taken for one."""
 
 
-def photos_of(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], observer: Observer = SILENT
-) -> list[str]:
-    """The photos to ask about: files as they are named, folders as all the photos in them. Raises `InputError`."""
+def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:
+    """The photos to ask about: files as they are named, folders as all the photos in them.
+
+    Raises `InputError` for a folder without photos, `UsageError` for what is no path.
+    """
     photos: list[str] = []
-    for given in [paths] if isinstance(paths, str | os.PathLike) else paths:
-        path = os.fspath(given)
+    for path in several_paths("photo", paths):
         if not os.path.isdir(path):
             photos.append(path)
             continue

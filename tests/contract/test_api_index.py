@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,18 +15,23 @@ from own_pack import make_pack
 from sample_library import shipped_photo
 
 from facesearch import (
+    Filter,
     Hint,
     Index,
     IndexNotFoundError,
     InputError,
     LockedError,
     ModelMismatchError,
+    Remark,
     UsageError,
+    compare,
+    detect,
     observing,
 )
 from facesearch.api.results import Forgetting, Report
 from facesearch.events import Observer
 from facesearch.index.store import Store
+from facesearch.query_options import QueryOptions
 
 
 @pytest.fixture
@@ -251,3 +259,82 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         index.refresh([folder])
         ((record, _vector),) = index.export_faces()
     assert os.fsdecode(record.path) == name
+
+
+def test_paths_are_given_in_any_form(index: Index, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    portrait = photos / "trip/astronaut.png"
+    monkeypatch.setenv("HOME", str(photos))
+    monkeypatch.chdir(photos)
+    expected = len(index.query([portrait]))
+    for form in (portrait, str(portrait), os.fsencode(portrait), "trip/astronaut.png", "~/trip/astronaut.png"):
+        assert len(index.query(form)) == len(index.query([form])) == expected
+        assert len(index.query(portrait, where=Filter(under=form))) == 1
+        assert index.to_forget(form).photos
+    assert index.refresh(str(photos)).unchanged == index.refresh(os.fsencode(photos)).unchanged == 5
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda index: index.refresh([""]),
+        lambda index: index.refresh([3]),
+        lambda index: index.refresh(max_pixels="many"),
+        lambda index: index.refresh(keep_missing_days=-1),
+        lambda index: index.refresh(keep_missing_days=float("nan")),
+        lambda index: index.refresh(max_memory="much"),
+        lambda index: index.forget(""),
+        lambda index: index.forget(face="1"),
+        lambda index: index.query(3),
+        lambda index: index.query("me.jpg", top_k="5"),
+        lambda index: index.query("me.jpg", top_k=1.5),
+        lambda index: index.query("me.jpg", threshold="high"),
+        lambda index: index.query("me.jpg", QueryOptions(top_k=1), top_k=2),
+        lambda index: index.query("me.jpg", where=None),
+        lambda index: index.backup(index.path / "catalog.sqlite", overwrite=True),
+        lambda index: Index.open(index.path, threads=-1),
+        lambda index: Index.open(index.path, wait="long"),  # type: ignore[arg-type]
+        lambda index: compare("me.jpg", "me.jpg", threshold=5),
+        lambda index: detect(None),  # type: ignore[arg-type]
+        lambda index: Filter(since=b"2019", min_face=10),  # type: ignore[arg-type]
+        lambda index: Filter(min_face="large"),  # type: ignore[arg-type]
+        lambda index: Filter(faces=(1,)),  # type: ignore[arg-type]
+    ],
+)
+def test_what_makes_no_sense_is_told_in_one_line(index: Index, ask: Callable[[Any], object]) -> None:
+    with pytest.raises(UsageError) as error:
+        ask(index)
+    assert "\n" not in str(error.value)
+    assert index.status().failed == 1, "nothing was done"
+
+
+def test_an_index_that_takes_the_place_of_another_is_seen(index: Index, photos: Path) -> None:
+    with Index.open(index.path) as reader:
+        assert reader.status().faces == 8
+        shutil.rmtree(index.path)
+        with pytest.raises(IndexNotFoundError):
+            reader.status()
+        with opened(index.path) as again:
+            again.refresh(photos / "trip")
+        assert reader.status().faces == len(reader.query(photos / "trip/astronaut.png")) == 1
+
+
+def test_an_open_index_stays_in_its_thread(index: Index) -> None:
+    index.status()
+    with ThreadPoolExecutor(1) as pool:
+        for ask in (index.status, index.close):
+            with pytest.raises(UsageError, match="open in another thread"):
+                pool.submit(ask).result()
+        index.close()
+        assert pool.submit(index.status).result().faces == 8
+        pool.submit(index.close).result()
+
+
+def test_remarks_reach_the_observer_behind_a_progress() -> None:
+    class Listening(Observer):
+        def remark(self, remark: Remark) -> None:
+            heard.append(remark)
+
+    heard: list[Remark] = []
+    remark = Remark()
+    observing(progress=print, otherwise=Listening()).remark(remark)
+    assert heard == [remark]

@@ -22,6 +22,7 @@ from facesearch.cli import app
 
 PACKAGE = Path(facesearch.__file__).parent
 LEAVES = {
+    "arguments",
     "errors",
     "events",
     "files",
