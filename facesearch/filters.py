@@ -63,7 +63,9 @@ class Filter:
         if self.since is not None and self.until is not None:
             since, until = first_and_last_second("since", self.since)[0], first_and_last_second("until", self.until)[1]
             if since > until:
-                raise UsageError(f"since {self.since} lies after until {self.until}; no photo is both", option="since")
+                raise UsageError(
+                    f"since {self.since} lies after until {self.until}; no photo is both", option="since", other="until"
+                )
         if self.since is not None:
             object.__setattr__(self, "since", first_and_last_second("since", self.since)[0])
         if self.until is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from facesearch.catalog.columns import META, MOST_COUNTED, TABLES
-from facesearch.errors import IndexDamagedError
+from facesearch.errors import Hint, IndexDamagedError
 
 if TYPE_CHECKING:
     from facesearch.catalog.database import Database
@@ -122,9 +122,9 @@ def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> lis
     if found.schema or found.meta or found.indexes_differ:
         done.append("the catalog's own records were written again")
     if mended:
-        done.append(f"rows mended: {mended:,}; the next refresh reads their photos again")
+        done.append(f"rows mended: {mended:,}; {Hint.READ_PHOTOS_AGAIN}")
     if dropped:
-        done.append(f"rows dropped: {dropped:,}; a refresh with again finds what was in them")
+        done.append(f"rows dropped: {dropped:,}; {Hint.FIND_AGAIN}")
     return done
 
 

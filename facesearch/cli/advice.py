@@ -26,12 +26,15 @@ _WORDS = {
     Hint.DEFAULT_MODEL: "facesearch models use sets another, models use --none leaves the choice to facesearch",
     Hint.EMBEDDED: "--model embedded takes the small free one",
     Hint.FACE_IDS: "`facesearch query --format jsonl` shows face_id",
+    Hint.FIND_AGAIN: "`facesearch index --again` finds what was in them",
+    Hint.HIDE_GONE: "the next `facesearch index` hides what has gone",
     Hint.INDEX_A_FOLDER: "facesearch index FOLDER makes one",
     Hint.KEEP_OUT_PHOTOS: "--never-again remembers photos; give the PATH of a photo or a folder",
     Hint.LESS_MEMORY: "index with --max-memory 400M",
     Hint.LIST_MODELS: "facesearch models list shows those that are",
     Hint.LOCAL_DISK: "choose a folder on a local disk with --index; the photos may stay where they are",
     Hint.LOOK_FOR_CHANGES: "`facesearch index` looks at it again",
+    Hint.MADE_WHEN_NEEDED: "the next question or `facesearch index` makes it",
     Hint.MAKE_INDEX: "make one with `facesearch index FOLDER`, or name another with --index",
     Hint.MEASURE_OR_THRESHOLD: "give --threshold, or measure them with facesearch models calibrate FOLDER",
     Hint.MODEL_PATH: "say where it is with --model",
@@ -44,6 +47,7 @@ _WORDS = {
     Hint.PLACE_FOR_INDEX: "name a folder with --index",
     Hint.PULL_AGAIN: "facesearch models remove {name}, then pull it again",
     Hint.READ_AGAIN: "--again does",
+    Hint.READ_PHOTOS_AGAIN: "run `facesearch index` to read their photos again",
     Hint.REINSTALL_MODEL: "remove it, then install it again: facesearch models remove {name}",
     Hint.REMOVE_FIRST: "facesearch models remove {name} first",
     Hint.REMOVE_FOLDER: "facesearch roots remove takes one of them away",
@@ -64,15 +68,21 @@ _WORDS = {
 def in_options(error: FacesearchError) -> str:
     """An error as a user of the command line is told it."""
     told = error.told(None if error.hint is None else _WORDS[error.hint])
-    option = error.values.get("option")
+    option, other = error.values.get("option"), error.values.get("other")
     if isinstance(option, str) and told.startswith(option):
-        told = f"--{option.replace('_', '-')}{told[len(option) :]}"
+        told = f"{_switch(option)}{told[len(option) :]}"
+    if isinstance(other, str):
+        told = told.replace(f" {other} ", f" {_switch(other)} ", 1)
     return with_options(told)  # it may hold the text of another
 
 
 def with_options(text: str) -> str:
     """A line from a lower room: hints in it, which name the thing, name the option instead."""
     return _hints().sub(_in_words, text)
+
+
+def _switch(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 @cache

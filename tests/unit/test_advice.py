@@ -43,3 +43,5 @@ def test_an_option_is_named_as_it_is_typed() -> None:
     error = UsageError("min_quality 7: has to be from 0 to 1", option="min_quality")
     assert str(error) == "min_quality 7: has to be from 0 to 1"
     assert in_options(error) == "--min-quality 7: has to be from 0 to 1"
+    both = UsageError("since 2020 lies after until 2019; no photo is both", option="since", other="until")
+    assert in_options(both) == "--since 2020 lies after --until 2019; no photo is both"
