@@ -75,13 +75,15 @@ class Hint(StrEnum):
     DEFAULT_MODEL = "choose another model for new indexes, or none"
     EMBEDDED = "the model embedded is the small free one"
     FACE_IDS = "hits and exported faces have their ids"
-    FIND_DROPPED = "a refresh with again finds what was in them"
+    FIND_AGAIN = "a refresh with again finds what was in them"
+    HIDE_GONE = "the next refresh hides what has gone"
     INDEX_A_FOLDER = "an index is made of a folder of photos"
     KEEP_OUT_PHOTOS = "give the path of a photo or a folder, which never_again remembers"
     LESS_MEMORY = "index with a max_memory of 400 MB"
     LIST_MODELS = "choose one of those that are listed"
     LOCAL_DISK = "choose a folder on a local disk for the index; the photos may stay where they are"
     LOOK_FOR_CHANGES = "the next refresh reads it again"
+    MADE_WHEN_NEEDED = "the next question or refresh makes it"
     MAKE_INDEX = "make one of a folder of photos, or name another"
     MEASURE_OR_THRESHOLD = "give a threshold, or calibrate the model on photos of people whose names are known"
     MODEL_PATH = "name its folder as the model"
@@ -94,7 +96,7 @@ class Hint(StrEnum):
     PLACE_FOR_INDEX = "name a folder for the index"
     PULL_AGAIN = "remove the model {name}, then pull it again"
     READ_AGAIN = "a refresh with again measures it"
-    REFRESH = "the next refresh reads their photos again"
+    READ_PHOTOS_AGAIN = "the next refresh reads their photos again"
     REINSTALL_MODEL = "remove the model {name}, then install it again"
     REMOVE_FIRST = "remove the model {name} first"
     REMOVE_FOLDER = "remove one of the two folders from the index"
@@ -115,7 +117,8 @@ class FacesearchError(Exception):
     """The root of the tree: `except FacesearchError` catches all that facesearch raises on purpose.
 
     `hint` is what to do next, in terms of the thing; None where the message says all. A front end that has other words
-    for it, such as the name of an option, tells the error with those.
+    for it, such as the name of an option, tells the error with those. Where the problem begins with the name of an
+    option, that is among the error's values, as `option`; another one named in it is there as `other`.
     """
 
     exit_code = 3

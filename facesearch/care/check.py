@@ -97,14 +97,14 @@ def _check_vectors(store: Store, health: Health, *, repair: bool, made_again: bo
     if bad:
         with store.transaction():
             store.catalog.vectors.discard(bad)
-        health.done.append(f"dropped {counted(len(bad), 'vector')}; {Hint.REFRESH}")
+        health.done.append(f"dropped {counted(len(bad), 'vector')}; {Hint.READ_PHOTOS_AGAIN}")
     missing = not store.has_vector_file()
     fault = None if missing else store.vector_file_fault()
     if repair and (bad or missing or fault or made_again):
         store.vacuum()
         health.done.append("the vector file was made again from the catalog")
     elif missing:
-        health.notes.append("the vector file is missing; the next question or refresh makes it")
+        health.notes.append(f"the vector file is missing; {Hint.MADE_WHEN_NEEDED}")
     elif fault:
         health.faults.append(fault)
 
@@ -145,7 +145,7 @@ def _look_for_photos(store: Store, health: Health) -> None:
                 gone += trouble == ""
                 unseen.update([trouble] if trouble else [])
         if gone:
-            health.notes.append(f"{are(gone, 'photo')} no longer in {name}; the next refresh hides what has gone")
+            health.notes.append(f"{are(gone, 'photo')} no longer in {name}; {Hint.HIDE_GONE}")
         for reason, number in sorted(unseen.items()):
             health.notes.append(
                 f"{counted(number, 'photo')} in {name} cannot be looked at ({reason}); nothing is hidden"

@@ -81,7 +81,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
     """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
     found = [os.fsdecode(path) for _, path in store.catalog.faces.copies(face)]
     if not found:
-        raise InputError(f"face {face}: no face has this id", Hint.FACE_IDS)
+        raise InputError(f"face {face}: no face has this id", Hint.FACE_IDS, option="face")
     return Forgetting(what=f"face {face} in {found[0]}", face=face, copies=tuple(found[1:]))
 
 

@@ -122,9 +122,9 @@ def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> lis
     if found.schema or found.meta or found.indexes_differ:
         done.append("the catalog's own records were written again")
     if mended:
-        done.append(f"rows mended: {mended:,}; {Hint.REFRESH}")
+        done.append(f"rows mended: {mended:,}; {Hint.READ_PHOTOS_AGAIN}")
     if dropped:
-        done.append(f"rows dropped: {dropped:,}; {Hint.FIND_DROPPED}")
+        done.append(f"rows dropped: {dropped:,}; {Hint.FIND_AGAIN}")
     return done
 
 

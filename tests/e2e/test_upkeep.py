@@ -137,7 +137,8 @@ def test_check_finds_and_repair_mends(facesearch: Run, photos: Path, tmp_path: P
         facesearch("check", "--index", "ix", "--repair")
         facesearch("check", "--index", "ix")
     vectors.unlink()
-    assert "the vector file is missing" in facesearch("check", "--index", "ix").stdout
+    missing = "note: the vector file is missing; the next question or `facesearch index` makes it\n"
+    assert missing in facesearch("check", "--index", "ix").stdout
     assert found(facesearch) == {"bea.jpg"}, "a question mends it, too"
     facesearch("check", "--index", "ix")
     with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
@@ -211,7 +212,8 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     face = str(json.loads(line)["face_id"])
     facesearch("forget", "--face", face, "--index", "ix", "--yes")
     facesearch("query", photos / "astronaut.png", "--index", "ix", exit_code=1)
-    assert "no face has this id" in facesearch("forget", "--face", face, "--index", "ix", "-y", exit_code=3).stderr
+    again = facesearch("forget", "--face", face, "--index", "ix", "-y", exit_code=3).stderr
+    assert f"--face {face}: no face has this id" in again
     assert "no known photo" in facesearch("forget", "elsewhere", "--index", "ix", "-y", exit_code=3).stderr
     facesearch("forget", "--index", "ix", exit_code=2)
     facesearch("forget", "--root", "photos", "--index", "ix", "--yes")
