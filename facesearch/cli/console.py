@@ -57,6 +57,10 @@ class Console(Observer):
         if not self.quiet:
             self._photos(done, total, faces, failed)
 
+    def clear(self) -> None:
+        """The bar is taken away; what is written next would land in it."""
+        self._photos.close()
+
     def note(self, message: str) -> None:
         """Said, unless quiet."""
         if not self.quiet:

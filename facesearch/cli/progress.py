@@ -46,6 +46,7 @@ class _Bar:
                 self._bar.stop()
             except OSError:  # the terminal was closed
                 pass
+            self._bar = None
 
 
 class PhotoProgress:
@@ -60,6 +61,8 @@ class PhotoProgress:
         rate = done / max(time.monotonic() - self._started, 1e-9)
         if is_terminal():
             self._bar.show(_photo_columns, done, total, faces=faces, failed=failed, rate=rate)
+            if done >= total:  # what is written next must not land in the bar
+                self._bar.close()
         elif self._bar.line_is_due():
             left = (total - done) / rate if rate else 0.0
             pace = f"{rate:.1f} photos/s, {_time(left)} left"

@@ -54,6 +54,7 @@ def write_report(
     line: Callable[[dict[str, Any]], str],
 ) -> None:
     """The record as JSON, or as `text` unless quiet; and the `line` for a log where nobody watches."""
+    console.clear()
     if layout == "json":
         write_json(record, ascii_only=True)
     elif not console.quiet:
