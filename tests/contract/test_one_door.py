@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,31 @@ def test_results_iterate_over_all_hits(index: Index) -> None:
     result: QueryResult = index.query(["me.jpg", "me too.jpg"], each=True, top_k=2)
     assert [hit.path for hit in result] == [hit.path for answer in result.answers for hit in answer.hits]
     assert len(result) == len(list(result))
+
+
+def test_threads_ask_each_with_an_index_of_its_own_while_one_writes(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "ix", tmp_path / "ix")
+    more = tmp_path / "more"
+    more.mkdir()
+    shutil.copy(folder / "me too.jpg", more / "new.jpg")
+    with Index.open(tmp_path / "ix", device="cpu") as index:
+        before = [hit.path for hit in index.query(["me.jpg"], threshold=None)]
+
+    def write() -> list[list[str]]:
+        with Index.open(tmp_path / "ix", device="cpu") as index:
+            index.refresh([more])
+        return []
+
+    def ask() -> list[list[str]]:
+        with Index.open(tmp_path / "ix", device="cpu") as index:
+            return [[hit.path for hit in index.query(["me.jpg"], threshold=None)] for _ in range(5)]
+
+    with ThreadPoolExecutor(3) as threads:
+        asked = [threads.submit(ask), threads.submit(write), threads.submit(ask)]
+        answers = [answer for work in asked for answer in work.result()]
+
+    assert len(answers) == 10
+    for answer in answers:
+        assert [path for path in answer if not path.endswith("new.jpg")] == before
+    with Index.open(tmp_path / "ix", device="cpu") as index:
+        assert len(index.query(["me.jpg"], threshold=None)) == len(before) + 1
