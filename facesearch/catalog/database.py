@@ -160,10 +160,12 @@ class Database:
         """What is written while this lasts is durable at its end; nothing of it is, where an error leaves it.
 
         The right to write is asked for at once: a transaction that starts by reading and then writes fails when
-        another has written in between, however long it is willing to wait. One inside another is part of that one.
+        another has written in between, however long it is willing to wait. One inside another is part of that one;
+        where an error leaves it, it takes back what itself has written, whatever becomes of the error.
         """
         if self._writing:
-            yield
+            with self._savepoint():
+                yield
             return
         self.end_view()  # a reader's view cannot become a writer's
         self.run("BEGIN IMMEDIATE")
@@ -177,6 +179,18 @@ class Database:
             raise
         finally:
             self._writing = False
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        self.run("SAVEPOINT inner")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk may have ended it
+                self.run("ROLLBACK TO inner")
+                self.run("RELEASE inner")
+            raise
+        self.run("RELEASE inner")
 
     def view(self) -> None:
         """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import toy_face, toy_model_info
+from hypothesis import given
+from hypothesis import strategies as st
 
 from facesearch.catalog import database as database_module
 from facesearch.catalog.catalog import Catalog
@@ -182,6 +185,44 @@ def test_what_an_error_interrupts_was_never_there(catalog: Catalog) -> None:
             catalog.roots.add(b"/photos")
         assert catalog.is_writing, "one inside another is part of it"
     assert [len(catalog.roots.all()), catalog.is_writing] == [1, False]
+
+
+class FailedOnPurposeError(Exception):
+    """Raised by a transaction of the test."""
+
+
+Nested = tuple[bool, list["Nested"]]
+"""A transaction: whether it fails at its end, and those inside it; their errors are caught."""
+
+NESTED: st.SearchStrategy[Nested] = st.recursive(
+    st.tuples(st.booleans(), st.just([])),
+    lambda inner: st.tuples(st.booleans(), st.lists(inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(NESTED)
+def test_a_transaction_that_fails_takes_back_its_own_writes_and_no_others(outer: Nested) -> None:
+    names = count()
+
+    def write(catalog: Catalog, transaction: Nested) -> list[bytes]:
+        fails, inner = transaction
+        try:
+            with catalog.transaction():
+                kept = [b"/%d" % next(names)]
+                catalog.roots.add(kept[0])
+                for each in inner:
+                    kept += write(catalog, each)
+                if fails:
+                    raise FailedOnPurposeError
+        except FailedOnPurposeError:
+            return []
+        return kept
+
+    with closing(Catalog.memory(toy_model_info())) as opened:
+        kept = write(opened, outer)
+        assert sorted(root.path for root in opened.roots.all()) == sorted(kept)
+        assert not opened.is_writing
 
 
 def on_disk(tmp_path: Path) -> Path:
