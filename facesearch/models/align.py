@@ -22,6 +22,9 @@ TEMPLATE = np.array(
 )
 """Where the five landmarks of a frontal face lie in a crop, x and y of pixel centres (ArcFace, Deng et al. 2019)."""
 
+_ONE_PLACE = 1e-14
+"""Square pixels: landmarks that spread no further lie in one place, up to rounding."""
+
 Similarity = tuple[complex, complex]
 """The map z -> a*z + b as (a, b)."""
 
@@ -38,7 +41,7 @@ def similarity_to_template(landmarks: FloatArray) -> Similarity:
     target = TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]
     centred = source - source.mean()
     spread = float((np.abs(centred) ** 2).sum())
-    a = complex((centred.conj() * (target - target.mean())).sum() / spread) if spread > 0 else 1 + 0j
+    a = complex((centred.conj() * (target - target.mean())).sum() / spread) if spread > _ONE_PLACE else 1 + 0j
     return a, complex(target.mean() - a * source.mean())
 
 
