@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageEnhance, ImageOps
 
@@ -117,3 +118,15 @@ def _portrait(photo: Image.Image, box: tuple[int, int, int, int]) -> Image.Image
 
 if __name__ == "__main__":
     print(build(Path(sys.argv[1])))  # noqa: T201
+
+
+def heic(image: Image.Image, **options: Any) -> bytes:
+    """A photo as telephones keep it. It is written by a package that facesearch does without, and not read by it."""
+    import pi_heif
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    pi_heif.register_heif_opener()  # it has no encoder, so the other one's stays, and reads from now on
+    buffer = io.BytesIO()
+    image.save(buffer, "HEIF", **options)
+    return buffer.getvalue()

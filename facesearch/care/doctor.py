@@ -23,7 +23,7 @@ from facesearch.wording import counted
 
 __all__ = ["Finding", "checkup"]
 
-_PACKAGES = ("numpy", "pillow", "pillow-heif", "faiss-cpu", "onnxruntime", "insightface", "onnx", "openvino", "typer")
+_PACKAGES = ("numpy", "pillow", "pi-heif", "faiss-cpu", "onnxruntime", "insightface", "onnx", "openvino", "typer")
 _ONE_OF = {
     "onnxruntime": (
         ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnxruntime-training"),

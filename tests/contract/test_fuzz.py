@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from sample_library import shipped_photo
+from sample_library import heic, shipped_photo
 
 from facesearch.errors import PhotoError
 from facesearch.index.store import Store
@@ -23,8 +23,6 @@ SEED = 20261122
 
 def originals() -> dict[str, bytes]:
     """One small photo in every format, with EXIF where the format has it."""
-    import pillow_heif
-
     image = shipped_photo("astronaut").resize((160, 160))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -42,9 +40,7 @@ def originals() -> dict[str, bytes]:
     buffer = io.BytesIO()
     image.save(buffer, "MPO", save_all=True, append_images=[image])
     files["MPO"] = buffer.getvalue()
-    buffer = io.BytesIO()
-    pillow_heif.from_pillow(image).save(buffer)
-    files["HEIF"] = buffer.getvalue()
+    files["HEIF"] = heic(image)
     return files
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import Run
 from PIL import Image, TiffImagePlugin
+from sample_library import heic
 
 from facesearch.errors import PhotoTooLargeError
 from facesearch.indexing.contents import Content
@@ -60,12 +61,11 @@ def picture(mode: str) -> Image.Image:
 
 def saved(mode: str, suffix: str, **options: Any) -> Callable[[Path], Path]:
     def save(folder: Path) -> Path:
-        if suffix == ".heic":
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
         path = folder / f"photo{suffix}"
-        picture(mode).save(path, **options)
+        if suffix == ".heic":
+            path.write_bytes(heic(picture(mode), **options))
+        else:
+            picture(mode).save(path, **options)
         return path
 
     return save
@@ -125,7 +125,11 @@ KINDS = {
 def test_what_is_told_is_what_it_takes(kind: str, tmp_path: Path) -> None:
     path = KINDS[kind](tmp_path)
     small = tmp_path / f"small{path.suffix}"
-    Image.new("RGB", (64, 64)).save(small)
+    tiny = Image.new("RGB", (64, 64))
+    if path.suffix == ".heic":
+        small.write_bytes(heic(tiny))
+    else:
+        tiny.save(small)
     result = subprocess.run(
         [sys.executable, "-c", MEASURE, small, path], capture_output=True, text=True, check=True, cwd=tmp_path
     )

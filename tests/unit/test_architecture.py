@@ -63,7 +63,7 @@ SEAMS: dict[str, set[str]] = {
     "filelock": {"files.py"},
     "fcntl": set(),
     "sqlite3": {"catalog/database.py"},
-    "pillow_heif": {"photos/formats.py"},
+    "pi_heif": {"photos/formats.py"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},
     "zipfile": {"models/packs/unpack.py"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sample_library import heic
 
 from facesearch.photos.formats import FORMATS, SUFFIXES, Format, format_of
 from facesearch.photos.header import read_header
@@ -26,6 +27,8 @@ def halves() -> Image.Image:
 
 
 def file_of(form: Format) -> bytes:
+    if form.name == "HEIF":
+        return heic(halves())
     form.load()
     buffer = io.BytesIO()
     halves().save(buffer, form.name)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from sample_library import heic
 from test_picture import encoded, heif, scene
 
 from facesearch.errors import PhotoError
@@ -182,13 +183,6 @@ def test_the_camera_comes_before_what_was_written_later() -> None:
     ] == ["exif", "xmp", "iptc"]
 
 
-def heic(**options: Any) -> bytes:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    return encoded(scene(), "HEIF", **options)
-
-
 def late_exif(**options: Any) -> bytes:
     """A PNG with its EXIF after the picture."""
     png = encoded(scene(), "PNG")
@@ -206,7 +200,7 @@ CONTAINERS: dict[str, Callable[..., bytes]] = {
     "png, after the picture": late_exif,
     "webp": lambda **options: encoded(scene(), "WEBP", **options),
     "avif": lambda **options: encoded(scene(), "AVIF", **options),
-    "heif": heic,
+    "heif": lambda **options: heic(scene(), **options),
     "tiff": tiff,
     "mpo": lambda **options: encoded(scene(), "MPO", save_all=True, append_images=[scene()], **options),
 }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from sample_library import save_with_orientation
+from sample_library import heic, save_with_orientation
 
 from facesearch.errors import PhotoError
 from facesearch.photos.picture import Photo
@@ -35,11 +35,7 @@ def encoded(image: Image.Image, format_name: str, **options: Any) -> bytes:
 
 
 def heif(image: Image.Image) -> bytes:
-    import pillow_heif
-
-    buffer = io.BytesIO()
-    pillow_heif.from_pillow(image).save(buffer, quality=90)
-    return buffer.getvalue()
+    return heic(image, quality=90)
 
 
 def palette() -> Image.Image:
