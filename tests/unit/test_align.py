@@ -40,8 +40,7 @@ def test_no_other_similarity_comes_closer(
 
 @pytest.mark.parametrize("apart", [0.0, 4e-158, 1e-9])
 def test_five_points_in_one_place_give_something_finite(apart: float) -> None:
-    landmarks = np.zeros((5, 2))
-    landmarks[4, 1] = apart
+    landmarks = np.array([(0.0, 0.0)] * 4 + [(0.0, apart)])
     a, b = similarity_to_template(landmarks)
     assert np.isfinite([a, b]).all()
 
