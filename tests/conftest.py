@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_library import build
+from PIL import ImageEnhance, ImageOps
+from sample_library import FACES_IN_T1, build, shipped_photo
 
 from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
@@ -48,6 +49,21 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("library")
     build(folder)
     return folder
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Six people, four photos each, made from one of each."""
+    for person, (left, top, width, height) in FACES_IN_T1.items():
+        folder = tmp_path / "people" / person
+        folder.mkdir(parents=True)
+        box = (left - width // 2, max(0, top - height // 2), left + width * 3 // 2, top + height * 3 // 2)
+        portrait = shipped_photo("t1").crop(box)
+        changed = [portrait, ImageOps.mirror(portrait), ImageEnhance.Brightness(portrait).enhance(0.7)]
+        changed.append(ImageOps.autocontrast(portrait))
+        for number, picture in enumerate(changed):
+            picture.save(folder / f"{number}.png")
+    return tmp_path / "people"
 
 
 @pytest.fixture

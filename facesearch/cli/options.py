@@ -30,7 +30,6 @@ __all__ = [
     "Photos",
     "Prune",
     "Quiet",
-    "ReportFormat",
     "RetryFailed",
     "TableOrJson",
     "Threads",
@@ -163,24 +162,13 @@ Photos = Annotated[
 LabelledFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", readable=False, help="One folder a person, with photos of them.")
 ]
-_SUGGESTED = suggestions("table", "json")
 TableOrJson = Annotated[
     str,
     typer.Option(
         "--format",
         "-f",
         help="table or json.",
-        autocompletion=_SUGGESTED,
-        callback=one_of("--format", "table", "json"),
-    ),
-]
-ReportFormat = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        "-f",
-        help="How the report is written: table or json.",
-        autocompletion=_SUGGESTED,
+        autocompletion=suggestions("table", "json"),
         callback=one_of("--format", "table", "json"),
     ),
 ]

@@ -17,7 +17,7 @@ from facesearch.cli.options import (
     MaxTime,
     NoRotations,
     Quiet,
-    ReportFormat,
+    TableOrJson,
     Threads,
     Wait,
     examples,
@@ -88,7 +88,7 @@ def reindex(
     dry_run: _DryRun = False,
     max_time: MaxTime = None,
     wait: Wait = 0,
-    layout: ReportFormat = "table",
+    layout: TableOrJson = "table",
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from own_pack import make_pack, make_pack_with, random_recogniser
-from PIL import ImageEnhance, ImageOps
-from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch import Hint, InputError, ModelError, UsageError, observing
 from facesearch.api import measure, models
@@ -26,21 +24,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("XDG_DATA_HOME", "FACESEARCH_MODEL", "INSIGHTFACE_HOME"):
         monkeypatch.delenv(name, raising=False)
     return folder
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """Six people, four photos each, made from one of each."""
-    for person, (left, top, width, height) in FACES_IN_T1.items():
-        folder = tmp_path / "people" / person
-        folder.mkdir(parents=True)
-        box = (left - width // 2, max(0, top - height // 2), left + width * 3 // 2, top + height * 3 // 2)
-        portrait = shipped_photo("t1").crop(box)
-        changed = [portrait, ImageOps.mirror(portrait), ImageEnhance.Brightness(portrait).enhance(0.7)]
-        changed.append(ImageOps.autocontrast(portrait))
-        for number, picture in enumerate(changed):
-            picture.save(folder / f"{number}.png")
-    return tmp_path / "people"
 
 
 def test_a_pack_is_registered_chosen_and_forgotten(tmp_path: Path) -> None:

@@ -7,28 +7,10 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
 from conftest import Run
 from own_pack import make_pack
-from PIL import ImageEnhance, ImageOps
-from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.models import bundled
-
-
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """Six people, four photos each, made from one of each."""
-    for person, (left, top, width, height) in FACES_IN_T1.items():
-        folder = tmp_path / "people" / person
-        folder.mkdir(parents=True)
-        box = (left - width // 2, max(0, top - height // 2), left + width * 3 // 2, top + height * 3 // 2)
-        portrait = shipped_photo("t1").crop(box)
-        changed = [portrait, ImageOps.mirror(portrait), ImageEnhance.Brightness(portrait).enhance(0.7)]
-        changed.append(ImageOps.autocontrast(portrait))
-        for number, picture in enumerate(changed):
-            picture.save(folder / f"{number}.png")
-    return tmp_path / "people"
 
 
 def test_the_embedded_model_alone(facesearch: Run, people: Path) -> None:
