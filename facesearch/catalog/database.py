@@ -34,7 +34,7 @@ from facesearch.errors import (
     LockedError,
     StorageError,
 )
-from facesearch.files import sync_folder, unfinished
+from facesearch.files import size_of, sync_folder, unfinished
 
 __all__ = ["Database"]
 
@@ -369,9 +369,10 @@ class Database:
     def _migrate(self, version: int) -> None:
         with self._errors():
             for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                script = f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"  # noqa: PLW2901
                 try:
-                    self._connection.executescript(script)
+                    self._connection.executescript(
+                        f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;"
+                    )
                 except sqlite3.OperationalError as error:
                     if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                         raise
@@ -392,7 +393,7 @@ def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
     """How to read where the usual way fails: parameters of the URI, and whether to share no memory with others."""
     if path.with_name(f"{path.name}-shm").exists():
         yield "&readonly_shm=1", False
-    elif _size(path.with_name(f"{path.name}-wal")):
+    elif size_of(path.with_name(f"{path.name}-wal")):
         yield "&vfs=unix-none", True
     else:
         yield "&immutable=1", False
@@ -400,7 +401,7 @@ def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
 
 def _take_away_traces(path: Path) -> None:
     """Delete `-shm` and an empty log, which a reader makes and may not delete: the last writer to close does so."""
-    if _size(path.with_name(f"{path.name}-wal")):
+    if size_of(path.with_name(f"{path.name}-wal")):
         return
     uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
     try:
@@ -411,13 +412,6 @@ def _take_away_traces(path: Path) -> None:
             connection.close()
     except (sqlite3.Error, UnicodeDecodeError):
         pass  # who may not write has made nothing
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _cannot_open(path: Path, error: Exception) -> str:
