@@ -1,27 +1,27 @@
-"""Everything that can go wrong, as one tree; each leaf knows the exit code that a shell sees.
+"""The errors of facesearch as one tree, with their exit codes.
 
 FacesearchError                 exit
-├── UsageError                   2    the question itself makes no sense
-├── InputError                   3    something that was given cannot be used
+├── UsageError                   2    an argument or a combination of arguments is invalid
+├── InputError                   3    an input cannot be used
 │   ├── PhotoError                    a photo cannot be read or decoded
-│   │   └── PhotoTooLargeError        it is over a limit that can be raised
+│   │   └── PhotoTooLargeError        a photo exceeds a limit that can be raised
 │   ├── NoFaceError                   a query photo shows no face
-│   ├── ModelError                    a model is missing, broken or not known
-│   └── DeviceError                   a device or runtime was asked for that is not there
+│   ├── ModelError                    a model is missing, broken or unknown
+│   └── DeviceError                   a device or runtime is not available
 ├── StoreError                   3    the index cannot be used
-│   ├── IndexNotFoundError            there is none
-│   ├── IndexVersionError             a newer facesearch made it
-│   ├── IndexDamagedError             its catalog is not a catalog
-│   ├── ModelMismatchError            another model made it
-│   │   └── ModelSwitchedError            another model took over while it was open
+│   ├── IndexNotFoundError            the index does not exist
+│   ├── IndexVersionError             a newer facesearch made the index
+│   ├── IndexDamagedError             the catalog is damaged
+│   ├── ModelMismatchError            another model made the index
+│   │   └── ModelSwitchedError            the model was switched while the index was open
 │   └── StorageError                  the disk is read-only or fails
-│       └── DiskFullError                 it has no room left
-└── LockedError                  4    another run is writing
+│       └── DiskFullError                 the disk is full
+└── LockedError                  4    another run is writing to the index
 
-Every message is one line: what is wrong, with the value, and what to do next. What to do is a `Hint` where a front end
-has words of its own for it, such as an option of a command. The other exit codes are not errors of this tree: 0 done,
-1 nothing reached the threshold, 5 done but not all of it, 70 a bug, 129, 130 and 143 stopped by SIGHUP (the terminal
-was closed), Ctrl-C and SIGTERM, 141 nobody reads the output any more.
+Every message is one line: what is wrong, with the value, and what to do next. The latter is a `Hint` if front ends
+have their own words for it, such as an option of a command. The other exit codes are not errors: 0 done, 1 nothing
+reached the threshold, 5 done but not complete, 70 a bug, 129, 130 and 143 stopped by SIGHUP (the terminal was closed),
+Ctrl-C and SIGTERM, 141 the reader of the output is gone.
 """
 
 from __future__ import annotations
@@ -52,47 +52,47 @@ __all__ = [
 
 
 class Hint(StrEnum):
-    """What to do next, in terms of the thing; `{names}` stand for values.
+    """What to do next, in terms of the library; `{names}` stand for values.
 
-    An error carries one, and a line of text may end in one: a front end finds it there, too, and says it in its own
-    words. No two begin alike, unless one is the beginning of the other.
+    An error carries a hint, and a line of text may end in one. A front end replaces it by its own words. No two hints
+    start alike, unless one is the start of the other.
     """
 
-    ALREADY_ITS_MODEL = "a refresh reads what is left, one with again reads all photos"
+    ALREADY_ITS_MODEL = "a refresh reads what is left, a refresh with again reads all photos again"
     ANOTHER_FILE = "name another file, or let it be overwritten"
     ANOTHER_INDEX = "use another index"
-
     ANOTHER_NAME = "give another name, or remove the model {name} first"
     ANOTHER_PLACE = "choose another folder for the index"
-    ANYWAY = "check the path, or move it anyway, to a disk that is not mounted now"
-    ASK_OWNER = "ask the owner of it, or use another index"
-    BRING_MODEL = "pull or add it first"
-    BY_HAND = "or fetch {url} by other means, then pull {name} from that file"
+    ANOTHER_PLACE_OR_REPLACE = "restore to another folder, or let the index be overwritten"
+    ANYWAY = "check the path, or use anyway for a disk that is not mounted now"
+    ASK_OWNER = "ask the owner, or use another index"
+    BRING_MODEL = "install it with pull or add_pack"
+    BY_HAND = "or download {url} yourself, then pull {name} from that file"
     CALIBRATE = "calibrate the model again"
-    CHECK = "a check of the index tells more"
+    CHECK = "check the index"
     CPU = "{remedy}, or use the device cpu"
     CPU_OR_MODEL = "use the device cpu, or another model"
     DEFAULT_MODEL = "choose another model for new indexes, or none"
-    EMBEDDED = "the model embedded is the small free one"
-    FACE_IDS = "hits and exported faces have their ids"
+    EMBEDDED = "the model embedded is small and free"
+    FACE_IDS = "hits and exported faces carry their ids"
     FIND_AGAIN = "a refresh with again finds what was in them"
-    HIDE_GONE = "the next refresh hides what has gone"
-    INDEX_A_FOLDER = "an index is made of a folder of photos"
-    KEEP_OUT_PHOTOS = "give the path of a photo or a folder, which never_again remembers"
+    HIDE_GONE = "the next refresh hides missing photos"
+    INDEX_A_FOLDER = "make one from a folder of photos"
+    KEEP_OUT_PHOTOS = "never_again works for photos; give the path of a photo or a folder"
     LESS_MEMORY = "index with a max_memory of 400 MB"
-    LIST_MODELS = "choose one of those that are listed"
+    LIST_MODELS = "choose one of the listed models"
     LOCAL_DISK = "choose a folder on a local disk for the index; the photos may stay where they are"
     LOOK_FOR_CHANGES = "the next refresh reads it again"
-    MADE_WHEN_NEEDED = "the next question or refresh makes it"
-    MAKE_INDEX = "make one of a folder of photos, or name another"
-    MEASURE_OR_THRESHOLD = "give a threshold, or calibrate the model on photos of people whose names are known"
+    MADE_WHEN_NEEDED = "the next query or refresh rebuilds it"
+    MAKE_INDEX = "make one from a folder of photos, or name another"
+    MEASURE_OR_THRESHOLD = "give a threshold, or calibrate the model on photos of known people"
     MODEL_PATH = "name its folder as the model"
     MORE_PIXELS = "raise max_pixels"
     MORE_PIXELS_TO = "raise max_pixels to {megapixels} million"
     NAME_A_FOLDER = "name photos, or folders of photos"
     ONE_LIMIT = "give one of threshold and fmr"
     ONE_THING_TO_FORGET = "give one of path, face and folder"
-    PACK = "an InsightFace pack that is named comes first"
+    PACK = "the model argument selects an InsightFace pack"
     PLACE_FOR_INDEX = "name a folder for the index"
     PULL_AGAIN = "remove the model {name}, then pull it again"
     READ_AGAIN = "a refresh with again measures it"
@@ -100,25 +100,25 @@ class Hint(StrEnum):
     REINSTALL_MODEL = "remove the model {name}, then install it again"
     REMOVE_FIRST = "remove the model {name} first"
     REMOVE_FOLDER = "remove one of the two folders from the index"
-    REMOVE_GONE = "take the model {name} off the list"
-    REPAIR = "a check with repair mends it"
+    REMOVE_GONE = "unregister the model {name}"
+    REPAIR = "a check with repair fixes it"
     RETRY_FAILED = "a refresh with retry_failed tries again"
-    SET_DEFAULT = "the default for new indexes; a model that is named comes first"
-    SOURCE = "say with source where another one is"
+    SET_DEFAULT = "the default for new indexes; the model argument selects another"
+    SOURCE = "give the address of another as source"
     SWITCH_MODEL = "switch the index to another model"
     SWITCH_TO = "switch the index to the model {model}"
-    SWITCH_UNDER_WAY = "go on with it, or cancel it"
+    SWITCH_UNDER_WAY = "continue it, or cancel it"
     UPGRADE = "a refresh brings it up to date"
     USE_ITS_MODEL = "use the model it was made with, or switch it to {model}"
-    WAIT = "try again later, or wait for it"
+    WAIT = "try again later, or wait for it with wait"
 
 
 class FacesearchError(Exception):
-    """The root of the tree: `except FacesearchError` catches all that facesearch raises on purpose.
+    """The base class: `except FacesearchError` catches everything that facesearch raises on purpose.
 
-    `hint` is what to do next, in terms of the thing; None where the message says all. A front end that has other words
-    for it, such as the name of an option, tells the error with those. Where the problem begins with the name of an
-    option, that is among the error's values, as `option`; another one named in it is there as `other`.
+    `hint` says what to do next; None if the problem says it all. A front end may replace the hint by its own words,
+    such as the name of an option. If the problem starts with the name of an option, `values["option"]` has that name,
+    or a tuple of all option names in the problem.
     """
 
     exit_code = 3
@@ -133,26 +133,25 @@ class FacesearchError(Exception):
         return self.told(self.hint)
 
     def told(self, advice: str | None) -> str:
-        """The problem, then what to do next in these words; `{names}` in them stand for the error's values."""
+        """Return the problem and the advice in one line; `{names}` in the advice stand for the error's values."""
         return self.problem if advice is None else f"{self.problem}; {advice.format_map(self.values)}"
 
     def about(self, what: str) -> Self:
-        """The same error with what it is about named first."""
+        """Return the same error with its subject named first."""
         return type(self)(f"{what}: {self.problem}", self.hint, **self.values)
 
 
 class UsageError(FacesearchError):
-    """The question itself makes no sense, whatever the files are.
+    """An argument or a combination of arguments is invalid, whatever the files are.
 
-    The option that is to be given another value, or several of them, are among the error's values, as `option`; the
-    problem names them.
+    `values["option"]` has the name of the option at fault, or a tuple of names.
     """
 
     exit_code = 2
 
 
 class InputError(FacesearchError):
-    """Something that was given cannot be used."""
+    """An input cannot be used."""
 
 
 class PhotoError(InputError):
@@ -160,7 +159,7 @@ class PhotoError(InputError):
 
 
 class PhotoTooLargeError(PhotoError):
-    """A photo is over a limit that can be raised, or takes more memory than there is now."""
+    """A photo exceeds a limit that can be raised, or needs more memory than is free."""
 
 
 class NoFaceError(InputError):
@@ -168,11 +167,11 @@ class NoFaceError(InputError):
 
 
 class ModelError(InputError):
-    """A model is missing, broken or not known."""
+    """A model is missing, broken or unknown."""
 
 
 class DeviceError(InputError):
-    """A device or runtime was asked for that is not there."""
+    """A device or runtime is not available."""
 
 
 class StoreError(FacesearchError):
@@ -180,7 +179,7 @@ class StoreError(FacesearchError):
 
 
 class IndexNotFoundError(StoreError):
-    """There is no index where one was looked for."""
+    """The index does not exist."""
 
 
 class IndexVersionError(StoreError):
@@ -188,7 +187,7 @@ class IndexVersionError(StoreError):
 
 
 class IndexDamagedError(StoreError):
-    """The catalog is not a catalog."""
+    """The catalog is damaged, or is not a catalog of facesearch."""
 
 
 class ModelMismatchError(StoreError):
@@ -196,7 +195,7 @@ class ModelMismatchError(StoreError):
 
 
 class ModelSwitchedError(ModelMismatchError):
-    """Another model took over while the index was open."""
+    """The model was switched while the index was open."""
 
 
 class StorageError(StoreError):
@@ -204,7 +203,7 @@ class StorageError(StoreError):
 
 
 class DiskFullError(StorageError):
-    """The disk has no room left."""
+    """The disk is full."""
 
 
 class LockedError(FacesearchError):

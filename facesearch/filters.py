@@ -1,4 +1,4 @@
-"""Which faces are searched at all, as data that every gallery turns into its own kind of condition."""
+"""The filter of a query as data; each gallery translates it into its own conditions."""
 
 from __future__ import annotations
 
@@ -20,38 +20,42 @@ _MOMENT = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which faces are searched; what is not given leaves nothing out.
+    """Which faces are searched. A field that is omitted excludes nothing.
 
-    `under` and `not_under` are folders or photos; they are kept as absolute paths in the system's bytes, and a single
-    path may be given by itself; a `~` that begins a text is the home folder. `since` and `until` bound when a photo was
-    taken, in local time, both included: a year, a month, a day, a minute or a second, as `2019`, `2019-07`,
-    `2019-07-31` or `2019-07-31T18:30`. They are kept as the first and the last second of it. A photo of which only the
-    day, month or year is known matches when any of it lies between them, and one of which nothing is known counts by
-    its file's time. `min_face` is the shorter side of a
-    face's box in pixels, `min_quality` lies in [0, 1]. `faces` bounds how many faces a photo shows: a number, a pair,
-    or text as `2`, `1..3`, `..3` or `4..`. `photos` are ids of photos, None for all.
+    `under` and `not_under` are folders or photos: one path or several. They are stored as absolute paths in the
+    system's bytes; a leading `~` in text is the home folder. `since` and `until` limit when a photo was taken, in local
+    time, both ends included: a year, month, day, minute or second, such as `2019`, `2019-07`, `2019-07-31` or
+    `2019-07-31T18:30`. They are stored as the first and the last second. A photo with only a day, month or year matches
+    if any part of it lies between them; a photo without a date counts by its file's time. `min_face` is the shorter
+    side of a face's box in pixels. `min_quality` lies in [0, 1]. `faces` limits the number of faces in a photo: a
+    number, a pair, or text such as `2`, `1..3`, `..3` or `4..`. `photos` holds ids of photos; None means all.
 
-    Raises `UsageError` for what is none of these.
+    Raises `UsageError` for an invalid value.
     """
 
     under: AnyPaths = described(
-        (), "Only photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
+        (), "Only photos in this folder. May be repeated.", value="path", metavar="PATH", repeated=True
     )
     not_under: AnyPaths = described(
-        (), "No photos in this folder; may be repeated.", value="path", metavar="PATH", repeated=True
+        (), "No photos in this folder. May be repeated.", value="path", metavar="PATH", repeated=True
     )
     since: str | None = described(
-        None, "Taken then or later: 2019, 2019-07 or 2019-07-31; else by the file's time.", value="text", metavar="DATE"
+        None, "Only photos taken on this date or later: 2019, 2019-07 or 2019-07-31.", value="text", metavar="DATE"
     )
-    until: str | None = described(
-        None, "Taken then or earlier, that day or year included.", value="text", metavar="DATE"
+    until: str | None = described(None, "Only photos taken on this date or earlier.", value="text", metavar="DATE")
+    min_face: float = described(
+        0, "Only faces with a shorter side of at least this many pixels.", value="number", metavar="PX", least=0
     )
-    min_face: float = described(0, "Only faces whose shorter side has this many pixels.", value="number", least=0)
     min_quality: float = described(
-        0, "Only faces of this quality: 0.2 is poor, 0.8 good.", value="number", least=0, most=1
+        0,
+        "Only faces of at least this quality: 0.2 is poor, 0.8 is good.",
+        value="number",
+        metavar="Q",
+        least=0,
+        most=1,
     )
     faces: int | str | tuple[int, int] | None = described(
-        None, "Only photos with so many faces: 2, 1..3 or 4.. for four and more.", value="text", metavar="N..M"
+        None, "Only photos with this number of faces: 2, 1..3, or 4.. for four or more.", value="text", metavar="N..M"
     )
     photos: frozenset[int] | None = None
 
@@ -62,7 +66,8 @@ class Filter:
             since, until = first_and_last_second("since", self.since)[0], first_and_last_second("until", self.until)[1]
             if since > until:
                 raise UsageError(
-                    f"since {self.since} lies after until {self.until}; no photo is both", option=("since", "until")
+                    f"since {self.since} is later than until {self.until}; swap them",
+                    option=("since", "until"),
                 )
         if self.since is not None:
             object.__setattr__(self, "since", first_and_last_second("since", self.since)[0])
@@ -77,29 +82,29 @@ class Filter:
 
     @property
     def folders(self) -> tuple[bytes, ...]:
-        """`under`, as it is kept."""
+        """`under` as absolute paths."""
         return cast("tuple[bytes, ...]", self.under)
 
     @property
     def other_folders(self) -> tuple[bytes, ...]:
-        """`not_under`, as it is kept."""
+        """`not_under` as absolute paths."""
         return cast("tuple[bytes, ...]", self.not_under)
 
     @property
     def number_of_faces(self) -> tuple[int, int] | None:
-        """`faces`, as it is kept: the least and the most."""
+        """`faces` as the least and the greatest number."""
         return cast("tuple[int, int] | None", self.faces)
 
     @property
     def lets_all_through(self) -> bool:
-        """Whether it leaves nothing out."""
+        """Whether all faces pass."""
         return self == Filter()
 
 
 def first_and_last_second(name: str, text: str) -> tuple[str, str]:
-    """The first and the last second of a year, month, day, minute or second, as `YYYY-MM-DDTHH:MM:SS`.
+    """Return the first and the last second of a year, month, day, minute or second as `YYYY-MM-DDTHH:MM:SS`.
 
-    Raises `UsageError`, naming what it is for.
+    Raises `UsageError` with the option `name`.
     """
     match = _MOMENT.fullmatch(str(text).strip())
     given = [int(part) for part in match.groups() if part is not None] if match else []
@@ -109,23 +114,23 @@ def first_and_last_second(name: str, text: str) -> tuple[str, str]:
         last = datetime(*[*given, *(12, days, 23, 59, 59)[len(given) - 1 :]])  # type: ignore[arg-type]
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"{name} {text}: no date; write it as 2019, 2019-07, 2019-07-31 or 2019-07-31T18:30", option=name
+            f"{name} {text}: not a date; write it as 2019, 2019-07, 2019-07-31 or 2019-07-31T18:30", option=name
         ) from error
     return first.isoformat(), last.isoformat()
 
 
 def least_and_most(faces: int | str | tuple[int, int]) -> tuple[int, int]:
-    """The least and the most in a number, a pair, `2`, `1..3`, `..3` or `4..`. Raises `UsageError`."""
+    """Return the least and the greatest of a number, a pair, `2`, `1..3`, `..3` or `4..`. Raises `UsageError`."""
     if isinstance(faces, tuple) and len(faces) == 2 and all(isinstance(end, int) for end in faces):
         least, most = faces
     else:
         match = re.fullmatch(r"(\d{0,6})(\.\.)?(\d{0,6})", str(faces).strip(), re.ASCII)
         if match is None or not (match[1] or match[3]) or (match[3] and not match[2]):
-            raise UsageError(f"faces {faces}: write a number as 2, or a range as 1..3, ..3 or 4..", option="faces")
+            raise UsageError(f"faces {faces}: give a number such as 2, or a range: 1..3, ..3 or 4..", option="faces")
         least = int(match[1] or 0)
         most = int(match[3]) if match[3] else 10**6 if match[2] else least
     if least > most:
-        raise UsageError(f"faces {faces}: the range ends before it begins; write {most}..{least}", option="faces")
+        raise UsageError(f"faces {faces}: the range is reversed; write {most}..{least}", option="faces")
     return least, most
 
 

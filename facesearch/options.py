@@ -1,4 +1,4 @@
-"""How an option is described, once, where it is declared; every front end makes its own kind of switch of it."""
+"""Descriptions of options, kept where the options are declared; each front end makes its own kind of switch of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _KEY = "described"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What a front end has to know of an option.
+    """What a front end needs to know about an option.
 
-    `value` is the kind of value that a person gives: text and paths as they are typed, numbers and counts between
-    `least` and `most`, or nothing but a flag. `metavar` names the value, `short` is a letter for it. What is `repeated`
-    may be given several times.
+    `value` is the kind of value: text or a path as typed, a number or a count between `least` and `most`, or a flag.
+    `metavar` names the value in help texts, `short` is a one-letter name. A `repeated` option may be given several
+    times. `called` is the option's name for people if it differs from the field's, as it does for a reserved word of
+    Python.
     """
 
     help: str
@@ -27,15 +28,16 @@ class Described:
     least: float | None = None
     most: float | None = None
     repeated: bool = False
+    called: str | None = None
 
 
 def described(default: Any, help_text: str, **about: Any) -> Any:
-    """A field of a dataclass with a default and a description; `about` are the other fields of `Described`."""
+    """Return a dataclass field with a default and a description; `about` holds the other fields of `Described`."""
     return field(default=default, metadata={_KEY: Described(help=help_text, **about)})
 
 
 def described_fields(options: type[Any]) -> Iterator[tuple[Field[Any], Described]]:
-    """The fields of a dataclass that are described, in the order in which they are declared."""
+    """Yield the described fields of a dataclass in the order of their declaration."""
     for option in fields(options):
         about = option.metadata.get(_KEY)
         if about is not None:

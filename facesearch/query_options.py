@@ -1,4 +1,4 @@
-"""What can be asked for besides who: how many hits, from which similarity on, and how they are put together."""
+"""The options of a query: how many hits, above which similarity, and how they are combined."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ByModel(Enum):
 
 
 BY_MODEL: Final = ByModel.by_model
-"""The threshold of the model's calibration."""
+"""Use the threshold of the model's calibration."""
 
 
 class QueryKeywords(TypedDict, total=False):
-    """The options of a question as keywords; see `QueryOptions`."""
+    """The options of a query as keywords; see `QueryOptions`."""
 
     top_k: int | None
     threshold: float | ByModel | None
@@ -35,6 +35,7 @@ class QueryKeywords(TypedDict, total=False):
     each: bool
     expand: bool
     together: AnyPaths
+    without: AnyPaths
     alone: bool
     all_faces: bool
     fold: bool
@@ -44,43 +45,56 @@ class QueryKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryOptions:
-    """How a question is asked.
+    """How an index is queried.
 
-    `top_k` alone gives that many photos, however unlike; `threshold` alone all from that similarity on; both the best
-    of those; neither all from the model's threshold on, and a threshold of None all there are. `fmr` is the threshold
-    that this share of strangers reach.
+    `top_k` alone returns that many photos, whatever their similarity. `threshold` alone returns all photos at or above
+    that similarity. Both together return the best `top_k` of those. Neither returns all photos at or above the model's
+    own threshold. A threshold of None returns all photos. `fmr` sets the threshold by its false-match rate.
 
-    `face` is the number of the face in a single query photo that is meant, 1 the largest; "all" asks about each of
-    them. Several photos make one question about one person, unless `each` is one of its own. `expand` asks again with
-    the mean of the question and its strong hits. `together` are photos of others, or folders of photos of one person
-    each, who have to be in a photo as well; `alone` lets nobody but those asked for be there.
+    `face` selects a face of a single query photo: 1 is the largest, "all" queries each of them. Several query photos
+    show one person and make one query, unless `each` is set: then each is a query of its own. `expand` queries again
+    with the mean of the probe and its strong hits.
 
-    `all_faces` gives every matching face instead of one hit per photo, `fold` near-identical shots as one hit.
-    Photos that are asked about are also looked at turned where no face is sure, unless without `rotations`; those with
-    more than `max_pixels` are refused.
+    `together` names photos of other people, or one folder of photos per person; a hit must show all of them too.
+    `without` names people in the same way; a hit must show none of them. `alone` excludes photos with anybody but the
+    people asked for. (`together` is `--with` on the command line; `with` is a reserved word of Python.)
+
+    `all_faces` returns every matching face instead of one hit per photo. `fold` combines near-identical shots into one
+    hit. A query photo without a confident face is searched turned by 90, 180 and 270 degrees too, unless `rotations` is
+    false. Query photos with more than `max_pixels` are refused.
 
     Raises `UsageError` for options that contradict each other or make no sense.
     """
 
     top_k: int | None = described(
-        None, "The K most similar photos; those below the threshold are marked.", value="count", short="k", least=1
+        None,
+        "Return the K most similar photos; those below the threshold are marked.",
+        value="count",
+        metavar="K",
+        short="k",
+        least=1,
     )
     threshold: float | ByModel | None = BY_MODEL
     fmr: float | None = None
     face: int | Literal["all"] | None = None
     each: bool = False
-    expand: bool = described(False, "Ask again with the mean of the question and its strong hits: finds more.")
+    expand: bool = described(False, "Query again with the mean of the probe and its strong hits. Finds more photos.")
     together: AnyPaths = described(
-        (), "Only photos that show this person too; may be repeated.", value="path", metavar="PHOTO", repeated=True
+        (), "Only photos that also show this person. May be repeated.", value="path", metavar="PHOTO", repeated=True,
+        called="with",
+    )  # fmt: skip
+    without: AnyPaths = described(
+        (), "Only photos that do not show this person. May be repeated.", value="path", metavar="PHOTO", repeated=True
     )
-    alone: bool = described(False, "Only photos that show nobody but those who were asked for.")
-    all_faces: bool = described(False, "Every matching face, not one hit a photo.")
-    fold: bool = described(False, "Near-identical shots (bursts, copies, other sizes) as one hit.")
+    alone: bool = described(False, "Only photos that show nobody else.")
+    all_faces: bool = described(False, "Return every matching face instead of one hit per photo.")
+    fold: bool = described(False, "Combine near-identical shots (bursts, copies, resized versions) into one hit.")
     rotations: bool = True
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "together", checked_paths("together", self.together))
+        for name in ("together", "without"):
+            object.__setattr__(self, name, checked_paths(name, getattr(self, name)))
         require_whole_number("max_pixels", self.max_pixels, 1)
         if self.top_k is not None:
             require_whole_number("top_k", self.top_k, 1)
@@ -97,38 +111,43 @@ class QueryOptions:
 
     @classmethod
     def of(cls, keywords: QueryKeywords, options: QueryOptions | None = None) -> QueryOptions:
-        """From keywords, or an object of this class. Raises `UsageError` for a keyword that is not known, and both."""
+        """Make options from keywords, or return `options`. Raises `UsageError` for an unknown keyword, or for both."""
         if options is not None:
             if keywords or not isinstance(options, cls):
-                raise UsageError("options of a question are given as keywords, or as one QueryOptions")
+                raise UsageError("give the options of a query either as keywords or as one QueryOptions")
             return options
         known = {option.name for option in fields(cls)}
         for name in keywords:
             if name not in known:
-                raise UsageError(f"{name}: not an option of a question; those are {', '.join(sorted(known))}")
+                raise UsageError(f"{name}: unknown option of a query; choose from {', '.join(sorted(known))}")
         return cls(**keywords)
 
     @property
     def companions(self) -> tuple[AnyPath, ...]:
-        """`together`, as it is kept."""
+        """`together` as paths."""
         return cast("tuple[AnyPath, ...]", self.together)
 
     @property
+    def excluded(self) -> tuple[AnyPath, ...]:
+        """`without` as paths."""
+        return cast("tuple[AnyPath, ...]", self.without)
+
+    @property
     def names_a_limit(self) -> bool:
-        """Whether the user has said from which similarity on: then `top_k` stays above it."""
+        """Whether the user set a threshold; `top_k` then returns nothing below it."""
         return self.fmr is not None or (self.threshold is not None and self.threshold is not BY_MODEL)
 
 
 def require_similarity(threshold: object) -> None:
-    """Raises `UsageError` for a threshold that is no cosine similarity."""
+    """Raise `UsageError` unless the threshold is a cosine similarity."""
     if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1 <= float(threshold) <= 1:
-        raise UsageError(f"threshold {threshold!s:.60}: a similarity lies between -1 and 1", option="threshold")
+        raise UsageError(f"threshold {threshold!s:.60}: give a similarity between -1 and 1", option="threshold")
 
 
 def require_share(fmr: object) -> None:
-    """Raises `UsageError` for a false-match rate that is none."""
+    """Raise `UsageError` unless the false-match rate lies between 0 and 1."""
     if not isinstance(fmr, Real) or not 0 < float(fmr) < 1:
-        raise UsageError(f"fmr {_shown(fmr)}: a share of strangers lies between 0 and 1, as 1e-5", option="fmr")
+        raise UsageError(f"fmr {_shown(fmr)}: give a rate between 0 and 1, such as 1e-5", option="fmr")
 
 
 def _shown(rate: object) -> str:

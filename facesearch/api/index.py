@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from facesearch.api.status import IndexStatus
     from facesearch.care.check import Health
     from facesearch.care.forget import Forgetting
+    from facesearch.care.restore import Backup
     from facesearch.index.store import Store
     from facesearch.index.vector_file import SearchFacts
     from facesearch.indexing.model_switch import Switch
@@ -348,6 +349,20 @@ class Index:
         store = self._reading()
         store.require_outside(target)
         store.catalog.backup(target)
+
+    def restore(
+        self, file: AnyPath, *, overwrite: bool = False, confirm: Callable[[Backup], object] | None = None
+    ) -> Backup:
+        """Make this index from a backup, which is verified first and not changed; open it with `create`.
+
+        Returns what the backup holds. Raises `InputError` if `file` cannot be read or has faults, `UsageError` if it is
+        part of this index, or if there is an index and `overwrite` is false, `IndexDamagedError` if `file` is no
+        catalog, `IndexVersionError` if a newer facesearch made it.
+        """
+        from facesearch.care.restore import restore
+
+        self._stores.close()
+        return restore(as_path("file", file), self.path, overwrite=overwrite, wait=self._stores.wait, confirm=confirm)
 
     # What the methods use
 

@@ -12,6 +12,7 @@ from facesearch.care.check import Health
 from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
+from facesearch.care.restore import Backup
 from facesearch.evaluation.compare_models import Standing
 from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
@@ -25,6 +26,7 @@ from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdic
 __all__ = [
     "Added",
     "Answer",
+    "Backup",
     "Box",
     "Calibrated",
     "CancelledSwitch",

@@ -80,15 +80,40 @@ class Database:
                     )
                 database._begin()
                 fill(database)
-            for stale in (Path(f"{path}-wal"), Path(f"{path}-shm")):
-                stale.unlink(missing_ok=True)  # of a catalog that was taken away: SQLite would replay it into this one
-            beside.replace(path)
-            sync_folder(path.parent)
+            _take_place(beside, path)
         except OSError as error:
             raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         finally:
             for leftover in leftovers:
                 leftover.unlink(missing_ok=True)
+
+    @classmethod
+    def restore(cls, source: Path, path: Path, check: Callable[[Self], None]) -> None:
+        """Put a copy of the database `source` at `path`, upgraded to the present version.
+
+        `check` is called with the copy first; if it raises, `path` stays as it was. Nobody may write to `path`
+        meanwhile; readers that have it open keep what they have. Raises what `open` raises, `DiskFullError`,
+        `StorageError`.
+        """
+        beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+        try:
+            with closing(cls._connected(source, "ro")) as original:
+                original._require_known()
+                original.backup(beside)
+            with closing(cls.open(beside, write=True)) as copy:
+                check(copy)
+                copy.rows("PRAGMA journal_mode = WAL")
+            try:
+                with closing(cls.open(path, write=True)) as old:
+                    old.checkpoint()  # if this process dies before the next line ends, the old catalog is whole
+            except FacesearchError:
+                pass  # there is none, or it is damaged
+            _take_place(beside, path)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{beside}{suffix}").unlink(missing_ok=True)
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
@@ -349,7 +374,8 @@ class Database:
         self._migrate(0)
         self.rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
-    def _check_version(self, *, write: bool) -> None:
+    def _require_known(self) -> int:
+        """Return the version of the schema. Raises `IndexDamagedError`, `IndexVersionError`."""
         if self.value("PRAGMA application_id") != APPLICATION_ID:
             raise IndexDamagedError(f"{self.name}: not a facesearch catalog", Hint.ANOTHER_INDEX)
         version = int(self.value("PRAGMA user_version"))
@@ -358,6 +384,10 @@ class Database:
                 f"{self.name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
                 "upgrade facesearch"
             )
+        return version
+
+    def _check_version(self, *, write: bool) -> None:
+        version = self._require_known()
         if version < len(MIGRATIONS):
             if not write:
                 raise IndexVersionError(
@@ -387,6 +417,14 @@ class Database:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _as_ours(error, self.name) from error
+
+
+def _take_place(beside: Path, path: Path) -> None:
+    """Rename a finished database to `path`. Raises `OSError`."""
+    for stale in (Path(f"{path}-wal"), Path(f"{path}-shm")):
+        stale.unlink(missing_ok=True)  # of the catalog before: SQLite would replay it into the new one
+    beside.replace(path)
+    sync_folder(path.parent)
 
 
 def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:

@@ -1,4 +1,4 @@
-"""The command line: parse, call one function, render. What goes wrong leaves as one line and an exit code."""
+"""The command line: parse, call one function, render. Every failure ends in one line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,24 @@ from typing import Any
 
 import typer
 
-from facesearch.cli import care, compare, doctor, faces, index, models, query, reindex, roots, scan, status
+from facesearch.cli import (
+    backup,
+    check,
+    compare,
+    doctor,
+    export,
+    folders,
+    forget,
+    index,
+    models,
+    query,
+    reindex,
+    scan,
+    status,
+    who,
+)
 from facesearch.cli.advice import in_options
+from facesearch.cli.groups import Command, Sections, help_width
 from facesearch.cli.messages import say
 from facesearch.cli.options import examples
 from facesearch.cli.signals import StopSignal, stop_signals
@@ -25,35 +41,34 @@ from facesearch.errors import FacesearchError, UsageError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Find a person in a folder of photos, on your own machine.",
+    cls=Sections,
+    context_settings={"terminal_width": help_width()},
+    help="Find a person in a library of photos, on your own machine.",
     epilog=examples(
-        ("facesearch index ~/Pictures", "find every face once"),
-        ("facesearch query me.jpg", "then ask, as often as you like"),
+        ("facesearch index ~/Pictures", "find every face in your photos, once"),
+        ("facesearch query me.jpg", "find the photos that show you"),
+        ("facesearch query --help", "show the options of a command"),
     ),
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-index.register(app)
-query.register(app)
-scan.register(app)
-compare.register(app)
-faces.register(app)
-status.register(app)
-roots.register(app)
-reindex.register(app)
-care.register(app)
-models.register(app)
-doctor.register(app)
+for register in (
+    query.register, who.register, compare.register, scan.register,
+    index.register, folders.register, status.register, check.register, backup.register, forget.register,
+    export.register, models.register, reindex.register, doctor.register,
+):  # fmt: skip
+    register(app)
 
 
-def _let_nobody_else_print(commands: typer.Typer) -> None:
-    """Every command, once it begins, has stdout for itself. Help is printed before that, by typer."""
+def _prepare(commands: typer.Typer) -> None:
+    """Give every command its help's layout, and stdout for itself once it begins; typer prints help before that."""
     for group in commands.registered_groups:
         if group.typer_instance is not None:
-            _let_nobody_else_print(group.typer_instance)
+            _prepare(group.typer_instance)
     for command in commands.registered_commands:
         if command.callback is not None:
             command.callback = _with_own_stdout(command.callback)
+            command.cls = Command
 
 
 def _with_own_stdout(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +80,7 @@ def _with_own_stdout(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-_let_nobody_else_print(app)
+_prepare(app)
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -75,7 +90,7 @@ _BUG = 70
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
 ) -> None:
     if version:
         from facesearch import __version__
@@ -88,10 +103,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and end the process. The exit codes are listed in `facesearch.errors`.
+    """Run the command line and end the process. `facesearch.errors` lists the exit codes.
 
-    All files are closed by then. Taking the interpreter and the libraries in it down, part by part, would take another
-    70 ms, a sixth of a question's time.
+    `os._exit` skips the shutdown of the interpreter and its libraries, which takes 70 ms, a sixth of a query's time.
+    All files are closed by then.
     """
     code = _run()
     try:
@@ -99,19 +114,19 @@ def main() -> None:
     except BrokenPipeError:
         code = _BROKEN_PIPE
     except OSError as error:
-        code = code or _complain(f"the answer cannot be written: {error.strerror}; check where stdout goes", 3)
+        code = code or _complain(f"cannot write to stdout ({error.strerror}); check where it goes", 3)
     except (AttributeError, ValueError):
-        pass  # there is none, or it is closed; whoever wanted to write to it has been told
+        pass  # it is missing or closed, and `write` has reported that
     os._exit(code)
 
 
 def _run() -> int:
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries warn developers; a user cannot act on it
-    _heed_signals()
+        warnings.simplefilter("ignore")  # libraries warn developers; users cannot act on it
+    _handle_signals()
     try:
         if "" in sys.argv[1:]:
-            raise UsageError("an argument is empty; a variable in a script may not be set")
+            raise UsageError("an argument is empty; check for an unset variable in your script")
         code = app(standalone_mode=False, prog_name="facesearch")
     except FacesearchError as error:
         return _complain(in_options(error), error.exit_code)
@@ -122,29 +137,29 @@ def _run() -> int:
     except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return _BROKEN_PIPE
-    except SystemExit as end:  # of a second signal; and typer's own, with 1, when nobody reads its help any more
+    except SystemExit as end:  # after a second signal; typer's own, with 1, if the reader of its help is gone
         return end.code if isinstance(end.code, int) and end.code != 1 else _BROKEN_PIPE
     except MemoryError:
-        return _complain("out of memory; close other programs or lower --threads", 3)
+        return _complain("out of memory; close other programs, or lower --threads", 3)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             return _unexpected(error)
-        return _complain(f"the disk is full: {error.filename or 'where the answer goes'}; make room and try again", 3)
+        return _complain(f"{error.filename or 'stdout'}: the disk is full; free some space and try again", 3)
     except Exception as error:
         return _unexpected(error)
-    if code == _INTERRUPTED and not StopSignal.any_was_noted:  # typer has taken the exception for an exit
+    if code == _INTERRUPTED and not StopSignal.any_was_noted:  # typer turned the exception into an exit
         return _complain("interrupted", _INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 
-def _heed_signals() -> None:
+def _handle_signals() -> None:
     for number in stop_signals():
-        if number != signal.SIGINT:  # which Python turns into an exception by itself
+        if number != signal.SIGINT:  # Python turns that into an exception
             signal.signal(number, _terminated)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:
-    """A polite end: what is unfinished is taken away."""
+    """End through an exception, so that unfinished files are removed."""
     StopSignal.hung_up = number == getattr(signal, "SIGHUP", None)
     raise SystemExit(128 + number)
 
@@ -153,7 +168,9 @@ def _unexpected(error: Exception) -> int:
     if os.environ.get("FACESEARCH_DEBUG"):
         raise error
     what = " ".join(f"{type(error).__name__}: {error}".split())
-    return _complain(f"unexpected failure ({what}); this is a bug: FACESEARCH_DEBUG=1 shows where", _BUG)
+    return _complain(
+        f"unexpected error ({what}); this is a bug in facesearch: FACESEARCH_DEBUG=1 shows the traceback", _BUG
+    )
 
 
 def _complain(message: str, code: int) -> int:

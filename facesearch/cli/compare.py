@@ -29,25 +29,29 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch compare passport.jpg me.jpg", "the faces most alike in the two"),
-    ("facesearch compare then.jpg now.jpg --all-faces", "everybody in one with everybody in the other"),
+    ("facesearch compare passport.jpg me.jpg", "compare the most similar faces of the two photos"),
+    ("facesearch compare then.jpg now.jpg --all-faces", "compare each face with each"),
 )
 
 _One = Annotated[Path, typer.Argument(metavar="A", readable=False, help="A photo.")]
 _Other = Annotated[Path, typer.Argument(metavar="B", readable=False, help="Another photo.")]
-_AllFaces = Annotated[bool, typer.Option("--all-faces", help="Every face of A with every face of B, as a table.")]
+_AllFaces = Annotated[bool, typer.Option("--all-faces", help="Compare every face of A with every face of B.")]
 _Threshold = Annotated[
     float | None,
-    typer.Option("--threshold", "-t", min=-1, max=1, help="The same from here on. [default: the model's]"),
+    typer.Option(
+        "--threshold", "-t", metavar="T", min=-1, max=1, help="Least similarity of one person. [default: the model's]"
+    ),
 ]
-_Fmr = Annotated[float | None, typer.Option("--fmr", help="The threshold that this share of strangers reach.")]
+_Fmr = Annotated[
+    float | None, typer.Option("--fmr", metavar="RATE", help="Set the threshold by its false-match rate, such as 1e-5.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="compare", short_help="Do two photos show the same person, and how sure.", epilog=_EXAMPLES)(
-        compare
-    )
+    app.command(
+        name="compare", short_help="Tell whether two photos show the same person.", epilog=_EXAMPLES
+    )(compare)  # fmt: skip
 
 
 def compare(
@@ -64,7 +68,7 @@ def compare(
     max_megapixels: MaxMegapixels = 200,
     quiet: Quiet = False,
 ) -> None:
-    """Do two photos show the same person, and how sure is that; exit code 1 when no pair reaches the threshold."""
+    """Tell whether two photos show the same person, and how sure that is. The exit code is 1 if they do not."""
     check_limits(threshold, fmr)
     from facesearch.api.compare import compare as compared
     from facesearch.render.comparisons import comparison_text, comparisons_record, comparisons_table
@@ -88,6 +92,6 @@ def _tell(done: ComparedPhotos, console: Console, *, all_faces: bool) -> None:
     ones, others = len(done.pairs), len(done.pairs[0])
     if not all_faces and max(ones, others) > 1:
         console.note(
-            f"{counted(ones, 'face')} and {counted(others, 'face')}: compared are those most alike, number "
+            f"{counted(ones, 'face')} and {counted(others, 'face')}: comparing the most similar, number "
             f"{done.best.one.number} and number {done.best.other.number} by size; --all-faces compares all"
         )

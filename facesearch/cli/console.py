@@ -1,4 +1,4 @@
-"""The one observer of a command: what it tells while work goes on, and when the work is to stop."""
+"""The observer of a command: progress and messages on stderr, and stopping by signal or time limit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _INCOMPLETE = 5
 
 
 class Console(Observer):
-    """Progress, notes and warnings on stderr; stops the work at a signal, or after `seconds`. A context manager.
+    """Writes progress, notes and warnings to stderr; stops the work on a signal or after `seconds`. A context manager.
 
-    A `quiet` one shows warnings alone, a `verbose` one details too. `keeps` says, to whoever stops the work, that what
-    is done is kept. `timing` tells at the end where the time went.
+    `quiet` shows warnings only, `verbose` details too. `keeps` tells the user who stops the work that finished work is
+    kept. `timing` reports at the end how long each step took.
 
-    Signals are noted from the first time that the work asks whether to stop: before, nothing is in hand, and a signal
-    ends the command at once.
+    Signals are recorded from the first call of `cancelled`. Before that no photo is in progress, and a signal ends the
+    command immediately.
     """
 
     def __init__(
@@ -53,55 +53,55 @@ class Console(Observer):
             self._watch.tell()
 
     def progress(self, done: int, total: int, faces: int, failed: int) -> None:
-        """A bar on a terminal, a line now and then in a log."""
+        """Show a bar on a terminal, a line now and then in a log."""
         if not self.quiet:
             self._photos(done, total, faces, failed)
 
     def clear(self) -> None:
-        """The bar is taken away; what is written next would land in it."""
+        """Remove the bar, so that the next message is not written into it."""
         self._photos.close()
 
     def note(self, message: str) -> None:
-        """Said, unless quiet."""
+        """Write a message unless quiet."""
         if not self.quiet:
             say(message)
 
     def warn(self, message: str) -> None:
-        """Said in any case."""
+        """Write a message always."""
         say(message)
 
     def remark(self, remark: Remark) -> None:
-        """Said as a note or as a warning, with the option that helps."""
+        """Write a remark as a note or a warning, with the option that helps."""
         from facesearch.cli.remarks import told
 
         (self.warn if remark.is_warning else self.note)(told(remark))
 
     def detail(self, message: str) -> None:
-        """Said where details are to be told."""
+        """Write a message if verbose."""
         if self._verbose:
             self.note(message)
 
     def lap(self, step: str) -> None:
-        """Timed; the times are told at the end, where that is wanted."""
+        """End a timed step."""
         self._watch.lap(step)
 
     def cancelled(self) -> bool:
-        """Whether a signal came, or the time is up."""
+        """Return True after a signal or at the time limit."""
         self._stop.begin()
         return self._stop()
 
     @property
     def seconds(self) -> float:
-        """How long the process has been running."""
+        """Seconds since the process started."""
         return self._watch.total()
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal came."""
+        """Whether a signal was received."""
         return self._stop.number is not None
 
     def end(self, *, complete: bool = True) -> None:
-        """Raises `typer.Exit` where a signal came, with its code, and with 5 where the work is not `complete`."""
+        """Raise `typer.Exit` with the code of the signal received, or with 5 if the work is not `complete`."""
         if self.stopped:
             raise typer.Exit(self._stop.exit_code)
         if not complete:

@@ -12,18 +12,18 @@ from facesearch.cli.stdout import for_stdout, write, write_json
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(("facesearch doctor", "what is installed, what is missing, and what to do"))
+_EXAMPLES = examples(("facesearch doctor", "check everything and say what to do"))
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="doctor", short_help="Is everything that facesearch needs there and sound.", epilog=_EXAMPLES)(
-        doctor
-    )
+    app.command(
+        name="doctor", short_help="Check the installation and say what to fix.", epilog=_EXAMPLES
+    )(doctor)  # fmt: skip
 
 
 def doctor(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
-    """Look at packages, processors, models, disks, the index, and say what to do; exit code 3 where it cannot work."""
+    """Check packages, devices, models, disks and the index. The exit code is 3 if facesearch cannot work."""
     from facesearch.api.models import doctor as examine
     from facesearch.render.findings import render_findings
 

@@ -42,36 +42,39 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _MANY = 100_000
-"""Photos. Reading this many takes an hour or more, and few libraries have them."""
+"""Photos. Reading this many takes an hour or more, and few libraries have as many."""
 
 _EXAMPLES = examples(
-    ("facesearch index ~/Pictures", "the first time"),
-    ("facesearch index", "from then on: every folder it knows, only what changed"),
-    ("facesearch index --quiet --max-time 4h", "every night, from cron"),
-    ("facesearch index ~/Pictures --dry-run", "what would be read"),
+    ("facesearch index ~/Pictures", "index a folder"),
+    ("facesearch index", "refresh all folders of the index"),
+    ("facesearch index --quiet --max-time 4h", "refresh every night, from cron"),
+    ("facesearch index ~/Pictures --dry-run", "show what would be read"),
 )
 
 _Model = Annotated[
     str | None,
     typer.Option(
-        "--model", help="For a new index: embedded, an installed InsightFace pack, or a folder of .onnx files."
+        "--model",
+        metavar="NAME",
+        help="Model of a new index: embedded, an installed InsightFace pack, or a folder of .onnx files.",
     ),
 ]
 _IndexType = Annotated[
     str | None,
     typer.Option(
         "--index-type",
-        help="auto, flat (exact) or ivf (approximate, for millions of faces); the index keeps it.",
+        metavar="TYPE",
+        help="How faces are searched: auto, flat (exact) or ivf (approximate, for millions). The index keeps it.",
     ),
 ]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Tell what would be done, by names, sizes and times; do nothing.")
+    bool, typer.Option("--dry-run", help="Report what would be read, by names, sizes and times; change nothing.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="index", short_help="Find every face in folders of photos and keep it.", epilog=_EXAMPLES)(index)
+    app.command(name="index", short_help="Find faces in new and changed photos.", epilog=_EXAMPLES)(index)
 
 
 def index(
@@ -97,7 +100,7 @@ def index(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Find every face in folders of photos and keep it; run again, only what changed is read."""
+    """Find the faces in folders of photos and keep them. Later runs read only new and changed photos."""
     from facesearch.api.index import Index
 
     console = Console(quiet=quiet, verbose=verbose, seconds=max_time)
@@ -122,7 +125,7 @@ def _run(
 
 
 def _questions(paths: Sequence[Path], *, prune: bool, yes: bool) -> Callable[[Report], None] | None:
-    """What is asked before photos are deleted, or where a slip of the hand, `/` for a folder, has so many read."""
+    """Return what asks before photos are deleted, or before a slip such as `/` for a folder has very many read."""
     asks_about_much = bool(paths) and not yes and is_somebody_there()
     if not (prune or asks_about_much):
         return None
@@ -132,7 +135,7 @@ def _questions(paths: Sequence[Path], *, prune: bool, yes: bool) -> Callable[[Re
             confirm(f"{counted(expected.new + expected.changed, 'photo')} will be read", yes=False)
         if prune and expected.removed:
             photos = counted(expected.removed, "photo")
-            confirm(f"{photos} out of sight will be deleted from the index for good, with all faces", yes=yes)
+            confirm(f"{photos} missing from disk will be deleted from the index for good, with all faces", yes=yes)
 
     return ask
 

@@ -1,4 +1,4 @@
-"""Messages to the user: one line each, to stderr; and questions that somebody at the terminal answers."""
+"""Messages on stderr, one line each, and questions to the user at the terminal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["confirm", "is_somebody_there", "is_terminal", "say", "use_log_format
 
 
 def is_terminal() -> bool:
-    """Whether a person sees what is written to stderr."""
+    """Return True if stderr is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 class _Log:
-    """How messages are written; one for the process, as stderr is."""
+    """The format of messages, one for the process."""
 
     as_json = False
 
 
 def use_log_format(layout: str) -> str:
-    """`text`, or `json` for one object a line with `time` (UTC) and `message`. Raises `UsageError`."""
+    """Write messages as `text`, or as `json` with `time` (UTC) and `message`, one per line. Raises `UsageError`."""
     if layout not in ("text", "json"):
         raise UsageError(f"--log-format {layout}: choose text or json")
     _Log.as_json = layout == "json"
@@ -34,7 +34,7 @@ def use_log_format(layout: str) -> str:
 
 
 def say(message: str) -> None:
-    """One line to stderr; what cannot be seen in file names is shown as an escape, so that it stays one line."""
+    """Write one line to stderr. Control characters in file names are escaped, so that it stays one line."""
     shown = visible(with_options(message))
     if _Log.as_json:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
@@ -44,20 +44,20 @@ def say(message: str) -> None:
     try:
         os.write(sys.stderr.fileno(), line.encode("utf-8", "surrogateescape"))
     except (AttributeError, OSError, ValueError):
-        pass  # stderr is closed: nobody is listening
+        pass  # stderr is closed
 
 
 def is_somebody_there() -> bool:
-    """Whether a person can be asked, and answer."""
+    """Return True if a user at the terminal can answer questions."""
     return sys.stdin is not None and sys.stdin.isatty() and is_terminal()
 
 
 def confirm(what: str, *, yes: bool) -> None:
-    """Ask before something is done that may be unwanted. Raises `UsageError` where nobody can say yes, or does not."""
+    """Ask before something is done. Raises `UsageError` if the user declines or cannot be asked."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError(f"{what}; nobody is there to be asked: give --yes, or --dry-run to look first")
-    say(f"{what}. Go on? [y/N] ")
+        raise UsageError(f"{what}; cannot ask without a terminal; confirm with --yes")
+    say(f"{what}. Continue? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was done")
+        raise UsageError("nothing was changed")

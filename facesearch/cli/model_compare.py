@@ -1,4 +1,4 @@
-"""`facesearch models compare`: which model is best for one's own photos."""
+"""`facesearch models compare`: measure which model is best for one's own photos."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from facesearch.cli.stdout import for_stdout, write, write_json
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch models compare people", "people/ada/*.jpg, people/bea/*.jpg, ...: all models that are installed"),
-    ("facesearch models compare people --model embedded --model buffalo_l", "these two"),
+    ("facesearch models compare people", "all installed models, on people/ada/*.jpg, people/bea/*.jpg, ..."),
+    ("facesearch models compare people --model embedded --model buffalo_l", "two models"),
 )
 
 _Names = Annotated[
-    list[str] | None, typer.Option("--model", help="Compare these; may be repeated. [default: all there are]")
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="A model to compare. May be repeated. [default: all models]"),
 ]
 
 
 def register(models: typer.Typer) -> None:
     """Add the command to its group."""
-    models.command(name="compare", short_help="Which model is best for your photos.", epilog=_EXAMPLES)(compare)
+    models.command(name="compare", short_help="Compare the models on your photos.", epilog=_EXAMPLES)(compare)
 
 
 def compare(
@@ -35,7 +36,7 @@ def compare(
     threads: Threads = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Let every installed model find and tell apart the people in a folder, and say how well and how fast it does."""
+    """Measure how well and how fast each installed model tells the people in a folder apart."""
     from facesearch.api.measure import compare_models
     from facesearch.render.standings import standings_record, standings_table
 
@@ -47,4 +48,4 @@ def compare(
     else:
         write([standings_table(standings, show=for_stdout())])
     if any(share is None for one in standings for share in one.tmr):
-        console.note("where it says too few there are not enough pairs of different people for that rate")
+        console.note("'too few': not enough pairs of different people to measure that rate")

@@ -1,4 +1,4 @@
-"""`facesearch models pull`: the only command that uses the network, and only after the licence has been accepted."""
+"""`facesearch models pull`: the only command that uses the network, after the user has accepted the licence."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch models pull buffalo_l", "fetch and install it, once its licence is accepted"),
-    ("facesearch models pull buffalo_l --from buffalo_l.zip", "the archive came by other means"),
+    ("facesearch models pull buffalo_l", "show the licence, ask, then download and install"),
+    ("facesearch models pull buffalo_l --from buffalo_l.zip", "install from an archive"),
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack; `facesearch models list` shows them.")]
-_Accept = Annotated[bool, typer.Option("--accept-licence", help="Accept the pack's licence; otherwise you are asked.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A pack, as listed by `facesearch models`.")]
+_Accept = Annotated[bool, typer.Option("--accept-licence", help="Accept the licence of the pack without being asked.")]
 _Source = Annotated[
     str | None,
-    typer.Option("--from", metavar="URL_OR_ZIP", help="Another address, or an archive that is here already."),
+    typer.Option("--from", metavar="URL_OR_ZIP", help="Download from another address, or install an archive."),
 ]
 
 
 def register(models: typer.Typer) -> None:
     """Add the command to its group."""
-    models.command(name="pull", short_help="Fetch a pack and install it.", epilog=_EXAMPLES)(pull)
+    models.command(name="pull", short_help="Download and install a pack.", epilog=_EXAMPLES)(pull)
 
 
 def pull(name: _Name, accept_licence: _Accept = False, source: _Source = None, quiet: Quiet = False) -> None:
-    """Fetch a pack of models and install it where insightface looks for it; the only command that uses the network."""
+    """Download a pack and install it where insightface looks for it. No other command uses the network."""
     from facesearch.api.models import pull as pulled
 
     console, progress = Console(quiet=quiet), DownloadProgress()
@@ -48,25 +48,25 @@ def pull(name: _Name, accept_licence: _Accept = False, source: _Source = None, q
         )  # fmt: skip
     except KeyboardInterrupt:
         progress.close()
-        say("what has come is kept; the same command goes on from there")
+        say("the downloaded part is kept; run the same command again to continue")
         raise
     finally:
         progress.close()
     if done.is_new:
         console.note(f"{name} is installed in {done.folder}; new indexes can use it: --model {name}")
     else:
-        say(f"{name} is installed in {done.folder}, and sound")
+        say(f"{name} is already installed in {done.folder} and has no faults")
 
 
 def _accepted(licence: Licence, *, accepted: bool) -> bool:
-    """Show the licence and ask, unless it has been `accepted`. Raises `UsageError` where nobody is there."""
-    unknown = ", which facesearch does not know; look where the archive is from"
+    """Show the licence and ask, unless it is `accepted`. Raises `UsageError` if stdin is no terminal."""
+    unknown = ", not known to facesearch; see the source of the archive"
     say(f"licence of {licence.pack}: {licence.text}{unknown if licence.url is None else f' ({licence.url})'}")
     if accepted:
         return True
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(
-            f"nobody is there to accept the licence of {licence.pack}; read it, then give --accept-licence"
+            f"cannot ask about the licence of {licence.pack} without a terminal; read it, then use --accept-licence"
         )
     say("Do you accept it? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,4 +1,4 @@
-"""`facesearch models`: which face models there are, where they are, and how well each knows faces."""
+"""`facesearch models`: the face models of this machine."""
 
 from __future__ import annotations
 
@@ -33,59 +33,60 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_HELP = "Face models: list, fetch, register, verify, choose and measure them."
+_HELP = "List, install, verify, choose and measure face models."
 _GROUP = examples(
-    ("facesearch models list", "what there is, and under which licence"),
-    ("facesearch models pull buffalo_l", "fetch a more accurate one"),
-    ("facesearch models use buffalo_l", "for new indexes, from now on"),
+    ("facesearch models list", "list the models with their licences"),
+    ("facesearch models pull buffalo_l", "download a more accurate model"),
+    ("facesearch models use buffalo_l", "use it for new indexes"),
 )
-_LIST = examples(("facesearch models list", "every model, and the one that new indexes get"))
+_LIST = examples(("facesearch models list", "list all models and the default for new indexes"))
 _ADD = examples(("facesearch models add ~/packs/mine --name mine", "then: facesearch index --model mine"))
-_REMOVE = examples(("facesearch models remove buffalo_s --dry-run", "what would go"))
-_VERIFY = examples(("facesearch models verify", "every pack, file by file"))
+_REMOVE = examples(("facesearch models remove buffalo_s --dry-run", "show what would be deleted"))
+_VERIFY = examples(("facesearch models verify", "verify every pack, file by file"))
 _USE = examples(
-    ("facesearch models use embedded", "the small free one, whatever is installed"),
-    ("facesearch models use --none", "facesearch chooses again"),
+    ("facesearch models use embedded", "use the small free model, whatever is installed"),
+    ("facesearch models use --none", "let facesearch choose again"),
 )
 _CALIBRATE = examples(("facesearch models calibrate people", "people/ada/*.jpg, people/bea/*.jpg, ..."))
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model; `facesearch models list` shows them.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as listed by `facesearch models`.")]
 _Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", readable=False, help="A folder with a detector and a recogniser in it.")
+    Path, typer.Argument(metavar="DIR", readable=False, help="A folder with a detection and a recognition model.")
 ]
-_NewName = Annotated[str | None, typer.Option("--name", help="What to call it. [default: the folder's name]")]
-_OneOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="One model. [default: all of them]")]
+_NewName = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="Name of the model. [default: the folder's name]")
+]
+_OneOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="A model. [default: all models]")]
 _Default = Annotated[str | None, typer.Argument(metavar="NAME", help="An installed or registered model.")]
-_None = Annotated[bool, typer.Option("--none", help="Leave the choice to facesearch again.")]
-_MeasureOnly = Annotated[bool, typer.Option("--dry-run", help="Measure and print; do not keep the result.")]
+_None = Annotated[bool, typer.Option("--none", help="Let facesearch choose again.")]
+_MeasureOnly = Annotated[bool, typer.Option("--dry-run", help="Measure and print; do not save the result.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     models = typer.Typer(help=_HELP, epilog=_GROUP)
-    models.command(name="list", short_help="Every model, and where it is.", epilog=_LIST)(list_models)
+    models.command(name="list", short_help="List all models.", epilog=_LIST)(list_models)
     model_pull.register(models)
     models.command(name="add", short_help="Register a folder of .onnx files.", epilog=_ADD)(add)
-    models.command(name="remove", short_help="Forget a registered pack, or delete one.", epilog=_REMOVE)(remove)
-    models.command(name="verify", short_help="Are the packs still what they were.", epilog=_VERIFY)(verify)
+    models.command(name="remove", short_help="Unregister or delete a model.", epilog=_REMOVE)(remove)
+    models.command(name="verify", short_help="Verify the files of installed packs.", epilog=_VERIFY)(verify)
     models.command(name="use", short_help="Choose the model for new indexes.", epilog=_USE)(use)
     model_compare.register(models)
     models.command(
-        name="calibrate", short_help="Measure how sure a model's matches are, on labelled photos.", epilog=_CALIBRATE
+        name="calibrate", short_help="Measure the error rates of a model on your photos.", epilog=_CALIBRATE
     )(calibrate)
     models.callback(invoke_without_command=True)(_models)
     app.add_typer(models, name="models", short_help=_HELP)
 
 
 def _models(context: typer.Context) -> None:
-    """Face models: list, fetch, register, verify, choose and measure them."""
+    """List, install, verify, choose and measure face models. Without a command, list them."""
     if context.invoked_subcommand is None:
-        write([context.get_help() + "\n"])
-        raise typer.Exit(2)
+        list_models()
 
 
 def list_models(layout: TableOrJson = "table") -> None:
-    """Every model: its licence, accuracy and size, where it is, and which one new indexes get."""
+    """List all models with their licence, accuracy, size and folder, and the default for new indexes."""
     from facesearch.api import models as api
     from facesearch.render.models import models_record, models_table
 
@@ -102,31 +103,31 @@ def list_models(layout: TableOrJson = "table") -> None:
 
 
 def add(folder: _Folder, name: _NewName = None) -> None:
-    """Register a folder of .onnx files in InsightFace's format under a name; it is tried first, and stays in place."""
+    """Register a folder of .onnx files in InsightFace's format. The model is tried first; its files stay in place."""
     from facesearch.api.models import add_pack
 
     added = add_pack(folder, name, observer=Console())
     if added.is_new:
         say(f"registered {added.name}: {added.dim} dimensions, {', '.join(added.graphs)} in {added.folder}")
     else:
-        say(f"{added.name} is registered already: {added.folder}")
+        say(f"{added.name} is already registered: {added.folder}")
 
 
 def remove(name: _Name, yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Forget a registered folder, its files stay; or delete a pack that `models pull` has installed."""
+    """Unregister a folder, whose files stay, or delete a pack that `models pull` installed."""
     from facesearch.api.models import remove_pack, to_remove
 
     if dry_run:
         going = to_remove(name)
         if going.files is None:
-            say(f"{name} would be forgotten, and {going.folder} left as it is; nothing was done")
+            say(f"{name} would be unregistered and {going.folder} would stay; nothing was changed")
         else:
-            say(f"{_what(going)} would be deleted for good; nothing was done")
+            say(f"{_what(going)} would be deleted for good; nothing was changed")
         return
     gone = remove_pack(name, confirm=lambda going: confirm(f"{_what(going)} will be deleted for good", yes=yes))
     if gone.was_default:
-        say(f"{name} was the default for new indexes; facesearch chooses again")
-    say(f"forgot {name}; {gone.folder} is as it was" if gone.files is None else f"deleted {gone.folder}")
+        say(f"{name} was the default for new indexes; facesearch now chooses the model")
+    say(f"unregistered {name}; {gone.folder} stays" if gone.files is None else f"deleted {gone.folder}")
 
 
 def _what(going: Removal) -> str:
@@ -134,7 +135,7 @@ def _what(going: Removal) -> str:
 
 
 def verify(name: _OneOrAll = None) -> None:
-    """Compare the files of every pack with the digests on record, and try it on faces; exit code 3 for any fault."""
+    """Compare the files of each pack with the recorded digests and try the pack on faces. Faults give exit code 3."""
     from facesearch.api.models import verify as verified
 
     packs, show = verified(name), for_stdout()
@@ -144,22 +145,22 @@ def verify(name: _OneOrAll = None) -> None:
         for fault in pack.faults:
             write([show(with_options(f"fault: {pack.name}: {fault}")) + "\n"])
         if not pack.note and not pack.faults:
-            write([show(f"{pack.name}: sound") + "\n"])
+            write([show(f"{pack.name}: no faults") + "\n"])
     bad = [pack.name for pack in packs if pack.faults]
     if bad:
-        raise InputError(f"not sound: {', '.join(bad)}; facesearch models remove NAME, then pull or add it again")
+        raise InputError(f"faults in {', '.join(bad)}; facesearch models remove NAME, then pull or add it again")
 
 
 def use(name: _Default = None, none: _None = False) -> None:
-    """Choose the model for new indexes; $FACESEARCH_MODEL and --model still come first, and indexes keep theirs."""
+    """Set the default model of new indexes. $FACESEARCH_MODEL and --model override it; existing indexes keep theirs."""
     if (name is None) != none:
-        raise UsageError("give either the NAME of a model, or --none")
+        raise UsageError("give the NAME of a model or --none")
     from facesearch.api.models import use as chosen
 
     chosen(name)
-    say(f"new indexes get {name}" if name is not None else "new indexes get what facesearch chooses")
+    say(f"new indexes use {name}" if name is not None else "facesearch chooses the model of new indexes")
     if os.environ.get("FACESEARCH_MODEL"):
-        say(f"$FACESEARCH_MODEL is set to {os.environ['FACESEARCH_MODEL']}, and comes first")
+        say(f"$FACESEARCH_MODEL is set to {os.environ['FACESEARCH_MODEL']} and overrides it")
 
 
 def calibrate(
@@ -171,7 +172,7 @@ def calibrate(
     dry_run: _MeasureOnly = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it."""
+    """Measure false-match and true-match rates of a model on photos of known people. Verdicts then use them."""
     from facesearch.api.measure import calibrate as measured
     from facesearch.render.calibrations import render_calibration
 
@@ -187,17 +188,17 @@ def calibrate(
 
 
 def _tell(done: Calibrated, console: Console) -> None:
-    """How good the measurement is, and whether it is kept."""
+    """Report how good the measurement is and whether it was saved."""
     if done.on_few_people:
         console.note(
-            f"measured on {counted(done.people, 'person', 'people')} only: the rates may be off by a factor of "
-            "ten; a dozen or more people make them better"
+            f"measured on only {counted(done.people, 'person', 'people')}: the rates may be off by a factor of ten; "
+            "use twelve people or more for better ones"
         )
     if done.shipped_to is not None:
         say(
-            f"not kept: the table that comes with facesearch for {done.model} rests on {done.shipped_people} people "
-            f"and is measured to an FMR of {10**done.shipped_to:.0e}, this one on {done.people} and to "
+            f"not saved: facesearch's own table for {done.model} is better: measured on {done.shipped_people} people "
+            f"down to an FMR of {10**done.shipped_to:.0e}, this one on {done.people} down to "
             f"{10**done.measured_to:.0e}"
         )
     elif done.kept is not None:
-        console.note(f"kept in {done.kept}; delete that file to go back to what comes with facesearch")
+        console.note(f"saved in {done.kept}; delete that file to use facesearch's own table again")

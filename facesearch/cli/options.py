@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they are turned into."""
+"""Options that several commands share, and functions that parse their values."""
 
 from __future__ import annotations
 
@@ -46,23 +46,25 @@ __all__ = [
 ]
 
 
+_COLUMNS = 76
+"""What fits beside the indentation on a terminal of 80 columns."""
+
+
 def examples(*lines: tuple[str, str]) -> str:
-    """The end of a command's help: commands, and what they do, one a line."""
-    width = max(len(command) for command, _ in lines)
-    shown = [
-        f"  {command:<{width}}  {purpose}" if width < 50 else f"  {command}\n      {purpose}"
-        for command, purpose in lines
-    ]
+    """Return the end of a command's help: example commands and what they do, one per line."""
+    width, longest = (max(map(len, column)) for column in zip(*lines, strict=True))
+    layout = "  {0:<{width}}  {1}" if 2 + width + 2 + longest <= _COLUMNS else "  {0}\n      {1}"
+    shown = [layout.format(command, purpose, width=width) for command, purpose in lines]
     return "\b\nExamples:\n" + "\n".join(shown)
 
 
 def suggestions(*words: str) -> Callable[[str], list[str]]:
-    """What a shell offers for an option's value: those of the words that go on as what was typed."""
+    """Return the completion of an option's value: the words that start with what was typed."""
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
 def one_of(option: str, *words: str, told: str = "choose {but_last} or {last}") -> Callable[[str | None], str | None]:
-    """What looks at an option's value while the command line is read: `UsageError` unless it is one of the words."""
+    """Return a callback that raises `UsageError` unless the value of an option is one of the words."""
 
     def checked(value: str | None) -> str | None:
         if value is not None and value not in words:
@@ -73,23 +75,20 @@ def one_of(option: str, *words: str, told: str = "choose {but_last} or {last}") 
     return checked
 
 
-"""Whoever asks for another than these is told so before anything is loaded."""
-
-
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
+    """Return the seconds in `90s`, `30m`, `2h` or `1h30m`. Raises `UsageError`."""
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip().lower())
     if not text or match is None or not any(match.groups()):
-        raise UsageError(f"{text!r} is no time; write it as 30m, 2h, 90s or 1h30m")
+        raise UsageError(f"{text!r} is not a duration; write it as 90s, 30m, 2h or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
+    """Return the bytes in `800M`, `2G` or `1.5G`. Raises `UsageError`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise UsageError(f"{text!r} is no size; write it as 800M, 2G or 1.5G")
+        raise UsageError(f"{text!r} is not a size; write it as 800M, 2G or 1.5G")
     return round(float(match[1]) * 2.0 ** (10 * "KMGT".index(match[2].upper()) + 10))
 
 
@@ -97,77 +96,96 @@ IndexPath = Annotated[
     Path | None,
     typer.Option(
         "--index",
+        metavar="DIR",
         readable=False,
-        help="The index's folder. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]",
+        help="Folder of the index. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]",
     ),
 ]
 Device = Annotated[
     str,
     typer.Option(
         "--device",
-        help=f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}.",
+        metavar="NAME",
+        help=f"Run the model on {', '.join(DEVICES[:-1])} or {DEVICES[-1]}.",
         autocompletion=suggestions(*DEVICES),
         callback=one_of("--device", *DEVICES, told="choose one of {all}"),
     ),
 ]
-Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Processor cores to use; 0: all there are.")]
+Threads = Annotated[
+    int, typer.Option("--threads", metavar="N", min=0, max=1024, help="Number of processor cores to use; 0 uses all.")
+]
 MaxMemory = Annotated[
     int | None,
     typer.Option(
         "--max-memory",
         metavar="SIZE",
         parser=parse_size,
-        help="Memory to stay within, as 800M or 2G. [default: 1G, half of what a small machine has]",
+        help="Memory limit, such as 800M or 2G. [default: 1G, or half the memory of a small machine]",
     ),
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", help="embedded, an installed InsightFace pack, or a folder of .onnx files."),
+    typer.Option(
+        "--model", metavar="NAME", help="Model: embedded, an installed InsightFace pack, or a folder of .onnx files."
+    ),
 ]
 NoRotations = Annotated[
-    bool, typer.Option("--no-rotations", help="Do not look at photos turned on their side when no face is sure.")
+    bool,
+    typer.Option("--no-rotations", help="Do not turn photos without a clear face by 90, 180 and 270 degrees."),
 ]
 MaxMegapixels = Annotated[
     float,
-    typer.Option("--max-megapixels", min=0.01, max=10_000, help="Refuse photos with more pixels: some are bombs."),
+    typer.Option(
+        "--max-megapixels",
+        metavar="N",
+        min=0.01,
+        max=10_000,
+        help="Refuse photos with more megapixels (decompression bombs).",
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes, only errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which model and runtime are used.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: the answer is yes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only, no progress and no notes.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Report which model and runtime are used.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to all questions.")]
 Wait = Annotated[
-    float, typer.Option("--wait", metavar="SECONDS", min=0, help="Wait for another run to end instead of giving up.")
+    float,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="Wait up to this long for another run to end."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be removed; do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be deleted; change nothing.")]
 MaxTime = Annotated[
     float | None,
     typer.Option(
-        "--max-time", metavar="TIME", parser=parse_duration, help="Stop cleanly after 30m, 2h or 90s; exit code 5."
+        "--max-time",
+        metavar="TIME",
+        parser=parse_duration,
+        help="Stop cleanly after this time, such as 30m or 2h, with exit code 5.",
     ),
 ]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try photos again that could not be read.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try unreadable photos again.")]
 Again = Annotated[
-    bool, typer.Option("--again", help="Look at every photo anew, for what an earlier facesearch did not measure.")
+    bool, typer.Option("--again", help="Read all photos again, for values that an earlier version did not measure.")
 ]
 KeepMissing = Annotated[
-    float, typer.Option("--keep-missing", metavar="DAYS", min=0, help="How long photos out of sight are kept.")
+    float,
+    typer.Option("--keep-missing", metavar="DAYS", min=0, help="Days to keep the faces of missing photos."),
 ]
-Prune = Annotated[bool, typer.Option("--prune", help="Delete photos that are out of sight now, for good; asks first.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete the faces of missing photos now, for good. Asks first.")]
 Anyway = Annotated[
-    bool, typer.Option("--anyway", help="Move even if no known photos are at NEW, such as on an unmounted disk.")
+    bool, typer.Option("--anyway", help="Move even if NEW does not hold the known photos, such as an unmounted disk.")
 ]
 Photos = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="PATH", readable=False, help="Folders and photos; none: every known folder."),
+    typer.Argument(metavar="PATH", readable=False, help="Folders and photos. [default: the folders of the index]"),
 ]
 LabelledFolder = Annotated[
-    Path, typer.Argument(metavar="FOLDER", readable=False, help="One folder a person, with photos of them.")
+    Path, typer.Argument(metavar="FOLDER", readable=False, help="A folder with one subfolder of photos per person.")
 ]
 TableOrJson = Annotated[
     str,
     typer.Option(
         "--format",
         "-f",
-        help="table or json.",
+        metavar="FORMAT",
+        help="Output table or json.",
         autocompletion=suggestions("table", "json"),
         callback=one_of("--format", "table", "json"),
     ),
@@ -176,7 +194,8 @@ LogFormat = Annotated[
     str,
     typer.Option(
         "--log-format",
-        help="How messages are written to stderr: text or json.",
+        metavar="FORMAT",
+        help="Format of the messages on stderr: text or json.",
         is_eager=True,
         callback=use_log_format,
     ),
@@ -184,15 +203,15 @@ LogFormat = Annotated[
 
 
 def check_limits(threshold: float | None, fmr: float | None, *, no_threshold: bool = False) -> None:
-    """Raises `UsageError` where more than one says from which similarity on, or a rate is none."""
+    """Raise `UsageError` if more than one of these options is given, or if `fmr` is not a rate."""
     limits = {"--threshold": threshold, "--fmr": fmr, "--no-threshold": no_threshold or None}
     given = [name for name, value in limits.items() if value is not None]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} contradict each other; give one of them")
     if fmr is not None and not 0 < fmr < 1:
-        raise UsageError(f"--fmr {fmr:g}: a share of strangers lies between 0 and 1, as 1e-5")
+        raise UsageError(f"--fmr {fmr:g}: give a rate between 0 and 1, such as 1e-5")
 
 
 def pixels(megapixels: float) -> int:
-    """How many that are."""
+    """Return the number of pixels."""
     return round(megapixels * 1e6)

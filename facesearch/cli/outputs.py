@@ -1,4 +1,4 @@
-"""What becomes of an answer: text on stdout, pictures, pages, copies, links and crops."""
+"""The outputs of an answer: text on stdout, contact sheets, galleries, copies, links and crops."""
 
 from __future__ import annotations
 
@@ -40,19 +40,20 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any]] = {
             str,
             _option(
                 "--format", "-f",
-                help_text=f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.", autocompletion=suggestions(*_FORMATS),
+                metavar="FORMAT", help_text=f"Output {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.",
+                autocompletion=suggestions(*_FORMATS),
             ),
         ],
         "table",
     ),
     "nul": (
-        Annotated[bool, _option("--print0", "-0", help_text="Bare paths, each ended by NUL instead of a new line.")],
+        Annotated[bool, _option("--print0", "-0", help_text="Output paths separated by NUL, for xargs -0.")],
         False,
     ),
     "sheet": (
         Annotated[
             Path | None,
-            _option("--sheet", help_text="Also draw the hits as contact sheets: a .png or .jpg file.", **_FILE),
+            _option("--sheet", help_text="Draw the hits on contact sheets: a .png or .jpg file.", **_FILE),
         ],
         None,
     ),
@@ -60,7 +61,7 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             Path | None,
             _option(
-                "--html", help_text="Also write the hits as a gallery: one .html file, pictures inside.", **_FILE
+                "--html", help_text="Write the hits as a gallery: one .html file with the pictures inside.", **_FILE
             ),
         ],
         None,
@@ -69,7 +70,7 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             Path | None,
             _option(
-                "--copy-to", help_text="Copy the photos that reach the threshold; nothing is overwritten.", **_DIR
+                "--copy-to", help_text="Copy the photos found to a folder. Nothing is overwritten.", **_DIR
             ),
         ],
         None,
@@ -78,27 +79,27 @@ OUTPUT_OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[Path | None, _option("--link-to", help_text="Make symbolic links to the photos found.", **_DIR)],
         None,
     ),
-    "hard_links": (Annotated[bool, _option("--hard-links", help_text="With --link-to: hard links instead.")], False),
+    "hard_links": (Annotated[bool, _option("--hard-links", help_text="With --link-to, make hard links.")], False),
     "crops_to": (
         Annotated[
             Path | None,
-            _option("--crops-to", help_text="Save the faces found, cut out of their photos.", **_DIR),
+            _option("--crops-to", help_text="Save the faces found as JPEG files in a folder.", **_DIR),
         ],
         None,
     ),
     "dry_run": (
         Annotated[
-            bool, _option("--dry-run", help_text="Tell what would be copied, linked or saved; do not do it.")
+            bool, _option("--dry-run", help_text="Report what would be copied, linked or saved; write nothing.")
         ],
         False,
     ),
 }  # fmt: skip
-"""By name: the annotation of an option, and its default."""
+"""The annotation and the default of each option, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """Where an answer goes, as it was given on the command line."""
+    """The outputs given on the command line."""
 
     layout: str
     nul: bool
@@ -111,17 +112,17 @@ class Outputs:
     dry_run: bool
 
     def check(self, *, several_questions: bool) -> None:
-        """Say what is wrong before anything is searched. Raises `UsageError`, `StorageError`."""
+        """Check the outputs before anything is searched. Raises `UsageError`, `StorageError`."""
         if self.layout not in _FORMATS:
             raise UsageError(f"--format {self.layout}: choose one of {', '.join(_FORMATS)}")
         if self.nul and self.layout not in ("table", "paths"):
-            raise UsageError(f"--print0 writes bare paths; it cannot be combined with --format {self.layout}")
+            raise UsageError(f"--print0 outputs paths; it cannot be combined with --format {self.layout}")
         if self.sheet is not None and several_questions:
-            raise UsageError("--sheet draws the hits of one face; leave --each and --face all away, or take --html")
+            raise UsageError("--sheet draws the hits of one query; omit --each and --face all, or use --html")
         if self.dry_run and not (self.copy_to or self.link_to or self.crops_to):
-            raise UsageError("--dry-run tells what would be copied: give --copy-to, --link-to or --crops-to")
+            raise UsageError("--dry-run needs --copy-to, --link-to or --crops-to")
         if self.hard_links and self.link_to is None:
-            raise UsageError("--hard-links tells how links are made: give --link-to DIR")
+            raise UsageError("--hard-links needs --link-to DIR")
         if self.sheet is not None:
             from facesearch.render.pictures import check_may_be_written
             from facesearch.render.sheet import check_sheet_name
@@ -136,16 +137,16 @@ class Outputs:
             check_may_be_written(self.html)
 
     def hand_out(self, result: QueryResult, observer: Observer, *, seconds: float, max_pixels: int) -> bool:
-        """Write the answer, say what there is to say about it, and make what was asked for beside it.
+        """Write the answer and its remarks, then make all other outputs. Return True if all of them are complete.
 
-        Gives whether all of that could be had. What fails stops none of the others; it is raised at the end.
+        A failed output does not stop the others; its error is raised at the end.
         """
         from facesearch.render.answers import render_answers
 
         gone: ReaderGone | StorageError | None = None
         try:
             write(render_answers(result, "paths0" if self.nul else self.layout, for_stdout()), raw=self.nul)
-        except (ReaderGone, StorageError) as error:  # what was asked for beside the answer is made all the same
+        except (ReaderGone, StorageError) as error:  # the other outputs are made anyway
             gone = error
         observer.lap("write the answer")
         for remark in result.remarks:
@@ -172,17 +173,17 @@ class Outputs:
     def _pictures(
         self, result: QueryResult, observer: Observer, seconds: float, max_pixels: int
     ) -> Iterator[Callable[[], bool]]:
-        """What draws each picture that was asked for, and tells where it is."""
+        """Yield functions that draw the contact sheet and the gallery and report where they are."""
         if (sheet := self.sheet) is not None:
             from facesearch.render.sheet import save_sheet
 
             def draw() -> bool:
                 if self.dry_run:
-                    observer.note(f"would draw a contact sheet in {sheet}")
+                    observer.note(f"would write contact sheet {sheet}")
                     return True
                 (one,) = result.answers
                 pages = save_sheet(one, result.threshold, sheet, seconds=seconds, max_pixels=max_pixels)
-                observer.note(f"contact sheet in {', '.join(map(str, pages))}")
+                observer.note(f"wrote contact sheet {', '.join(map(str, pages))}")
                 return True
 
             yield draw
@@ -192,58 +193,58 @@ class Outputs:
 
             def write_page() -> bool:
                 if self.dry_run:
-                    observer.note(f"would write a gallery to {html}")
+                    observer.note(f"would write gallery {html}")
                     return True
                 index = gallery_record(result)
                 save_gallery(result.answers, result.threshold, index, html, seconds=seconds, max_pixels=max_pixels)
-                observer.note(f"gallery in {html}")
+                observer.note(f"wrote gallery {html}")
                 return True
 
             yield write_page
 
     def _copies(self, result: QueryResult, observer: Observer, max_pixels: int) -> Iterator[Callable[[], bool]]:
-        """What makes each of the copies, links and crops that were asked for, and tells what came of it."""
+        """Yield functions that make the copies, links and crops and report what was done."""
         if not (self.copy_to or self.link_to or self.crops_to):
             return
         from facesearch.api.copies import copy_found, crop_found, link_found
 
         below = len(result) - len(result.found)
         if below:
-            observer.note(f"hits below the threshold are not copied: {below:,}; --no-threshold copies them too")
+            observer.note(f"hits below the threshold, not copied: {below:,}; --no-threshold copies them too")
         if self.copy_to is not None:
             copied = partial(copy_found, result, self.copy_to, dry_run=self.dry_run)
-            yield partial(self._told, observer, "photo", f"copied to {self.copy_to}", copied)
+            yield partial(self._report, observer, "photo", f"copied to {self.copy_to}", copied)
         if self.link_to is not None:
             linked = partial(link_found, result, self.link_to, hard=self.hard_links, dry_run=self.dry_run)
-            yield partial(self._told, observer, "photo", f"linked in {self.link_to}", linked)
+            yield partial(self._report, observer, "photo", f"linked in {self.link_to}", linked)
         if self.crops_to is not None:
             saved = partial(crop_found, result, self.crops_to, max_pixels=max_pixels, dry_run=self.dry_run)
-            yield partial(self._told, observer, "face", f"saved in {self.crops_to}", saved)
+            yield partial(self._report, observer, "face", f"saved in {self.crops_to}", saved)
 
-    def _told(self, observer: Observer, noun: str, what: str, export: Callable[[], Export]) -> bool:
-        """Export, and tell what was done, and whether all of it could be."""
+    def _report(self, observer: Observer, noun: str, what: str, export: Callable[[], Export]) -> bool:
+        """Export, report what was done, and return True if nothing failed."""
         done = export()
         for target, source in done.planned.items():
-            say(f"would make {target} from {source}")
+            say(f"would write {target} from {source}")
         for trouble in done.failed:
-            say(f"{trouble}; left out")
-        kept = f", {done.kept:,} already there" if done.kept else ""
+            say(f"{trouble}; skipped")
+        kept = f", {done.kept:,} already existed" if done.kept else ""
         if self.dry_run:
-            observer.note(f"nothing was done; {counted(len(done.planned), noun)} would be {what}{kept}")
+            observer.note(f"nothing was written; {counted(len(done.planned), noun)} would be {what}{kept}")
         else:
             observer.note(f"{counted(done.made, noun)} {what}{kept}")
         return not done.failed
 
     def _warn_of_known_folders(self, result: QueryResult, observer: Observer) -> None:
-        """What is put into a folder of the index becomes photos of it, or is left out as facesearch's own."""
+        """Warn if the target is inside a folder of the index: the next run would index the copies."""
         folders = [os.path.realpath(folder) for folder in result.folders]
         for option, folder, what in (
-            ("--copy-to", self.copy_to, "the next facesearch index takes the copies for photos"),
-            ("--link-to", self.link_to, "the next facesearch index takes the links for photos"),
-            ("--crops-to", self.crops_to, "the next facesearch index leaves the crops out"),
+            ("--copy-to", self.copy_to, "the next facesearch index adds the copies"),
+            ("--link-to", self.link_to, "the next facesearch index adds the links"),
+            ("--crops-to", self.crops_to, "the next facesearch index skips the crops"),
         ):
             place = None if folder is None else os.path.realpath(os.fsencode(folder))
             if place and any(is_inside(place, known) for known in folders):
                 observer.note(
-                    f"{option} {folder}: inside a folder of the index, so {what}; a folder outside avoids that"
+                    f"{option} {folder}: inside a folder of the index, so {what}; choose a folder outside to avoid that"
                 )

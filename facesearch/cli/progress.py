@@ -1,4 +1,4 @@
-"""How far work is: a bar on a terminal, a line every half minute in a log."""
+"""Progress: a bar on a terminal, a line every half minute in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINE_SECONDS = 30.0
 
 
 class _Bar:
-    """A bar that appears with the first figures, and a log line that is due now and then."""
+    """A bar that appears with the first figures, and a clock for log lines."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -50,7 +50,7 @@ class _Bar:
 
 
 class PhotoProgress:
-    """How many photos of a run are done."""
+    """The progress of a run over photos."""
 
     def __init__(self) -> None:
         self._bar = _Bar()
@@ -61,7 +61,7 @@ class PhotoProgress:
         rate = done / max(time.monotonic() - self._started, 1e-9)
         if is_terminal():
             self._bar.show(_photo_columns, done, total, faces=faces, failed=failed, rate=rate)
-            if done >= total:  # what is written next must not land in the bar
+            if done >= total:  # the next message must not be written into the bar
                 self._bar.close()
         elif self._bar.line_is_due():
             left = (total - done) / rate if rate else 0.0
@@ -69,12 +69,12 @@ class PhotoProgress:
             say(f"{done:,} of {total:,} photos, {faces:,} faces, {failed:,} failed, {pace}")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 
 class DownloadProgress:
-    """How many bytes have come."""
+    """The progress of a download."""
 
     def __init__(self) -> None:
         self._bar = _Bar()
@@ -82,11 +82,11 @@ class DownloadProgress:
         self._started = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
-        """`done` bytes of `total` have come; None where nobody knows how many there are."""
+        """`done` of `total` bytes are downloaded; `total` is None if unknown."""
         if is_terminal():
             self._bar.show(_download_columns, done, total)
             return
-        if self._from is None:  # an earlier run may have fetched some already: the pace is this run's
+        if self._from is None:  # an earlier run may have downloaded a part: the rate is this run's
             self._from, self._started = done, time.monotonic()
         if self._bar.line_is_due():
             rate = max(0, done - self._from) / max(time.monotonic() - self._started, 1e-9)
@@ -94,7 +94,7 @@ class DownloadProgress:
             say(f"{done / 1e6:,.1f}{of} MB, {rate / 1e6:.1f} MB/s")
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
 

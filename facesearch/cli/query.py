@@ -14,12 +14,12 @@ from facesearch.cli.question import Question, asks
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch query me.jpg", "every photo that shows me"),
-    ("facesearch query me1.jpg me2.jpg me3.jpg", "the same, from three photos: finds more"),
-    ("facesearch query me.jpg --top-k 20 --sheet hits.png", "the twenty nearest, drawn"),
-    ("facesearch query me.jpg --under holidays --since 2024-06 --until 2024-08", "last summer's"),
-    ("facesearch query me.jpg --together you.jpg --copy-to both", "the two of us, copied"),
-    ("facesearch query me.jpg -0 | xargs -0 ls -l", "into other tools"),
+    ("facesearch query me.jpg", "find the photos that show me"),
+    ("facesearch query me1.jpg me2.jpg me3.jpg", "find more of them, from three photos"),
+    ("facesearch query me.jpg --top-k 20 --sheet hits.png", "draw the 20 most similar on a contact sheet"),
+    ("facesearch query me.jpg --under holidays --since 2024-06 --until 2024-08", "search last summer's holidays only"),
+    ("facesearch query me.jpg --with you.jpg --copy-to both", "copy the photos of the two of us"),
+    ("facesearch query me.jpg -0 | xargs -0 ls -l", "pass the paths to another program"),
 )
 
 _Photos = Annotated[
@@ -27,28 +27,28 @@ _Photos = Annotated[
     typer.Argument(
         metavar="PHOTO",
         readable=False,
-        help="Photos of the person to look for, or folders of them; together they make one better question.",
+        help="Photos of one person, or folders of such photos. Several find more than one.",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="query", short_help="Who looks like this: answer from the index.", epilog=_EXAMPLES)(query)
+    app.command(name="query", short_help="Find photos of a person in the index.", epilog=_EXAMPLES)(query)
 
 
 @asks
 def query(
     photos: _Photos,
     question: Question,
-    each: Annotated[bool, typer.Option("--each", help="Every photo is a question of its own.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="Make a query of its own for each photo.")] = False,
     index_path: IndexPath = None,
     device: Device = "auto",
     threads: Threads = 0,
-    timing: Annotated[bool, typer.Option("--timing", help="Tell on stderr where the time went.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Report on stderr how long each step took.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Who looks like this: answer from the index, without touching the photos."""
+    """Find photos of a person in the index. The indexed photos themselves are not read."""
     from facesearch.api.index import Index
 
     outputs = question.outputs

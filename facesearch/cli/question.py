@@ -1,4 +1,4 @@
-"""The options of a question, as `query` and `scan` take them; most are described where they are declared."""
+"""The options that `query` and `scan` share; most are described where they are declared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Question", "asks"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked: how, among what, and what becomes of the answer."""
+    """The options of a query, its filter, and what is done with the answer."""
 
     options: QueryOptions
     where: Filter
@@ -36,7 +36,12 @@ _LIMITS: dict[str, tuple[Any, Any]] = {
         Annotated[
             float | None,
             typer.Option(
-                "--threshold", "-t", min=-1, max=1, help="Photos from this cosine similarity on. [default: the model's]"
+                "--threshold",
+                "-t",
+                metavar="T",
+                min=-1,
+                max=1,
+                help="Least cosine similarity of a hit. [default: the model's]",
             ),
         ],
         None,
@@ -44,23 +49,29 @@ _LIMITS: dict[str, tuple[Any, Any]] = {
     "fmr": (
         Annotated[
             float | None,
-            typer.Option("--fmr", help="The threshold that this share of strangers reach: 1e-5 is one in 100,000."),
+            typer.Option(
+                "--fmr",
+                metavar="RATE",
+                help="Set the threshold by its false-match rate: 1e-5 is one stranger in 100,000.",
+            ),
         ],
         None,
     ),
     "no_threshold": (
-        Annotated[bool, typer.Option("--no-threshold", help="All photos, however unlike, most similar first.")],
+        Annotated[bool, typer.Option("--no-threshold", help="Return all photos, the most similar first.")],
         False,
     ),
     "face": (
         Annotated[
             str | None,
-            typer.Option("--face", help="Which face of the query photo: 1 is the largest; all: each in turn."),
+            typer.Option(
+                "--face", metavar="N", help="Face of the query photo to use: 1 is the largest; all: a query for each."
+            ),
         ],
         None,
     ),
 }
-"""What the command line takes in another form than the library."""
+"""Options that the command line takes in another form than the library."""
 
 _OTHERS: dict[str, tuple[Any, Any]] = {
     "no_rotations": (NoRotations, False),
@@ -70,8 +81,8 @@ _OTHERS: dict[str, tuple[Any, Any]] = {
 
 
 def _declared(about: Described, name: str, default: Any) -> tuple[Any, Any]:
-    """The annotation and the default of an option of the command line."""
-    names = [f"--{name.replace('_', '-')}"] + ([f"-{about.short}"] if about.short else [])
+    """Return the annotation and the default of an option."""
+    names = [f"--{about.called or name.replace('_', '-')}"] + ([f"-{about.short}"] if about.short else [])
     limits: dict[str, Any] = {"min": about.least, "max": about.most} if about.value in ("number", "count") else {}
     option = typer.Option(*names, help=about.help, metavar=about.metavar, **limits)
     kind: Any = {"flag": bool, "text": str, "path": Path, "number": float, "count": int}[about.value]
@@ -95,9 +106,9 @@ _ALL = dict(_declarations())
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of a question beside its own; it gets them as one, `question`.
+    """Add the shared options to those of a command, which receives them as its parameter `question`.
 
-    One called `each` is an option of the question, too.
+    An option `each` of the command itself is also part of the query's options.
     """
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -123,7 +134,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _question(given: dict[str, Any], *, each: bool) -> Question:
-    """Raises `UsageError` for options that make no sense or contradict each other, before anything heavy is loaded."""
+    """Parse the options before anything heavy is loaded. Raises `UsageError` if they are invalid or contradictory."""
     check_limits(given["threshold"], given["fmr"], no_threshold=given["no_threshold"])
     outputs = Outputs(**{name: given[name] for name in OUTPUT_OPTIONS})
     face = _face(given["face"])
@@ -139,7 +150,7 @@ def _question(given: dict[str, Any], *, each: bool) -> Question:
         max_pixels=round(given["max_megapixels"] * 1e6),
     )
     if options.alone and given["faces"] is not None:
-        raise UsageError("--alone says how many faces a photo shows; omit --faces, or --alone")
+        raise UsageError("--alone sets how many faces a photo shows; omit --faces or --alone")
     return Question(options, Filter(**_given(Filter, given)), outputs, given["quiet"])
 
 

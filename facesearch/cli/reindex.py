@@ -36,42 +36,42 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch reindex --model buffalo_l", "look at all photos with another model, then switch to it"),
-    ("facesearch reindex --max-time 4h", "go on with it, from cron"),
-    ("facesearch reindex --index-type flat", "the same faces, searched exactly, however many"),
+    ("facesearch reindex --model buffalo_l", "read all photos with another model, then switch to it"),
+    ("facesearch reindex --max-time 4h", "continue a switch, from cron"),
+    ("facesearch reindex --index-type flat", "search the same faces exactly, whatever their number"),
 )
 
 _Model = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Switch to embedded, an installed InsightFace pack, or a folder of .onnx files; without it, a switch "
-        "that is under way goes on.",
+        metavar="NAME",
+        help="New model: embedded, an installed InsightFace pack, or a folder of .onnx files. [default: continue the "
+        "switch in progress]",
     ),
 ]
-_Cancel = Annotated[bool, typer.Option("--cancel", help="Drop a switch that is under way.")]
+_Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel the switch in progress.")]
 _LeaveOffline = Annotated[
     bool,
     typer.Option(
         "--leave-offline",
-        help="Switch although a folder is not there: its photos are found again once they were looked at.",
+        help="Switch even if a folder is missing. Its photos are found again once they have been read.",
     ),
 ]
 _IndexType = Annotated[
     str | None,
     typer.Option(
         "--index-type",
-        help="auto: exact up to some 1,000,000 faces; flat: always exact; ivf: approximate, for millions of faces.",
+        metavar="TYPE",
+        help="How faces are searched: auto (exact up to about 1,000,000), flat (exact) or ivf (approximate).",
     ),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be looked at; do nothing.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be read; change nothing.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(
-        name="reindex", short_help="Another model for an index, or another way to search it.", epilog=_EXAMPLES
-    )(reindex)
+    app.command(name="reindex", short_help="Switch the index to another model.", epilog=_EXAMPLES)(reindex)
 
 
 def reindex(
@@ -92,19 +92,19 @@ def reindex(
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
-    """Look at all photos with another model, beside the one that answers questions meanwhile, then switch in one step.
+    """Read all photos with another model, then switch to it in one step. Queries are answered meanwhile.
 
-    Or make the vector file anew, of another type. Faces keep their ids, and what is known about them.
+    Faces that both models find keep their ids. With --index-type alone, only rebuild the vector file.
     """
     if cancel and (model or index_type or dry_run):
-        raise UsageError("--cancel drops a switch that is under way; leave --model, --index-type and --dry-run away")
+        raise UsageError("--cancel cancels the switch in progress; omit --model, --index-type and --dry-run")
     from facesearch.api.index import Index
 
     console = Console(quiet=quiet, seconds=max_time)
     with console, Index.open(index_path, device=device, threads=threads, wait=wait, observer=console) as index:
         if cancel:
             kept, dropped = index.cancel_switch()
-            say(f"{index.path}: the switch to {dropped.name} was dropped; {kept.name} answers as before")
+            say(f"{index.path}: canceled the switch to {dropped.name}; the model is still {kept.name}")
         elif index_type is not None and model is None:
             _change_type(index, index_type, console, dry_run=dry_run)
         elif dry_run:
@@ -120,18 +120,18 @@ def _change_type(index: Index, kind: str, console: Console, *, dry_run: bool) ->
     from facesearch.render.text import search_line
 
     if dry_run:
-        line = f"{index.path}: would be searched as {index.kind_for(kind)}; nothing was done"
+        line = f"{index.path}: the index type would be {index.kind_for(kind)}; nothing was changed"
         write([for_stdout()(line) + "\n"])
         return
     facts = index.use_index_type(kind)
     if not console.quiet:
         write([for_stdout()(f"{index.path}: {search_line(facts)}") + "\n"])
     if kind not in ("auto", facts.kind):
-        console.note(f"it holds too few faces for {kind}: under 1,000 there is nothing to gain")
+        console.note(f"too few faces for {kind}: it needs 1,000 or more")
 
 
 def _preview(index: Index, model: str | None, index_type: str | None, layout: str, console: Console) -> None:
-    """What is to be done."""
+    """Report what would be read."""
     ahead = index.preview_switch(model, index_type=index_type)
     if ahead is None:
         _nothing_to_do(index, console)
@@ -140,18 +140,18 @@ def _preview(index: Index, model: str | None, index_type: str | None, layout: st
         write_json({**facts, "index": shown_path(str(index.path))}, ascii_only=True)
     else:
         route = f"from {ahead.origin} to {ahead.target}"
-        line = f"{index.path}: {route}: {counted(ahead.left, 'photo')} to look at, {ahead.done:,} looked at already"
+        line = f"{index.path}: {route}: {counted(ahead.left, 'photo')} to read, {ahead.done:,} already read"
         write([for_stdout()(line) + "\n"])
 
 
 def _nothing_to_do(index: Index, console: Console) -> None:
     console.note(
-        f"{index.path}: no switch is under way; --model NAME begins one, --index-type changes how it is searched"
+        f"{index.path}: no switch is in progress; --model NAME starts one, --index-type changes how faces are searched"
     )
 
 
 def _tell(index: Index, done: Switch | None, layout: str, console: Console) -> None:
-    """How far it is, why it was not switched, or what was left out; ends the command where it is not complete."""
+    """Report the progress, or why the switch is not complete, and end the command with its exit code."""
     from facesearch.render.switches import render_switch, switch_line, switch_record
 
     if done is None:
@@ -161,10 +161,10 @@ def _tell(index: Index, done: Switch | None, layout: str, console: Console) -> N
         tell_troubles(done.refresh, console.note)
     else:
         for root in done.staging.offline:
-            say(f"{root}: not there, or empty, so the model was not switched; --leave-offline leaves it for later")
+            say(f"{root}: missing or empty, so the model was not switched; --leave-offline switches without it")
     if done.staging.failed:
         failed = done.staging.failed
-        say(f"photos that {done.target.name} could not look at, their faces are not found until it has: {failed:,}")
+        say(f"photos that {done.target.name} could not read, so their faces are not found: {failed:,}")
     record = switch_record(done, str(index.path))
     write_report(record, layout, console, text=render_switch, line=switch_line)
     console.end(complete=done.complete)

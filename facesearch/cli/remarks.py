@@ -1,30 +1,30 @@
-"""Remarks on a question and its answer, with the options that help."""
+"""Remarks on a query and its answer, in terms of the options that help."""
 
 from __future__ import annotations
 
 from facesearch.api import remarks
 from facesearch.api.remarks import Remark, place_of
-from facesearch.cli.advice import in_options
+from facesearch.cli.advice import in_options, option_name
 
 __all__ = ["told"]
 
 
 def told(remark: Remark) -> str:
-    """A remark in one line, with what to do about it on the command line."""
+    """Return a remark as one line that names the option to use."""
     match remark:
         case remarks.LeftOut():
-            return f"{in_options(remark.error)}; left out"
+            return f"{in_options(remark.error)}; skipped"
         case remarks.NotMeasured():
-            return f"{remark}; facesearch models calibrate FOLDER measures it on photos of yours, one folder per person"
+            return f"{remark}; measure them with facesearch models calibrate FOLDER, one subfolder per person"
         case remarks.SeveralFaces():
             others = "; ".join(f"{probe.number} at {place_of(probe)}" for probe in remark.others)
-            return f"{remark}; --face picks another ({others})"
+            return f"{remark}; --face selects another ({others})"
         case remarks.MaybeTwoPeople():
-            return f"{remark}: --each asks about each"
+            return f"{remark}; --each searches for each of them"
         case remarks.UnmeasuredLeftOut():
             return (
-                f"faces whose quality was never measured are left out by --min-quality: {remark.faces:,}; facesearch "
-                "index --again measures them"
+                f"faces of unknown quality, excluded by --min-quality: {remark.faces:,}; measure them with facesearch "
+                "index --again"
             )
         case remarks.NothingToExpand():
             return f"--{remark}"
@@ -42,7 +42,7 @@ def _lower_limit(remark: remarks.Missed) -> str:
 
 
 def _nothing(remark: remarks.NothingFound) -> str:
-    filters = [f"--{name.replace('_', '-')}" for name in remark.filters]
+    filters = [option_name(name) for name in remark.filters]
     line = remark.told(filters)
     if remark.all_left_out:
         one = "it" if len(filters) == 1 else "one of them"

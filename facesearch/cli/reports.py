@@ -1,4 +1,4 @@
-"""What an indexing run did and could not do, told to the user."""
+"""Reports of indexing runs."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ __all__ = ["tell_other_media", "tell_scanned", "tell_troubles", "write_report"]
 
 
 def tell_troubles(report: Report, note: Callable[[str], None]) -> None:
-    """What an indexing run could not look at."""
+    """Report the folders and photos that a run could not read."""
     for root in report.offline:
-        say(f"{root}: not there, or empty; its photos are kept as they are")
+        say(f"{root}: missing or empty; its photos are kept")
     for path in report.given_up:
-        say(f"{path}: left out, facesearch died while looking at it alone; --retry-failed tries again")
+        say(f"{path}: skipped, because reading it crashed facesearch; --retry-failed tries again")
     for trouble in report.unreadable:
-        say(f"{trouble}; its photos are kept as they are")
+        say(f"{trouble}; its photos are kept")
     if report.failed:
-        note(f"photos that could not be read: {report.failed:,}; facesearch status --failed lists them")
+        note(f"unreadable photos: {report.failed:,}; facesearch status --failed lists them")
     tell_other_media(report, note)
 
 
 def tell_scanned(report: Report, console: Console) -> None:
-    """What a scan could not look at."""
+    """Report what a scan could not read."""
     for trouble in report.unreadable:
         console.warn(trouble)
     if report.failed:
-        console.note(f"photos that could not be read: {report.failed:,} of {report.photos:,}")
+        console.note(f"unreadable photos: {report.failed:,} of {report.photos:,}")
     tell_other_media(report, console.note)
 
 
 def tell_other_media(report: Report, note: Callable[[str], None]) -> None:
-    """Which files a run has not looked at, the most frequent kinds first."""
+    """Report the files of unsupported formats, the most frequent first."""
     kinds = sorted(report.not_looked_at.items(), key=lambda kind: (-kind[1], kind[0]))
     if kinds:
         told = ", ".join(f"{number:,} {ending.upper()}" for ending, number in kinds)
-        note(f"not looked at: {told} (RAW photos, videos and some other formats are not read)")
+        note(f"skipped: {told} (RAW photos, videos and some other formats are not supported)")
 
 
 def write_report(
@@ -53,7 +53,7 @@ def write_report(
     text: Callable[..., str],
     line: Callable[[dict[str, Any]], str],
 ) -> None:
-    """The record as JSON, or as `text` unless quiet; and the `line` for a log where nobody watches."""
+    """Write the record as JSON, or as `text` unless quiet; without a terminal also a `line` to the log."""
     console.clear()
     if layout == "json":
         write_json(record, ascii_only=True)

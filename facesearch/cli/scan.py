@@ -15,19 +15,19 @@ from facesearch.cli.reports import tell_scanned
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch scan me.jpg /media/card", "who on this memory card is me"),
-    ("facesearch scan me.jpg party.jpg --all-faces --no-threshold", "how much is everybody in it like me"),
+    ("facesearch scan me.jpg /media/card", "find me on a memory card"),
+    ("facesearch scan me.jpg party.jpg --all-faces --no-threshold", "compare me with everybody in a photo"),
 )
 
 _Photo = Annotated[
-    Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person to look for, or a folder.")
+    Path, typer.Argument(metavar="PHOTO", readable=False, help="A photo of the person, or a folder of such photos.")
 ]
 _Paths = Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Folders and photos to search.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="scan", short_help="The same answers without an index.", epilog=_EXAMPLES)(scan)
+    app.command(name="scan", short_help="Search folders without an index.", epilog=_EXAMPLES)(scan)
 
 
 @asks
@@ -41,7 +41,7 @@ def scan(
     max_memory: MaxMemory = None,
     verbose: Verbose = False,
 ) -> None:
-    """The same answers without an index, for folders searched once; no index is written."""
+    """Search folders and photos for a person without an index. Every photo is read, and nothing is kept."""
     from facesearch.api.scan import scan as scanned
 
     with Console(quiet=question.quiet, verbose=verbose, keeps=False) as console:

@@ -13,14 +13,17 @@ from facesearch.cli.stdout import for_stdout, write, write_json
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(("facesearch status", "what is in it"), ("facesearch status --failed", "what could not be read"))
+_EXAMPLES = examples(
+    ("facesearch status", "show what the index holds"),
+    ("facesearch status --failed", "list unreadable photos"),
+)
 
-_Failed = Annotated[bool, typer.Option("--failed", help="List the photos that could not be read, and why.")]
+_Failed = Annotated[bool, typer.Option("--failed", help="List the photos that could not be read, with the reasons.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="status", short_help="Where the index is and what is in it.", epilog=_EXAMPLES)(status)
+    app.command(name="status", short_help="Show what the index holds.", epilog=_EXAMPLES)(status)
 
 
 def status(
@@ -30,7 +33,7 @@ def status(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Where the index is, its model, what is in it, its size and its last run."""
+    """Show where the index is, its model, what it holds, its size and its last run."""
     from facesearch.api.index import Index
     from facesearch.render.status import render_status, status_record
 
@@ -45,4 +48,4 @@ def status(
         return
     write([render_status(known, show=show)])
     if known.failed:
-        say(f"photos that could not be read: {known.failed:,}; --failed lists them")
+        say(f"unreadable photos: {known.failed:,}; --failed lists them")

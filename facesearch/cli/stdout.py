@@ -1,4 +1,4 @@
-"""Data to stdout: byte for byte to files and pipes, and nothing that a terminal would obey instead of showing it."""
+"""Data on stdout: byte for byte to files and pipes, with control characters escaped on terminals."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["ReaderGone", "claim_stdout", "emptied_file", "for_stdout", "write", 
 
 
 class ReaderGone(Exception):  # noqa: N818 - no error: `head` has seen enough
-    """Whoever read our stdout does so no more. Not a `BrokenPipeError`: typer takes those for its own, with code 1."""
+    """The reader of stdout is gone. Not a `BrokenPipeError`: typer handles those itself, with exit code 1."""
 
 
 class _Stdout:
-    """Where our own data goes; None as long as it is the stdout that everybody has."""
+    """Our own descriptor for data; None before `claim_stdout`."""
 
     descriptor: int | None = None
 
 
 def claim_stdout() -> None:
-    """From now on `write` alone reaches stdout; whatever a library prints there, also from C, goes to stderr."""
+    """Let only `write` reach stdout. What libraries print there, from C too, goes to stderr from now on."""
     if _Stdout.descriptor is not None:
         return
     try:
         shared = sys.stdout.fileno()
         own = os.dup(shared)
     except (AttributeError, OSError, ValueError):
-        return  # closed, or taken away at the start: `write` tells
+        return  # it is closed or missing; `write` reports that
     try:
         os.dup2(2, shared)
     except OSError:  # stderr is closed
@@ -42,14 +42,14 @@ def claim_stdout() -> None:
 
 
 def write(pieces: Iterable[str], *, raw: bool = False) -> None:
-    """Text to stdout; file names keep their bytes, whatever the terminal's encoding.
+    """Write text to stdout; file names keep their bytes, whatever the terminal's encoding.
 
-    On a terminal what cannot be seen is shown as an escape, unless `raw` data is asked for. Raises `StorageError` when
-    it cannot be written, and `ReaderGone` when whoever read it has gone away.
+    On a terminal, control characters are escaped unless the data is `raw`. Raises `StorageError` if stdout cannot be
+    written to, `ReaderGone` if its reader is gone.
     """
     descriptor = _stdout()
     if descriptor is None:
-        raise StorageError("the answer cannot be written: stdout is closed")
+        raise StorageError("cannot write to stdout: it is closed")
     shown = visible_in_json if os.isatty(descriptor) and not raw else str
     try:
         with open(descriptor, "wb", closefd=False) as stream:
@@ -59,18 +59,18 @@ def write(pieces: Iterable[str], *, raw: bool = False) -> None:
         raise ReaderGone from error
     except OSError as error:
         if StopSignal.hung_up:
-            return  # nobody is left to read it, and the exit code tells that
-        raise StorageError(f"the answer cannot be written: {error.strerror}; check where stdout goes") from error
+            return  # the terminal is gone, and the exit code says so
+        raise StorageError(f"cannot write to stdout ({error.strerror}); check where it goes") from error
 
 
 def for_stdout() -> Callable[[str], str]:
-    """How a file name is to be shown on stdout: made visible on a terminal, as it is to files and pipes."""
+    """Return how file names are shown on stdout: escaped on a terminal, unchanged to files and pipes."""
     descriptor = _stdout()
     return visible if descriptor is not None and os.isatty(descriptor) else str
 
 
 def _stdout() -> int | None:
-    """None where it is closed, or was taken away at the start."""
+    """Return the descriptor of stdout; None if it is closed or missing."""
     try:
         return sys.stdout.fileno() if _Stdout.descriptor is None else _Stdout.descriptor
     except (AttributeError, OSError, ValueError):
@@ -78,12 +78,12 @@ def _stdout() -> int | None:
 
 
 def write_json(value: object, *, indent: int | None = None, ascii_only: bool = False) -> None:
-    """A value as one JSON text to stdout, ended by a new line. Raises what `write` raises."""
+    """Write a value as JSON and a newline to stdout. Raises what `write` raises."""
     write([json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n"])
 
 
 def emptied_file() -> str | None:
-    """The regular file that stdout goes to, where it is empty, as after `> file`; None: it goes elsewhere."""
+    """Return the regular file that stdout goes to if it is empty, as after `> file`; else None."""
     descriptor = _stdout()
     if descriptor is None:
         return None

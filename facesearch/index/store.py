@@ -116,12 +116,7 @@ class Store:
 
         Raises `StorageError`, `LockedError`.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
-        lock = WriterLock(path / _LOCK_FILE, wait=wait)
+        lock = cls.lock(path, wait=wait)
         try:
             if not (path / CATALOG_FILE).exists():
                 Catalog.create(path / CATALOG_FILE, model)
@@ -129,6 +124,16 @@ class Store:
         except BaseException:
             lock.release()
             raise
+
+    @staticmethod
+    def lock(path: Path, *, wait: float = 0.0) -> WriterLock:
+        """Lock the folder `path` for writing; make it first if need be. Raises `StorageError`, `LockedError`."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
+        return WriterLock(path / _LOCK_FILE, wait=wait)
 
     @classmethod
     def open(

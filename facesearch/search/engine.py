@@ -17,7 +17,7 @@ from facesearch.galleries.protocol import Gallery, ScoredFace
 from facesearch.models.geometry import unit_length
 from facesearch.photos.scan import is_offline
 from facesearch.query_options import QueryOptions
-from facesearch.search.companions import Companions
+from facesearch.search.company import Companions, Excluded
 from facesearch.search.grouping import one_per_photo, ranked, without_near_copies
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
@@ -38,11 +38,11 @@ _SURE = (Verdict.strong, Verdict.likely)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """Which hits are wanted: `QueryOptions`, once a calibration has said what its thresholds are.
+    """Which hits are wanted: `QueryOptions` with its thresholds resolved by a calibration.
 
-    `top_k` alone gives that many, however unlike; `threshold` alone all from there on; both the best of those; neither
-    all there are. Only faces that `filter` lets through are searched, and only photos that show all of `together` too,
-    each at `together_from` or more.
+    `top_k` alone returns that many hits, whatever their similarity; `threshold` alone all at or above it; both the best
+    of those; neither all hits. Only faces that pass `filter` are searched. A hit's photo must show everybody in
+    `together` too and nobody in `without`; a face is one of them at a similarity of `company_threshold` or more.
     """
 
     top_k: int | None = None
@@ -52,7 +52,8 @@ class Want:
     fold: bool = False
     expand: bool = False
     together: tuple[Probe, ...] = ()
-    together_from: float = 1.0
+    without: tuple[Probe, ...] = ()
+    company_threshold: float = 1.0
 
     @classmethod
     def of(cls, options: QueryOptions, **decided: Any) -> Want:
@@ -120,7 +121,8 @@ class _Search:
         self._want = want
         self._calibration = calibration
         self._offline: dict[int, bool] = {}
-        self._companions = Companions(gallery, want.together, want.together_from)
+        self._companions = Companions(gallery, want.together, want.company_threshold)
+        self._excluded = Excluded(gallery, want.without, want.company_threshold)
         self._where = want.filter
         if want.together:
             self._where = replace(want.filter, photos=self._companions.photos)
@@ -176,7 +178,7 @@ class _Search:
         seen = [
             self._hit(scored, judge, is_query=scored.face.content in contents)
             for scored in nearest[:told]
-            if self._companions.fit_beside(scored.face)
+            if self._companions.fit_beside(scored.face) and not self._excluded.are_beside(scored)
         ]
         hits, full = self._picked([hit for hit in seen if hit.reaches(threshold)])
         closest = next((hit for hit in seen if not hit.is_query), None)

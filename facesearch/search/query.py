@@ -17,7 +17,7 @@ from facesearch.models.protocol import FaceModel
 from facesearch.query_options import ByModel, QueryOptions
 from facesearch.search.engine import Want, find_all
 from facesearch.search.probes import Probe
-from facesearch.search.questions import companion_probes, question_probes, remark_on_calibration
+from facesearch.search.questions import probe_each_person, question_probes, remark_on_calibration
 from facesearch.search.remarks import (
     AskedAgain,
     LookAlikes,
@@ -39,13 +39,14 @@ _SEVERAL = 3
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for: one or several probes, and who has to be beside them.
+    """Who is searched for: one or several probes, the people beside them, and the people who must not be there.
 
-    `own_model` tells that the package's own model has seen them.
+    `own_model` is true if the probes come from the embedded model.
     """
 
     probes: Sequence[Probe]
     companions: tuple[Probe, ...]
+    excluded: tuple[Probe, ...]
     calibration: Calibration
     own_model: bool
 
@@ -67,8 +68,11 @@ def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer
     require_measured(options.fmr, calibration, name)
     remark_on_calibration(calibration, name, observer)
     probes = question_probes(model, calibration, photos, options, observer)
-    companions = companion_probes(model, calibration, options, observer)
-    return Asked(probes, companions, calibration, own_model=model.info.source is None)
+    companions, excluded = (
+        probe_each_person(model, calibration, people, options, observer)
+        for people in (options.companions, options.excluded)
+    )
+    return Asked(probes, companions, excluded, calibration, own_model=model.info.source is None)
 
 
 def answer(
@@ -85,7 +89,8 @@ def answer(
         threshold=threshold if options.top_k is None or options.names_a_limit else None,
         filter=limited,
         together=asked.companions,
-        together_from=asked.calibration.threshold if threshold is None else threshold,
+        without=asked.excluded,
+        company_threshold=asked.calibration.threshold if threshold is None else threshold,
     )
     answers = find_all(gallery, asked.probes, want, asked.calibration)
     observer.lap("search")
@@ -141,6 +146,7 @@ def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> floa
 def filters_of(where: Filter, options: QueryOptions) -> list[str]:
     """The names of what limits the search, as they are called in `QueryOptions` and `Filter`."""
     names = ["together"] if options.companions else []
+    names += ["without"] if options.excluded else []
     limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
     names += [name for name in limits if getattr(where, name) != getattr(ALL, name)]
     if options.alone:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from facesearch.arguments import AnyPaths, several_paths
+from facesearch.arguments import AnyPath, AnyPaths, several_paths
 from facesearch.calibration.table import Calibration
 from facesearch.errors import FacesearchError, InputError, UsageError
 from facesearch.events import SILENT, Observer
@@ -27,7 +27,7 @@ from facesearch.search.remarks import (
 from facesearch.search.template import odd_ones, pick_by_others, template, without_copies
 from facesearch.wording import counted
 
-__all__ = ["companion_probes", "photos_of", "question_probes", "remark_on_calibration"]
+__all__ = ["photos_of", "probe_each_person", "question_probes", "remark_on_calibration"]
 
 _ODD_FMR = 1e-2
 """A photo that so many strangers are like is of a stranger: one in 200 of a person's own photos is taken for one."""
@@ -86,14 +86,20 @@ def question_probes(
     return probes
 
 
-def companion_probes(
-    model: FaceModel, calibration: Calibration, options: QueryOptions, observer: Observer = SILENT
+def probe_each_person(
+    model: FaceModel,
+    calibration: Calibration,
+    people: Sequence[AnyPath],
+    options: QueryOptions,
+    observer: Observer = SILENT,
 ) -> tuple[Probe, ...]:
-    """Who has to be in a photo as well: one probe for each of `together`, a photo or a folder of photos."""
+    """Return one probe per person; each is given as a photo or as a folder of photos of that person.
+
+    Raises what `photos_of` and `question_probes` raise.
+    """
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
     return tuple(
-        question_probes(model, calibration, photos_of([path], observer), plain, observer)[0]
-        for path in options.companions
+        question_probes(model, calibration, photos_of([path], observer), plain, observer)[0] for path in people
     )
 
 

@@ -176,7 +176,7 @@ def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:
     library.add("between.jpg", face(direction(1, 1)))  # one face that is like both of us
     library.add("three.jpg", face(direction(1, 0.2)), face(YOU, 100), face(direction(0, 0, 1), 200))
     you, she = probe(YOU, "you2.jpg"), probe(direction(0, 0, 1), "she.jpg")
-    asked = {"threshold": 0.5, "together_from": 0.5}
+    asked = {"threshold": 0.5, "company_threshold": 0.5}
     assert names(library.ask(ME, "q.jpg", together=(you,), **asked)) == ["both.jpg", "three.jpg"]
     assert names(library.ask(ME, "q.jpg", together=(you, she), **asked)) == ["three.jpg"]
     assert names(library.ask(ME, "q.jpg", together=(you, you), **asked)) == [], "twice the same needs two such faces"

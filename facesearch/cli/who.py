@@ -1,4 +1,4 @@
-"""`facesearch faces`."""
+"""`facesearch who`."""
 
 from __future__ import annotations
 
@@ -33,25 +33,24 @@ __all__ = ["register"]
 
 _FORMATS = ("table", "json", "csv")
 _EXAMPLES = examples(
-    ("facesearch faces party.jpg", "how many, where, how large and how good"),
-    ("facesearch faces party.jpg --draw drawn.jpg", "the same as a picture"),
-    ("facesearch faces party.jpg --crops-to faces", "each face as a file"),
+    ("facesearch who party.jpg", "list the faces with their size and quality"),
+    ("facesearch who party.jpg --draw drawn.jpg", "draw them into a copy of the photo"),
+    ("facesearch who party.jpg --crops-to faces", "save each face as a file"),
 )
 
 _Photo = Annotated[Path, typer.Argument(metavar="PHOTO", readable=False, help="Any photo.")]
 _Draw = Annotated[
     Path | None,
-    typer.Option("--draw", metavar="FILE", help="Also draw the photo with its faces framed: a .png or .jpg file."),
+    typer.Option("--draw", metavar="FILE", help="Draw the photo with framed faces: a .png or .jpg file."),
 ]
-_CropsTo = Annotated[
-    Path | None, typer.Option("--crops-to", metavar="DIR", help="Save the faces, cut out of the photo.")
-]
+_CropsTo = Annotated[Path | None, typer.Option("--crops-to", metavar="DIR", help="Save each face as a JPEG file.")]
 _Format = Annotated[
     str,
     typer.Option(
         "--format",
         "-f",
-        help="table, json or csv.",
+        metavar="FORMAT",
+        help="Output table, json or csv.",
         autocompletion=suggestions(*_FORMATS),
         callback=one_of("--format", *_FORMATS),
     ),
@@ -60,10 +59,10 @@ _Format = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="faces", short_help="The faces in a photo, as data or drawn.", epilog=_EXAMPLES)(faces)
+    app.command(name="who", short_help="List the faces in a photo.", epilog=_EXAMPLES)(who)
 
 
-def faces(
+def who(
     photo: _Photo,
     draw: _Draw = None,
     crops_to: _CropsTo = None,
@@ -75,7 +74,7 @@ def faces(
     max_megapixels: MaxMegapixels = 200,
     quiet: Quiet = False,
 ) -> None:
-    """The faces in a photo, the largest first, as `--face` counts them; exit code 1 when there is none."""
+    """List the faces in a photo, the largest first, numbered as for `query --face`. Without a face, exit code 1."""
     if draw is not None:
         from facesearch.render.drawn import check_may_be_drawn
 
@@ -100,7 +99,7 @@ def _draw(found: list[Probe], file: Path, max_pixels: int, console: Console) -> 
     from facesearch.render.drawn import draw_found
 
     draw_found(found, file, max_pixels=max_pixels)
-    console.note(f"drawn in {file}")
+    console.note(f"drew {file}")
 
 
 def _save(found: list[Probe], folder: Path, max_pixels: int, console: Console) -> None:
@@ -108,7 +107,7 @@ def _save(found: list[Probe], folder: Path, max_pixels: int, console: Console) -
 
     done = save_faces(found, folder, max_pixels=max_pixels)
     for trouble in done.failed:
-        say(f"{trouble}; left out")
-    kept = f", {done.kept:,} already there" if done.kept else ""
-    console.note(f"{counted(done.made, 'face')} saved in {folder}{kept}")
+        say(f"{trouble}; skipped")
+    kept = f", {done.kept:,} already existed" if done.kept else ""
+    console.note(f"saved {counted(done.made, 'face')} in {folder}{kept}")
     console.end(complete=not done.failed)

@@ -1,0 +1,84 @@
+"""`facesearch folders`: the folders of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm
+from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, one_of, suggestions
+from facesearch.cli.stdout import for_stdout, write, write_json
+from facesearch.visible import shown_path
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Forgetting
+
+__all__ = ["register"]
+
+_HELP = "List, move or remove the folders of the index."
+_EXAMPLES = examples(
+    ("facesearch folders", "list the folders"),
+    ("facesearch folders move /mnt/old /mnt/new", "the photos are mounted elsewhere now"),
+)
+_FORMATS = ("paths", "json")
+
+_Format = Annotated[
+    str,
+    typer.Option(
+        "--format", "-f", metavar="FORMAT", help="Output paths or json.",
+        autocompletion=suggestions(*_FORMATS), callback=one_of("--format", *_FORMATS),
+    ),
+]  # fmt: skip
+_Old = Annotated[Path, typer.Argument(metavar="OLD", help="The folder as the index knows it.")]
+_New = Annotated[Path, typer.Argument(metavar="NEW", help="Where its photos are now.")]
+_Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the index.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(epilog=_EXAMPLES, invoke_without_command=True, callback=_folders, help=_HELP)
+    group.command(name="list")(list_folders)
+    group.command(name="move")(move)
+    group.command(name="remove")(remove)
+    app.add_typer(group, name="folders", short_help=_HELP)
+
+
+def _folders(context: typer.Context, index_path: IndexPath = None) -> None:
+    """List, move or remove the folders of the index. Without a command, list them."""
+    if context.invoked_subcommand is None:
+        list_folders(index_path)
+
+
+def list_folders(index_path: IndexPath = None, layout: _Format = "paths") -> None:
+    """List the folders, one per line."""
+    from facesearch.api.index import Index
+
+    with Index.open(index_path) as index:
+        folders = [str(folder) for folder in index.folders()]
+    if layout == "json":
+        write_json([shown_path(folder) for folder in folders], ascii_only=True)
+    else:
+        show = for_stdout()
+        write(f"{show(folder)}\n" for folder in folders)
+
+
+def move(old: _Old, new: _New, anyway: Anyway = False, index_path: IndexPath = None, wait: Wait = 0) -> None:
+    """Tell the index that a folder was moved or is mounted elsewhere. Everything known about its photos stays."""
+    from facesearch.api.index import Index
+
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
+        index.move_folder(old, new, anyway=anyway)
+
+
+def remove(folder: _Folder, index_path: IndexPath = None, yes: Yes = False, wait: Wait = 0) -> None:
+    """Remove a folder with all its faces from the index. The photo files are not touched."""
+    from facesearch.api.index import Index
+
+    def ask(going: Forgetting) -> None:
+        confirm(f"{going.what} will be deleted from the index for good", yes=yes)
+
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
+        index.remove_folder(folder, confirm=ask)

@@ -1,0 +1,89 @@
+"""`facesearch forget`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm, say
+from facesearch.cli.options import DryRun, IndexPath, Wait, Yes, examples
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Forgetting
+
+__all__ = ["register"]
+
+_LISTED = 5
+
+_EXAMPLES = examples(
+    ("facesearch forget photos/2019/ex.jpg --dry-run", "show what would be deleted"),
+    ("facesearch forget photos/private --never-again", "delete a folder's faces and never index it again"),
+    ("facesearch forget --face 1234", "delete a single face, by its face_id"),
+)
+
+_Path = Annotated[Path | None, typer.Argument(metavar="PATH", help="A photo, or a folder of photos.")]
+_Face = Annotated[int | None, typer.Option("--face", metavar="ID", help="Delete one face, by its face_id.")]
+_Folder = Annotated[
+    Path | None, typer.Option("--folder", metavar="DIR", help="Delete a folder of the index, as `folders remove` does.")
+]
+_NeverAgain = Annotated[
+    bool,
+    typer.Option("--never-again", help="Delete identical copies too, and skip these photos in later runs."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="forget", short_help="Delete face data for good.", epilog=_EXAMPLES)(forget)
+
+
+def forget(
+    path: _Path = None,
+    face: _Face = None,
+    folder: _Folder = None,
+    never_again: _NeverAgain = False,
+    index_path: IndexPath = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    wait: Wait = 0,
+) -> None:
+    """Delete photos and faces from the index for good, with their vectors. The photo files are not touched."""
+    from facesearch.api.index import Index
+
+    def ask(going: Forgetting) -> None:
+        confirm(f"{_what(going)} will be deleted from the index for good", yes=yes)
+
+    with Index.open(index_path, wait=wait, observer=Console()) as index:
+        if dry_run:
+            going = index.to_forget(path, face=face, folder=folder, never_again=never_again)
+            say(f"{_what(going)} would be deleted from the index for good; nothing was changed")
+            for name in going.copies:
+                say(f"identical: {name}")
+            return
+        gone = index.forget(path, face=face, folder=folder, never_again=never_again, confirm=ask)
+    if gone.takes_copies:
+        say(f"deleted {_with_copies(gone.copies)}")
+    elif never_again:
+        say("deleted; later runs skip these photos")
+    elif path is not None:
+        say("deleted; `facesearch index` adds the photos again if they still exist")
+        if gone.copies:
+            say(f"identical copies remain in the index: {_listed(gone.copies)}; --never-again deletes them too")
+
+
+def _what(going: Forgetting) -> str:
+    return f"{going.what}, {_with_copies(going.copies)}," if going.takes_copies else going.what
+
+
+def _with_copies(copies: Sequence[str]) -> str:
+    noun = "identical copy" if len(copies) == 1 else "identical copies"
+    return f"with {len(copies):,} {noun}: {_listed(copies)}"
+
+
+def _listed(copies: Sequence[str]) -> str:
+    more = f" and {len(copies) - _LISTED:,} more" if len(copies) > _LISTED else ""
+    return ", ".join(copies[:_LISTED]) + more
