@@ -57,7 +57,7 @@ class QueryOptions:
 
     `together` names photos of other people, or one folder of photos per person; a hit must show all of them too.
     `without` names people in the same way; a hit must show none of them. `alone` excludes photos with anybody but the
-    people asked for. (`together` is `--with` on the command line; `with` is a reserved word of Python.)
+    people asked for. (People say "with" for `together`; that word is reserved in Python.)
 
     `all_faces` returns every matching face instead of one hit per photo. `fold` combines near-identical shots into one
     hit. A query photo without a confident face is searched turned by 90, 180 and 270 degrees too, unless `rotations` is

@@ -184,6 +184,44 @@ def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:
     assert names(library.ask(ME, "q.jpg", together=(you,), filter=only, **asked)) == ["both.jpg"]
 
 
+def test_without_excludes_photos_that_show_somebody(library: Library) -> None:
+    library.add("both.jpg", face(direction(1, 0.1)), face(direction(0.1, 1), 100))
+    library.add("me.jpg", face(ME))
+    library.add("you.jpg", face(YOU))
+    library.add("like both, rather me.jpg", face(direction(1, 0.9)))
+    library.add("like both, rather you.jpg", face(direction(0.9, 1)))
+    library.add("me and she.jpg", face(direction(1, 0.2)), face(direction(0, 0, 1), 100))
+    you, she = probe(YOU, "you2.jpg"), probe(direction(0, 0, 1), "she.jpg")
+    asked = {"threshold": 0.5, "company_threshold": 0.5}
+    rather_me = "like both, rather me.jpg"
+    assert names(library.ask(ME, "q.jpg", without=(you,), **asked)) == ["me.jpg", "me and she.jpg", rather_me]
+    assert names(library.ask(ME, "q.jpg", without=(you, she), **asked)) == ["me.jpg", rather_me]
+    assert names(library.ask(ME, "q.jpg", without=(you,), together=(she,), **asked)) == ["me and she.jpg"]
+    assert names(library.ask(ME, "q.jpg", without=(you,), top_k=9, company_threshold=0.5)) == [
+        "me.jpg", "me and she.jpg", rather_me,
+    ], "photos of the excluded person do not fill up the list"  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), max_size=8), st.sampled_from([1, 2]))
+def test_with_and_without_divide_what_is_found(photos: list[list[int]], other: int) -> None:
+    people = [ME, YOU, direction(0, 0, 1)]
+    library = Library()
+    try:
+        for number, shown in enumerate(photos):
+            library.add(f"{number}.jpg", *(face(people[who], 100 * place) for place, who in enumerate(shown)))
+        them = (probe(people[other], "them.jpg"),)
+        found, having, lacking = (
+            set(names(library.ask(ME, "q.jpg", threshold=0.5, company_threshold=0.5, **company)))
+            for company in ({}, {"together": them}, {"without": them})
+        )
+        assert having | lacking == found
+        assert not having & lacking
+        assert lacking == {f"{n}.jpg" for n, shown in enumerate(photos) if 0 in shown and other not in shown}
+    finally:
+        library.store.close()
+
+
 def test_near_identical_shots_are_one_hit(library: Library) -> None:
     library.add("burst 1.jpg", face(direction(1, 0.10)), looks=0b1111)
     library.add("burst 2.jpg", face(direction(1, 0.12)), looks=0b0111)

@@ -31,7 +31,7 @@ def test_an_error_keeps_its_hint_when_it_is_told_what_it_is_about() -> None:
     inner = UsageError("300 megapixels are too many", Hint.MORE_PIXELS_TO, megapixels=300)
     outer = inner.about("a {b}.jpg")
     assert isinstance(outer, UsageError)
-    assert in_options(outer) == "a {b}.jpg: 300 megapixels are too many; raise it with --max-megapixels 300"
+    assert in_options(outer) == "a {b}.jpg: 300 megapixels are too many; raise the limit with --max-megapixels 300"
 
 
 def test_text_without_a_hint_stays_as_it_is() -> None:
@@ -43,6 +43,8 @@ def test_an_option_is_named_as_it_is_typed() -> None:
     error = UsageError("min_quality 7: has to be from 0 to 1", option="min_quality")
     assert str(error) == "min_quality 7: has to be from 0 to 1"
     assert in_options(error) == "--min-quality 7: has to be from 0 to 1"
-    both = UsageError("since 2020 lies after until 2019", option=("since", "until"))
-    assert in_options(both) == "--since 2020 lies after --until 2019"
+    both = UsageError("since 2020 is later than until 2019", option=("since", "until"))
+    assert in_options(both) == "--since 2020 is later than --until 2019"
+    with_someone = UsageError("together 7: give a path", option="together")
+    assert in_options(with_someone) == "--with 7: give a path"
     assert in_options(UsageError("face 2: faces.jpg shows 1 face", option="face")) == "--face 2: faces.jpg shows 1 face"

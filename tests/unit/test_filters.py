@@ -36,7 +36,7 @@ def test_moments(text: str, first: str, last: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "19", "2019-13", "2021-02-29", "0000", "2019-07-31T25:00", "31.7.2019", "٢٠١٩"])
 def test_what_is_no_date_is_said(text: str) -> None:
-    with pytest.raises(UsageError, match=r"^until .*no date; write it as 2019"):
+    with pytest.raises(UsageError, match=r"^until .*not a date; write it as 2019"):
         Filter(until=text)
 
 
@@ -71,7 +71,7 @@ def test_paths_are_kept_absolute_however_they_are_given(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({"since": "2020", "until": "2019-12"}, "since 2020 lies after until 2019-12; no photo is both"),
+        ({"since": "2020", "until": "2019-12"}, "since 2020 is later than until 2019-12; swap them"),
         ({"min_quality": 1.5}, "min_quality 1.5: has to be from 0 to 1"),
         ({"min_face": -1}, "min_face -1: has to be 0 or more"),
         ({"min_face": float("nan")}, "min_face nan: has to be 0 or more"),

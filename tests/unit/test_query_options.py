@@ -27,10 +27,10 @@ def test_what_is_described_needs_no_more_than_a_default() -> None:
     ("options", "told"),
     [
         ({"top_k": 0}, "top_k 0: has to be 1 or more"),
-        ({"threshold": 1.2}, "threshold 1.2: a similarity lies between -1 and 1"),
+        ({"threshold": 1.2}, "threshold 1.2: give a similarity between -1 and 1"),
         ({"threshold": 0.3, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),
         ({"threshold": None, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),
-        ({"fmr": 1.0}, "fmr 1: a share of strangers lies between 0 and 1, as 1e-5"),
+        ({"fmr": 1.0}, "fmr 1: give a rate between 0 and 1, such as 1e-5"),
         ({"face": 0}, "face 0: give a number from 1, or all"),
         ({"face": "first"}, "face first: give a number from 1, or all"),
     ],
@@ -42,12 +42,13 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any], told: str) -> N
 
 
 def test_an_unknown_keyword_is_named_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"^topk: not an option of a question; those are .*top_k"):
+    with pytest.raises(UsageError, match=r"^topk: unknown option of a query; choose from .*top_k"):
         QueryOptions.of({"topk": 3})  # type: ignore[typeddict-unknown-key]
 
 
-def test_a_single_companion_may_stand_alone() -> None:
+def test_a_single_companion_needs_no_list() -> None:
     assert QueryOptions.of({"together": "you.jpg"}).together == ("you.jpg",)
+    assert QueryOptions.of({"without": "ex.jpg"}).without == ("ex.jpg",)
     assert QueryOptions(together=iter([Path("a"), Path("b")])).together == (Path("a"), Path("b"))
 
 
