@@ -8,7 +8,6 @@ make a small library, which facesearch then indexes and queries. Run it in the d
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,22 +15,24 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from skimage import data
 
+from facesearch import Index
+from facesearch.render.sheet import save_sheet
+
 _WIDTH = 1000
 
 
 def main(target: Path) -> None:
     """Make the library in a temporary folder, query it, and write the sheet to `target`."""
-    with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder) / "photos"
+    with tempfile.TemporaryDirectory(prefix="home-") as folder:
+        photos = Path(folder) / "Pictures"
         _make_library(photos)
         query = Path(folder) / "me.jpg"
         face = ImageOps.mirror(Image.fromarray(data.astronaut()).crop((130, 20, 330, 250)))
         ImageEnhance.Color(face).enhance(0.6).save(query, quality=90)
-        for arguments in (
-            ["index", "photos", "--index", "index", "--model", "embedded", "--quiet"],
-            ["query", "me.jpg", "--index", "index", "--top-k", "8", "--sheet", "sheet.png", "--quiet"],
-        ):
-            subprocess.run([sys.executable, "-m", "facesearch", *arguments], cwd=folder, check=True)
+        with Index.open(Path(folder) / "index", create=True, model="embedded") as index:
+            index.refresh([photos])
+            answer = index.query(query, top_k=8)
+            save_sheet(answer.answers[0], answer.threshold, Path(folder) / "sheet.png")
         with Image.open(Path(folder) / "sheet.png") as sheet:
             height = round(sheet.height * _WIDTH / sheet.width)
             sheet.convert("RGB").resize((_WIDTH, height), Image.Resampling.LANCZOS).save(target, quality=85)
@@ -48,7 +49,7 @@ def _make_library(photos: Path) -> None:
         "phone/on its side.jpg": portrait.rotate(90, expand=True),
         "phone/dark.jpg": ImageEnhance.Brightness(portrait.rotate(12, fillcolor=(30, 30, 34))).enhance(0.35),
         "web/mirrored thumbnail.jpg": ImageOps.mirror(portrait).resize((160, 160)),
-        "web/blurred.jpg": portrait.resize((128, 128)).filter(ImageFilter.GaussianBlur(1.6)).resize((512, 512)),
+        "web/blurred.jpg": portrait.resize((128, 128)).filter(ImageFilter.GaussianBlur(1.1)).resize((512, 512)),
         "other/coffee.jpg": Image.fromarray(data.coffee()),
         "other/rocket.jpg": Image.fromarray(data.rocket()),
     }  # fmt: skip

@@ -32,7 +32,7 @@ QUESTIONS: dict[str, Question] = {
     "one of several faces": (["party.jpg"], {"face": 2}, {}, ["--face", "2"]),
     "all faces in turn": (["party.jpg"], {"face": "all"}, {}, ["--face", "all"]),
     "two of one person": (["me.jpg", "me too.jpg"], {"fold": True}, {}, ["--fold"]),
-    "together": (["me.jpg"], {"together": ["me too.jpg"]}, {}, ["--together", "me too.jpg"]),
+    "together": (["me.jpg"], {"together": ["me too.jpg"]}, {}, ["--with", "me too.jpg"]),
     "alone, again": (["me.jpg"], {"alone": True, "expand": True}, {}, ["--alone", "--expand"]),
     "filtered": (
         ["me.jpg"], {"threshold": None},

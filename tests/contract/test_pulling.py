@@ -233,7 +233,7 @@ def test_passing_troubles_are_waited_for(site: Site, archive: bytes) -> None:
 
 @pytest.mark.parametrize("code", [403, 404, 410])
 def test_a_refusal_is_told_at_once(site: Site, models: Path, code: int) -> None:
-    with pytest.raises(ModelError, match=rf"answers {code} .*or fetch .* by other means, then pull"):
+    with pytest.raises(ModelError, match=rf"answers {code} .*or download .* yourself, then pull"):
         fetched(site, status(code))
     assert len(site.requests) == 1
     assert left_in(models) == []

@@ -236,7 +236,7 @@ def test_near_identical_shots_are_one_hit(library: Library) -> None:
     assert len(library.ask(ME, "q.jpg", top_k=9)) == 6
 
 
-def test_expansion_finds_what_is_like_the_certain_hits(measured: Calibration, library: Library) -> None:
+def test_expansion_finds_what_is_like_the_strong_hits(measured: Calibration, library: Library) -> None:
     for number in range(4):
         library.add(f"sure {number}.jpg", face(direction(1, 0.5, number / 20)))
     library.add("like those.jpg", face(direction(0.2, 1)))
@@ -266,7 +266,7 @@ def measured() -> Calibration:
     return replace(GUESS, people=12)
 
 
-def test_expanding_without_a_certain_hit_changes_nothing(measured: Calibration, library: Library) -> None:
+def test_expanding_without_a_strong_hit_changes_nothing(measured: Calibration, library: Library) -> None:
     library.add("unlike.jpg", face(direction(1, 1.8)))
     plain, expanded = (
         find(library.gallery, probe(ME), Want(top_k=1, expand=expand), measured) for expand in (False, True)

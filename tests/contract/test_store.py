@@ -249,7 +249,7 @@ def test_where_the_index_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_index_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFoundError, match="make one of a folder of photos"):
+    with pytest.raises(IndexNotFoundError, match="make one from a folder of photos"):
         Store.open(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match="cannot be created"):

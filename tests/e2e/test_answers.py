@@ -128,9 +128,9 @@ def test_filters(facesearch: Run, library: Path, indexed: Path, me: Path) -> Non
     }
     assert found("--until", "2010", exit_code=1) == set()
     dan, fay = library / "photos/portraits/dan.jpg", library / "photos/portraits/fay.jpg"
-    assert found("--together", dan) == {"everybody.jpg", "everybody small.webp"}
-    assert found("--together", dan, "--together", fay) == {"everybody.jpg", "everybody small.webp"}
-    assert found("--together", library / "photos/phone/large.jpg", exit_code=1) == set()
+    assert found("--with", dan) == {"everybody.jpg", "everybody small.webp"}
+    assert found("--with", dan, "--with", fay) == {"everybody.jpg", "everybody small.webp"}
+    assert found("--with", library / "photos/phone/large.jpg", exit_code=1) == set()
 
 
 def test_alone_means_nobody_but_those_who_were_asked_for(facesearch: Run, tmp_path: Path) -> None:
@@ -149,12 +149,12 @@ def test_alone_means_nobody_but_those_who_were_asked_for(facesearch: Run, tmp_pa
         return sorted(names(answer.stdout))
 
     assert found("--alone") == ["bea.png"]
-    assert found("--together", "ada.png") == ["ada and bea.png", "ada, bea and cal.png"]
-    assert found("--together", "ada.png", "--alone") == ["ada and bea.png"]
-    assert found("--together", "ada.png", "--together", "dan.png", "--alone", exit_code=1) == []
-    none = facesearch("query", "me.png", "--index", "ix", "--together", "dan.png", "--alone", exit_code=1)
+    assert found("--with", "ada.png") == ["ada and bea.png", "ada, bea and cal.png"]
+    assert found("--with", "ada.png", "--alone") == ["ada and bea.png"]
+    assert found("--with", "ada.png", "--with", "dan.png", "--alone", exit_code=1) == []
+    none = facesearch("query", "me.png", "--index", "ix", "--with", "dan.png", "--alone", exit_code=1)
     assert none.stderr.endswith(
-        "none of the 6 faces in ix passes --together and --alone; omit one of them, or give another value\n"
+        "none of the 6 faces in ix passes --with and --alone; omit one of them, or give another value\n"
     )
     none = facesearch("query", "me.png", "--index", "ix", "--since", "2200", "--alone", exit_code=1)
     assert none.stderr.endswith(" passes --since and --alone; omit one of them, or give another value\n")
@@ -181,7 +181,7 @@ def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, in
     assert "more likely" not in facesearch(*asked).stderr
 
 
-def test_expand_without_a_certain_hit_says_so(facesearch: Run, tmp_path: Path) -> None:
+def test_expand_without_a_strong_hit_says_so(facesearch: Run, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     shipped_photo("t1").save(tmp_path / "photos/t1.png")
     make_pack(tmp_path / "pack")
@@ -229,7 +229,7 @@ def test_the_change_of_a_scan_is_not_the_day_it_was_taken(facesearch: Run, tmp_p
     assert '<time datetime="1962-07">1962-07</time> (from its name)' in (tmp_path / "hits.html").read_text()
     rows = list(csv.DictReader(io.StringIO(facesearch(*asked, "-f", "csv").stdout)))
     assert {row["date_precision"] for row in rows} == {"month", "day"}
-    exported = facesearch("export", "--index", "ix", "--format", "jsonl", "--no-vectors").stdout
+    exported = facesearch("export", "--index", "ix", "--format", "jsonl").stdout
     assert {json.loads(line)["date_source"] for line in exported.splitlines()} == {"name"}
 
 
@@ -242,9 +242,7 @@ def test_what_facesearch_made_does_not_come_back_as_photos(facesearch: Run, libr
         *asked, "--crops-to", "photos/faces", "--sheet", "photos/sheet.png", "--html", "photos/hits.html"
     )
     assert "--crops-to photos/faces: inside a folder of the index, so" in answer.stderr
-    facesearch(
-        "faces", library / "photos/party/everybody.jpg", "--draw", "photos/drawn.jpg", "--crops-to", "photos/six"
-    )
+    facesearch("who", library / "photos/party/everybody.jpg", "--draw", "photos/drawn.jpg", "--crops-to", "photos/six")
     report = json.loads(facesearch("index", "--index", "ix", "-f", "json").stdout)
     assert (report["photos"], report["new"], report["no_face"], report["ours"]) == (number, 0, 0, 1 + 1 + 1 + 6)
     again = facesearch("index", "--index", "ix")
@@ -263,8 +261,8 @@ def test_copies_into_the_library_are_told_of(facesearch: Run, library: Path, tmp
     for option, folder in (("--copy-to", "photos/found"), ("--link-to", "photos"), ("--copy-to", "link/found")):
         told = [line for line in facesearch(*asked, option, folder).stderr.splitlines() if "inside a folder" in line]
         what = "copies" if option == "--copy-to" else "links"
-        reason = f"inside a folder of the index, so the next facesearch index takes the {what} for photos"
-        assert told == [f"facesearch: {option} {folder}: {reason}; a folder outside avoids that"]
+        reason = f"inside a folder of the index, so the next facesearch index adds the {what}"
+        assert told == [f"facesearch: {option} {folder}: {reason}; choose a folder outside to avoid that"]
     assert "inside a folder" not in facesearch(*asked, "--copy-to", "photos beside").stderr
     assert "inside a folder" not in facesearch(*asked, "--copy-to", "photos/found", "--quiet").stderr
 
@@ -304,10 +302,10 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
     assert all((tmp_path / "links" / name).is_symlink() for name in found)
     assert len(list((tmp_path / "faces").iterdir())) == 4
     again = facesearch(*asked, "--copy-to", "copies", "--hard-links", "--link-to", "hard")
-    assert "0 photos copied to copies, 4 already there" in again.stderr
+    assert "0 photos copied to copies, 4 already existed" in again.stderr
     assert all((tmp_path / "hard" / name).stat().st_nlink > 1 for name in found)
     near = facesearch(*asked, "-k", "6", "--copy-to", "near")
-    assert "hits below the threshold are not copied: 2;" in near.stderr
+    assert "hits below the threshold, not copied: 2;" in near.stderr
     assert len(list((tmp_path / "near").iterdir())) == 4
     reader = subprocess.run(
         f"{sys.executable} -m facesearch query '{me}' --index '{indexed}' --no-threshold --copy-to piped | head -1",
@@ -366,16 +364,16 @@ def test_compare(facesearch: Run, library: Path, me: Path) -> None:
 
 def test_the_faces_of_a_photo(facesearch: Run, library: Path, tmp_path: Path) -> None:
     photo = library / "photos/party/everybody.jpg"
-    told = json.loads(facesearch("faces", photo, "-f", "json").stdout)
+    told = json.loads(facesearch("who", photo, "-f", "json").stdout)
     assert [face["face"] for face in told["faces"]] == [1, 2, 3, 4, 5, 6]
     sizes = [face["box"][2] * face["box"][3] for face in told["faces"]]
     assert sizes == sorted(sizes, reverse=True), "as --face counts them"
     assert all(len(face["landmarks"]) == 5 and 0 < face["quality"] <= 1 for face in told["faces"])
     lefts = sorted(face["box"][0] for face in told["faces"])
     assert lefts == pytest.approx(sorted(box[0] for box in FACES_IN_T1.values()), abs=15)
-    rows = list(csv.DictReader(io.StringIO(facesearch("faces", photo, "-f", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(facesearch("who", photo, "-f", "csv").stdout)))
     assert [float(row["left"]) for row in rows] == [face["box"][0] for face in told["faces"]]
-    drawn = facesearch("faces", photo, "--draw", "drawn.png", "--crops-to", "crops")
+    drawn = facesearch("who", photo, "--draw", "drawn.png", "--crops-to", "crops")
     assert len(drawn.stdout.splitlines()) == 7
     with Image.open(tmp_path / "drawn.png") as picture:
         assert picture.size == shipped_photo("t1").size
@@ -403,8 +401,10 @@ def test_a_model_is_calibrated_on_the_users_own_people(facesearch: Run, tmp_path
 
 
 def test_every_command_gives_examples(facesearch: Run) -> None:
-    commands = re.findall(r"^  (\w+) ", facesearch("--help").stdout.split("Commands:")[1], re.MULTILINE)
-    assert {"query", "compare", "faces", "models"} <= set(commands)
+    commands = re.findall(
+        r"^  (\w+) ", facesearch("--help").stdout.split("Find:")[1].split("Examples:")[0], re.MULTILINE
+    )
+    assert {"query", "compare", "who", "folders", "models"} <= set(commands)
     for command in commands:
         shown = facesearch(command, "--help").stdout
         assert re.search(rf"Examples:\n +facesearch {command}", shown), command
@@ -425,7 +425,7 @@ def test_shells_are_helped_to_complete(environment: dict[str, str]) -> None:
         return set(result.stdout.split())
 
     assert offered("facesearch", "co") == {"compare"}
-    assert {"--together", "--top-k", "--threshold"} <= offered("facesearch", "query", "--t")
+    assert {"--top-k", "--threshold"} <= offered("facesearch", "query", "--t")
     assert offered("facesearch", "query", "--format", "j") == {"json", "jsonl"}
     assert offered("facesearch", "index", "--device", "c") == {"cpu", "cuda", "coreml"}
 

@@ -192,32 +192,32 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("query", "me.jpg", "--index", "{ix}", "--sheet", "hits.pdf"), 2, r"hits\.pdf: a contact sheet is a picture"),
     (("query", "me.jpg", "--index", "{ix}", "--device", "cuda"), 3, r"device cuda is not available"),
     (("query", "me.jpg", "--index", "{ix}", "--device", "warp"), 2, r"--device warp: choose one of"),
-    (("query", "me.jpg", "--index", "{ix}", "--fmr", "2"), 2, r"--fmr 2: a share of strangers lies between 0 and 1"),
+    (("query", "me.jpg", "--index", "{ix}", "--fmr", "2"), 2, r"--fmr 2: give a rate between 0 and 1"),
     (("query", "me.jpg", "--index", "{ix}", "--fmr", "1e-4", "-t", "0.4"), 2, r"--threshold and --fmr contradict"),
-    (("query", "me.jpg", "--index", "{ix}", "--since", "summer"), 2, r"--since summer: no date; write it as 2019"),
+    (("query", "me.jpg", "--index", "{ix}", "--since", "summer"), 2, r"--since summer: not a date; write it as 2019"),
     (("query", "me.jpg", "--index", "{ix}", "--since", "2020", "--until", "2019"), 2, r"lies after --until 2019"),
-    (("query", "me.jpg", "--index", "{ix}", "--faces", "many"), 2, r"--faces many: write a number as 2"),
+    (("query", "me.jpg", "--index", "{ix}", "--faces", "many"), 2, r"--faces many: give a number such as 2"),
     (
         ("query", "me.jpg", "--index", "{ix}", "--faces", "2", "--alone"),
         2,
-        r"--alone says how many faces a photo shows; omit",
+        r"--alone sets how many faces a photo shows; omit",
     ),
     (("query", "me.jpg", "--index", "{ix}", "--min-quality", "2"), 2, r"--min-quality"),
     (("query", "me.jpg", "--index", "{ix}", "--under", "nowhere"), 3, r"nowhere: not in a folder that was searched"),
     (("query", "me.jpg", "--index", "{ix}", "--not-under", "nowhere"), 3, r"nowhere: not in a folder"),
-    (("query", "me.jpg", "--index", "{ix}", "--together", "no face.png"), 3, r"no face\.png: no face found"),
+    (("query", "me.jpg", "--index", "{ix}", "--with", "no face.png"), 3, r"no face\.png: no face found"),
     (("query", "me.jpg", "--index", "{ix}", "--html", "hits.txt"), 2, r"hits\.txt: .*\.html"),
-    (("query", "me.jpg", "--index", "{ix}", "--dry-run"), 2, r"--dry-run tells what would be copied"),
-    (("query", "me.jpg", "--index", "{ix}", "--hard-links"), 2, r"--hard-links tells how links are made"),
+    (("query", "me.jpg", "--index", "{ix}", "--dry-run"), 2, r"--dry-run needs --copy-to, --link-to or --crops-to"),
+    (("query", "me.jpg", "--index", "{ix}", "--hard-links"), 2, r"--hard-links needs --link-to DIR"),
     (("compare", "me.jpg"), 2, r"B"),
     (("compare", "me.jpg", "no face.png"), 3, r"no face\.png: no face found"),
     (("compare", "me.jpg", "me.jpg", "--format", "csv"), 2, r"--format csv: choose table or json"),
-    (("faces", "text.jpg"), 3, r"text\.jpg: not a photo"),
-    (("faces", "no face.png"), 1, r"no face\.png: no face found"),
-    (("faces", "me.jpg", "--draw", "me.jpg"), 3, r"me\.jpg: is there already, and not made by facesearch"),
+    (("who", "text.jpg"), 3, r"text\.jpg: not a photo"),
+    (("who", "no face.png"), 1, r"no face\.png: no face found"),
+    (("who", "me.jpg", "--draw", "me.jpg"), 3, r"me\.jpg: is there already, and not made by facesearch"),
     (("query", "me.jpg", "--index", "{ix}", "--sheet", "me.jpg"), 3, r"me\.jpg: is there already, and not made by"),
     (("query", "", "--index", "{ix}"), 2, r"an argument is empty"),
-    (("faces", "me.jpg", "--draw", "me.pdf"), 2, r"me\.pdf: faces are drawn into a picture"),
+    (("who", "me.jpg", "--draw", "me.pdf"), 2, r"me\.pdf: faces are drawn into a picture"),
     (("models", "calibrate", "nowhere"), 3, r"nowhere: no such folder"),
     (("models", "calibrate", "photos"), 3, r"photos: no folders with photos of faces"),
     (("query",), 2, r"PHOTO"),
@@ -273,7 +273,7 @@ def test_a_root_that_is_gone_leaves_its_photos_and_exit_code_5(facesearch: Run, 
     facesearch("index", "usb", "--index", "ix")
     (tmp_path / "usb").rename(tmp_path / "unplugged")
     report = facesearch("index", "--index", "ix", exit_code=5)
-    assert "not there, or empty; its photos are kept" in report.stderr
+    assert "missing or empty; its photos are kept" in report.stderr
     answer = facesearch("query", library / "query.jpg", "--index", "ix")
     assert "offline" in answer.stdout
 
@@ -387,7 +387,7 @@ def test_closed_and_full_outputs(
 
     full = shell(f"{query} > /dev/full")
     assert (full.returncode, full.stderr.count("\n")) == (3, 2)  # a note on the faces, and the error
-    assert "the answer cannot be written: No space left" in full.stderr
+    assert "cannot write to stdout (No space left" in full.stderr
     closed = shell(f"{query} -q >&-")
     assert (closed.returncode, closed.stderr.count("\n")) == (3, 1)
     mute = shell(f"{query} 2>&-")

@@ -49,7 +49,7 @@ def test_the_model_of_an_index_is_tried_wherever_it_is(facesearch: Run, tmp_path
     told = findings(facesearch("doctor", "--index", "ix", "-f", "json").stdout)
     finding = told[f"model {tmp_path / 'pack'}"]
     assert "its recogniser does not tell people apart" in str(finding["found"])
-    assert finding["advice"] == "facesearch reindex --model NAME switches to another model"
+    assert finding["advice"] == "switch to another model with facesearch reindex --model NAME"
 
 
 def test_packages_that_hide_each_other(facesearch: Run, indexed: Path, tmp_path: Path) -> None:

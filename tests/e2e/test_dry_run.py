@@ -53,7 +53,7 @@ DRY = [
     ("index", "--prune"),
     ("index", "--again", "--model", "embedded"),
     ("forget", "photos/portraits"),
-    ("forget", "--root", "photos/portraits"),
+    ("forget", "--folder", "photos/portraits"),
     ("forget", "--face", "1"),
     ("reindex", "--model", "own"),
     ("reindex", "--index-type", "ivf"),

@@ -109,7 +109,7 @@ def test_forgetting_makes_room(facesearch: Run, library: Path, photos: Path, dis
     answer = facesearch("query", library / "query.jpg", "--index", index, "-f", "paths")
     assert [os.path.basename(path) for path in answer.stdout.splitlines()] == ["bea.jpg"]
     fill(disk)
-    facesearch("roots", "remove", photos, "--index", index, "--yes")
+    facesearch("folders", "remove", photos, "--index", index, "--yes")
     assert not any(vector in contents(index) for vector in kept)
     (disk / "filler").unlink()
     assert json.loads(facesearch("index", photos, "--index", index, "-f", "json").stdout)["new"] == 11

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Run
+from old_catalog import as_of_schema
 from own_pack import make_pack
 from PIL import Image, ImageEnhance
 from sample_library import FACES_IN_T1, shipped_photo
 
-from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.catalog.migrations import MIGRATIONS
 from facesearch.index.store import Store
 
 SEED = 20261122
@@ -300,22 +301,6 @@ def test_being_in_hand_at_a_death_is_no_proof(
     report = json.loads(facesearch("index", photos, "--index", index, "-q", "-f", "json").stdout)
     assert (report["photos"], report["faces"], report["failed"], report["given_up"]) == (PHOTOS, PHOTOS, 0, [])
     assert facesearch("status", "--failed", "--index", index).stdout == ""
-
-
-def as_of_schema(catalog: Path, schema: int) -> None:
-    """Put a catalog with the same rows in its place, as an earlier facesearch would have made it."""
-    earlier = catalog.with_name("earlier.sqlite")
-    with closing(sqlite3.connect(earlier, isolation_level=None)) as old:
-        old.executescript("".join(MIGRATIONS[:schema]))
-        old.execute("ATTACH ? AS now", (str(catalog),))
-        tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
-        for table in sorted(tables, key="sqlite_sequence".__eq__):  # the last ids last: rows that come raise them
-            old.execute(f"DELETE FROM main.{table}")
-            columns = ", ".join(column for _, column, *_ in old.execute(f"PRAGMA main.table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
-        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        old.execute(f"PRAGMA user_version = {schema}")
-    earlier.replace(catalog)
 
 
 def test_photos_that_were_given_up_by_suspicion_get_another_try(facesearch: Run, photos: Path, tmp_path: Path) -> None:

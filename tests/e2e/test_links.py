@@ -36,7 +36,7 @@ def test_a_link_adds_nothing_and_forgets_everything(facesearch: Run, photos: Pat
         again = report(facesearch, *paths)
         assert (again["new"], again["missing"], again["unchanged"]) == (0, 0, count)
         assert (again["photos"], again["faces"]) == (count, count)
-    assert facesearch("roots", "list", "--index", "ix").stdout == f"{photos}\n"
+    assert facesearch("folders", "list", "--index", "ix").stdout == f"{photos}\n"
     me = str(library / "query.jpg")
     under = facesearch("query", me, "--index", "ix", "-f", "paths", "--no-threshold", "--under", name).stdout
     assert under.count("\n") == count
@@ -47,15 +47,15 @@ def test_a_link_adds_nothing_and_forgets_everything(facesearch: Run, photos: Pat
 
 def test_what_was_given_is_what_is_shown(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     facesearch("index", "year", "--index", "other", "-q")
-    assert facesearch("roots", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
+    assert facesearch("folders", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
     facesearch("index", "photos/2019", "--index", "other", "-q")
-    assert facesearch("roots", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
+    assert facesearch("folders", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
     facesearch("index", "photos", "--index", "other", "-q")  # around it: folded in, under the names of a scan
-    assert facesearch("roots", "list", "--index", "other").stdout == f"{photos}\n"
+    assert facesearch("folders", "list", "--index", "other").stdout == f"{photos}\n"
     done = json.loads(facesearch("index", "--index", "other", "-q", "-f", "json").stdout)
     assert (done["new"], done["moved"], done["missing"]) == (0, 0, 0)
-    facesearch("roots", "remove", "alias", "--index", "other", "--yes")
-    assert facesearch("roots", "list", "--index", "other").stdout == ""
+    facesearch("folders", "remove", "alias", "--index", "other", "--yes")
+    assert facesearch("folders", "list", "--index", "other").stdout == ""
 
 
 def test_a_root_moves_only_to_where_its_photos_are(facesearch: Run, photos: Path, tmp_path: Path) -> None:
@@ -66,15 +66,15 @@ def test_a_root_moves_only_to_where_its_photos_are(facesearch: Run, photos: Path
         data[len(data) // 2] ^= number + 1
         path.write_bytes(data)  # of the same size, with another content
     for target in ("empty", "wrong"):
-        refused = facesearch("roots", "move", "photos", target, "--index", "ix", exit_code=3)
+        refused = facesearch("folders", "move", "photos", target, "--index", "ix", exit_code=3)
         assert "known photos" in refused.stderr
         assert "--anyway" in refused.stderr
         assert refused.stderr.count("\n") == 1
-    facesearch("roots", "move", "photos", "empty", "--anyway", "--index", "ix")
+    facesearch("folders", "move", "photos", "empty", "--anyway", "--index", "ix")
     hits = facesearch("query", photos / "2019/bea.jpg", "--index", "ix", "-k", "1", "-f", "json", exit_code=1).stdout
     assert json.loads(hits)["queries"][0]["hits"][0]["offline"]
     photos.rename(tmp_path / "mounted")
-    facesearch("roots", "move", "empty", "mounted", "--index", "ix")
+    facesearch("folders", "move", "empty", "mounted", "--index", "ix")
     assert report(facesearch)["unchanged"] == len(list((tmp_path / "mounted/2019").iterdir()))
 
 
@@ -86,5 +86,5 @@ def test_two_roots_for_one_folder_are_told_and_one_can_be_removed(
         catalog.execute("INSERT INTO roots (uuid, path) VALUES ('second', ?)", (bytes(tmp_path / "alias"),))
     checked = facesearch("check", "--index", "ix").stdout
     assert f"{tmp_path / 'alias'} is the same folder as {photos}" in checked
-    facesearch("roots", "remove", "alias", "--yes", "--index", "ix")
-    assert facesearch("roots", "list", "--index", "ix").stdout == f"{photos}\n"
+    facesearch("folders", "remove", "alias", "--yes", "--index", "ix")
+    assert facesearch("folders", "list", "--index", "ix").stdout == f"{photos}\n"

@@ -138,8 +138,10 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     damaged = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3)
     assert "remove tiny, then pull it again" in damaged.stderr
     asked = facesearch("models", "remove", "tiny", exit_code=2, stdin=subprocess.DEVNULL)
-    assert "nobody is there to be asked: give --yes" in asked.stderr
-    assert "would be deleted for good; nothing was done" in facesearch("models", "remove", "tiny", "--dry-run").stderr
+    assert "cannot ask without a terminal; confirm with --yes" in asked.stderr
+    assert (
+        "would be deleted for good; nothing was changed" in facesearch("models", "remove", "tiny", "--dry-run").stderr
+    )
     assert (models / "tiny").is_dir()
     facesearch("models", "remove", "tiny", "--yes")
     assert list(models.iterdir()) == []
@@ -152,7 +154,7 @@ def test_a_folder_is_registered_used_and_forgotten(
 ) -> None:
     mine = Path(shutil.copytree(pack, tmp_path / "my packs/v2"))
     facesearch("models", "add", "my packs/v2", "--name", "mine")
-    assert "is registered already" in facesearch("models", "add", mine, "--name", "mine").stderr
+    assert "is already registered" in facesearch("models", "add", mine, "--name", "mine").stderr
     assert not models.exists()
     entry = listed(facesearch)["models"]["mine"]
     assert (entry["state"], entry["dim"], entry["path"]) == ("added", 128, str(mine))
@@ -220,8 +222,11 @@ def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, li
     assert "not a complete pack" not in looked.stderr, "a folder that happens to be called like it is not meant"
     facesearch("models", "remove", "tiny", "-y")
     assert listed(facesearch)["default"] == "embedded"
-    assert "give either the NAME of a model, or --none" in facesearch("models", "use", exit_code=2).stderr
-    assert "or models add brings it here" in facesearch("models", "use", "tiny", exit_code=3).stderr
+    assert "give the NAME of a model or --none" in facesearch("models", "use", exit_code=2).stderr
+    assert (
+        "install it with facesearch models pull or models add"
+        in facesearch("models", "use", "tiny", exit_code=3).stderr
+    )
 
 
 def test_a_default_that_has_gone_is_not_silently_replaced(
@@ -296,7 +301,7 @@ FAULTS = [
     (("remove", "nonsense"), 3, r"no model 'nonsense'"),
     (("verify", "nonsense"), 3, r"no model 'nonsense'"),
     (("use", "nonsense"), 3, r"no model 'nonsense'"),
-    (("use", "embedded", "--none"), 2, r"either the NAME of a model, or --none"),
+    (("use", "embedded", "--none"), 2, r"give the NAME of a model or --none"),
 ]
 
 
@@ -372,7 +377,7 @@ def test_ctrl_c_keeps_what_has_come(
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Traceback" not in said
-    assert "what has come is kept; the same command goes on from there" in said
+    assert "the downloaded part is kept; run the same command again to continue" in said
     assert part.read_bytes() == archive.read_bytes()[:half]
     facesearch("models", "pull", "tiny", *ACCEPTED, stalling)
     assert [path.name for path in models.iterdir()] == ["tiny"]

@@ -124,7 +124,7 @@ def test_an_index_that_may_not_be_read_is_not_a_missing_one(
             ("status",),
             ("check",),
             ("forget", "photos", "--yes"),
-            ("roots", "list"),
+            ("folders", "list"),
             ("backup", "copy"),
             ("export",),
         ]

@@ -35,7 +35,7 @@ def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, 
     query = library / "query.jpg"
     before = hits(facesearch, query, index)
     told = facesearch("reindex", "--model", "other", "--index", index, "--dry-run").stdout
-    assert told == f"{index}: from embedded to other: 20 photos to look at, 0 looked at already\n"
+    assert told == f"{index}: from embedded to other: 20 photos to read, 0 already read\n"
     part = facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", exit_code=5)
     assert "embedded answers questions meanwhile" in part.stderr
     assert "not switched yet from embedded to other" in part.stderr
@@ -70,15 +70,15 @@ def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: 
 @pytest.mark.parametrize(
     ("asked", "exit_code", "message"),
     [
-        ((), 0, r"no switch is under way; --model NAME begins one"),
-        (("--model", "embedded"), 2, r"has this model already, as embedded; facesearch index looks at what is left"),
+        ((), 0, r"no switch is in progress; --model NAME starts one"),
+        (("--model", "embedded"), 2, r"has this model already, as embedded; `facesearch index` reads what is left"),
         (("--model", "embedded", "--dry-run"), 2, r"has this model already"),
-        (("--cancel", "--dry-run"), 2, r"leave --model, --index-type and --dry-run away"),
+        (("--cancel", "--dry-run"), 2, r"omit --model, --index-type and --dry-run"),
         (("--model", "nonsense"), 3, r"no model 'nonsense'"),
         (("--model", "broken"), 3, r"broken.*not a model file"),
         (("--model", "other", "--device", "cuda"), 3, r"device cuda is not available here; .*--device cpu"),
-        (("--model", "other", "--max-time", "soon"), 2, r"'soon' is no time"),
-        (("--cancel", "--model", "other"), 2, r"leave --model, --index-type and --dry-run away"),
+        (("--model", "other", "--max-time", "soon"), 2, r"'soon' is not a duration"),
+        (("--cancel", "--model", "other"), 2, r"omit --model, --index-type and --dry-run"),
         (("--model", "other", "--index", "none"), 3, r"no index at none"),
     ],
 )

@@ -107,19 +107,19 @@ def test_a_library_that_is_mounted_elsewhere_keeps_everything(facesearch: Run, p
     photos.rename(tmp_path / "mnt")
     (tmp_path / "other").mkdir()
     assert (
-        "not a root of this index" in facesearch("roots", "move", "other", "mnt", "--index", "ix", exit_code=3).stderr
+        "not a root of this index" in facesearch("folders", "move", "other", "mnt", "--index", "ix", exit_code=3).stderr
     )
-    assert "no such file" in facesearch("roots", "move", "photos", "nowhere", "--index", "ix", exit_code=3).stderr
-    facesearch("roots", "move", "photos", "mnt", "--index", "ix")
-    assert facesearch("roots", "list", "--index", "ix").stdout == f"{tmp_path / 'mnt'}\n"
-    assert json.loads(facesearch("roots", "list", "--index", "ix", "-f", "json").stdout) == [str(tmp_path / "mnt")]
+    assert "no such file" in facesearch("folders", "move", "photos", "nowhere", "--index", "ix", exit_code=3).stderr
+    facesearch("folders", "move", "photos", "mnt", "--index", "ix")
+    assert facesearch("folders", "list", "--index", "ix").stdout == f"{tmp_path / 'mnt'}\n"
+    assert json.loads(facesearch("folders", "list", "--index", "ix", "-f", "json").stdout) == [str(tmp_path / "mnt")]
     again = report(facesearch)
     assert (again["unchanged"], again["photos"]) == (8, 8)
     assert found(facesearch) == before
     facesearch("index", "other", "--index", "ix", "-q")
-    assert "overlaps" in facesearch("roots", "move", "mnt", "other", "--index", "ix", exit_code=2).stderr
-    facesearch("roots", "remove", "mnt", "--index", "ix", exit_code=2, stdin=-3)
-    facesearch("roots", "remove", "mnt", "--index", "ix", "--yes")
+    assert "overlaps" in facesearch("folders", "move", "mnt", "other", "--index", "ix", exit_code=2).stderr
+    facesearch("folders", "remove", "mnt", "--index", "ix", exit_code=2, stdin=-3)
+    facesearch("folders", "remove", "mnt", "--index", "ix", "--yes")
     assert found(facesearch, exit_code=1) == set()
 
 
@@ -216,7 +216,7 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     assert f"--face {face}: no face has this id" in again
     assert "no known photo" in facesearch("forget", "elsewhere", "--index", "ix", "-y", exit_code=3).stderr
     facesearch("forget", "--index", "ix", exit_code=2)
-    facesearch("forget", "--root", "photos", "--index", "ix", "--yes")
+    facesearch("forget", "--folder", "photos", "--index", "ix", "--yes")
     assert not any(vector in contents(tmp_path / "ix") for vector in vectors.values())
     facesearch("check", "--index", "ix")
 
@@ -229,7 +229,7 @@ def test_everything_can_be_handed_out(facesearch: Run, photos: Path, tmp_path: P
     rows = list(csv.DictReader(io.StringIO(facesearch("export", "--index", "ix", "-f", "csv").stdout)))
     assert [row["path"] for row in rows] == [line["path"] for line in lines]
     assert np.allclose([[float(x) for x in row["vector"].split()] for row in rows], vectors, atol=1e-5)
-    bare = facesearch("export", "--index", "ix", "--no-vectors", "-f", "csv").stdout
+    bare = facesearch("export", "--index", "ix", "-f", "csv").stdout
     assert "vector" not in bare.splitlines()[0]
     facesearch("export", "--index", "ix", "-f", "npz", "-o", "all.npz")
     with np.load(tmp_path / "all.npz") as arrays:
@@ -265,7 +265,7 @@ def test_what_is_never_to_be_seen_again_goes_with_all_its_copies(facesearch: Run
     facesearch("index", "--index", "ix", "-q")
     assert len(found(facesearch, "--no-threshold")) == 15
     plain = facesearch("forget", "photos/copies/0.jpg", "--index", "ix", "--yes").stderr
-    assert "identical copies stay in the index" in plain
+    assert "identical copies remain in the index" in plain
     assert "--never-again" in plain
     dry = facesearch("forget", "photos/bea.jpg", "--never-again", "--dry-run", "--index", "ix").stderr
     assert "6 identical copies" in dry
@@ -274,8 +274,8 @@ def test_what_is_never_to_be_seen_again_goes_with_all_its_copies(facesearch: Run
     assert f"{photos / 'copies/1.jpg'}" in said
     other = next(path.name for path in sorted(photos.glob("*.*")) if path.name != "bea.jpg")
     alone = facesearch("forget", f"photos/{other}", "--never-again", "--yes", "--index", "ix").stderr
-    assert "later runs leave this content out" in alone
-    assert "finds them again" not in alone
+    assert "later runs skip these photos" in alone
+    assert "adds the photos again" not in alone
     assert "and 1 more" in said
     shutil.copy(photos / "bea.jpg", photos / "later.jpg")
     report(facesearch)
@@ -305,11 +305,11 @@ def test_what_is_not_read_is_told(facesearch: Run, library: Path, tmp_path: Path
         (camera / name).write_bytes(b"x")
     told = facesearch("index", "camera", "--index", "ix", "-f", "json")
     assert json.loads(told.stdout)["not_looked_at"] == {".cr2": 12, ".mp4": 3}
-    line = "not looked at: 12 .CR2, 3 .MP4 (RAW photos, videos and some other formats are not read)"
+    line = "skipped: 12 .CR2, 3 .MP4 (RAW photos, videos and some other formats are not supported)"
     assert line in told.stderr
     assert line in facesearch("index", "--index", "ix", "--dry-run").stderr
     assert line in facesearch("scan", library / "query.jpg", "camera", exit_code=1).stderr
-    assert "not looked at" not in facesearch("index", "--index", "ix", "-q").stderr
+    assert "skipped" not in facesearch("index", "--index", "ix", "-q").stderr
 
 
 def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> N
         asked = ("query", "me.jpg", "--index", "ix", option, option.strip("-"))
         said += [facesearch(*asked, "--dry-run"), facesearch(*asked), facesearch(*asked)]
     said.append(facesearch("query", "me.jpg", "--index", "ix", "-t", "0.99", exit_code=1))
-    said.append(facesearch("faces", "me.jpg", "--crops-to", "faces"))
+    said.append(facesearch("who", "me.jpg", "--crops-to", "faces"))
     said.append(facesearch("doctor", "--index", "ix"))
     said.append(facesearch("forget", "one", "--index", "ix", "--dry-run"))
     (tmp_path / "one/bea.jpg").unlink()
@@ -334,8 +334,8 @@ def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> N
     text = "".join(one.stdout + one.stderr for one in said)
     assert not re.findall(r"\b1 (?:photos|faces|copies|files|people|were|are|hits)\b.*", text)
     for expected in ("would read 1 photo", "1 photo, 1 face", "1 photo copied to copy-to", "1 photo linked in link-to",
-                     "1 face saved in crops-to", "0 photos copied to copy-to, 1 already there",
-                     "nothing was done; 1 photo would be copied", "among 1 face in ix"):  # fmt: skip
+                     "1 face saved in crops-to", "0 photos copied to copy-to, 1 already existed",
+                     "nothing was written; 1 photo would be copied", "among 1 face in ix"):  # fmt: skip
         assert expected in text, expected
 
 
@@ -353,10 +353,10 @@ def test_a_photo_that_was_never_read_is_kept_out_by_its_content(facesearch: Run,
 
 def test_a_folder_does_not_become_a_photo(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "bea.jpg", tmp_path / "elsewhere.jpg")
-    refused = facesearch("roots", "move", "photos", "elsewhere.jpg", "--anyway", "--index", "ix", exit_code=3)
+    refused = facesearch("folders", "move", "photos", "elsewhere.jpg", "--anyway", "--index", "ix", exit_code=3)
     assert "a photo, and" in refused.stderr
     facesearch("index", "elsewhere.jpg", "--index", "one", "-q")
-    refused = facesearch("roots", "move", "elsewhere.jpg", "photos", "--anyway", "--index", "one", exit_code=3)
+    refused = facesearch("folders", "move", "elsewhere.jpg", "photos", "--anyway", "--index", "one", exit_code=3)
     assert "a folder, and" in refused.stderr
 
 
@@ -366,8 +366,8 @@ def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, p
     photos.mkdir()
     (photos / "notes.txt").write_text("no photo")
     assert report(facesearch)["missing"] == 8
-    assert "known photos" in facesearch("roots", "move", "photos", "empty", "--index", "ix", exit_code=3).stderr
-    facesearch("roots", "move", "photos", "moved", "--index", "ix")
+    assert "known photos" in facesearch("folders", "move", "photos", "empty", "--index", "ix", exit_code=3).stderr
+    facesearch("folders", "move", "photos", "moved", "--index", "ix")
     assert len(found(facesearch, "--no-threshold", exit_code=1)) == 0
     report(facesearch)
     assert len(found(facesearch, "--no-threshold")) == 8

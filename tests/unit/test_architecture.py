@@ -86,7 +86,7 @@ def commands_of(group: typer.Typer) -> Iterator[Callable[..., Any]]:
 
 
 COMMANDS = list(commands_of(app))
-COMMAND_NAMES = "|".join([*(command.__name__ for command in COMMANDS), "models", "roots"])
+COMMAND_NAMES = "|".join([*(command.__name__ for command in COMMANDS), "models", "folders"])
 
 
 def room_of(path: Path) -> str:

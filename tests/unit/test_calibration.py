@@ -104,7 +104,7 @@ def test_the_persons_own_photos_are_no_look_alikes() -> None:
     assert Judge(TABLE, 1, 5000, [similarity for similarity in own if similarity < 0.6]).excess > 20
 
 
-def test_the_same_picture_is_certain_whoever_looks_alike() -> None:
+def test_the_same_picture_is_strong_whoever_looks_alike() -> None:
     """What is told ends at one in a thousand million; what is weighed goes on along the curve."""
     crowded = Judge(TABLE, 1, 5000, [0.97] + [0.45] * 200)
     assert crowded.excess > 10
@@ -122,7 +122,7 @@ def test_expected_false_hits_are_the_rate_times_the_faces() -> None:
 
 
 @given(similarities, st.integers(1, 10**7))
-def test_what_is_shown_as_certain_or_likely_agrees_with_the_false_hits_beside_it(similarity: float, count: int) -> None:
+def test_what_is_shown_as_strong_or_likely_agrees_with_the_false_hits_beside_it(similarity: float, count: int) -> None:
     judge = Judge(TABLE, 1, count)
     expected = judge.expected_false_hits(similarity)
     assert expected is not None

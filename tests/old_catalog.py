@@ -1,0 +1,27 @@
+"""Catalogs as earlier versions of facesearch made them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
+
+__all__ = ["as_of_schema"]
+
+
+def as_of_schema(catalog: Path, schema: int) -> None:
+    """Put a catalog with the same rows in its place, as an earlier facesearch would have made it."""
+    earlier = catalog.with_name("earlier.sqlite")
+    with closing(sqlite3.connect(earlier, isolation_level=None)) as old:
+        old.executescript("".join(MIGRATIONS[:schema]))
+        old.execute("ATTACH ? AS now", (str(catalog),))
+        tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
+        for table in sorted(tables, key="sqlite_sequence".__eq__):  # the last ids last: rows that come raise them
+            old.execute(f"DELETE FROM main.{table}")
+            columns = ", ".join(column for _, column, *_ in old.execute(f"PRAGMA main.table_info({table})"))
+            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        old.execute(f"PRAGMA user_version = {schema}")
+    earlier.replace(catalog)
