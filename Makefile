@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 QUERY ?=
 
-.PHONY: demo test check lint types slow clean
+.PHONY: demo test check lint types slow wheel wheelhouse clean
 
 demo: $(VENV)/installed
 ifeq ($(strip $(PHOTOS)),)
@@ -42,6 +42,19 @@ types: $(VENV)/installed-dev
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
 
+# The sdist, and the wheel that is built from it, in dist/.
+wheel: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build
+
+# The wheels of all dependencies, so that tests can install facesearch without a network.
+wheelhouse: build/wheelhouse/.complete
+
+build/wheelhouse/.complete: pyproject.toml packaging/wheelhouse.py $(VENV)/installed
+	rm -rf build/wheelhouse
+	$(BIN)/python packaging/wheelhouse.py build/wheelhouse
+	@touch $@
+
 $(VENV)/installed: pyproject.toml packaging/clean_graphs.py packaging/hatch_build.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -52,4 +65,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo indexes/demo
+	rm -rf $(VENV) build dist demo indexes/demo
