@@ -1,12 +1,12 @@
-"""Find a person in a folder of photos, on your own machine.
+"""Find a person in folders of photos, on your own machine.
 
     from facesearch import Index
 
     with Index.open("faces", create=True) as index:
         report = index.refresh(["~/Pictures"])
 
-`Index` is an index of photos; `detect` and `compare` answer about single photos. What they give back, and every error
-that they raise, is here, too. Importing this package loads nothing: each name is fetched when it is first used.
+`Index` is an index of photos; `detect`, `compare` and `scan` work without one. The package also exports the types that
+they return and every error that they raise. Importing it is cheap: each name is imported on first use.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, fetched from where it is defined."""
+    """Import a public name from the module that defines it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)

@@ -1,4 +1,4 @@
-"""`python -m facesearch`."""
+"""Run the command line with `python -m facesearch`."""
 
 from facesearch.cli import main
 

@@ -1,4 +1,4 @@
-"""What a caller hands over, checked where it comes in: a mistake is told in one line, before anything is done."""
+"""Validate arguments where they enter the library, so that a mistake is a one-line error before any work is done."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 AnyPath = str | bytes | os.PathLike[str]
-"""A path as text, in the system's bytes, or as an object."""
+"""A path as text, as bytes in the system's encoding, or as a path object."""
 
 AnyPaths = AnyPath | Iterable[AnyPath]
 """One path, or several."""
 
 
 def text_of_path(name: str, path: AnyPath) -> str:
-    """A path that was given as `name`. Text may begin with `~`, the home folder; all else stands for itself.
+    """Return the path given for the argument `name` as text. In a str, a leading `~` means the home folder.
 
-    Raises `UsageError` for what is no path: an empty one would mean the folder in which the program happens to run.
+    Raises `UsageError` if it is not a path; an empty path is invalid, because it would mean the working directory.
     """
     try:
         text = os.fsdecode(path)
@@ -40,12 +40,12 @@ def text_of_path(name: str, path: AnyPath) -> str:
 
 
 def several_paths(name: str, paths: AnyPaths) -> list[str]:
-    """One path or several, each as `text_of_path`. Raises `UsageError`."""
+    """Return one path or several as text (see `text_of_path`). Raises `UsageError` if one is not a path."""
     return [text_of_path(name, path) for path in checked_paths(name, paths)]
 
 
 def checked_paths(name: str, paths: AnyPaths) -> tuple[AnyPath, ...]:
-    """One path or several, as they were given. Raises `UsageError` where one of them is none."""
+    """Return one path or several unchanged. Raises `UsageError` if one is not a path."""
     try:
         given = (paths,) if isinstance(paths, str | bytes | os.PathLike) else tuple(paths)
     except TypeError:
@@ -56,18 +56,18 @@ def checked_paths(name: str, paths: AnyPaths) -> tuple[AnyPath, ...]:
 
 
 def require_number(name: str, value: object, least: float, most: float = float("inf")) -> None:
-    """Raises `UsageError` for what is no number from `least` to `most`."""
+    """Raise `UsageError` if `value` is not a number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= most:
         bounds = f"{least:g} or more" if most == float("inf") else f"from {least:g} to {most:g}"
-        raise UsageError(f"{name} {_shown(value)}: has to be {bounds}", option=name)
+        raise UsageError(f"{name} {_shown(value)}: must be {bounds}", option=name)
 
 
 def require_whole_number(name: str, value: object, least: int) -> None:
-    """Raises `UsageError` for what is no whole number from `least` on."""
+    """Raise `UsageError` if `value` is not a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UsageError(f"{name} {_shown(value)}: has to be a whole number", option=name)
+        raise UsageError(f"{name} {_shown(value)}: must be a whole number", option=name)
     if int(value) < least:
-        raise UsageError(f"{name} {_shown(value)}: has to be {least} or more", option=name)
+        raise UsageError(f"{name} {_shown(value)}: must be {least} or more", option=name)
 
 
 def _shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a piece of work tells whoever has started it, and how it is asked to stop."""
+"""Progress, notes and warnings from long operations, and their cancellation."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ __all__ = ["SILENT", "Observer", "Remark", "observing"]
 
 
 class Remark:
-    """Something that a person should know about a piece of work, as data; `str` puts it into one line.
+    """A message for the user about an operation, as data; `str` returns it as one line.
 
-    A front end that can say what to do about it, in its own terms, knows it by its class.
+    A front end can recognise it by its class and add advice in its own terms.
     """
 
     is_warning: ClassVar[bool] = False
-    """Whether it is to be told even if notes are not."""
+    """Whether to show it even if notes are not shown."""
 
 
 class Observer:
-    """Told how a piece of work goes on, and asked whether it should go on.
+    """Receives progress and messages from an operation, and can cancel it.
 
-    This one hears nothing and never stops anything; a front end overrides what it cares for. All methods are called on
-    the thread that has started the work, and return quickly.
+    This class ignores everything and never cancels; a front end overrides the methods that it needs. All methods are
+    called on the thread that started the operation and must return quickly.
     """
 
     def progress(self, done: int, total: int, faces: int, failed: int) -> None:
-        """`done` of `total` photos are done; `faces` were found in them and `failed` could not be read."""
+        """Receive progress: `done` of `total` photos, with `faces` found in them; `failed` photos are unreadable."""
 
     def note(self, message: str) -> None:
-        """Something worth knowing, in one line."""
+        """Receive a useful message of one line."""
 
     def warn(self, message: str) -> None:
-        """Something that was left out, or is not as it should be, in one line: to be told even if notes are not."""
+        """Receive a warning of one line, such as a skipped photo; it is shown even if notes are not."""
 
     def remark(self, remark: Remark) -> None:
-        """The same as data: a note, or a warning where it is one."""
+        """Receive a remark; by default, it is passed to `warn` or `note` as text."""
         if remark.is_warning:
             self.warn(str(remark))
         else:
             self.note(str(remark))
 
     def detail(self, message: str) -> None:
-        """Something for those who want to know how the work is done, in one line."""
+        """Receive a technical detail of one line."""
 
     def lap(self, step: str) -> None:
-        """A step ends now, and the next one begins."""
+        """Receive the end of a step, at which the next one begins."""
 
     def cancelled(self) -> bool:
-        """Whether to stop: what is in hand is finished, and what is done is kept."""
+        """Return True to stop: photos in progress are finished, and finished work is kept."""
         return False
 
 
 SILENT = Observer()
-"""For whoever does not care."""
+"""An observer that ignores everything."""
 
 
 class _Observing(Observer):
@@ -103,5 +103,5 @@ def observing(
     cancelled: Callable[[], bool] | None = None,
     otherwise: Observer = SILENT,
 ) -> Observer:
-    """An observer from plain functions; what there is none for goes to another observer, by default nowhere."""
+    """Return an observer made of plain functions; `otherwise` receives all other calls, and ignores them by default."""
     return _Observing(progress, notes, cancelled, otherwise)

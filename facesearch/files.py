@@ -1,4 +1,4 @@
-"""Files at rest: replaced in one step, flushed, locked, hashed; and what keeps them from being read or written."""
+"""Replace files atomically, flush, lock and hash them, and explain why one is unreadable."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = [
 ]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a disk, or a user's share of it, that has no room left."""
+"""Error numbers for a full disk or an exhausted quota."""
 
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
-"""Errors of flushing a folder that say nothing of what is in it: a network share, one that may not be listed."""
+"""Errors of flushing a folder that do not mean data loss: a network share, or a folder that may not be listed."""
 
 _POLL_SECONDS = 0.2
 
 
 @contextmanager
 def replacing(path: Path, *, mode: int = 0o600, flush: bool = True) -> Iterator[BinaryIO]:
-    """A file that takes the place of `path` when the block ends; until then, and after an error, that is as it was.
+    """Write a new file that replaces `path` when the block ends; after an error, `path` is unchanged.
 
-    It is for its owner alone, unless `mode` says otherwise. With `flush` a power cut leaves the old file or the new
-    one, whole. Raises `OSError`.
+    Only the owner may read it, unless `mode` says otherwise. With `flush`, a power cut leaves either the old file or
+    the complete new one. Raises `OSError`.
     """
     beside = unfinished(path)
     try:
@@ -58,12 +58,12 @@ def replacing(path: Path, *, mode: int = 0o600, flush: bool = True) -> Iterator[
 
 
 def unfinished(path: Path) -> Path:
-    """Where this process writes what is to take the place of `path`: hidden, beside it."""
+    """Return the hidden temporary file in the same folder to which this process writes a replacement for `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder, where its file system can: a rename in it survives a power cut then. Raises `OSError`."""
+    """Flush a folder if its file system supports it, so that a rename survives a power cut. Raises `OSError`."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -76,13 +76,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> bytes:
-    """The digest of a file, 32 bytes. Raises `OSError`."""
+    """Return the SHA-256 digest of a file, 32 bytes. Raises `OSError`."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
 def size_of(path: Path) -> int:
-    """Bytes; 0 for a file that is not there or cannot be seen."""
+    """Return the size of a file in bytes; 0 if it is missing or inaccessible."""
     try:
         return path.stat().st_size
     except OSError:
@@ -90,10 +90,10 @@ def size_of(path: Path) -> int:
 
 
 def lock(descriptor: int, *, wait: float = 0.0) -> bool:
-    """Lock an open file for its process alone, waiting up to so many seconds; whether that succeeded.
+    """Lock an open file exclusively, waiting up to `wait` seconds; return True if it is locked.
 
-    The lock is the system's own and goes with the process. What is in the file is not touched. Raises `OSError` where
-    the file system has no locks.
+    The operating system releases the lock when the process ends. The content of the file is not touched. Raises
+    `OSError` if the file system does not support locks.
     """
     from filelock import lock_descriptor
 
@@ -107,14 +107,14 @@ def lock(descriptor: int, *, wait: float = 0.0) -> bool:
 
 
 def unlock(descriptor: int) -> None:
-    """Give a lock up, also for children that have inherited the descriptor."""
+    """Release a lock, also for child processes that have inherited the descriptor."""
     from filelock import unlock_descriptor
 
     unlock_descriptor(descriptor)
 
 
 def unreadable(path: Path, reason: str) -> str:
-    """That an index cannot be read, and the permissions that stand in the way: those of a folder above it, maybe."""
+    """Return the message that an index is unreadable, with the permissions that block it, maybe of a parent folder."""
     barrier = next((folder for folder in reversed(path.absolute().parents) if not os.access(folder, os.X_OK)), path)
     told = f"{path}: the index cannot be read ({reason}"
     try:
@@ -126,11 +126,11 @@ def unreadable(path: Path, reason: str) -> str:
 
 
 def write_reserve(path: Path, size: int) -> None:
-    """Make a file of that many bytes, whole or not at all, that takes them up on any disk. Raises `OSError`."""
+    """Create a file that really occupies `size` bytes on disk; remove it on failure. Raises `OSError`."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb") as stream:
-            stream.write(os.urandom(size))  # nothing that a file system would leave out or compress
+            stream.write(os.urandom(size))  # random: file systems cannot compress it or store it as holes
     except OSError:
         path.unlink(missing_ok=True)
         raise

@@ -1,8 +1,8 @@
-"""Calls in a process of their own, which may die of them: the only proof that it was this call that killed it.
+"""Run calls in a separate process that may crash, which proves that a particular call caused the crash.
 
-The process is a fresh Python, not a fork: it shares no network and no lock with this one. It takes calls one after the
-other, and ends when nobody can ask any more: a parent that is killed leaves none behind. Where memory runs out, the
-system ends it before its parent.
+The process is a new Python, not a fork: it shares no network and no lock with its parent. It handles calls one at a
+time and ends when its pipe closes, so a killed parent leaves none behind. If memory runs out, the system kills it
+before its parent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PATIENCE = 10.0
 
 
 class ProcessDiedError(Exception):
-    """The process ended during a call; `how` says by what. `started` is False where it never took a call."""
+    """The process ended during a call; `how` is the signal or exit code. `started` is False if it never took a call."""
 
     def __init__(self, how: str, *, started: bool) -> None:
         super().__init__(how)
@@ -32,9 +32,9 @@ class ProcessDiedError(Exception):
 
 
 class Isolation:
-    """A process for calls that may end it; use as a context manager. `begin` is called first in each new process.
+    """A process for calls that may crash it; use as a context manager. `begin` is called first in each new process.
 
-    Functions, arguments and results go through a pipe between processes of one version: they have to be picklable.
+    Functions, arguments and results are sent through a pipe, so they must be picklable.
     """
 
     def __init__(self, begin: Callable[..., None], *arguments: object) -> None:
@@ -50,7 +50,7 @@ class Isolation:
             self._close(self._process)
 
     def __call__(self, function: Callable[..., _Result], *arguments: object) -> _Result:
-        """What the function gives, or raises. Raises `ProcessDiedError` when the process ends instead."""
+        """Return the function's result, or raise its exception. Raises `ProcessDiedError` if the process ends."""
         process = self._process
         if process is None:
             process = self._process = self._start()
@@ -61,7 +61,7 @@ class Isolation:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "facesearch.isolation"]
         try:
-            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - ourselves
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - this module
         except OSError as error:
             raise ProcessDiedError(f"cannot be started ({error.strerror})", started=False) from error
 
@@ -73,7 +73,7 @@ class Isolation:
         try:
             pickle.dump((function, arguments), process.stdin)
             process.stdin.flush()
-            raised, answer = pickle.load(process.stdout)  # noqa: S301 - of a process that this one has started
+            raised, answer = pickle.load(process.stdout)  # noqa: S301 - from our own child process
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             self._process = None
             raise ProcessDiedError(self._close(process), started=started) from error
@@ -83,12 +83,12 @@ class Isolation:
 
     @staticmethod
     def _close(process: subprocess.Popen[bytes]) -> str:
-        """End it; gives how it ended."""
+        """End the process and return how it ended."""
         for pipe in (process.stdin, process.stdout):
             try:
                 if pipe is not None:
                     pipe.close()
-            except OSError:  # what was to be written to one that has died
+            except OSError:  # unsent data for a process that has died
                 pass
         try:
             code = process.wait(_PATIENCE)
@@ -106,27 +106,27 @@ def _set_up(path: list[str], begin: Callable[..., None], arguments: tuple[object
 def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
     while True:
         try:
-            function, arguments = pickle.load(questions)  # noqa: S301 - of the process that has started this one
+            function, arguments = pickle.load(questions)  # noqa: S301 - from our parent process
         except EOFError:
             return
         try:
             answer = False, function(*arguments)
-        except Exception as error:  # it is the caller's: raised again there
+        except Exception as error:  # for the caller: raised again there
             answer = True, error
         pickle.dump(answer, answers)
         answers.flush()
 
 
 def _main() -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # whoever stops the parent lets it finish what is in hand
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # a stopped parent finishes the call in progress
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
-    except OSError:  # another system
+    except OSError:  # not Linux
         pass
     with os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(2, 1)  # whatever a library prints is no answer
+        os.dup2(2, 1)  # libraries may print to stdout, which carries the answers
         _serve(sys.stdin.buffer, answers)
 
 

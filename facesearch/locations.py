@@ -1,11 +1,11 @@
-"""What "the same folder" and "inside a folder" mean, with links in the way: one answer for every command.
+"""Decide whether paths are the same folder or inside one, with symbolic links, in the same way for every command.
 
-A folder can be reached by several names. Two names mean the same place when the system says so: links to folders are
-resolved, once, when a path is given. What was given is what is kept and shown. A link to a photo is a photo of its own,
+A folder can have several names. Two names mean the same place if they resolve to the same path: links to folders are
+resolved once, when a path is given. The path as given is stored and shown. A link to a photo is a photo of its own,
 under its own name.
 
-Inside a root, photos are known by the names under which a scan meets them: a link that stays inside the root is not
-followed, since what it leads to is reached without it; a link that leads out of the root is, under its own name.
+Inside a root, photos have the names under which a scan finds them. A link to a place inside the root is not followed,
+because its target is reached anyway. A link to a place outside the root is followed, under its own name.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ __all__ = ["Locations", "Place", "absolute", "is_inside", "resolved"]
 
 
 class Place(NamedTuple):
-    """Where a path lies: in a root, at a path relative to it; all of the root where that is empty."""
+    """The place of a path: a root and the path relative to it, which is empty for the whole root."""
 
     root: int
     inner: bytes
 
 
 def absolute(path: str | bytes | os.PathLike[str]) -> bytes:
-    """A path that was given, from the top, in the system's bytes; links stay."""
+    """Return the absolute path as bytes in the system's encoding, without resolving links."""
     return os.path.abspath(os.fsencode(path))
 
 
 def resolved(path: bytes) -> bytes:
-    """The place that an absolute path means: without links to folders, but with its own name where it is a file's."""
+    """Resolve the links in an absolute path; the last part of a file's path keeps its own name."""
     if os.path.isdir(path):
         return os.path.realpath(path)
     folder, name = os.path.split(path)
@@ -40,12 +40,12 @@ def resolved(path: bytes) -> bytes:
 
 
 def is_inside(path: bytes, folder: bytes) -> bool:
-    """Whether a path is a folder or lies in it, by their names alone."""
+    """Return True if a path is the folder or lies inside it, by their names alone."""
     return path == folder or path.startswith(os.path.join(folder, b""))
 
 
 class Locations:
-    """The roots of an index, given by id and absolute path: which of them a path is, lies in, or lies around."""
+    """The roots of an index, by id and absolute path: find those that equal, contain or lie inside a path."""
 
     def __init__(self, roots: Iterable[tuple[int, bytes]]) -> None:
         self._names, self._places = _Paths(), _Paths()
@@ -53,24 +53,24 @@ class Locations:
         self._reals: dict[bytes, bytes] = {}
 
     def add(self, root: int, path: bytes) -> None:
-        """One more root."""
+        """Add a root."""
         self._waiting.append((root, path))
 
     def remove(self, root: int) -> None:
-        """One less."""
+        """Remove a root."""
         self._resolve()
         self._names.remove(root)
         self._places.remove(root)
 
     def places(self, path: bytes) -> list[Place]:
-        """Every place that an absolute path means: in roots, and all of the roots that lie in it."""
+        """Return every place that an absolute path covers: inside roots, and all roots that lie inside it."""
         return list(dict.fromkeys([*self.containing(path), *(Place(root, b"") for root in self.inside(path))]))
 
     def containing(self, path: bytes) -> list[Place]:
-        """The roots that a path is, or lies in; several where photos are known by several names."""
+        """Return the roots that equal or contain a path; several if photos have several names."""
         self._resolve()
         found = {place.root: place for place in self._places.around(resolved(path))}
-        # Below a link that leads out of a root a path has the name that follows on from the last folder in the root.
+        # Below a link to a place outside a root, a path keeps its name relative to the last folder inside the root.
         for folder in islice(_upwards(path), 1, None):
             for place in self._places.around(self._real(folder)):
                 if place.root not in found:
@@ -79,29 +79,29 @@ class Locations:
         return list(found.values())
 
     def _real(self, folder: bytes) -> bytes:
-        """The place of a folder, looked up once: many paths have their folders in common."""
+        """Resolve a folder, with a cache: many paths share their folders."""
         if folder not in self._reals:
             self._reals[folder] = resolved(folder)
         return self._reals[folder]
 
     def inside(self, path: bytes) -> list[int]:
-        """The roots in a folder, by their names or by their places; the folder itself is none of them."""
+        """Return the roots inside a folder, by their names or resolved paths, without the folder itself."""
         self._resolve()
         return sorted({*self._names.inside(path), *self._places.inside(resolved(path))})
 
     def at(self, path: bytes) -> int | None:
-        """The root that a path is; None where it is none. Of several for one folder, the one of this very name."""
+        """Return the root that equals a path; None if there is none. Among several names, prefers the exact one."""
         found = [place.root for place in self.containing(path) if not place.inner]
         return min(found, key=lambda root: self._names.path(root) != path, default=None)
 
     def inner_path(self, root: int, folder: bytes) -> bytes:
-        """How a root is called inside a folder, under which a scan of the folder meets it."""
+        """Return a root's path relative to a folder, as a scan of the folder finds it."""
         self._resolve()
         place, top = self._places.path(root), resolved(folder)
         return _below(place, top) if is_inside(place, top) else _below(self._names.path(root), folder)
 
     def _resolve(self) -> None:
-        """Look where the roots are, which takes a few system calls each, only when somebody asks."""
+        """Resolve new roots on demand; each takes a few system calls."""
         for root, path in self._waiting:
             self._names.add(root, path)
             self._places.add(root, resolved(path))
@@ -109,7 +109,7 @@ class Locations:
 
 
 class _Paths:
-    """Paths of roots, in order."""
+    """The paths of roots, sorted."""
 
     def __init__(self) -> None:
         self._of_root: dict[int, bytes] = {}
@@ -127,7 +127,7 @@ class _Paths:
         return self._of_root[root]
 
     def around(self, path: bytes) -> Iterator[Place]:
-        """Roots that a path is, or lies in."""
+        """Yield the roots that equal or contain a path."""
         for folder in _upwards(path):
             for found, root in self._from((folder, -1)):
                 if found != folder:
@@ -135,7 +135,7 @@ class _Paths:
                 yield Place(root, _below(path, folder))
 
     def inside(self, folder: bytes) -> Iterator[int]:
-        """Roots in a folder."""
+        """Yield the roots inside a folder."""
         prefix = os.path.join(folder, b"")
         for path, root in self._from((prefix, -1)):
             if not path.startswith(prefix):
@@ -149,12 +149,12 @@ class _Paths:
 
 
 def _below(path: bytes, folder: bytes) -> bytes:
-    """A path relative to a folder that it lies in."""
+    """Return a path relative to a folder that contains it."""
     return path[len(os.path.join(folder, b"")) :]
 
 
 def _upwards(path: bytes) -> Iterator[bytes]:
-    """A path, its folder, the folder of that, up to the top."""
+    """Yield a path and its parent folders, up to the top."""
     while True:
         yield path
         above = os.path.dirname(path)

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: processors and memory, also in a container with a share of them."""
+"""The CPU cores and memory available to this process, including the limits of a container."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MEMBERSHIP, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def available_cores(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int:
-    """Processors that this process may use: under taskset or in a container fewer than the machine's, at least one.
+    """Return the number of cores that this process may use, at least 1, within taskset and container limits.
 
-    A container's share of processor time counts as so many processors, rounded up: with more threads than that, all of
-    them are stopped together whenever the share is used up.
+    A container's CPU quota counts as a number of cores, rounded up: with more threads than that, all of them stop
+    together whenever the quota is used up.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     shares = [_cpu_share(folder) for folder in _groups("cpu", membership, mount)]
@@ -25,7 +25,7 @@ def available_cores(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int
 
 
 def available_memory(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int | None:
-    """Bytes that this process may fill: the machine's memory or its control group's limit; None where none is told."""
+    """Return the memory in bytes for this process: the machine's or its control group's limit; None if unknown."""
     limits = [_memory_limit(folder) for folder in _groups("memory", membership, mount)]
     try:
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -35,7 +35,7 @@ def available_memory(membership: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> in
 
 
 def give_back_memory() -> None:
-    """Return what is free to the system where the C library keeps it, as glibc does for each thread."""
+    """Return freed memory to the system if the C library keeps it, as glibc does per thread."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another C library
@@ -43,10 +43,10 @@ def give_back_memory() -> None:
 
 
 def _groups(controller: str, membership: Path, mount: Path) -> Iterator[Path]:
-    """The folders of this process's control groups, and of those above: each may set a limit.
+    """Yield the folders of this process's control groups and their parents: each may set a limit.
 
-    A line reads `0::/path` in version 2 and `4:cpu,cpuacct:/path` in version 1. In a container the path may be the
-    host's, while what is mounted is the container's own group: so the mount itself counts, too.
+    A line reads `0::/path` in version 2 and `4:cpu,cpuacct:/path` in version 1. In a container, the path may be the
+    host's while the mount is the container's own group, so the mount itself is included.
     """
     try:
         lines = [line.split(":", 2) for line in membership.read_bytes().decode(errors="surrogateescape").splitlines()]
@@ -69,7 +69,7 @@ def _cpu_share(folder: Path) -> float | None:
             quota, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
         share = float(quota) / float(period)
         return share if 0 < share < math.inf else None
-    except (OSError, ValueError, ZeroDivisionError):  # not there, or `max`: no limit
+    except (OSError, ValueError, ZeroDivisionError):  # missing, or `max`: no limit
         return None
 
 
@@ -77,6 +77,6 @@ def _memory_limit(folder: Path) -> int | None:
     for name in ("memory.max", "memory.limit_in_bytes"):
         try:
             return int((folder / name).read_text())
-        except (OSError, ValueError):  # not there, or `max`
+        except (OSError, ValueError):  # missing, or `max`
             continue
     return None

@@ -1,4 +1,4 @@
-"""What the user's environment says: which index is meant, and where facesearch keeps what it is told or measures."""
+"""Settings from the user's environment: the default index, and the folder for facesearch's own data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DEFAULT_MAX_PIXELS", "default_index_path", "user_data", "write_json"
 
 
 def user_data() -> Path | None:
-    """The folder, whether or not it is there; None for whoever has no home, as in some containers."""
+    """Return the folder for facesearch's data, which need not exist; None without a home, as in some containers."""
     from platformdirs import user_data_path
 
     try:
@@ -25,11 +25,11 @@ def user_data() -> Path | None:
 
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Photos with more pixels are refused: a small file may claim to be enormous and fill the memory."""
+"""Photos with more pixels are refused: a small file may claim an enormous size and exhaust memory."""
 
 
 def default_index_path() -> Path:
-    """$FACESEARCH_INDEX, else `./indexes/default` where `./indexes` is, else a folder among the user's data."""
+    """Return $FACESEARCH_INDEX, else `./indexes/default` if `./indexes` exists, else a folder in the user's data."""
     named = os.environ.get("FACESEARCH_INDEX")
     if named:
         return Path(os.path.expanduser(named))
@@ -42,6 +42,6 @@ def default_index_path() -> Path:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a file in one step, so that a power cut leaves the old one or the new one. Raises `OSError`."""
+    """Replace a file with JSON, atomically: a power cut leaves the old or the new file. Raises `OSError`."""
     with replacing(path, mode=0o666) as stream:
         stream.write(json.dumps(value, indent=1).encode() + b"\n")

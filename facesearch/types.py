@@ -1,4 +1,4 @@
-"""The frozen records that every part passes around. Nothing here computes more than they need to be compared."""
+"""The frozen records that all parts share, with only the computation needed to compare them."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Box:
 
     @property
     def shorter(self) -> float:
-        """The shorter side in pixels: the size that `min_face` and `face_px` speak of."""
+        """The shorter side in pixels: the face size for `min_face` and `face_px`."""
         return min(self.width, self.height)
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """The area in square pixels."""
         return self.width * self.height
 
     def overlap(self, other: Box) -> float:
-        """Intersection over union, in [0, 1]."""
+        """Return the intersection over union, in [0, 1]."""
         width = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)
         height = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         if width <= 0 or height <= 0:
@@ -63,10 +63,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One face as a detector sees it.
+    """One detected face.
 
-    `landmarks` is float32[5, 2]: eye, eye, nose, mouth corner, mouth corner as x, y in pixels of the upright photo,
-    the eye and the corner on the picture's left (of an upright face) first. `score` lies in [0, 1].
+    `landmarks` is float32[5, 2]: eye, eye, nose, mouth corner, mouth corner as x, y in pixels of the upright photo. The
+    eye and the mouth corner on the image's left (of an upright face) come first. `score` is in [0, 1].
     """
 
     box: Box
@@ -78,8 +78,8 @@ class Detection:
 class Face:
     """A detection with its embedding, float32[dim] of unit length.
 
-    `quality` tells how much the embedding can be relied on, in [0, 1] (see `facesearch.faces.quality`); None where it
-    was not measured. `at_ms` is the time in a video, in milliseconds; None in a still photo.
+    `quality` is the reliability of the embedding, in [0, 1] (see `facesearch.faces.quality`); None if not measured.
+    `at_ms` is the time in a video in milliseconds; None for a still photo.
     """
 
     detection: Detection
@@ -90,12 +90,12 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What makes the embeddings of an index comparable: two indexes match when `identity` does.
+    """The identity of a model: the embeddings of two indexes are comparable if their `identity` is equal.
 
-    `digests` maps the source weight files to their SHA-256. `revision` is the embedding revision: it is raised when
-    detection, alignment or cropping changes what an embedding is. `source` is the folder of a pack, None for the
-    embedded model. `threshold` is the default cosine similarity from which a hit counts. It is `named` when it is
-    installed or registered by its name.
+    `digests` maps the source weight files to their SHA-256. `revision` is the embedding revision, which increases when
+    a change in detection, alignment or cropping changes embeddings. `source` is the folder of a pack, None for the
+    embedded model. `threshold` is the default minimum cosine similarity of a hit. `named` is set if the model is
+    installed or registered under its name.
     """
 
     name: str
@@ -109,18 +109,18 @@ class ModelInfo:
 
     @property
     def call(self) -> str:
-        """What it can be asked for by: its name where it is installed or registered, else its folder."""
+        """How to refer to it: by its name if it is installed or registered, else by its folder."""
         return self.name if self.named or self.source is None else self.source
 
     @property
     def identity(self) -> tuple[tuple[str, ...], int, int]:
-        """Equal for two models whose embeddings can be compared; the name may differ."""
+        """Equal for two models with comparable embeddings; their names may differ."""
         return tuple(sorted(self.digests.values())), self.dim, self.revision
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFile:
-    """A file that a scan has found: `path` is relative to its root, as the bytes the file system uses."""
+    """A file that a scan found; `path` is relative to its root, as bytes in the system's encoding."""
 
     path: bytes
     size: int
@@ -128,18 +128,18 @@ class PhotoFile:
 
 
 DateSource = Literal["exif", "xmp", "iptc", "name"]
-"""Who says when a photo was taken: its metadata, or the name of its file or of a folder it is in."""
+"""The source of a photo's date: its metadata, or the name of its file or of one of its folders."""
 
 Precision = Literal["year", "month", "day", "minute", "second"]
-"""How exactly a moment is known."""
+"""The precision of a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenAt:
-    """When a photo was taken, as far as it is known: some moment of a year, a month, a day, a minute or a second.
+    """When a photo was taken, to the precision of a year, a month, a day, a minute or a second.
 
-    `moment` is the first second of it in local time, as `YYYY-MM-DDTHH:MM:SS`; `offset` is local time's distance from
-    UTC as `+02:00`, empty where it is not known.
+    `moment` is its first second in local time, as `YYYY-MM-DDTHH:MM:SS`; `offset` is the offset of local time from UTC
+    as `+02:00`, empty if unknown.
     """
 
     moment: str
@@ -153,9 +153,9 @@ class TakenAt:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file as an index knows it: its absolute path in the system's bytes, its size in bytes, its content's SHA-256.
+    """An indexed file: its absolute path as bytes in the system's encoding, its size in bytes, its content's SHA-256.
 
-    Without a `content` nobody can say that a file is still this one.
+    If `content` is None, a file cannot be verified to be unchanged.
     """
 
     path: bytes
@@ -165,12 +165,12 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRecord:
-    """A face that can be a hit: `path` is absolute, in the system's bytes.
+    """A face that can be a hit; `path` is absolute, as bytes in the system's encoding.
 
-    `quality` and `fingerprint` (of the photo) are None where they were not measured, `content` (its SHA-256) where the
-    photo was not read since it changed. `size` is the file's in bytes. `taken_at` is the first moment of when the photo
-    was taken, with its offset where there is one, `dated_by` who says so, and `dated_to` how exactly; without it nobody
-    does.
+    `quality` and `fingerprint` (of the photo) are None if not measured. `content` (the photo's SHA-256) is None if the
+    photo has not been read since it changed. `size` is the file size in bytes. `taken_at` is the first moment at which
+    the photo may have been taken, with its offset if known. `dated_by` is its source and `dated_to` its precision; both
+    are ignored if `taken_at` is None.
     """
 
     vector_id: int
@@ -191,14 +191,14 @@ class FaceRecord:
 
     @property
     def file(self) -> KnownFile:
-        """The photo's file, as it was when its faces were found."""
+        """The photo's file as it was when its faces were detected."""
         return KnownFile(self.path, self.size, self.content)
 
     @property
     def date(self) -> str:
-        """When the photo was taken, or else its file changed, in local time as `YYYY-MM-DDTHH:MM:SS`.
+        """When the photo was taken, or else its file was changed, in local time as `YYYY-MM-DDTHH:MM:SS`.
 
-        Of a year, month, day or minute its first second; see `date_precision`.
+        It is the first second of a year, month, day or minute; see `date_precision`.
         """
         if self.taken_at:
             return self.taken_at[:19]
@@ -209,26 +209,26 @@ class FaceRecord:
 
     @property
     def date_source(self) -> DateSource | Literal["file"]:
-        """Who says so: the photo's metadata, a name, or the file's time."""
+        """The source of the date: the photo's metadata, a name, or the file's timestamp."""
         return (self.dated_by or "exif") if self.taken_at else "file"
 
     @property
     def date_precision(self) -> Precision:
-        """How exactly it is known."""
+        """The precision of the date."""
         return (self.dated_to or "second") if self.taken_at else "second"
 
     @property
     def day(self) -> str:
-        """The date as far as it is known, to the day: `1962`, `1962-07` or `1962-07-03`."""
+        """The date to its precision, at most to the day: `1962`, `1962-07` or `1962-07-03`."""
         return self.date[: {"year": 4, "month": 7}.get(self.date_precision, 10)]
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
-    """What is known of a photo beside its faces: its upright size in pixels, and when and where it was taken.
+    """The facts about a photo other than its faces: its upright size in pixels, and when and where it was taken.
 
-    `position` is latitude and longitude in degrees, north and east positive. `ours` tells a picture that facesearch
-    made. `header` is the version of the reader that all this comes from; 0 is one before these were told apart.
+    `position` is latitude and longitude in degrees, north and east positive. `ours` is set for an image that facesearch
+    made. `header` is the version of the reader that read the metadata; 0 for readers without a version.
     """
 
     width: int
@@ -240,7 +240,7 @@ class PhotoFacts:
 
 
 class Verdict(StrEnum):
-    """How sure it is that a face is whoever was asked for, the surest first; see `facesearch.calibration`."""
+    """The confidence that a face shows the person of the query, highest first; see `facesearch.calibration`."""
 
     strong = "strong"
     likely = "likely"

@@ -1,6 +1,6 @@
-"""Text made visible: what a terminal would obey, hide or turn around is shown as an escape instead.
+"""Escape characters that a terminal would execute, hide or reorder.
 
-File names are any bytes. Sent to a terminal as they are they may move the cursor, change colours or the window's title,
+File names can contain any bytes. Printed unchanged, they may move the cursor, change colours or the window's title,
 break a line in two, or show the rest of it from right to left.
 """
 
@@ -12,11 +12,11 @@ import unicodedata
 __all__ = ["shown_path", "visible", "visible_in_json", "width"]
 
 _RAW_BYTES = range(0xDC80, 0xDD00)
-"""How Python holds bytes that are not UTF-8."""
+"""The code points with which Python represents bytes that are not UTF-8."""
 
 
 def visible(text: str) -> str:
-    r"""One line of characters that can be seen: others as `\n`, `\x1b` or `\u202e`; bytes that are no text as `\xff`.
+    r"""Return one line of printable characters: others become `\n`, `\x1b` or `\u202e`, and invalid bytes `\xff`.
 
     Letters of all scripts, accents, symbols and plain spaces stay.
     """
@@ -24,9 +24,9 @@ def visible(text: str) -> str:
 
 
 def visible_in_json(text: str) -> str:
-    r"""Finished output, its lines and tabs kept, with all else that cannot be seen in JSON's way, as `\u001b`.
+    r"""Escape invisible characters in finished output as JSON does, such as `\u001b`; keep line breaks and tabs.
 
-    JSON has such characters in strings alone, where that means the same: it stays valid, and says what it said.
+    JSON contains such characters only in strings, where the escape is equivalent: it stays valid and means the same.
     """
     if text.isprintable():
         return text
@@ -34,12 +34,12 @@ def visible_in_json(text: str) -> str:
 
 
 def shown_path(path: str) -> str:
-    """A path for a program to read: bytes that are not UTF-8 become U+FFFD."""
+    """Return a path for a program to read: bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(path).decode(errors="replace")
 
 
 def width(text: str) -> int:
-    """Columns that a text takes on a terminal: two for wide characters, none for accents that go on the one before."""
+    """Return the number of terminal columns of a text: two for wide characters, none for combining accents."""
     if text.isascii():
         return len(text)
     return sum(_columns(character) for character in text)

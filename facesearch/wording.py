@@ -1,4 +1,4 @@
-"""Numbers and the words that go with them, for sentences that people read."""
+"""Format numbers with their nouns for messages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ __all__ = ["are", "counted"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """A number and what it counts: `1 photo`, `2,000 photos`, `3 copies` for a plural of its own."""
+    """Return a number with its noun: `1 photo`, `2,000 photos`, or `3 copies` with an irregular `plural`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def are(number: int, noun: str, plural: str | None = None) -> str:
-    """The same as the subject of a sentence: `1 photo is`, `2 photos are`."""
+    """Return a number and its noun with the verb: `1 photo is`, `2 photos are`."""
     return f"{counted(number, noun, plural)} {'is' if number == 1 else 'are'}"

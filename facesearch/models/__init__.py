@@ -1,1 +1,1 @@
-"""Face models: networks, what runs them, and where they come from."""
+"""Face models: the networks, the runtimes that run them, and the packs that contain them."""

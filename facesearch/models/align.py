@@ -1,4 +1,4 @@
-"""Five landmarks to a 112 x 112 crop: a similarity transform onto the ArcFace template, sampled without aliasing."""
+"""Align a face to a 112 x 112 crop: map five landmarks onto the ArcFace template and sample without aliasing."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
     dtype=np.float64,
 )
-"""Where the five landmarks of a frontal face lie in a crop, x and y of pixel centres (ArcFace, Deng et al. 2019)."""
+"""The five landmarks of a frontal face in a crop, as x and y of pixel centres (ArcFace, Deng et al. 2019)."""
 
 _ONE_PLACE = 1e-14
-"""Square pixels: landmarks that spread no further lie in one place, up to rounding."""
+"""Square pixels: landmarks with at most this spread coincide, up to rounding."""
 
 Similarity = tuple[complex, complex]
 """The map z -> a*z + b as (a, b)."""
@@ -32,10 +32,10 @@ TEMPLATE.setflags(write=False)
 
 
 def similarity_to_template(landmarks: FloatArray) -> Similarity:
-    """The similarity z -> a*z + b, in complex numbers x + iy, that brings `landmarks` closest to the template.
+    """Return the similarity z -> a*z + b, in complex numbers x + iy, that brings `landmarks` closest to the template.
 
-    `landmarks` is float[5, 2] in pixel centres. |a| is the scale (crop pixels a photo pixel), the angle of a the turn.
-    In the plane the least-squares similarity without mirroring (Umeyama 1991) is this one linear regression.
+    `landmarks` is float[5, 2] in pixel centres. |a| is the scale (crop pixels per photo pixel), the angle of a is the
+    rotation. In the plane, the least-squares similarity without mirroring (Umeyama 1991) is this one linear regression.
     """
     source = landmarks[:, 0].astype(np.float64) + 1j * landmarks[:, 1]
     target = TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]
@@ -46,7 +46,7 @@ def similarity_to_template(landmarks: FloatArray) -> Similarity:
 
 
 def centred(transform: Similarity, zoom: float, side: int) -> Similarity:
-    """The same view of a face, `zoom` times the size, in the middle of a square of `side` pixels."""
+    """Return a transform that shows a face `zoom` times the size, in the middle of a square of `side` pixels."""
     margin = (side - CROP_SIDE * zoom) / 2
     return transform[0] * zoom, transform[1] * zoom + complex(margin, margin)
 
@@ -54,18 +54,18 @@ def centred(transform: Similarity, zoom: float, side: int) -> Similarity:
 def crop_face(
     image: Image, image_scale: float, transform: Similarity, side: int = CROP_SIDE, *, rough: bool = False
 ) -> Pixels:
-    """The face as `transform` places it, uint8[side, side, 3] RGB; what lies outside the photo is black.
+    """Crop a face with `transform`, as uint8[side, side, 3] RGB; areas outside the photo are black.
 
-    `image` is the upright photo, or a smaller decode of it with `image_scale` pixels a photo pixel; `transform` maps
-    photo pixels to crop pixels. A face larger than the crop is shrunk with a filter as wide as the shrinking asks for
-    (sampling a 600-pixel face at 112 points would alias), then turned into place at a scale of one. A `rough` crop,
-    good enough to find landmarks in, is turned with fewer neighbours for each pixel, in half the time.
+    `image` is the upright photo, or a smaller decode of it with `image_scale` pixels per photo pixel; `transform` maps
+    photo pixels to crop pixels. A face larger than the crop is first shrunk with a filter that is wide enough (sampling
+    a 600-pixel face at 112 points would alias), then rotated at a scale of one. A `rough` crop, good enough to find
+    landmarks in, uses fewer neighbours per pixel and takes half the time.
     """
     from PIL.Image import Resampling, Transform
 
     a, b = transform
     shrink = abs(a) / image_scale
-    # Pixel centres lie at index + 0.5 in the continuous coordinates that Pillow works in.
+    # Pixel centres lie at index + 0.5 in Pillow's continuous coordinates.
     half = 0.5 + 0.5j
     to_image = image_scale / a  # continuous crop -> continuous image: z -> to_image * z + offset
     offset = ((-half - b) / a + half) * image_scale

@@ -1,8 +1,8 @@
-"""Photos that are worked on at the same time put their pictures and faces together into one batch.
+"""Merge the images and faces of photos that are processed at the same time into one batch.
 
-For devices that are fast only when they are given much at once: a graphics processor. No thread waits for others to
-come: the first that finds the device free takes along all that has come while it was busy. On a processor small batches
-are as fast as large ones or faster (the cache holds them), and each thread runs its own.
+This is for devices that are fast only with large batches: GPUs. No thread waits for a batch to fill: the first thread
+that finds the device free takes all requests that came while it was busy. On a CPU, small batches are as fast as large
+ones or faster (they fit into the cache), and each thread runs its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Out = TypeVar("_Out")
 
 
 class BatchingModel:
-    """A `FaceModel` that answers several threads at once with batches of the one that it is made from."""
+    """A `FaceModel` that serves several threads by merging their requests into batches for another model."""
 
     def __init__(self, model: FaceModel) -> None:
         self._model = model
@@ -41,7 +41,7 @@ class BatchingModel:
         self._embed: _Batcher[Pixels, FloatArray] = _Batcher(lambda crops: list(model.embed(np.stack(crops))), _FACES)
 
     def __reduce__(self) -> tuple[type[BatchingModel], tuple[FaceModel]]:
-        """Another process makes its own batches."""
+        """Pickle the model alone: another process makes its own batches."""
         return BatchingModel, (self._model,)
 
     @property
@@ -81,7 +81,7 @@ class _Request(Generic[_In, _Out]):
 
 
 class _Batcher(Generic[_In, _Out]):
-    """Runs `work` for one batch at a time, of up to `most` items; a single larger request is not cut."""
+    """Runs `work` for one batch at a time, of up to `most` items; a single larger request is not split."""
 
     def __init__(self, work: Callable[[list[_In]], list[_Out]], most: int) -> None:
         self._work = work

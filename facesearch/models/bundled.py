@@ -1,7 +1,7 @@
-"""The model inside the package: the YuNet detector and the SFace recogniser, from OpenCV Zoo.
+"""The model in the package: the YuNet detector and the SFace recogniser, from OpenCV Zoo.
 
 YuNet: Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023 (MIT). SFace: Zhong et al., "SFace:
-Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021 (Apache-2.0). How the outputs are decoded
+Sigmoid-Constrained Hypersphere Loss for Robust Face Recognition", 2021 (Apache-2.0). The decoding of the outputs
 follows the papers and OpenCV Zoo's model cards.
 """
 
@@ -50,13 +50,13 @@ def _manifest() -> dict[str, dict[str, str]]:
         manifest: dict[str, dict[str, str]] = json.loads(path.read_text())
     except OSError as error:
         raise ModelError(
-            f"{path}: the embedded model is not there; it is made when the package is built: pip install . (or -e .)"
+            f"{path}: not found; the embedded model is made when the package is built: pip install . (or -e .)"
         ) from error
     return manifest
 
 
 def model_info() -> ModelInfo:
-    """What the embedded model is, without loading it."""
+    """Return the identity of the embedded model without loading it."""
     return ModelInfo(
         name="embedded",
         dim=DIM,
@@ -68,7 +68,7 @@ def model_info() -> ModelInfo:
 
 
 def built_faults() -> list[str]:
-    """What is wrong with the weights in the package, one line each; empty when they are as they were built."""
+    """Return one line for each damaged weight file in the package; empty if all are as built."""
     try:
         digests = _manifest().get("digests", {})
     except ModelError as error:
@@ -81,18 +81,18 @@ def built_faults() -> list[str]:
             faults.append(f"{_WEIGHTS / name}: cannot be read ({error.strerror})")
             continue
         if found != digest:
-            faults.append(f"{_WEIGHTS / name}: not as it was built")
+            faults.append(f"{_WEIGHTS / name}: changed since the package was built")
     return faults
 
 
 class BundledModel:
-    """YuNet and SFace on one runtime. Raises `ModelError` when the weights are missing or broken."""
+    """YuNet and SFace on one runtime. Raises `ModelError` if the weights are missing or damaged."""
 
-    # Measured: turned the right way, faces score 0.89 to 0.95; at a wrong turn at most 0.87.
+    # Measured: upright faces score 0.89 to 0.95, wrongly rotated ones at most 0.87.
     detector = DetectorTraits(face_score=0.6, sure_score=0.88, finds_faces_of_any_size=False, refines_landmarks=True)
 
     def __reduce__(self) -> tuple[type[BundledModel], tuple[Runtime]]:
-        """Another process opens it for itself."""
+        """Pickle the runtime alone: another process opens the model for itself."""
         return BundledModel, (self.runtime,)
 
     def __init__(self, runtime: Runtime) -> None:
@@ -107,10 +107,10 @@ class BundledModel:
         self._output_names = [f"{head}_{stride}" for stride in _STRIDES for head in _HEADS]
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
-        """See `FaceModel.detect`. Small pictures of one padded size go through the network together.
+        """See `FaceModel.detect`. Small images of the same padded size go through the network together.
 
-        On a processor only small ones: what a network works on is best kept in the cache. Four pictures of 640 x 480
-        pixels took 6.3 ms each together, and 4.1 ms each alone.
+        On a CPU only small images are batched: the data should fit into the cache. Four images of 640 x 480 pixels took
+        6.3 ms each together, and 4.1 ms each alone.
         """
         by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(images):
@@ -145,7 +145,7 @@ class BundledModel:
 
 
 def _decoded(heads: Sequence[Sequence[FloatArray]], width: int) -> list[list[Detection]]:
-    """YuNet's heads to detections, picture by picture: each cell of each stride's grid may hold one face."""
+    """Decode YuNet's heads to detections for each image: each cell of each stride's grid may hold one face."""
     found: list[list[Detection]] = [[] for _ in heads[0][0]]
     for stride, (classes, objects, boxes, points) in zip(_STRIDES, heads, strict=True):
         squares = classes[..., 0] * objects[..., 0]  # both end in a sigmoid
@@ -167,5 +167,5 @@ def _decoded(heads: Sequence[Sequence[FloatArray]], width: int) -> list[list[Det
 
 
 def _padded(side: int) -> int:
-    """The next multiple of 32, the coarsest stride."""
+    """Round up to a multiple of 32, the coarsest stride."""
     return -(-side // 32) * 32

@@ -1,4 +1,4 @@
-"""Detections under overlap, turns and padding; embeddings of unit length.
+"""Suppress, scale, shift and rotate detections; normalise embeddings.
 
 Coordinates are pixels, x to the right and y down.
 """
@@ -20,7 +20,7 @@ __all__ = ["looks_upright", "scaled", "shifted", "turned_back", "unit_length", "
 
 
 def without_duplicates(detections: Sequence[Detection], max_overlap: float) -> list[Detection]:
-    """Non-maximum suppression: of detections that overlap by more, the one with the best score stays. Best first."""
+    """Drop detections that overlap a better one by more than `max_overlap` (non-maximum suppression). Best first."""
     kept: list[Detection] = []
     for candidate in sorted(detections, key=lambda detection: -detection.score):
         if all(candidate.box.overlap(other.box) <= max_overlap for other in kept):
@@ -29,9 +29,9 @@ def without_duplicates(detections: Sequence[Detection], max_overlap: float) -> l
 
 
 def scaled(detection: Detection, factor: float) -> Detection:
-    """From a shrunken picture back to a larger one, `factor` times its size."""
+    """Map a detection from a reduced image to one `factor` times its size."""
     box = detection.box
-    # A landmark names a pixel by its centre, a box edge lies between pixels: half a pixel apart, which shows at scale.
+    # Landmarks are pixel centres and box edges lie between pixels: half a pixel apart, which matters when scaled.
     return replace(
         detection,
         box=Box(box.left * factor, box.top * factor, box.width * factor, box.height * factor),
@@ -40,7 +40,7 @@ def scaled(detection: Detection, factor: float) -> Detection:
 
 
 def shifted(detection: Detection, x: float, y: float) -> Detection:
-    """The same detection in a picture whose origin lies `x` to the left and `y` above."""
+    """Return a detection in the coordinates of an image whose origin lies `x` further left and `y` higher."""
     box = detection.box
     return replace(
         detection,
@@ -50,16 +50,16 @@ def shifted(detection: Detection, x: float, y: float) -> Detection:
 
 
 def unit_length(vectors: FloatArray) -> FloatArray:
-    """Each row of float32[n, dim], or a single float32[dim], divided by its length; zeros stay zeros."""
+    """Divide each row of float32[n, dim], or a single float32[dim], by its length; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     unit: FloatArray = vectors / np.maximum(lengths, np.float32(1e-12))
     return unit
 
 
 def with_border(picture: Pixels) -> tuple[Pixels, int, int]:
-    """The picture in a black frame, half its size wide on every side, and where in it the picture's origin lies.
+    """Return an image with a black border of half its size on every side, and the position of its origin.
 
-    Detectors of one input size miss a face that fills the frame; in the border it is half as large.
+    Detectors with a fixed input size miss a face that fills the image; with the border it is half as large.
     """
     height, width = picture.shape[:2]
     framed = np.zeros((height * 2, width * 2, 3), dtype=np.uint8)
@@ -69,13 +69,13 @@ def with_border(picture: Pixels) -> tuple[Pixels, int, int]:
 
 
 def turned_back(detection: Detection, turns: int, width: int, height: int) -> Detection:
-    """From a picture turned counter-clockwise by `turns` right angles (as `np.rot90` does) back to the unturned one.
+    """Map a detection from an image rotated counter-clockwise by `turns` right angles (as `np.rot90`) to the original.
 
-    `width` and `height` are those of the unturned picture.
+    `width` and `height` are the size of the original image.
     """
     box, landmarks = detection.box, detection.landmarks.astype(np.float64)
     left, top, box_width, box_height = box.left, box.top, box.width, box.height
-    # One turn takes (x, y) to (y, width - x); undone one turn at a time, the last picture's sides come first.
+    # One turn maps (x, y) to (y, width - x). The turns are undone one at a time, the last one first.
     sides = [(width, height) if turn % 2 == 0 else (height, width) for turn in range(turns)]
     for side, _other in reversed(sides):
         left, top, box_width, box_height = side - (top + box_height), left, box_height, box_width
@@ -84,10 +84,10 @@ def turned_back(detection: Detection, turns: int, width: int, height: int) -> De
 
 
 def looks_upright(detection: Detection) -> bool:
-    """Whether the landmarks could be those of an upright face: eyes above nose above mouth, left before right.
+    """Return True if the landmarks fit an upright face: eyes above nose above mouth, left before right.
 
-    Detectors fire on faces that lie on their side or head, and put the landmarks where an upright face would have
-    them, squeezed or crossed. A profile passes: the tests ask for order, not for distances.
+    Detectors also find faces that lie on their side or upside down, and put squeezed or crossed landmarks where an
+    upright face would have them. A profile passes: the tests compare order, not distances.
     """
     (ax, ay), (bx, by), (_, nose_y), (mx, my), (nx, ny) = detection.landmarks.tolist()
     eyes_y, mouth_y = (ay + by) / 2, (my + ny) / 2

@@ -1,8 +1,8 @@
-"""InsightFace-format packs: any folder of .onnx files with a detection and a recognition head.
+"""Packs in InsightFace's format: any folder of .onnx files with a detection and a recognition head.
 
-The only user of the insightface package. Its classes decode the outputs of each family of graphs; `sessions` makes the
-sessions they work on, and `align` aligns. A manifest, as in the `raccoon` packs, names the heads, or else their shapes
-tell them apart. Heads for age, sex and dense landmarks are left alone, and nothing here downloads.
+No other module uses the insightface package. Its classes decode the outputs of each family of graphs; `sessions`
+creates their sessions, and `align` aligns faces. A manifest, as in the `raccoon` packs, names the heads; without one,
+their shapes identify them. Heads for age, sex and dense landmarks are not used, and nothing is downloaded here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["InsightModel", "is_complete", "models_folder", "pack_info"]
 
 EMBEDDING_REVISION = 2
 THRESHOLD = 0.40
-"""Not measured for the pack at hand: a middle value for ArcFace-style networks."""
+"""A middle value for ArcFace-style networks, not measured for each pack."""
 
 _MIN_SCORE = 0.5
 _MAX_OVERLAP = 0.4
@@ -43,9 +43,9 @@ _SCALES = {"detection": {"mean": 127.5, "std": 128.0}, "recognition": {"mean": 1
 
 
 class _Graph(NamedTuple):
-    """What the header of an .onnx file tells about its head, and a manifest about the pixels that it takes.
+    """One head: its shape from the .onnx file, and its pixel scaling from the manifest.
 
-    Pixels are given to it less `mean`, divided by `deviation`; None: as insightface decides.
+    Its input is (pixels - `mean`) / `deviation`; if they are None, insightface decides.
     """
 
     path: Path
@@ -62,12 +62,12 @@ class _Heads(NamedTuple):
 
 
 def models_folder() -> Path:
-    """Where insightface keeps its packs, one folder each."""
+    """Return insightface's models folder, which holds one folder per pack."""
     return Path(os.path.expanduser(os.environ.get("INSIGHTFACE_HOME", "~/.insightface"))) / "models"
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder holds both heads that a face search needs."""
+    """Return True if a folder holds a usable detection and recognition head."""
     try:
         _heads(folder)
     except ModelError:
@@ -76,9 +76,10 @@ def is_complete(folder: Path) -> bool:
 
 
 def pack_info(folder: Path, name: str | None = None) -> ModelInfo:
-    """What the pack in `folder` is, without loading it into a runtime. Raises `ModelError` when it is no pack.
+    """Return the identity of the pack in `folder` without loading it on a runtime.
 
-    It is called by `name`, under which it is installed or registered, or else by its folder's.
+    `name` is the name under which it is installed or registered; None: the name of its folder. Raises `ModelError` if
+    the folder is not a valid pack.
     """
     return _info(folder, name, _heads(folder))
 
@@ -91,21 +92,21 @@ def _info(folder: Path, name: str | None, heads: _Heads) -> ModelInfo:
         digests={graph.path.name: sha256(graph.path).hex() for graph in heads},
         revision=EMBEDDING_REVISION,
         threshold=THRESHOLD,
-        licence="as the pack says (InsightFace's own weights: non-commercial research)",
+        licence="see the pack (InsightFace's own weights: non-commercial research)",
         source=str(folder),
     )
 
 
 class InsightModel:
-    """One pack on one runtime, called by `name` (see `pack_info`). Raises `ModelError` when a graph is broken."""
+    """One pack on one runtime; `name` as in `pack_info`. Raises `ModelError` if a graph is damaged."""
 
-    # Measured with SCRFD-500M: turned the right way, faces score 0.64 to 0.92; at a wrong turn mostly below 0.75.
+    # Measured with SCRFD-500M: upright faces score 0.64 to 0.92, wrongly rotated ones mostly below 0.75.
     detector = DetectorTraits(
         face_score=_MIN_SCORE, sure_score=0.8, finds_faces_of_any_size=True, refines_landmarks=True
     )
 
     def __reduce__(self) -> tuple[type[InsightModel], tuple[Path, Runtime, str]]:
-        """Another process opens it for itself."""
+        """Pickle the arguments: another process opens the pack for itself."""
         return InsightModel, (self._folder, self.runtime, self.info.name)
 
     def __init__(self, folder: Path, runtime: Runtime, name: str | None = None) -> None:
@@ -137,8 +138,8 @@ class InsightModel:
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """See `FaceModel.detect`.
 
-        A graph of one fixed size misses a face that fills the frame: it is run again on the picture with a border of
-        half its size on every side. A graph of any size is run at two sizes by insightface itself.
+        A graph with a fixed input size misses a face that fills the image, so it runs again on the image with a border
+        of half its size on every side. insightface itself runs a graph without a fixed size at two sizes.
         """
         return [
             without_duplicates(self._candidates(np.ascontiguousarray(image[:, :, ::-1])), _MAX_OVERLAP)
@@ -146,10 +147,11 @@ class InsightModel:
         ]
 
     def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
-        """See `FaceModel.detect_in_views`. As many as fit go through the network as one picture of its input's size.
+        """See `FaceModel.detect_in_views`. The views that fit go through the network as one image of its input size.
 
-        Sixteen views of 160 pixels at a time. One by one and enlarged to the network's 640 they took ten times as many
-        runs; the true-match rate on 594 crops at a false-match rate of 1e-4 was 0.85 instead of 0.84, 0.81 with none.
+        Runs sixteen views of 160 pixels at a time. One at a time, enlarged to the network's 640 pixels, they took ten
+        times as many runs; the true-match rate on 594 crops at a false-match rate of 1e-4 was 0.85 instead of 0.84, and
+        0.81 without refinement.
         """
         width, height = self._detector.static_input_size or _MOSAIC
         side = views.shape[1]
@@ -184,10 +186,10 @@ class InsightModel:
         return found
 
     def _run(self, image: Pixels, input_size: tuple[int, int] | None = None) -> list[Detection]:
-        """What is found in a BGR picture brought to `input_size`; None: to the size or sizes that suit the graph."""
+        """Return the faces in a BGR image, scaled to `input_size`; None: to the size or sizes that suit the graph."""
         longer, shorter = max(image.shape[:2]), min(image.shape[:2])
         if shorter * _COARSEST_INPUT < longer:
-            return []  # a strip: brought to the size of the graph's input, nothing would be left of it
+            return []  # a strip: scaled to the graph's input size, its shorter side would vanish
         boxes, landmarks = self._detector.detect(image, input_size)
         return [
             Detection(Box(left, top, right - left, bottom - top), points.astype(np.float32), score)
@@ -196,7 +198,7 @@ class InsightModel:
 
 
 def _by_view(detections: Sequence[Detection], side: int, columns: int, count: int) -> list[list[Detection]]:
-    """What was found in a mosaic, by the view in which a box has its middle, best score first."""
+    """Assign the faces in a mosaic to the views that contain their centres, best score first."""
     found: list[list[Detection]] = [[] for _ in range(count)]
     for detection in sorted(detections, key=lambda detection: -detection.score):
         box = detection.box
@@ -208,9 +210,9 @@ def _by_view(detections: Sequence[Detection], side: int, columns: int, count: in
 
 
 def _heads(folder: Path) -> _Heads:
-    """The detection and the recognition head that a manifest names, or that the graphs' shapes tell.
+    """Return the detection and the recognition head, from the manifest or from the shapes of the graphs.
 
-    Raises `ModelError` where one of them is missing or cannot be used.
+    Raises `ModelError` if one of them is missing or unusable.
     """
     detection, recognition = _named_heads(folder) or _heads_by_shape(folder)
     if recognition.side != CROP_SIDE:
@@ -223,11 +225,11 @@ def _heads(folder: Path) -> _Heads:
 
 
 def _named_heads(folder: Path) -> tuple[_Graph, _Graph] | None:
-    """As a manifest of version 2 names them; None where there is none: others are not about heads."""
+    """Return the heads that a manifest of version 2 names; None without one: other manifests do not name heads."""
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # not there, or another program's
+    except (OSError, ValueError):  # missing, or another program's
         return None
     if not isinstance(manifest, dict) or manifest.get("manifest_version") != 2:
         return None
@@ -236,9 +238,9 @@ def _named_heads(folder: Path) -> tuple[_Graph, _Graph] | None:
 
 
 def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
-    """One head, its file checked where the manifest has its digest.
+    """Return one head, and verify its file if the manifest has a digest.
 
-    `preprocessing` is `embedded` where the graph takes pixels from 0 to 255 as they are.
+    `preprocessing` is `embedded` if the graph takes pixels from 0 to 255 unscaled.
     """
     path = folder / "manifest.json"
     try:
@@ -247,9 +249,9 @@ def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
         scale = told.get("preprocessing", _SCALES[task])
         mean, deviation = (0.0, 1.0) if scale == "embedded" else (float(scale["mean"]), float(scale["std"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path}: names no {task} head that can be used; fetch the pack again") from error
+        raise ModelError(f"{path}: names no usable {task} head; fetch the pack again") from error
     if name.is_absolute() or ".." in name.parts or not deviation > 0:
-        raise ModelError(f"{path}: its {task} head is none of this folder, or has no scale; fetch the pack again")
+        raise ModelError(f"{path}: its {task} head is outside the folder or has no valid scale; fetch the pack again")
     graph = _read_graph(folder / name)
     if digest is not None and sha256(folder / name).hex() != digest:
         raise ModelError(f"{folder / name}: not the file that its manifest names; fetch the pack again")
@@ -257,10 +259,10 @@ def _named_head(folder: Path, manifest: Mapping[str, Any], task: str) -> _Graph:
 
 
 def _heads_by_shape(folder: Path) -> tuple[_Graph, _Graph]:
-    """Told apart by their shapes, as insightface does.
+    """Identify the heads by their shapes, as insightface does.
 
-    insightface takes a graph of five outputs or more for a detector, and one of a square input from 112 pixels in
-    steps of 16 (but not 192, its dense landmarks) for a recogniser; of several, the first by name.
+    A graph with five outputs or more is a detector. A graph with one output and a square input from 112 pixels in steps
+    of 16 (but not 192, which is for dense landmarks) is a recogniser. The first by name is used.
     """
     graphs = [_read_graph(path) for path in sorted(folder.glob("*.onnx"))]
     detection = next((graph for graph in graphs if graph.outputs >= 5), None)
@@ -283,7 +285,7 @@ def _read_graph(path: Path) -> _Graph:
 
     try:
         graph = onnx.load(path, load_external_data=False).graph
-    except Exception as error:  # protobuf's DecodeError is an Exception of its own; whatever it is, it is no model
+    except Exception as error:  # protobuf's DecodeError derives from Exception alone
         raise ModelError(f"{path}: not a model file ({' '.join(str(error).split())[:120]})") from error
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]

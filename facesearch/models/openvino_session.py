@@ -1,4 +1,4 @@
-"""OpenVINO behind the part of ONNX Runtime's session interface that facesearch and insightface's classes use."""
+"""An adapter that gives OpenVINO the part of ONNX Runtime's session interface that facesearch and insightface use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OpenVinoTensor(NamedTuple):
 
 
 class OpenVinoSession:
-    """OpenVINO behind ONNX Runtime's session interface; safe to use from several threads."""
+    """An OpenVINO model with ONNX Runtime's session interface; safe to use from several threads."""
 
     def __init__(self, model: Path, runtime: Runtime) -> None:
         openvino = openvino_library()
@@ -42,7 +42,7 @@ class OpenVinoSession:
         self._compiled = openvino.compile_model(graph, "CPU", config)
         self._inputs = [_openvino_tensor(port) for port in self._compiled.inputs]
         self._outputs = [_openvino_tensor(port) for port in self._compiled.outputs]
-        # The order of outputs is not that of the graph, so every look-up goes by name.
+        # The order of outputs differs from the graph's, so they are looked up by name.
         self._ports = {name: port for port in self._compiled.outputs for name in port.get_names()}
         self._requests = threading.local()
 
@@ -59,7 +59,7 @@ class OpenVinoSession:
         return ["OpenVINOExecutionProvider"]
 
     def set_providers(self, providers: Sequence[str]) -> None:
-        """Insightface asks for the processor when told to use no GPU; OpenVINO is there already."""
+        """Do nothing: insightface selects the CPU when told to use no GPU, and OpenVINO already runs on it."""
 
     def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[Any]]) -> list[Any]:
         """See `Session.run`."""
@@ -72,9 +72,9 @@ class OpenVinoSession:
 
 
 def _join_prelu(graph: Any) -> None:
-    """Put PRelu back where a graph has x + (1-a)*Relu(-x) for it, which suits ONNX Runtime.
+    """Replace x + (1-a)*Relu(-x), which suits ONNX Runtime, with PRelu again.
 
-    OpenVINO has a fast PRelu: SFace took 8.4 ms a face with it split and 7.5 ms with it whole (f32, one thread).
+    OpenVINO has a fast PRelu: SFace took 8.4 ms per face with it split and 7.5 ms with it whole (f32, one thread).
     """
     from openvino import opset13
 
@@ -93,7 +93,7 @@ def _join_prelu(graph: Any) -> None:
 
 
 def _factor_after(value: Any, kind: str | None = None) -> Any:
-    """The constant of a product with a constant, where its other factor comes from a `kind` of node; else None."""
+    """Return the constant of a product if its other factor comes from a node of `kind` (None: any); else None."""
     node = value.get_node()
     if node.get_type_name() != "Multiply":
         return None

@@ -1,4 +1,4 @@
-"""What a face model is: batches in, batches out."""
+"""The protocol of a face model: batches in, batches out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["DetectorTraits", "FaceModel"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorTraits:
-    """What a detector does by itself, and what its scores mean.
+    """The abilities of a detector, and the meaning of its scores.
 
-    `face_score` is the score from which a detection counts as a face; fainter ones tell where a larger picture may show
-    more. `sure_score` is the one that upright faces reach and faces at a wrong turn do not.
+    `face_score` is the minimum score of a face; detections with lower scores show where a larger image may reveal more.
+    `sure_score` is the score that upright faces reach and wrongly rotated faces do not.
 
-    `finds_faces_of_any_size`: faces that fill a picture are found, too; other detectors miss them, and are given a
-    smaller picture of the same. `refines_landmarks`: landmarks get better when each face is detected again, upright and
-    at one size; see `facesearch.faces.landmarks`.
+    `finds_faces_of_any_size` is set if the detector finds faces that fill an image; other detectors miss them and need
+    a smaller copy of the image. `refines_landmarks` is set if landmarks improve when each face is detected again,
+    upright and at one size; see `facesearch.faces.landmarks`.
     """
 
     face_score: float
@@ -38,36 +38,36 @@ class FaceModel(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What its embeddings can be compared with."""
+        """The model's identity, which decides whether embeddings are comparable."""
         ...
 
     @property
     def runtime(self) -> Runtime:
-        """What its graphs run on."""
+        """The runtime of its graphs."""
         ...
 
     @property
     def detector(self) -> DetectorTraits:
-        """How its detector is to be used."""
+        """How to use its detector."""
         ...
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
-        """The upright faces in each picture, best score first, in pixels of that picture.
+        """Return the upright faces in each image, best score first, in pixels of that image.
 
-        `images` are uint8[height, width, 3] RGB of any sizes. Faces from 20 to some 300 pixels are found; larger ones
-        in a smaller picture of the same, unless `DetectorTraits.finds_faces_of_any_size`. What scores less than
-        `DetectorTraits.face_score` may be no face.
+        `images` are uint8[height, width, 3] RGB of any size. Finds faces from 20 to about 300 pixels; larger ones need
+        a smaller copy of the image, unless `DetectorTraits.finds_faces_of_any_size`. A detection that scores below
+        `DetectorTraits.face_score` may not be a face.
         """
         ...
 
     def detect_in_views(self, views: Pixels) -> list[list[Detection]]:
-        """As `detect`, in views that each show one upright face in the middle: uint8[n, side, side, 3] RGB.
+        """Return the faces in views that each show one upright face in the middle: uint8[n, side, side, 3] RGB.
 
-        The face is about half as high as the view or a little more, so several views may go through the network as one
-        picture. Asked only where `DetectorTraits.refines_landmarks`.
+        The face is half as high as the view or slightly more, so several views may go through the network as one image.
+        Called only if `DetectorTraits.refines_landmarks`.
         """
         ...
 
     def embed(self, crops: Pixels) -> FloatArray:
-        """float32[n, dim] of unit length for aligned crops, uint8[n, 112, 112, 3] RGB; n may be 0."""
+        """Return embeddings float32[n, dim] of unit length for aligned crops, uint8[n, 112, 112, 3] RGB; n may be 0."""
         ...

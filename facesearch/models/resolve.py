@@ -1,4 +1,4 @@
-"""Names to models: which there are, which one is chosen, and how one is opened."""
+"""List, choose and open models by name."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ __all__ = [
 ]
 
 EMBEDDED = "embedded"
-"""The name of the model inside the package."""
+"""The name of the model in the package."""
 
 _PREFERRED_PACK = "buffalo_l"
 
 
 class ListedModel(NamedTuple):
-    """One of the models that there are.
+    """One model in the list of models.
 
-    `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, and
-    its folder is not there) or `not installed`. `folder` is where it is; None for what is not, and for the embedded
-    model. `dim` is the dimensions of its embeddings, None where that would take reading it. `pulled`: facesearch
-    installed it. `known` is what its maker publishes about it.
+    `state` is `in the package`, `installed`, `added` (registered by the user), `incomplete`, `gone` (registered, but
+    its folder is missing) or `not installed`. `folder` is its folder; None if there is none, and for the embedded
+    model. `dim` is the dimension of its embeddings; None if unknown. `pulled` is set if facesearch installed it.
+    `known` is what its maker publishes about it.
     """
 
     name: str
@@ -54,12 +54,12 @@ class ListedModel(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        """Whether an index can be made with it now."""
+        """Whether it can be used for an index now."""
         return self.state in ("in the package", "installed", "added")
 
 
 class VerifiedPack(NamedTuple):
-    """How a pack compares with what is on record: `faults` are one line each; `note` says why there is no record."""
+    """The result of verifying a pack against its record: one line per fault; `note` says why there is no record."""
 
     name: str
     faults: Sequence[str] = ()
@@ -67,17 +67,17 @@ class VerifiedPack(NamedTuple):
 
 
 class ModelChoice(NamedTuple):
-    """The model for a new index, and one line that tells the user why, or None when it was asked for by name."""
+    """The model for a new index, and one line for the user with the reason; None if the user named the model."""
 
     name: str
     note: str | None
 
 
 def choose_model(asked: str | None) -> ModelChoice:
-    """The model for a new index: the one asked for, else $FACESEARCH_MODEL, else the default that the user has set.
+    """Choose the model for a new index: the one asked for, else $FACESEARCH_MODEL, else the user's default.
 
-    Else an installed pack, else the embedded one. Never uses the network. A pack counts as installed when it has a
-    detection and a recognition graph. Raises `ModelError` when the default is not there any more.
+    If none is set, it is an installed pack, or else the embedded model. Never uses the network. A pack counts as
+    installed if it has a detection and a recognition graph. Raises `ModelError` if the default is missing.
     """
     asked = asked or os.environ.get("FACESEARCH_MODEL") or None
     if asked:
@@ -85,35 +85,35 @@ def choose_model(asked: str | None) -> ModelChoice:
     default = read_registry().default
     if default is not None:
         if default != EMBEDDED and pack_folder(default) is None:
-            raise ModelError(f"the default model {default} is not there any more", Hint.DEFAULT_MODEL)
+            raise ModelError(f"the default model {default} is missing", Hint.DEFAULT_MODEL)
         return ModelChoice(default, f"using {default}, {Hint.SET_DEFAULT}")
     packs = installed_packs()
     if packs:
         name = _PREFERRED_PACK if _PREFERRED_PACK in packs else packs[0]
         return ModelChoice(
             name,
-            f"using the installed InsightFace pack {name} (weights for non-commercial research; expect some 10 times "
-            f"the time of the embedded model); {Hint.EMBEDDED}",
+            f"using the installed InsightFace pack {name} (weights for non-commercial research; about 10 times slower "
+            f"than the embedded model); {Hint.EMBEDDED}",
         )
     return ModelChoice(EMBEDDED, f"using the embedded model (YuNet + SFace); {Hint.PACK}")
 
 
 def installed_packs() -> list[str]:
-    """Names of the complete packs in insightface's models folder, in order."""
+    """Return the names of the complete packs in insightface's models folder, sorted."""
     from facesearch.models.insightface_pack import is_complete, models_folder
 
     folder = models_folder()
     try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]  # hidden: not yet unpacked
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]  # hidden: still unpacking
         return sorted(entry.name for entry in entries if entry.is_dir() and is_complete(entry))
-    except OSError:  # none were ever installed, or they are somebody else's
+    except OSError:  # the folder is missing or unreadable
         return []
 
 
 def listed_models() -> list[ListedModel]:
-    """Every model that there is or could be: the embedded one, known packs, other installed ones, registered ones.
+    """Return every model: the embedded one, known packs (installed or not), other installed packs, registered ones.
 
-    Raises `ModelError` when what the user has registered cannot be read.
+    Raises `ModelError` if the registry is unreadable.
     """
     from facesearch.models.insightface_pack import models_folder
 
@@ -137,13 +137,13 @@ def listed_models() -> list[ListedModel]:
 
 
 def verified_packs(name: str | None = None) -> list[VerifiedPack]:
-    """Every pack, or the one called `name`, compared with what is on record. Raises `ModelError` for no such pack."""
+    """Verify every pack, or the one called `name`, against its record. Raises `ModelError` for an unknown name."""
     names = [name] if name is not None else [*_names_in_models_folder(), *sorted(read_registry().added)]
     return [_verified(name) for name in names]
 
 
 def _names_in_models_folder() -> list[str]:
-    """Complete packs, and those that facesearch has installed, whatever is left of them."""
+    """Return the names of complete packs and of packs that facesearch installed, even if they are now incomplete."""
     from facesearch.models.insightface_pack import models_folder
 
     complete = installed_packs()
@@ -171,7 +171,7 @@ def _verified(name: str) -> VerifiedPack:
     known = known_pack(name)
     if known is not None and known.sha256 is not None:
         return VerifiedPack(name, faults_of(folder, known.heads, others=True))
-    return VerifiedPack(name, note="not installed by facesearch: there is nothing to compare it with")
+    return VerifiedPack(name, note="not installed by facesearch, so there is no record to compare it with")
 
 
 def _dim(folder: Path) -> int | None:
@@ -186,15 +186,15 @@ def _dim(folder: Path) -> int | None:
 def _pulled(folder: Path) -> bool:
     try:
         return read_record(folder) is not None
-    except ModelError:  # damaged; `models verify` tells
+    except ModelError:  # damaged; `models verify` reports it
         return True
 
 
 def model_info(name: str) -> ModelInfo:
-    """Which model `name` is, without loading it: `embedded`, the name of an installed or registered pack, or a folder.
+    """Return the identity of a model without loading it.
 
-    A plain word is a name first and a folder (`./word`) only where there is no such model. Raises `ModelError` when
-    there is none.
+    `name` is `embedded`, the name of an installed or registered pack, or a folder. A plain word is a folder (`./word`)
+    only if no model has that name. Raises `ModelError` if there is none.
     """
     if name == EMBEDDED:
         from facesearch.models import bundled
@@ -206,7 +206,7 @@ def model_info(name: str) -> ModelInfo:
 
 
 def open_model(name: str, runtime: Runtime) -> FaceModel:
-    """Load the model called `name` (see `model_info`) on `runtime`. Raises `ModelError`, `DeviceError`."""
+    """Load the model called `name` (see `model_info`) on `runtime`. Raises `ModelError` or `DeviceError`."""
     model = _opened(name, runtime)
     if not runtime.gathers:
         return model
@@ -227,7 +227,7 @@ def _opened(name: str, runtime: Runtime) -> FaceModel:
 
 
 def _name_of(folder: Path) -> str | None:
-    """The name by which a folder is known: in insightface's models folder its own, else the one it is registered by."""
+    """Return a folder's own name if it is in insightface's models folder, else the name it is registered under."""
     from facesearch.models.insightface_pack import models_folder
 
     place = Path(os.path.realpath(folder))
@@ -235,7 +235,7 @@ def _name_of(folder: Path) -> str | None:
 
 
 def pack_folder(name: str) -> Path | None:
-    """Where the pack of that name is, installed or registered, whatever is in it; None: there is none."""
+    """Return the folder of an installed or registered pack, complete or not; None if there is none."""
     from facesearch.models.insightface_pack import models_folder
 
     installed = models_folder() / name
@@ -246,8 +246,8 @@ def pack_folder(name: str) -> Path | None:
 
 
 def _pack(name: str) -> tuple[Path, str | None]:
-    """The folder of a pack, and the name under which it is installed or registered; None where it is neither."""
-    folder = pack_folder(name) if os.sep not in name else None  # what a name means does not depend on where one stands
+    """Return the folder of a pack and the name under which it is installed or registered; None if it is neither."""
+    folder = pack_folder(name) if os.sep not in name else None  # a name means the same in every working directory
     if folder is not None:
         return folder, name
     direct = Path(os.path.expanduser(name))
@@ -260,5 +260,5 @@ def _pack(name: str) -> tuple[Path, str | None]:
         raise ModelError(f"no model {known!r}: {gone} is missing", Hint.REMOVE_GONE, name=known)
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(
-        f"no model {name!r}: not a folder of .onnx files, and not installed (have: {have})", Hint.MODEL_PATH
+        f"no model {name!r}: not a folder of .onnx files, and not installed (available: {have})", Hint.MODEL_PATH
     )

@@ -1,4 +1,4 @@
-"""What runs the models: which library, on which device, with how many threads; and what there is on this machine."""
+"""Choose the library, the device and the number of threads that run the models; list what this machine offers."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = [
 ]
 
 DEVICES = ("auto", *PROVIDERS, "openvino")
-"""`auto`, what ONNX Runtime may have been built for, and OpenVINO, which is a library of its own."""
+"""`auto`, the devices that ONNX Runtime may support, and OpenVINO, which is a separate library."""
 
-_OTHER_WHEEL = "pip uninstall onnxruntime, then pip install {} (both together hide each other)"
+_OTHER_WHEEL = "pip uninstall onnxruntime, then pip install {} (installed together, they hide each other)"
 _INSTALL = {
     "cpu": "pip install --force-reinstall onnxruntime",
     "cuda": _OTHER_WHEEL.format("'onnxruntime-gpu[cuda,cudnn]'"),
     "tensorrt": _OTHER_WHEEL.format("'onnxruntime-gpu[cuda,cudnn]' and tensorrt"),
     "migraphx": _OTHER_WHEEL.format("onnxruntime-migraphx"),
     "directml": _OTHER_WHEEL.format("onnxruntime-directml"),
-    "coreml": "it comes with the onnxruntime wheel for macOS",
+    "coreml": "use the onnxruntime wheel for macOS, which includes it",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs the models: so many questions (`streams`) at once, each on so many `threads`.
+    """A library on a device that runs `streams` requests in parallel, each on `threads` threads.
 
-    `precision` is the arithmetic inside: f32, or bf16 where the processor has instructions for it.
+    `precision` is the arithmetic: f32, or bf16 if the CPU has instructions for it.
     """
 
     name: str
@@ -58,20 +58,21 @@ class Runtime:
 
     @property
     def precise(self) -> Runtime:
-        """What detectors run on: where landmarks lie must not depend on the processor.
+        """The runtime for detectors: the landmarks must not depend on the CPU.
 
-        With the detector in bf16 a picture's similarity to itself in f32 was 0.998, with the recogniser alone 0.9998.
-        OpenVINO ran YuNet no faster than ONNX Runtime (5.0 and 5.4 ms on a processor with AMX, 7.3 ms in f32).
+        With the detector in bf16, the similarity of an image to itself in f32 was 0.998; with only the recogniser in
+        bf16 it was 0.9998. OpenVINO ran YuNet no faster than ONNX Runtime (5.0 and 5.4 ms on a CPU with AMX, 7.3 ms in
+        f32).
         """
         return self if self.name != "OpenVINO" else replace(self, name="ONNX Runtime", precision="f32")
 
     @property
     def gathers(self) -> bool:
-        """Whether photos worked on at once are best put together into batches: not on a processor."""
+        """Whether to merge photos that are processed in parallel into batches: not on a CPU."""
         return self.device != "cpu" and self.streams > 1
 
     def shared_by(self, workers: int) -> Runtime:
-        """The same, for `workers` threads that each ask one question at a time: a core for each, none waits."""
+        """Return this runtime for `workers` threads that make one request each at a time: the cores are divided."""
         return replace(self, threads=max(1, self.threads // workers), streams=workers)
 
 
@@ -82,15 +83,15 @@ def choose_runtime(
     few: bool = False,
     notify: Callable[[str], None] = lambda _line: None,
 ) -> Runtime:
-    """Decide what runs the models; `threads` 0 means one for each available core.
+    """Choose the runtime; `threads` 0 means one thread per available core.
 
-    `auto` takes a graphics processor where ONNX Runtime was built for CUDA and CUDA starts; else OpenVINO where it is
-    installed and the processor has bf16 (two to eight times as fast with AMX, once and a half with AVX-512 alone);
-    else ONNX Runtime on the processor, also where there are only a `few` photos, because it starts in a
-    third of the time. `notify` is told where a graphics processor was to be expected and is not used.
+    `auto` chooses a GPU if ONNX Runtime supports CUDA and CUDA starts. Otherwise it chooses OpenVINO if that is
+    installed and the CPU has bf16 (two to eight times as fast with AMX, 1.5 times with AVX-512 alone). Otherwise, and
+    for only a `few` photos, it chooses ONNX Runtime on the CPU, which starts in a third of the time. `notify` gets a
+    line if ONNX Runtime supports CUDA but the GPU is not used.
 
-    Raises `UsageError` for an unknown device, and `DeviceError` for one that is missing: it is never
-    replaced by another in silence.
+    Raises `UsageError` for an unknown device and `DeviceError` for one that is not available: it is never silently
+    replaced by another.
     """
     threads = threads if threads > 0 else available_cores()
     if device not in DEVICES:
@@ -101,7 +102,7 @@ def choose_runtime(
         trouble = _trouble_starting("cuda")
         if trouble is None:
             return Runtime("ONNX Runtime", "cuda", threads)
-        notify(f"using the processor: ONNX Runtime was built for CUDA, which does not start here ({trouble})")
+        notify(f"using the CPU: ONNX Runtime supports CUDA, but CUDA does not start here ({trouble})")
     if device == "openvino" or (device == "auto" and not few and has_bf16() and find_spec("openvino") is not None):
         return Runtime("OpenVINO", "cpu", threads, "bf16" if has_bf16() else "f32")
     device = "cpu" if device == "auto" else device
@@ -116,26 +117,26 @@ def choose_runtime(
 
 
 def available_runtimes() -> dict[str, list[str]]:
-    """What models can run on here, by the library's name and version. Raises `DeviceError` when there is nothing."""
+    """Return the available devices by library name and version. Raises `DeviceError` if ONNX Runtime does not load."""
     found = {}
     try:
         library = onnxruntime_library()
         providers = [name.removesuffix("ExecutionProvider") for name in library.get_available_providers()]
         found[f"ONNX Runtime {library.__version__}"] = providers
-    except (ImportError, AttributeError, OSError) as error:  # gone, half removed by a rival's removal, or not loadable
+    except (ImportError, AttributeError, OSError) as error:  # missing, half removed with a rival wheel, or damaged
         reason = " ".join(str(error).split())
-        raise DeviceError(f"onnxruntime cannot be loaded ({reason}); install it again") from error
+        raise DeviceError(f"onnxruntime cannot be loaded ({reason}); reinstall it") from error
     if find_spec("openvino") is not None:
         try:
             openvino = openvino_library()
             found[f"OpenVINO {openvino.__version__}"] = list(openvino.Core().available_devices)
-        except Exception as error:  # a broken extra is to be told, whatever it raises
+        except Exception as error:  # report a broken extra, whatever it raises
             found["OpenVINO"] = [f"cannot be loaded: {' '.join(str(error).split())}"]
     return found
 
 
 def troubled_devices() -> dict[str, str]:
-    """What ONNX Runtime was built for and does not start here, each with the reason."""
+    """Return the devices that ONNX Runtime supports but that do not start here, each with the reason."""
     offered = onnxruntime_library().get_available_providers()
     devices = [device for device, provider in PROVIDERS.items() if device != "cpu" and provider in offered]
     troubles = {device: _trouble_starting(device) for device in devices}
@@ -143,13 +144,13 @@ def troubled_devices() -> dict[str, str]:
 
 
 def how_to_get(device: str) -> str:
-    """What to install for a device."""
+    """Return instructions for installing a device's libraries."""
     return _INSTALL[device]
 
 
 @cache
 def has_bf16() -> bool:
-    """Whether the processor multiplies in bf16 (Intel's AMX, or AVX-512 of either maker)."""
+    """Return True if the CPU multiplies in bf16 (Intel's AMX, or AVX-512 of either maker)."""
     try:
         flags = Path("/proc/cpuinfo").read_bytes()
     except OSError:
@@ -159,10 +160,10 @@ def has_bf16() -> bool:
 
 @cache
 def _trouble_starting(device: str) -> str | None:
-    """Why ONNX Runtime does not run a graph of one step on a device that it was built for; None: it does.
+    """Return why ONNX Runtime cannot run a one-step graph on a device that it supports; None if it can.
 
-    A provider whose libraries or driver are missing is left out by ONNX Runtime when a session is made, with no more
-    than a line in its log.
+    ONNX Runtime drops a provider whose libraries or driver are missing when it creates a session, with only a line in
+    its log.
     """
     from onnx import TensorProto, helper
 
@@ -174,7 +175,7 @@ def _trouble_starting(device: str) -> str | None:
     options.log_severity_level = 4
     try:
         session = library.InferenceSession(probe.SerializeToString(), options, providers=[provider], enable_fallback=0)
-    except Exception as error:  # its exceptions share no base class but this one
+    except Exception as error:  # its exceptions share no other base class
         return _missing_library(device) or " ".join(str(error).split())[:200]
     if provider in session.get_providers():
         return None
@@ -182,7 +183,7 @@ def _trouble_starting(device: str) -> str | None:
 
 
 def _missing_library(device: str) -> str | None:
-    """What the system's loader says where a library that a provider needs is not there."""
+    """Return the system loader's message if a library that a provider needs is missing; else None."""
     folder = Path(onnxruntime_library().__file__).parent / "capi"
     for provider in folder.glob(f"*onnxruntime_providers_{device}.*"):
         try:

@@ -1,7 +1,7 @@
-"""Inference sessions: a graph loaded on a runtime. The only maker of sessions.
+"""Inference sessions: graphs loaded on a runtime. All sessions are created here.
 
-What is handed out is ONNX Runtime's own session, or an adapter around OpenVINO's. Which of the two, and on what device,
-`facesearch.models.runtime` decides.
+A session is ONNX Runtime's own, or an adapter around OpenVINO's. `facesearch.models.runtime` chooses the library and
+the device.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ __all__ = ["Session", "TensorInfo", "open_session"]
 
 
 class TensorInfo(Protocol):
-    """One input or output of a graph; a shape holds sizes, or names where a size is open."""
+    """One input or output of a graph; a shape holds sizes, or names for dynamic sizes."""
 
     @property
     def name(self) -> str:
-        """By which it is fed or asked for."""
+        """The name of the input or output."""
         ...
 
     @property
     def shape(self) -> list[int | str]:
-        """Its sizes, axis by axis."""
+        """Its size along each axis."""
         ...
 
     @property
     def type(self) -> str:
-        """Of its elements, as ONNX Runtime writes it: `tensor(float)`."""
+        """The type of its elements, as ONNX Runtime writes it: `tensor(float)`."""
         ...
 
 
@@ -45,30 +45,30 @@ class Session(Protocol):
     """The part of `onnxruntime.InferenceSession` that facesearch and insightface's model classes use."""
 
     def get_inputs(self) -> Sequence[TensorInfo]:
-        """What the graph takes."""
+        """Return the inputs of the graph."""
         ...
 
     def get_outputs(self) -> Sequence[TensorInfo]:
-        """What the graph gives, in its own order."""
+        """Return the outputs of the graph, in its own order."""
         ...
 
     def get_providers(self) -> Sequence[str]:
-        """What it runs on, in ONNX Runtime's terms."""
+        """Return ONNX Runtime's names for the devices in use."""
         ...
 
     def set_providers(self, providers: Sequence[str]) -> None:
-        """Run on another device."""
+        """Switch to another device."""
         ...
 
     def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, NDArray[Any]]) -> list[Any]:
-        """The named outputs (all of them for None) for inputs by name."""
+        """Return the named outputs (None: all of them) for the inputs, which are given by name."""
         ...
 
 
 def open_session(model: Path, runtime: Runtime) -> Session:
-    """Load a graph. Raises `ModelError` when the file is missing or no model, `DeviceError` when the device fails."""
+    """Load a graph. Raises `ModelError` if the file is missing or invalid, `DeviceError` if the device fails."""
     if not model.is_file():
-        raise ModelError(f"{model}: no such model file; check the path or install the model again")
+        raise ModelError(f"{model}: model file not found; check the path or install the model again")
     try:
         if runtime.name == "OpenVINO":
             return OpenVinoSession(model, runtime)
@@ -83,17 +83,17 @@ def _onnxruntime_session(model: Path, runtime: Runtime) -> Session:
     options = library.SessionOptions()
     options.intra_op_num_threads = runtime.threads
     options.inter_op_num_threads = 1
-    # Rearranging weights ahead takes a sixth of the loading time, some 25 MB, and saves nothing that can be measured.
+    # Prepacking weights takes a sixth of the loading time and about 25 MB, and saves nothing measurable.
     options.add_session_config_entry("session.disable_prepacking", "1")
-    # Threads that spin while they wait take the processor from whatever loads and decodes beside them.
+    # Threads that spin while they wait take CPU time from threads that load and decode photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what goes wrong is raised; nothing is printed beside it
+    options.log_severity_level = 4  # errors are raised and need not be printed too
     provider = PROVIDERS[runtime.device]
     try:
-        # Without enable_fallback=0 it prints to stdout what goes wrong, and takes the processor instead.
+        # Without enable_fallback=0 it prints errors to stdout and falls back to the CPU.
         session: Session = library.InferenceSession(str(model), options, providers=[provider], enable_fallback=0)
-    except Exception as error:  # its exceptions share no base class but this one
+    except Exception as error:  # its exceptions share no other base class
         raise RuntimeError(str(error)) from error
     if provider not in session.get_providers():
-        raise DeviceError(f"device {runtime.device} does not take {model.name}", Hint.CPU_OR_MODEL)
+        raise DeviceError(f"device {runtime.device} cannot run {model.name}", Hint.CPU_OR_MODEL)
     return session

@@ -1,1 +1,1 @@
-"""Files to pixels: which files are photos, and what they show."""
+"""From files to pixels: find photo files, read their metadata and decode them."""

@@ -1,4 +1,4 @@
-"""Any mode that a decoder gives to 8-bit RGB, band by band, the way a viewer would show it."""
+"""Convert any image mode to 8-bit RGB, band by band, as an image viewer shows it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["to_rgb"]
 
 
 def to_rgb(image: Image, factor: int) -> Image:
-    """Any mode to 8-bit RGB, the way a viewer would show it, see-through parts white; each side `factor` times smaller.
+    """Convert an image of any mode to 8-bit RGB, with transparency on white, and shrink each side by `factor`.
 
-    Done band by band, so that what stands between the modes is small.
+    Works band by band to keep the intermediate images small.
     """
     from PIL.Image import new
 
@@ -47,7 +47,7 @@ def _converted(image: Image, top: float) -> Image:
 
 
 def _brightest(image: Image) -> float:
-    """The highest value in grey of more than 8 bits; 0 for all other modes, where it does not matter."""
+    """Return the highest value of a greyscale image of more than 8 bits; 0 for other modes, which do not need it."""
     import numpy as np
 
     if not image.mode.startswith("I;16") and image.mode not in ("I", "F"):
@@ -60,7 +60,7 @@ def _brightest(image: Image) -> float:
 
 
 def _eight_bits(image: Image, top: float) -> Image:
-    """Grey of 16 or 32 bits, or of fractions, to 8 bits; `convert` would clip everything above 255 to white."""
+    """Scale 16-bit, 32-bit or float greyscale to 8 bits; `convert` would clip everything above 255 to white."""
     import numpy as np
     from PIL.Image import fromarray
 

@@ -1,7 +1,7 @@
-"""What a photo takes in memory at most, told from its header: it is known before it is paid.
+"""Estimate the peak memory of a photo from its header, before it is decoded.
 
-A JPEG is decoded at the size that is wanted; all other formats come whole, at 4 bytes for each pixel of colour, and
-some of them several times over while their decoders work: see `facesearch.photos.formats` for each.
+A JPEG is decoded at the size that is needed. All other formats are decoded whole, at 4 bytes per colour pixel, and some
+of their decoders hold several copies: see `facesearch.photos.formats` for each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BAND", "cost_of", "most_memory", "pixels_for"]
 
 BAND = 1 << 20
-"""Pixels that are converted at a time from one mode to another, so that no picture exists in all of them at once."""
+"""Pixels that are converted at a time from one mode to another, so that no two full copies exist in memory."""
 
 _MOST = 600 * 2**20
 _USUAL_PIXELS = 200_000_000
@@ -28,22 +28,22 @@ _COLOUR = 4
 
 
 def most_memory(max_pixels: int) -> int:
-    """Bytes that one photo may take: 600 MiB, and more in proportion where more than 200 megapixels are allowed.
+    """Return the bytes that one photo may take: 600 MiB, and proportionally more if `max_pixels` is above 200 million.
 
-    With what models and libraries take, and other photos that wait, 600 MiB stays within 1 GiB.
+    With models, libraries and other waiting photos, 600 MiB stays within 1 GiB.
     """
     return round(_MOST * max(1.0, max_pixels / _USUAL_PIXELS))
 
 
 def pixels_for(memory: int) -> int:
-    """The limit of pixels, in whole megapixels, under which a photo may take so many bytes."""
+    """Return the pixel limit, rounded up to whole megapixels, under which a photo may take `memory` bytes."""
     return math.ceil(memory / _MOST * _USUAL_PIXELS / 1e6) * 1_000_000
 
 
 def cost_of(image: Image, form: Format, parts: Parts, *, finest: float, turned: bool) -> int:
-    """Bytes that a photo takes at most until its faces are known, its file not counted.
+    """Return the peak memory of a photo in bytes until its faces are known, without the file itself.
 
-    `image` has been opened and not decoded; it is kept at no more than `finest` of its size, and `turned` upright.
+    `image` is opened but not decoded. It is kept at no more than `finest` of its size, and rotated if `turned`.
     """
     whole = image.width * image.height
     kept = whole * finest**2
@@ -53,7 +53,7 @@ def cost_of(image: Image, form: Format, parts: Parts, *, finest: float, turned: 
     bands = min(BAND, whole) * _IN_A_BAND if result else 0
     turning = 2 * _COLOUR * kept if turned else 0.0
     if form.decodes_smaller:
-        # A smaller decode, with its halvings, is there while a larger one is made.
+        # A smaller decode and its halvings stay in memory while a larger one is made.
         decoded = parts.coefficients * whole + in_mode * kept
         return round(max(decoded, in_mode * kept + result + bands, turning, pyramid) + pyramid / 4)
     beside = form.bytes_beside * whole + form.bytes_at_once(image)

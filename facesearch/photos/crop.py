@@ -1,4 +1,4 @@
-"""A face cut out of its photo, as a small picture; and the mark that tells facesearch's own pictures from photos."""
+"""Crop faces from photos, and mark the images that facesearch makes so that they are not taken for photos."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["SOFTWARE", "face_picture", "mark"]
 
 SOFTWARE = 0x0131
-"""The EXIF tag of the program that made a picture."""
+"""The EXIF tag for the program that made an image."""
 
 _AROUND = 1.5
 
 
 def face_picture(photo: Photo, box: Box, side: int) -> Image:
-    """A square of `side` pixels around a face, a half larger than its box where the photo has that much around it.
+    """Return a square of `side` pixels around a face, 1.5 times the size of its box if the photo is large enough.
 
-    Raises `PhotoError`.
+    Raises `PhotoError` if the photo cannot be decoded.
     """
     edge = min(max(box.width, box.height, 1.0) * _AROUND, *photo.size)
     left = min(max(box.left + box.width / 2 - edge / 2, 0), photo.size[0] - edge)
@@ -34,7 +34,7 @@ def face_picture(photo: Photo, box: Box, side: int) -> Image:
 
 
 def mark() -> Exif:
-    """What tells a picture that facesearch made: it is no photo, an index leaves it out."""
+    """Return EXIF data that marks an image as made by facesearch; an index skips such images."""
     from PIL import Image
 
     exif = Image.Exif()

@@ -1,4 +1,4 @@
-"""Dates as metadata writes them, to moments: whole or in part, in EXIF's, XMP's and IPTC's spelling."""
+"""Parse full or partial dates in the spellings of EXIF, XMP and IPTC."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from facesearch.types import DateSource, Precision, TakenAt
 __all__ = ["EARLIEST_YEAR", "parsed_date", "taken_at"]
 
 EARLIEST_YEAR = 1826
-"""Of the oldest photograph that is left. What claims to be older is no date."""
+"""The year of the oldest surviving photograph. Earlier dates are ignored."""
 
 _PRECISIONS: tuple[Precision, ...] = ("year", "month", "day", "minute", "minute", "second")
-# EXIF has colons in dates and spaces for what is not known, XMP follows ISO 8601; some write single digits.
+# EXIF has colons in dates and spaces for unknown parts, XMP follows ISO 8601; some programs write single digits.
 _PART = r"(\d\d?|  )"
 _CLOCK = rf"[T ]+{_PART}:{_PART}(?::{_PART}(?:[.,]\d+)?)?"
 _WRITTEN = re.compile(
@@ -23,10 +23,10 @@ _WRITTEN = re.compile(
 
 
 def taken_at(numbers: Sequence[int], source: DateSource, offset: str = "") -> TakenAt | None:
-    """A moment from its year, month, day, hour, minute and second, or from the first of them.
+    """Return the moment for year, month, day, hour, minute and second, or for the first few of them.
 
-    What follows a month or a day of 0 is not known. A time that no clock shows is ignored, a day that no calendar has
-    makes it no date at all: None.
+    A month or day of 0 is unknown, and so is everything after it. An invalid time is ignored. Returns None for an
+    invalid date.
     """
     year, *rest = numbers
     known = [year]
@@ -47,9 +47,9 @@ def taken_at(numbers: Sequence[int], source: DateSource, offset: str = "") -> Ta
 
 
 def parsed_date(text: str, source: DateSource, offset: str = "") -> TakenAt | None:
-    """A date in EXIF's or XMP's spelling; `offset` counts where the text has none. None for what is no date.
+    """Parse a date in EXIF's or XMP's spelling; `offset` is used if the text has none. Returns None if it is no date.
 
-    More may follow a date. Four digits are a year only by themselves: other texts begin with them, too.
+    Other text may follow a date. Four digits are a year only if nothing follows: other texts begin with them, too.
     """
     text = text.strip("\0 \t\r\n")[:40]
     match = _WRITTEN.match(text)
@@ -65,7 +65,7 @@ def parsed_date(text: str, source: DateSource, offset: str = "") -> TakenAt | No
 
 
 def _offset(text: str | None) -> str:
-    """`+02:00` from the ways in which it is written; empty for what is none."""
+    """Return an offset from UTC as `+02:00`, from any of its spellings; empty if it is not an offset."""
     text = (text or "").strip("\0 ")
     if text == "Z":
         return "+00:00"

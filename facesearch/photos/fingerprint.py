@@ -1,7 +1,7 @@
-"""What a photo looks like in 64 bits, to tell near-identical shots: copies, resized re-saves, bursts.
+"""Perceptual 64-bit hash of a photo, to recognise near-identical shots: copies, resized re-saves, bursts.
 
-Each bit says whether one of 8 x 8 places is brighter than its neighbour to the left (a difference hash): what survives
-another size, another quality and a slight shift of the camera.
+Each bit records whether one of 8 x 8 cells is brighter than its neighbour to the left (a difference hash). It survives
+resizing, another quality and a slight shift of the camera.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 __all__ = ["ALIKE_BITS", "fingerprint"]
 
 ALIKE_BITS = 10
-"""Two photos of which at most this many bits differ look alike."""
+"""Two photos look alike if their hashes differ in at most this number of bits."""
 
 _PLACES = 8
 _FROM = 160
 
 
 def fingerprint(photo: Photo) -> int:
-    """A signed 64-bit number, as SQLite keeps them. Raises `PhotoError` when the photo cannot be decoded."""
+    """Return the hash as a signed 64-bit number, as SQLite stores them.
+
+    Raises `PhotoError` if the photo cannot be decoded.
+    """
     import numpy as np
     from PIL import Image
 

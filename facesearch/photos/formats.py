@@ -1,9 +1,9 @@
-"""The formats of photos, one entry each: all that has to be known to find, recognise, decode and bound a format.
+"""The photo formats, one entry each, with everything needed to find, recognise and decode a format and bound its cost.
 
-A format that Pillow reads needs an entry here and nothing else: its name, its files' endings, its signature and its
-plug-in. What it costs in memory is to be measured (`tests/contract/test_memory.py` has a case for each). A reader of
-its container, in `facesearch.photos.containers`, finds dates and places, and keeps metadata from the decoder; without
-one a photo is dated by its name or its file.
+A format that Pillow reads needs only an entry here: its name, file name endings, signature and plug-in. Measure its
+memory cost (`tests/contract/test_memory.py` has a case for each). A container reader in `facesearch.photos.containers`
+is optional: it finds dates and places, and keeps metadata away from the decoder. Without one, the date of a photo comes
+from its name or its file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _nothing(_image: Image) -> float:
 
 
 def _samples_of_32_bits(image: Image) -> float:
-    """Each in 32 bits, and once more as it is; of a picture in tiles this is taken for a tile at a time, and less."""
+    """Return the bytes for all samples in 32 bits, plus one copy as is. A tiled image needs this per tile, so less."""
     samples = image.width * image.height * len(image.getbands())
     return samples * (6.0 if image.mode == "I;16" else 5.0)
 
@@ -48,21 +48,21 @@ def _once(_stream: BinaryIO, _parts: Parts) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One format of photos.
+    """One photo format.
 
-    `name` is Pillow's. `suffixes` are the endings of its files' names, in lower case. `announced_by` tells it from the
-    first 32 bytes of a file: names lie, a PNG may be called .jpg. `decoder` is the module that teaches Pillow the
-    format, and the function in it that does so after a colon, if importing is not enough. Pillow itself would load all
-    of its fifty to find the right one, slowly, and some are dangerous.
+    `name` is Pillow's name for it. `suffixes` are its file name endings, in lower case. `announced_by` recognises it by
+    the first 32 bytes of a file: a PNG may be called .jpg. `decoder` is the module that adds the format to Pillow,
+    followed by a colon and the function to call if importing is not enough. Pillow itself would load all of its fifty
+    plug-ins to find the right one, which is slow, and some are dangerous.
 
-    `read_parts` puts what is found in a file of so many bytes into its parts; None: nothing is looked for. `turned_by`
-    says what tells which way is up: the `header` (see `facesearch.photos.header`), the EXIF that `pillow` reports, or
-    nothing any more, because the `decoder` has turned the picture upright.
+    `read_parts` takes a stream and its size in bytes and fills in the parts; None if nothing is read. `turned_by` names
+    the source of the orientation: the `header` (see `facesearch.photos.header`), the EXIF that `pillow` reports, or the
+    `decoder`, which has already turned the image upright.
 
-    `decodes_smaller`: the decoder can give a half, a quarter or an eighth of the size for less. `taken_whole`: it takes
-    the whole file into memory before it tells anything. `bytes_beside` are those for each pixel that it takes beside
-    the picture, `bytes_at_once` others that depend on the opened picture. `scans` is how often it goes over the whole
-    picture.
+    `decodes_smaller`: the decoder can decode at a half, a quarter or an eighth of the size at lower cost.
+    `taken_whole`: it reads the whole file into memory first. `bytes_beside` are the bytes per pixel that it needs in
+    addition to the image; `bytes_at_once` returns further bytes that depend on the opened image. `scans` returns the
+    number of passes over the image.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Format:
     scans: Callable[[BinaryIO, Parts], int] = _once
 
     def load(self) -> None:
-        """Make Pillow able to open it."""
+        """Register the format with Pillow."""
         module, _, function = self.decoder.partition(":")
         loaded = import_module(module)
         if function:
@@ -89,8 +89,8 @@ def _begins(*signatures: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(signatures)
 
 
-# Bytes beside the picture were measured on 24 megapixels with Pillow 13 and pi-heif 1.4: two canvases of an
-# animation and the frame (WebP), planes and a copy of the picture (AVIF, HEIF).
+# `bytes_beside` was measured on 24 megapixels with Pillow 13 and pi-heif 1.4: two canvases of an animation and the
+# frame (WebP), planes and a copy of the image (AVIF, HEIF).
 FORMATS = (
     Format(
         name="JPEG",
@@ -123,7 +123,7 @@ FORMATS = (
         announced_by=lambda head: head[4:12] in (b"ftypavif", b"ftypavis"),
         decoder="PIL.AvifImagePlugin",
         read_parts=read_heif,
-        turned_by="pillow",  # the file's own word on it reaches us as EXIF
+        turned_by="pillow",  # Pillow reports the file's own orientation as EXIF
         taken_whole=True,
         bytes_beside=10.0,
     ),
@@ -164,18 +164,18 @@ FORMATS = (
 )
 
 SUFFIXES = frozenset(suffix.encode() for entry in FORMATS for suffix in entry.suffixes.split())
-"""File name endings, in lower case, that are taken for photos."""
+"""File name endings of photos, in lower case."""
 
 
 def format_of(head: bytes) -> Format | None:
-    """The format that the first 32 bytes of a file announce."""
+    """Return the format that the first 32 bytes of a file announce; None if they announce none."""
     return next((entry for entry in FORMATS if entry.announced_by(head)), None)
 
 
 def read_parts(stream: BinaryIO) -> tuple[Format, Parts] | None:
-    """The format of a file and its parts, read from its beginning; None where no format announces itself.
+    """Return the format of a file and its parts; None if the format is unknown.
 
-    Raises nothing but `OSError` from the file itself: where a file stops making sense, the reading stops.
+    Stops reading at the first damage. Raises only `OSError`, from the file itself.
     """
     stream.seek(0)
     entry = format_of(stream.read(_HEAD))
@@ -187,5 +187,5 @@ def read_parts(stream: BinaryIO) -> tuple[Format, Parts] | None:
         try:
             entry.read_parts(stream, size, parts)
         except (struct.error, IndexError, zlib.error, OverflowError):
-            pass  # cut short: what was found until there counts
+            pass  # truncated: the parts found so far count
     return entry, parts

@@ -1,4 +1,4 @@
-"""What a photo's file says about itself, from its metadata alone: when, where, which way is up, and who made it."""
+"""Read when and where a photo was taken, its orientation and its origin from the metadata of its file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["HEADER_VERSION", "MADE_BY", "Header", "header_of", "read_header"]
 
 HEADER_VERSION = 1
-"""Raised when more is read from a header, or it is understood in another way: known photos' headers are read again."""
+"""Increase this when headers are read differently; the headers of known photos are then read again."""
 
 MADE_BY = "made by facesearch"
-"""The mark in whatever facesearch makes, in pictures as EXIF's software: it may be replaced, and is no photo."""
+"""The mark in every file that facesearch makes, in images as EXIF Software: it may be replaced, and is not a photo."""
 
 _ORIENTATION, _SOFTWARE, _EXIF_IFD, _GPS_IFD = 0x0112, 0x0131, 0x8769, 0x8825
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
@@ -30,7 +30,10 @@ _ORIGINAL, _DIGITIZED, _OFFSET_ORIGINAL, _OFFSET_DIGITIZED = 0x9003, 0x9004, 0x9
 
 
 class Header(NamedTuple):
-    """`orientation` is EXIF's number from 1 to 8, `position` latitude and longitude in degrees."""
+    """The metadata of a photo: `position` is latitude and longitude in degrees, `orientation` EXIF's number, 1 to 8.
+
+    `ours` is set if facesearch made the image.
+    """
 
     taken: TakenAt | None = None
     position: tuple[float, float] | None = None
@@ -39,16 +42,19 @@ class Header(NamedTuple):
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """From a photo's file; empty where it is in no known format. Raises `OSError` where the file cannot be read."""
+    """Read the header of a photo's file; empty if the format is unknown.
+
+    Raises `OSError` if the file cannot be read.
+    """
     found = read_parts(stream)
     return Header() if found is None else header_of(stream, found[1])
 
 
 def header_of(stream: BinaryIO, parts: Parts) -> Header:
-    """From the parts of a file that were found before.
+    """Return the header from the parts of a file.
 
-    The camera's word counts first, the exposure before the scan; then what was written into the file later. When the
-    file itself was last changed, which EXIF calls `DateTime`, says nothing about the photo.
+    Dates written by the camera come first, with the exposure before digitisation, then dates written into the file
+    later. EXIF's `DateTime` is ignored: it is when the file was last changed and says nothing about the photo.
     """
     try:
         directories = Tags(stream if parts.is_tiff else io.BytesIO(parts.exif))
@@ -93,7 +99,7 @@ def _captioned(parts: Parts, tags: Mapping[int, Tag]) -> TakenAt | None:
 
 
 def _position(gps: Mapping[int, Tag]) -> tuple[float, float] | None:
-    """None where EXIF has none or nonsense."""
+    """Return latitude and longitude in degrees; None if EXIF has none or they are invalid."""
     try:
         latitude = _degrees(gps[2].fractions, negative=gps[1].text == "S")
         longitude = _degrees(gps[4].fractions, negative=gps[3].text == "W")

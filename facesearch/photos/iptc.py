@@ -1,4 +1,4 @@
-"""IPTC-IIM, the oldest captions inside photos: when a photo was taken."""
+"""Read when a photo was taken from IPTC-IIM, the oldest format for captions inside photos."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MOST_BLOCKS = 1000
 
 
 def iptc_in_photoshop(resources: bytes) -> bytes:
-    """The IPTC records among Photoshop's image resources, empty where there are none."""
+    """Return the IPTC records in Photoshop's image resources; empty if there are none."""
     at = 0
     for _ in range(_MOST_BLOCKS):
         if resources[at : at + 4] != _BLOCK or at + 7 > len(resources):
             break
         kind = int.from_bytes(resources[at + 4 : at + 6], "big")
-        at += 6 + (1 + resources[at + 6] + 1) // 2 * 2  # the name, of an even length with its own
+        at += 6 + (1 + resources[at + 6] + 1) // 2 * 2  # the name: a length byte and the text, padded to an even length
         size = int.from_bytes(resources[at : at + 4], "big")
         if kind == _IPTC:
             return resources[at + 4 : at + 4 + size]
@@ -31,7 +31,7 @@ def iptc_in_photoshop(resources: bytes) -> bytes:
 
 
 def iptc_date(records: bytes) -> TakenAt | None:
-    """When it was created, by date and time; month and day may be 0, which means that they are not known."""
+    """Return the creation date and time. A month or day of 0 is unknown. None if there is no date."""
     values: dict[int, str] = {}
     for record, number, value in _datasets(records):
         if record == _APPLICATION_RECORD and number in (_DATE_CREATED, _TIME_CREATED):
@@ -46,11 +46,11 @@ def iptc_date(records: bytes) -> TakenAt | None:
 
 
 def _datasets(records: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Record, number and value of each; ends at the first that is none."""
+    """Yield the record, number and value of each dataset; stop at the first invalid one."""
     at = 0
     while at + 5 <= len(records) and records[at] == 0x1C:
         size = int.from_bytes(records[at + 3 : at + 5], "big")
-        if size & 0x8000:  # the length of a length follows: larger than anything that is wanted here
+        if size & 0x8000:  # an extended length follows: larger than anything needed here
             return
         yield records[at + 1], records[at + 2], records[at + 5 : at + 5 + size]
         at += 5 + size

@@ -1,7 +1,7 @@
-"""Files that an index knows, read only while they are what it knows.
+"""Read indexed files only if they have not changed since.
 
-What a catalog says is data: it may be damaged or come from elsewhere, and name any file. So before a photo is copied,
-drawn or served it has to be a regular file of the size and the content that were indexed.
+A catalog may be damaged or come from elsewhere, and so may name any file. Before a photo is copied, drawn or served, it
+must be a regular file with the size and the content that were indexed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ _CHANGED = f"changed since it was indexed; {Hint.LOOK_FOR_CHANGES}"
 
 
 def open_known(file: KnownFile) -> BinaryIO:
-    """The file, open for reading: a regular one of the size that is known. Raises `PhotoError`, without the path."""
+    """Open a file for reading.
+
+    Raises `PhotoError`, without the path, if it is unreadable, not a regular file or not of the indexed size.
+    """
     try:
-        # Without O_NONBLOCK opening a pipe would wait for a writer, for ever.
+        # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
         descriptor = os.open(file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise PhotoError(error.strerror or type(error).__name__) from error
@@ -41,7 +44,7 @@ def open_known(file: KnownFile) -> BinaryIO:
 
 
 def pieces_of(stream: BinaryIO, file: KnownFile) -> Iterator[bytes]:
-    """The file's bytes, piece by piece. Raises `PhotoError` at the end when they are not the ones that are known."""
+    """Yield the file's bytes in pieces. Raises `PhotoError` at the end if they are not the indexed content."""
     digest = hashlib.sha256()
     try:
         while piece := stream.read(_PIECE):
@@ -54,13 +57,13 @@ def pieces_of(stream: BinaryIO, file: KnownFile) -> Iterator[bytes]:
 
 
 def read_known(file: KnownFile) -> bytes:
-    """All of it. Raises `PhotoError`, without the path, when it cannot be read or is not what is known."""
+    """Return the whole content. Raises `PhotoError`, without the path, if it is unreadable or has changed."""
     with open_known(file) as stream:
         return b"".join(pieces_of(stream, file))
 
 
 def is_known(file: KnownFile) -> bool:
-    """Whether it can be read, and is what is known."""
+    """Return True if the file is readable and unchanged."""
     try:
         read_known(file)
     except PhotoError:
@@ -69,7 +72,7 @@ def is_known(file: KnownFile) -> bool:
 
 
 def digest_of(path: bytes) -> bytes | None:
-    """The SHA-256 of a regular file; None where there is none, or it cannot be read."""
+    """Return the SHA-256 digest of a regular file; None if it is missing, unreadable or not a regular file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None

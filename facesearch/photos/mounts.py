@@ -1,4 +1,4 @@
-"""Which devices are no disks but windows into the kernel: `/proc`, `/sys` and the like, with files without end."""
+"""Recognise kernel file systems such as `/proc` and `/sys`, which are not disks and may hold endless files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _KERNEL = frozenset(
     b"binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc"
     b" pstore rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
 )
-"""Not tmpfs, ramfs or autofs: photos may lie there."""
+"""Without tmpfs, ramfs and autofs: these may hold photos."""
 
 
 class KernelFiles:
-    """The devices (`st_dev`) of such file systems, as they are mounted when one is asked for first; elsewhere none."""
+    """The devices (`st_dev`) of kernel file systems, read at the first test; empty if the system lists no mounts."""
 
     def __init__(self, mounts: Path = _MOUNTS) -> None:
         self._mounts = mounts
@@ -27,7 +27,7 @@ class KernelFiles:
 
     @cached_property
     def _devices(self) -> frozenset[int]:
-        """A line is `36 35 98:0 /root /mount options - type source options`, with more fields before the dash."""
+        """Parse lines such as `36 35 98:0 /root /mount options - type source options`, with more before the dash."""
         try:
             lines = [line.split(b" ") for line in self._mounts.read_bytes().splitlines()]
         except OSError:

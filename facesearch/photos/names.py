@@ -1,9 +1,8 @@
-"""Dates in the names of files and folders: what people, phones and messengers write there.
+"""Find dates in the names of files and folders, as people, phones and messengers write them.
 
-The year comes first, as everybody who sorts by name writes it: `1962-07-03`, `2019_07_03`, `20190703`. Eight digits
-are a date only where they stand alone, name a day of the calendar, and belong to a year of photographs: counters and
-serial numbers do not become dates. Which of day and month comes first in `03.07.2019` nobody can tell, so it says
-nothing.
+The year comes first, so that names sort by date: `1962-07-03`, `2019_07_03`, `20190703`. Eight digits are a date only
+if they stand alone and form a valid date in the age of photography: counters and serial numbers do not become dates.
+`03.07.2019` is ignored, because it does not show whether the day or the month comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from facesearch.types import TakenAt
 __all__ = ["date_in_path"]
 
 _FIRST_DIGITAL_YEAR = 1990
-"""What a camera names by itself, as `DSC_19620703`, has no date from before there were digital cameras."""
+"""Names that a camera chose, such as `DSC_19620703`, cannot hold a date from before digital cameras."""
 
 _TIME = r"(?:(?:[T _-]|_-_|, | at |_at_)([01]\d|2[0-3])[-:._h]?([0-5]\d)(?:[-:._m]?([0-5]\d))?(?!\d))?"
 _SPACED = re.compile(rf"(?<![\d.])(\d{{4}})([-_. ])(\d\d)\2(\d\d)(?!\d){_TIME}", re.ASCII)
@@ -39,10 +38,10 @@ _IN_UTC = "PXL_"
 
 
 def date_in_path(path: bytes) -> TakenAt | None:
-    """The date in a photo's name, else in that of the folder nearest to it; None where none has one.
+    """Return the date in a photo's name, or else in the name of its nearest dated folder; None if there is no date.
 
-    Where a folder further out is more exact, and does not disagree, it counts: `1962-07 Italy/1962/tower.jpg`.
-    Folders of numbers alone add up: `2019/07/03`.
+    A folder further out counts if it agrees and is more precise: `1962-07 Italy/1962/tower.jpg`. Folders whose names
+    are only numbers are combined: `2019/07/03`.
     """
     *folders, name = map(os.fsdecode, path.split(os.fsencode(os.sep)))
     found = [_in_file_name(os.path.splitext(name)[0])]
@@ -73,7 +72,7 @@ def _in_file_name(stem: str) -> TakenAt | None:
             by_camera = pattern is _PACKED and _CAMERAS.search(before)
             if (by_camera and numbers[0] < _FIRST_DIGITAL_YEAR) or _LONG_NUMBER.search(before):
                 continue
-            if stem.startswith(_IN_UTC):  # the time of day is not that of the place
+            if stem.startswith(_IN_UTC):  # the time of day is UTC, not local time
                 numbers = numbers[:3]
             if found := _plausible(*numbers):
                 return found
@@ -93,7 +92,7 @@ def _in_folder_name(name: str) -> TakenAt | None:
 
 
 def _in_numbers(folders: list[str]) -> TakenAt | None:
-    """`2019/07`, `2019/07/03`: folders of numbers, each inside the last."""
+    """Return the date of nested folders whose names are only numbers: `2019/07`, `2019/07/03`."""
     for length in (3, 2):
         parts = folders[-length:]
         if len(parts) == length and re.fullmatch(r"\d{4}(/\d{1,2})+", "/".join(parts), re.ASCII):
@@ -106,7 +105,7 @@ def _numbers(match: re.Match[str]) -> list[int]:
 
 
 def _plausible(*numbers: int) -> TakenAt | None:
-    """The moment, unless a part of it is 0 or it is still to come."""
+    """Return the moment; None if a part of its date is 0 or it lies in the future."""
     if 0 in numbers[:3]:
         return None
     found = taken_at(numbers, "name")

@@ -1,8 +1,8 @@
-"""What a photo's file is made of: where its metadata lies, and its picture without it, told without decoding anything.
+"""The parts of a photo's file: its metadata, and its image data without them. Nothing is decoded.
 
-Decoders read all metadata to get at the picture: Pillow takes 46 seconds for a JPEG with 100 MB of EXIF, and refuses
-a PNG for a long text beside its picture. So metadata is read by `facesearch.photos.containers`, each kind up to a
-limit, and a decoder is given the parts that make the picture.
+Decoders read all metadata to reach the image: Pillow takes 46 seconds for a JPEG with 100 MB of EXIF, and refuses a PNG
+that contains a long text. So `facesearch.photos.containers` reads each kind of metadata up to a limit, and a decoder is
+given only the image data.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from typing import BinaryIO
 __all__ = ["EXIF", "LARGEST_METADATA", "MOST_PARTS", "Parts", "Pieces", "keep"]
 
 LARGEST_METADATA = 1 << 20
-"""Bytes of each kind of metadata that are read."""
+"""The limit in bytes for each kind of metadata."""
 
 MOST_PARTS = 100_000
-"""Of a file that is read; those of a gigabyte have fewer."""
+"""The limit of parts per file; files of a gigabyte have fewer."""
 
 EXIF = b"Exif\0\0"
-"""What stands before EXIF in many formats, and in some by mistake."""
+"""The prefix of EXIF in many formats; in some it is written by mistake."""
 
 
 @dataclass(slots=True)
 class Parts:
-    """What was found: `exif` (which begins as TIFF does), `xmp`, and `photoshop`'s resources, empty where missing.
+    """The parts of one file: `exif` (it starts with a TIFF header), `xmp` and `photoshop` resources; empty if missing.
 
-    `picture` are the stretches of the file that a decoder needs, as start and end, after a `head` that is not in it;
-    empty for the whole file.
-    `coefficients` is how many bytes for each pixel a JPEG's decoder keeps of the whole picture, however small it is
-    decoded; 0 where it need not. `endless` tells that there are more parts than any program writes. `is_tiff`: the
-    whole file is what `exif` is elsewhere.
+    `picture` lists the ranges of the file that a decoder needs, as start and end; empty for the whole file. `head` is
+    put before them and is not in the file. `coefficients` is the number of bytes per pixel of the whole image that a
+    JPEG decoder keeps at any decoded size; 0 if it keeps none. `endless` is set if the file has more parts than any
+    program writes. `is_tiff` is set if the whole file has the structure of `exif`.
     """
 
     exif: bytes = b""
@@ -45,7 +44,7 @@ class Parts:
 
 
 class Pieces(io.RawIOBase):
-    """A file of which only some stretches are left, with a `head` before them, to be read as one."""
+    """A read-only stream of some ranges of a file, with `head` before them."""
 
     def __init__(self, stream: BinaryIO, stretches: list[tuple[int, int]], head: bytes = b"") -> None:
         super().__init__()
@@ -56,25 +55,25 @@ class Pieces(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As files do."""
+        """See `io.IOBase.seek`."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def tell(self) -> int:
-        """As files do."""
+        """See `io.IOBase.tell`."""
         return self._position
 
     def read(self, size: int | None = -1) -> bytes:
-        """As files do."""
+        """See `io.RawIOBase.read`."""
         left = self._length - self._position
         left = max(0, left if size is None or size < 0 else min(size, left))
         pieces = []
@@ -92,7 +91,7 @@ class Pieces(io.RawIOBase):
 
 
 def keep(stretches: list[tuple[int, int]], start: int, end: int) -> None:
-    """One more stretch of a file, joined to the last where it goes on from there."""
+    """Add a range of a file, and join it to the last one if they are adjacent."""
     if stretches and stretches[-1][1] == start:
         stretches[-1] = (stretches[-1][0], end)
     elif end > start:

@@ -1,10 +1,10 @@
-"""Bytes to upright RGB pixels at the size that is needed; every format, every broken file.
+"""Decode photos of every format to upright RGB pixels at the size that is needed.
 
-A `Photo` is opened from a file or its bytes and decodes itself when pixels are asked for: a JPEG of twelve megapixels
-is decoded at a half, a quarter or an eighth of its size when that is enough, and again, larger, when a small face
-needs it. What is decoded is the base of a pyramid of halvings, so that few pixels are read where few are wanted.
-Turning the picture the way its EXIF orientation says happens here and nowhere else. Decoders are given pictures without
-their metadata, and only pictures whose decoding fits into memory.
+A `Photo` is opened from a file or its bytes and decodes when pixels are requested. A JPEG of twelve megapixels is
+decoded at a half, a quarter or an eighth of its size if that is enough, and again, larger, if a small face needs it.
+The decoded image is the base of a pyramid of halvings, so that a small request reads few pixels. This is the only place
+that applies the EXIF orientation. Decoders are given images without metadata, and only images that fit into memory when
+decoded.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 __all__ = ["Level", "Photo", "memory_needed"]
 
 _MOST_DECODED = 64_000_000
-"""Pixels. Of larger photos, panoramas mostly, the half is taken for the whole: memory stays within bounds, and a face
-in them has pixels to spare."""
+"""Pixels. Larger photos, mostly panoramas, are halved until they fit: this bounds memory, and a face in them still has
+enough pixels."""
 
 _LEAST_DECODE = 1280
-"""Decoding less saves little, and crops of faces may ask for more later: two decodes cost more than one."""
+"""Decoding smaller saves little, and crops of faces may need more later: two decodes cost more than one."""
 
 _MOST_TAKEN_WHOLE = 256_000_000
 _MOST_SCANNED = 20_000_000_000
-"""Pixels times scans of a JPEG; a thousand million of them take a second. Programs write some ten scans."""
+"""Pixels times scans of a JPEG; a billion takes one second. Programs write about ten scans."""
 
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
@@ -51,15 +51,15 @@ _ORIENTATION = 0x0112
 def _pillow() -> Any:
     from PIL import Image
 
-    # Pillow's own limit only warns up to twice its value and is one for the whole process; ours is an argument.
+    # Pillow's own limit only warns up to twice its value and applies to the whole process; ours is an argument.
     Image.MAX_IMAGE_PIXELS = None
     return Image
 
 
 def memory_needed(stream: BinaryIO) -> int:
-    """Bytes that extracting the faces of a photo may take at most, small ones cropped from the whole; 0 for no photo.
+    """Return the peak memory in bytes for extracting the faces of a photo, without the file itself.
 
-    The file itself does not count.
+    Includes crops of small faces at full size. Returns 0 if the file is not a photo.
     """
     try:
         with _Reasons():
@@ -71,12 +71,12 @@ def memory_needed(stream: BinaryIO) -> int:
 
 
 def _cost(image: Image, form: Format, parts: Parts, orientation: int) -> int:
-    """As `memory_needed`, of a picture that has been opened and not decoded."""
+    """Return the same as `memory_needed` for an image that is opened but not decoded."""
     return cost_of(image, form, parts, finest=_finest(*image.size), turned=orientation != 1)
 
 
 def _finest(width: int, height: int) -> float:
-    """The largest scale at which a photo of this size is decoded: 1, or a half, a quarter, ..."""
+    """Return the largest scale at which a photo of this size is decoded: 1, or a half, a quarter, ..."""
     halvings = 0.0
     while width * height > _MOST_DECODED * 4.0**halvings:
         halvings += 1.0
@@ -88,7 +88,7 @@ def _read_parts(stream: BinaryIO) -> tuple[Format, Parts]:
     if found is None:
         raise PhotoError("not a photo in a format that can be read")
     if found[1].endless:
-        raise PhotoError(f"broken: more than {MOST_PARTS:,} parts")
+        raise PhotoError(f"damaged: more than {MOST_PARTS:,} parts")
     return found
 
 
@@ -107,25 +107,25 @@ def _opened(stream: BinaryIO, form: Format, parts: Parts) -> Image:
 
 
 def _orientation(image: Image, form: Format, header: Header) -> int:
-    """EXIF's number for how an opened picture is to be turned; 1 where it need not be."""
+    """Return EXIF's number for the rotation that an opened image needs; 1 if it needs none."""
     if form.turned_by == "pillow":
         return int(image.getexif().get(_ORIENTATION, 1))
     return header.orientation if form.turned_by == "header" else 1
 
 
 class Level(NamedTuple):
-    """A photo at one size: `scale` pixels for each pixel of the whole photo."""
+    """A photo at one size: `scale` is its side relative to the whole photo."""
 
     image: Image
     scale: float
 
 
 class Photo:
-    """One photo, from a file or its bytes; decodes on demand and remembers its largest decode.
+    """One photo, from a file or its bytes. Decodes on demand and keeps its largest decode.
 
-    A file has to stay open as long as pixels are asked for. Raises `PhotoError` with the reason when it is not a photo,
-    is cut short, holds more than `max_pixels` pixels, or takes more memory than one photo may (see
-    `facesearch.photos.cost`); the message does not name the file, because bytes have no name.
+    A file must stay open while pixels are requested. Raises `PhotoError` with the reason if the file is not a photo, is
+    truncated, has more than `max_pixels` pixels, or needs more memory than one photo may take (see
+    `facesearch.photos.cost`). The message does not name the file, because bytes have no name.
     """
 
     def __init__(self, source: bytes | BinaryIO, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
@@ -155,7 +155,7 @@ class Photo:
         scans = self._format.scans(self._stream, self._parts)
         if scans * image.width * image.height > _MOST_SCANNED * max(1.0, max_pixels / DEFAULT_MAX_PIXELS):
             raise PhotoError(
-                f"broken: {scans:,} scans of {image.width} x {image.height} pixels take too long to decode"
+                f"damaged: {scans:,} scans of {image.width} x {image.height} pixels take too long to decode"
             )
         cost, limit = _cost(image, self._format, self._parts, self._orientation), most_memory(max_pixels)
         if cost > limit:
@@ -173,10 +173,10 @@ class Photo:
         return self.facts.width, self.facts.height
 
     def level(self, side: float) -> Level:
-        """The upright RGB picture from the pyramid: the smallest whose longer side has at least `side` pixels.
+        """Return the smallest upright RGB image from the pyramid whose longer side has at least `side` pixels.
 
-        It has fewer than twice as many where the photo could be halved so often. Where the photo has fewer, it is the
-        whole photo; of one of more than 64 megapixels the largest is the half.
+        Its longer side is less than twice `side`, unless the photo cannot be halved that often. If the photo is
+        smaller, it is the whole photo. Photos of more than 64 megapixels are at most half their size.
         """
         longer = max(self.size)
         wanted = min(math.ceil(side), self._most)
@@ -190,7 +190,7 @@ class Photo:
         return next(level for level in reversed(self._levels) if round(level.scale * longer) >= wanted)
 
     def pixels(self, side: int) -> Pixels:
-        """uint8[height, width, 3], RGB, upright, the longer side at most `side`; never enlarged."""
+        """Return the upright photo as uint8[height, width, 3], RGB, its longer side at most `side`; never enlarged."""
         import numpy as np
 
         level = self.level(side)
@@ -199,35 +199,35 @@ class Photo:
         return np.asarray(level.image)
 
     def _shrunk(self, level: Level, scale: float) -> Level:
-        """A level of its own, so that what is smaller still can be made from it."""
+        """Add a level at this scale to the pyramid, so that smaller ones can be made from it."""
         image, of = level
         width, height = self.size
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # The last row and column of a halved picture may stand for half a pixel: the box leaves that away.
+        # The last row and column of a halved image may cover only half a pixel: the box omits the rest.
         box = (0, 0, min(image.width, width * of), min(image.height, height * of))
         shrunk = Level(image.resize(size, _pillow().Resampling.BILINEAR, box=box), scale)
         self._levels.insert(self._levels.index(level) + 1, shrunk)
         return shrunk
 
     def _decode(self, side: int) -> Image:
-        # The first decode goes on from what was opened.
+        # The first decode uses the image that is already open.
         opened, self._opened = self._opened or _opened(self._stream, self._format, self._parts), None
         if self._format.decodes_smaller:
             # Decoding at an eighth, a quarter or a half costs far less than decoding all and shrinking. Pillow picks
-            # the smallest of them that has at least the size asked for.
+            # the smallest of them that has at least the requested size.
             scale = side / max(opened.size)
             opened.draft(None, (math.ceil(opened.width * scale), math.ceil(opened.height * scale)))
         opened.load()
         factor = max(1, round(max(opened.size) / self._most))
         upright = _turns().get(self._orientation)
         picture = to_rgb(opened, factor)
-        del opened  # its pixels go before the picture exists a second time
+        del opened  # free its pixels before the image is copied
         return picture if upright is None else picture.transpose(upright)
 
 
 @cache
 def _turns() -> Mapping[int, Any]:
-    """What turns a picture upright, by EXIF's number."""
+    """Map EXIF's orientation numbers to the transposition that turns an image upright."""
     to = _pillow().Transpose
     turns = (
         to.FLIP_LEFT_RIGHT,
@@ -242,11 +242,11 @@ def _turns() -> Mapping[int, Any]:
 
 
 class _Reasons:
-    """Turns whatever a decoder raises into a `PhotoError` with a reason.
+    """A context manager that turns any exception of a decoder into a `PhotoError` with a reason.
 
-    Pillow's plug-ins meet hostile bytes and let through nearly every exception there is (OSError, SyntaxError,
-    struct.error, zlib.error, IndexError, OverflowError, ...). A file is never a reason to end a run, so this one
-    place catches them all; running out of memory is a file that is too big, and is told so.
+    Pillow's plug-ins read hostile bytes and raise nearly every exception (OSError, SyntaxError, struct.error,
+    zlib.error, IndexError, OverflowError, ...). A file must never end a run, so this one place catches them all. Out of
+    memory means that the file is too large, and is reported as such.
     """
 
     def __enter__(self) -> None:
@@ -262,5 +262,5 @@ class _Reasons:
             raise PhotoTooLargeError("not enough memory to decode it") from error
         reason = " ".join(str(error).split()) or name
         if "truncated" in reason.lower():
-            raise PhotoError(f"the file is cut short ({reason})") from error
-        raise PhotoError(f"broken: {reason}") from error
+            raise PhotoError(f"the file is truncated ({reason})") from error
+        raise PhotoError(f"damaged: {reason}") from error

@@ -1,6 +1,6 @@
-"""Folders to photo files: walks a root in a fixed order, skips what holds no photos of its own, survives the rest.
+"""Find the photo files in folders: walk in a fixed order, skip folders without photos of their own, report errors.
 
-Files are told apart by the endings of their names: photos, and media that hold pictures but are not read.
+File name endings separate photos from other media, which contain images but are not read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["OTHER_MEDIA", "SKIPPED_FOLDERS", "is_offline", "photos_in", "scan"]
 
 _MEDIA = frozenset(
     b".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .rw2"
-    b" .rwl .sr2 .srf .srw .x3f"  # as cameras' sensors saw it
+    b" .rwl .sr2 .srf .srw .x3f"  # RAW photos
     b" .3g2 .3gp .avi .flv .insv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .vob .webm .wmv"
     b" .insp .jp2 .jxl .psd .tga .xcf".split()
 )
@@ -26,7 +26,7 @@ OTHER_MEDIA = _MEDIA - SUFFIXES
 """File name endings, in lower case, of RAW photos, videos and pictures that are not read."""
 
 SKIPPED_FOLDERS = frozenset([b"@eaDir", b"#recycle", b"$RECYCLE.BIN", b"System Volume Information", b"__MACOSX"])
-"""Folders that hold thumbnails or rubbish; folders whose names begin with a dot are skipped too."""
+"""Folders of thumbnails and deleted files; folders whose names begin with a dot are skipped too."""
 
 _SEPARATOR = os.fsencode(os.sep)
 
@@ -38,13 +38,13 @@ def scan(
     unreadable: Callable[[bytes, str], None],
     other: Callable[[bytes], None] = lambda _path: None,
 ) -> Iterator[PhotoFile]:
-    """Every photo file under `root` (a folder or a single file), or under its folder `within`.
+    """Yield every photo file under `root` (a folder or a single file), or under its folder `within`.
 
-    The order is that of the paths, relative to the root, as bytes. Photos are told by the endings of their names.
-    Links are followed, but not to a folder inside the root, which is reached without them, nor around in circles.
-    What cannot be read is reported to `unreadable` with its relative path and the reason, and left out. `other` gets
-    the relative paths of media that are not read. File systems that show the kernel's own data, as in `/proc`, hold no
-    photos, and are not entered from outside.
+    The order is that of the paths, relative to the root, as bytes. Photos are recognised by their file name endings.
+    Symbolic links are followed, except to a folder inside the root, which is reached anyway, or in a cycle. Unreadable
+    entries are skipped and reported to `unreadable` with their relative path and the reason. `other` gets the relative
+    paths of media that are not read. Kernel file systems such as `/proc` hold no photos and are not entered from
+    outside.
     """
     start = os.path.join(root, within) if within else root
     try:
@@ -60,7 +60,7 @@ def scan(
 
 
 def is_offline(root: bytes) -> bool:
-    """Whether a root is not there, or is a folder with nothing in it, as the mount point of an unmounted disk is."""
+    """Return True if a root is missing or is an empty folder, such as the mount point of an unmounted disk."""
     try:
         with os.scandir(root) as entries:
             return next(entries, None) is None
@@ -71,7 +71,7 @@ def is_offline(root: bytes) -> bool:
 
 
 class _Walk:
-    """One pass through the folders of a root."""
+    """One walk through the folders of a root."""
 
     def __init__(
         self, real_root: bytes, unreadable: Callable[[bytes, str], None], other: Callable[[bytes], None]
@@ -84,10 +84,10 @@ class _Walk:
     def folder(
         self, folder: bytes, relative: bytes, above: frozenset[tuple[int, int]], device: int
     ) -> Iterator[PhotoFile]:
-        """`above` are the folders from the root down to this one, by device and inode: one met again is a circle."""
+        """Walk one folder. `above` are the folders from the root to this one, by device and inode, to detect cycles."""
         try:
             with os.scandir(folder) as entries:
-                # A folder sorts as its name with the separator, so that whole paths come in the order of their bytes.
+                # Folders sort by their name with the separator, so that whole paths are in the order of their bytes.
                 children = sorted(
                     (entry.name + _SEPARATOR if _is_folder(entry) else entry.name, entry) for entry in entries
                 )
@@ -100,8 +100,8 @@ class _Walk:
                 try:
                     found = entry.stat() if _is_photo(entry.name) else None
                 except FileNotFoundError:
-                    continue  # gone since it was listed, or a link that leads nowhere
-                except OSError as error:  # a folder that may be listed but not entered: nobody knows what it holds
+                    continue  # deleted since it was listed, or a dangling link
+                except OSError as error:  # a folder that can be listed but not entered: its contents are unknown
                     self._unreadable(relative, error.strerror or type(error).__name__)
                     return
                 if found is None:
@@ -121,13 +121,13 @@ class _Walk:
 
 
 def photos_in(folder: Path, *, unreadable: Callable[[bytes, str], None] = lambda _path, _reason: None) -> list[Path]:
-    """The paths of all photos in a folder, as `scan` finds them."""
+    """Return the paths of all photos in a folder, in the order of `scan`."""
     top = os.fsencode(folder)
     return [Path(os.fsdecode(os.path.join(top, file.path))) for file in scan(top, unreadable=unreadable)]
 
 
 def _within_64_bits(nanoseconds: int) -> int:
-    """File systems can hold times that databases cannot: the year 300,000."""
+    """Clamp a time to 64 bits: file systems can hold times that databases cannot, such as the year 300,000."""
     return min(max(nanoseconds, -(2**63)), 2**63 - 1)
 
 
@@ -157,6 +157,6 @@ def _is_within(path: bytes, folder: bytes) -> bool:
 
 
 def _report(unreadable: Callable[[bytes, str], None], path: bytes, error: OSError) -> None:
-    """A folder inside the root that is no longer there is gone, not unreadable."""
+    """Report an error, unless an entry inside the root was deleted meanwhile: it is missing, not unreadable."""
     if not path or not isinstance(error, FileNotFoundError | NotADirectoryError):
         unreadable(path, error.strerror or type(error).__name__)

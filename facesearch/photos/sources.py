@@ -1,7 +1,7 @@
-"""What a file shows: one picture, or several moments, each a picture with its time. Photos are opened here.
+"""Open files as sources of images: one image, or several moments, each an image with its time.
 
-Still photos are all there is so far. A kind of file that gives several moments (a video, an animation) is another class
-with the interface of `Source`, chosen in `open_source` by what the file's first bytes announce.
+So far there are only still photos. A file with several moments (a video, an animation) would be another class with the
+interface of `Source`, chosen in `open_source` by the first bytes of the file.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ __all__ = ["Moment", "Source", "Still", "open_source"]
 
 
 class Moment(NamedTuple):
-    """One picture of a source; `at_ms` is its time in a video in milliseconds, None for a still photo."""
+    """One image of a source; `at_ms` is its time in a video in milliseconds, None for a still photo."""
 
     picture: Photo
     at_ms: int | None = None
 
 
 class Source(Protocol):
-    """A file whose pictures can be asked for while it is open."""
+    """A file that provides its images while it is open."""
 
     @property
     def facts(self) -> PhotoFacts:
-        """Its size in pixels, and what its metadata say."""
+        """Its size in pixels and its metadata."""
         ...
 
     @property
     def cover(self) -> Photo:
-        """The picture that stands for it: a still photo itself."""
+        """The image that represents the source: for a still photo, the photo itself."""
         ...
 
     def moments(self) -> Iterator[Moment]:
-        """Its pictures in the order of their times, each made when it is asked for. Raises `PhotoError`."""
+        """Yield its images in the order of their times, each made on demand. Raises `PhotoError` if one is damaged."""
         ...
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what `open_source` has opened."""
+        """Close the file that `open_source` opened."""
         ...
 
 
 class Still:
-    """A photo: one moment without a time. `owned` is a stream to be closed with it."""
+    """A photo: one moment without a time. `owned` is a stream to close with it."""
 
     def __init__(self, photo: Photo, owned: BinaryIO | None = None) -> None:
         self.cover = photo
@@ -86,8 +86,8 @@ class Still:
 def open_source(file: bytes | BinaryIO | str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Source:
     """Open a photo from its content (bytes), a stream, or a path (str or `Path`).
 
-    A path is opened and closed with the source, a stream stays the caller's and has to stay open meanwhile. Raises
-    `PhotoError` as `Photo` does, and `OSError` where a path cannot be opened.
+    A path is opened and closed with the source. A stream belongs to the caller and must stay open meanwhile. Raises
+    `PhotoError` as `Photo` does, and `OSError` if a path cannot be opened.
     """
     if not isinstance(file, str | os.PathLike):
         return Still(Photo(file, max_pixels=max_pixels))

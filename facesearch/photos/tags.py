@@ -1,7 +1,7 @@
-"""TIFF's directories of tags, which EXIF is written in, too: the few that are asked for, and no more of them than fits.
+"""Read selected tags from the directories of TIFF, which EXIF uses too, within limits.
 
-A tag may claim to be of any size and to lie anywhere, many of them in the same place. So only those that are wanted
-are read, each up to a limit.
+A tag may claim any size and any place in the file, and many tags may claim the same place. So only the wanted tags are
+read, each up to a limit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST = 1 << 20
 
 
 class Tag(NamedTuple):
-    """The bytes of a value, and how they are to be read; see the properties."""
+    """The bytes of a value and their type; the properties decode them."""
 
     order: str
     kind: int
@@ -28,12 +28,12 @@ class Tag(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Up to the first NUL."""
+        """The text up to the first NUL."""
         return self.data.split(b"\0", 1)[0].decode("utf-8", "replace")
 
     @property
     def number(self) -> int | None:
-        """The first of its integers; None where it has none."""
+        """The first of its integers; None if there is none."""
         code = _INTEGERS.get(self.kind)
         size = _SIZES.get(self.kind, 0)
         if code is None or len(self.data) < size:
@@ -42,7 +42,7 @@ class Tag(NamedTuple):
 
     @property
     def fractions(self) -> list[float]:
-        """Its rational numbers. Raises `ZeroDivisionError`."""
+        """Its rational numbers. Raises `ZeroDivisionError` if a denominator is 0."""
         code = _RATIONALS.get(self.kind)
         if code is None:
             return []
@@ -51,7 +51,7 @@ class Tag(NamedTuple):
 
 
 class Tags:
-    """The directories in a TIFF file or a block of EXIF, classic or big. Raises `ValueError` for anything else."""
+    """The directories in a TIFF or BigTIFF file or a block of EXIF. Raises `ValueError` for anything else."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -66,10 +66,10 @@ class Tags:
         self.first: int = (
             struct.unpack(order + "Q", head[8:])[0] if self._big else struct.unpack(order + "I", head[4:8])[0]
         )
-        """Where the first directory is."""
+        """The offset of the first directory."""
 
     def read(self, offset: int, wanted: Collection[int]) -> dict[int, Tag]:
-        """The wanted tags of the directory at an offset, by number; what lies outside the file is left out."""
+        """Return the wanted tags of the directory at an offset, by number; omits values that lie outside the file."""
         count_code, entry = ("Q", "HHQ8s") if self._big else ("H", "HHI4s")
         size = struct.calcsize(self._order + entry)
         length = struct.calcsize(self._order + count_code)

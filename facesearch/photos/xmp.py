@@ -1,7 +1,7 @@
-"""XMP, the XML inside photos: when a photo was taken, and which way is up.
+"""Read when a photo was taken and its orientation from XMP, the XML inside photos.
 
-A packet comes from anywhere. It is read by an event parser that keeps nothing of it, refuses document type
-declarations, and with them every entity that could grow, and stops at the first fault: what came before it counts.
+A packet is untrusted. The event parser keeps nothing of it, refuses document type declarations and so every entity that
+could expand, and stops at the first error; the properties before it count.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST_VALUE = 200
 
 
 class Xmp(NamedTuple):
-    """`orientation` is EXIF's number from 1 to 8, or None."""
+    """The properties of a photo; `orientation` is EXIF's number from 1 to 8, or None."""
 
     taken: TakenAt | None
     orientation: int | None
@@ -35,7 +35,7 @@ class _RefusedError(Exception):
 
 
 def read_xmp(packet: bytes) -> Xmp:
-    """What a packet says about its photo; nothing where it is not XMP. Properties of nested parts do not count."""
+    """Return the properties of the photo in a packet; all None if it is not XMP. Nested parts do not count."""
     values = _values(packet)
     dates = (parsed_date(values[name], "xmp") for name in _DATES if name in values)
     orientation = values.get(_ORIENTATION, "").strip()
@@ -46,7 +46,7 @@ def read_xmp(packet: bytes) -> Xmp:
 
 
 def _values(packet: bytes) -> dict[str, str]:
-    """The wanted properties of the photo itself, given as attributes or as elements."""
+    """Return the wanted properties of the photo itself, written as attributes or as elements."""
     found: dict[str, str] = {}
     path: list[str] = []
 

@@ -1,1 +1,1 @@
-"""Vectors to nearest neighbours, and the file that they are kept in; no SQL."""
+"""Nearest-neighbour search over vectors, and the vector file; no SQL."""

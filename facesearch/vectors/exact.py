@@ -1,4 +1,4 @@
-"""Exact search with numpy: matrix products over blocks of vectors, whatever is in them."""
+"""Exact search with numpy: matrix products over blocks of vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST_ROWS = 512
 
 
 class EmptyBase:
-    """No file: whatever there is was added since, and is searched exactly."""
+    """A base without vectors, for an index without a file: all vectors are in the tail and are searched exactly."""
 
     kind = "flat"
     exact = True
@@ -38,9 +38,9 @@ class EmptyBase:
 
 
 def nearest(vectors: FloatArray, queries: FloatArray, wanted: int, mask: Mask | None = None) -> list[Candidates]:
-    """The `wanted` best rows for each question, by matrix products over blocks of rows, in one pass; in no order."""
+    """Return the `wanted` best rows for each query, in any order, by one pass of matrix products over blocks."""
     best = Nearest(queries, wanted)
-    # A mapped file's vectors lie at odd addresses, where products are slow: they go through a block that does not.
+    # Vectors in a mapped file are unaligned, which makes products slow: they are copied to an aligned block.
     buffer = None if vectors.flags.aligned else np.empty((_ROWS_AT_ONCE, vectors.shape[1]), dtype=np.float32)
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
         block = vectors[start : start + _ROWS_AT_ONCE]
@@ -59,9 +59,10 @@ def nearest(vectors: FloatArray, queries: FloatArray, wanted: int, mask: Mask | 
 
 
 class Nearest:
-    """The best rows for each question among blocks that come one after another.
+    """Collects the best rows for each query from successive blocks.
 
-    A block's scores are compared with the score that a row must beat by now; few do, and they are sorted now and then.
+    Each block's scores are compared with the current score to beat. Few rows beat it, and they are sorted from time to
+    time.
     """
 
     def __init__(self, queries: FloatArray, wanted: int) -> None:
@@ -76,13 +77,13 @@ class Nearest:
         self._room = 4 * len(queries) * wanted
 
     def add(self, vectors: FloatArray, rows: IdArray) -> None:
-        """Vectors float32[n, dim] with their rows int64[n]."""
+        """Add vectors float32[n, dim] with their rows int64[n]."""
         start = 0
         while start < len(vectors):
-            # Until there is a score to beat, every row is one to sort: the first steps are small.
+            # Until there is a score to beat, every row must be sorted: the first steps are small.
             part = vectors[start : start + min(_ROWS_AT_ONCE, max(_FIRST_ROWS, self._seen))]
             scores = np.matmul(self._queries, part.T, out=self._products[:, : len(part)])
-            # Of a flat array the few places that hold are found five times as fast as of one with two axes.
+            # `flatnonzero` finds the few matches five times faster than a search along two axes.
             questions, columns = np.divmod(np.flatnonzero(scores > self._floor[:, None]), len(part))
             self._questions.append(questions)
             self._rows.append(rows[start + columns])
@@ -94,7 +95,7 @@ class Nearest:
             self._seen += len(part)
 
     def candidates(self) -> list[Candidates]:
-        """What is best; where rows were left behind, none of them is better than the last that was kept."""
+        """Return the best rows; no other row scores higher than the last one kept."""
         self._sort_out()
         ends = np.searchsorted(self._questions[0], np.arange(len(self._queries) + 1))
         return [
@@ -103,7 +104,7 @@ class Nearest:
         ]
 
     def _sort_out(self) -> None:
-        """Keep the best `wanted` for each question, and raise its floor to the last of them where there are more."""
+        """Keep the best `wanted` rows for each query; if there were more, raise its floor to the last one kept."""
         none = np.empty(0, dtype=np.int64)
         questions, rows = np.concatenate([none, *self._questions]), np.concatenate([none, *self._rows])
         scores = np.concatenate([none.astype(np.float32), *self._scores])

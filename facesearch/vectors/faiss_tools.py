@@ -1,4 +1,4 @@
-"""What the kinds that FAISS searches share: reading and writing its files, masks, its answers."""
+"""Shared helpers for FAISS: read and write its files, convert masks and answers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["found", "preload", "read_index", "selecting", "selector", "write_ind
 
 
 def preload() -> None:
-    """Load FAISS, which takes a while, ahead of its first use: on another thread, say, while a photo is decoded."""
+    """Load FAISS, which is slow, ahead of its first use: for example on another thread while a photo is decoded."""
     try:
         import faiss  # noqa: F401
     except ImportError:
-        pass  # whoever uses it is told
+        pass  # the first real use raises it
 
 
 def read_index(path: Path, whole: bytes | None, dim: int) -> tuple[Any, Any] | None:
-    """A FAISS index under an id map, and what is under it; None for anything else.
+    """Load a FAISS index with an id map: return both it and its inner index; None for anything else.
 
-    It is read from the bytes or, without them, mapped from the file.
+    It is read from the bytes `whole`, or mapped from the file if `whole` is None.
     """
     import faiss
 
@@ -35,7 +35,7 @@ def read_index(path: Path, whole: bytes | None, dim: int) -> tuple[Any, Any] | N
             index = faiss.deserialize_index(np.frombuffer(whole, dtype=np.uint8))
         else:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except RuntimeError:  # all its exceptions
+    except RuntimeError:  # FAISS raises nothing else
         return None
     try:
         inner = faiss.downcast_index(index.index)
@@ -45,7 +45,7 @@ def read_index(path: Path, whole: bytes | None, dim: int) -> tuple[Any, Any] | N
 
 
 def write_index(index: Any, write: Write) -> None:
-    """The bytes of a FAISS index. Raises the `OSError` that `write` raised."""
+    """Write the bytes of a FAISS index. Raises the `OSError` that `write` raised."""
     import faiss
 
     failure: OSError | None = None
@@ -62,32 +62,32 @@ def write_index(index: Any, write: Write) -> None:
     try:
         faiss.write_index(index, faiss.PyCallbackIOWriter(callback))
     except RuntimeError:
-        if failure is not None:  # FAISS reports a callback's failure as one of its own
+        if failure is not None:  # FAISS reports a callback's failure as its own
             raise failure from None
         raise
 
 
 def found(rows: IdArray, scores: FloatArray, total: int) -> Candidates:
-    """FAISS's answer to one question; it fills up with -1."""
+    """Convert FAISS's answer to one query, which is padded with -1."""
     present = rows >= 0
     complete = len(rows) >= total or not present.all()
     return Candidates(rows[present], -np.inf if complete or not len(rows) else float(scores[-1]))
 
 
 def selector(mask: Mask | None) -> Any:
-    """Rows that may be found, for FAISS; None for all."""
+    """Convert a mask of rows to a FAISS selector; None for all rows."""
     import faiss
 
     if mask is None:
         return None
     bits = np.packbits(mask, bitorder="little")
     selector = faiss.IDSelectorBitmap(len(mask), faiss.swig_ptr(bits))
-    selector.bits_alive = bits  # it only points to them
+    selector.bits_alive = bits  # keeps them alive: the selector holds only a pointer
     return selector
 
 
 def selecting(mask: Mask | None) -> Any:
-    """The same as parameters of a search."""
+    """Convert a mask of rows to FAISS search parameters; None for all rows."""
     import faiss
 
     return None if mask is None else faiss.SearchParameters(sel=selector(mask))

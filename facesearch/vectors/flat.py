@@ -1,4 +1,4 @@
-"""Exact vector files: every vector as it is. A question reads all of them, at the speed of memory."""
+"""Exact vector files: they store every vector unchanged. A query reads all of them, at the speed of memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class FlatBase:
             self._vectors = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(-1, flat.d)
 
     def candidates(self, queries: FloatArray, wanted: int, mask: Mask | None) -> list[Candidates]:
-        """See `Base.candidates`. Few questions run in FAISS, many, or many answers, as matrix products."""
+        """See `Base.candidates`. FAISS searches for few queries; many queries or answers use matrix products."""
         if len(queries) >= _FEW_QUESTIONS or wanted > _FEW_ANSWERS or not len(self.ids):
             return nearest(self._vectors, queries, wanted, mask)
         scores, rows = self._flat.search(queries, min(wanted, self._flat.ntotal), params=selecting(mask))

@@ -1,9 +1,9 @@
-"""Approximate vector files, for large galleries.
+"""Approximate vector files, for large indexes.
 
-Vectors in clusters, of which a question visits some (inverted file), compared by 4-bit product codes in registers (fast
-scan; André et al., "Quicker ADC", 2019), the best of them again as 16-bit floats. A thousand times less to read, at the
-price of a hit in a hundred that is missed; how many is measured when it is made, by score: of the copies of a photo one
-is as good as another.
+Vectors are grouped in clusters and a query visits some of them (inverted file). It compares 4-bit product codes in
+registers (fast scan; André et al., "Quicker ADC", 2019), and the best of them again as 16-bit floats. A query reads a
+thousand times less and misses about one hit in a hundred. The recall is measured when the file is made, by score: any
+copy of a photo counts as found.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_RECALL", "Ivf", "IvfBase"]
 
 LEAST_RECALL = 0.99
-"""Of the true ten nearest, how many an approximate index finds: it takes more probes until it does, or has them all."""
+"""The minimum recall at 10 of an approximate index: probes are added until it is reached or there are no more."""
 
 _FROM = 1000
 _CODES_PER_BYTE = 2
@@ -52,7 +52,7 @@ class Ivf:
         return count >= _FROM and dim % _CODES_PER_BYTE == 0
 
     def make(self, dim: int, blocks: Blocks) -> Made:
-        """See `Kind.make`. The recall is that of questions with a sample of its own vectors, against exact search."""
+        """See `Kind.make`. Measures recall against exact search, with a sample of its own vectors as queries."""
         import faiss
 
         count = sum(len(ids) for ids, _ in blocks())
@@ -87,7 +87,7 @@ class IvfBase:
 
     @property
     def probes(self) -> int:
-        """How many clusters a question visits."""
+        """The number of clusters that a query visits."""
         return int(self._clusters.nprobe)
 
     @probes.setter
@@ -96,18 +96,18 @@ class IvfBase:
 
     @property
     def clusters(self) -> int:
-        """How many clusters there are."""
+        """The total number of clusters."""
         return int(self._clusters.nlist)
 
     def candidates(self, queries: FloatArray, wanted: int, mask: Mask | None) -> list[Candidates]:
         """See `Base.candidates`.
 
-        More clusters are visited where many answers are wanted or only some rows are allowed. All vectors are compared
-        where that would be most of them, and where the clusters hold too few: a filter makes no answer shorter.
+        Visits more clusters if many answers are wanted or only some rows are allowed. Compares all vectors if that
+        would be most of them, or if the clusters hold too few: a filter never shortens an answer.
         """
         allowed = len(self.ids) if mask is None else int(mask.sum())
         wanted = min(wanted, len(self.ids))
-        # The answers lie among the best of all rows, of which a mask lets some through: as far as that is looked.
+        # With a mask, the answers lie among this number of best rows of all.
         depth = wanted * len(self.ids) / max(allowed, 1)
         if depth > _SCANNED_FROM:
             return self._scanned(queries, wanted, mask)
@@ -138,14 +138,14 @@ class IvfBase:
 def _trained(dim: int, count: int, blocks: Blocks) -> Any:
     import faiss
 
-    # Some 4 * sqrt(n) clusters balance the search for the clusters with that in them (FAISS's own guideline).
+    # About 4 * sqrt(n) clusters balance the search for clusters with the search in them (FAISS's own guideline).
     clusters = 2 ** round(np.log2(4 * count**0.5))
     while clusters > 1 and clusters * _TRAINED_ON > count:
         clusters //= 2
     coarse = faiss.IndexFlatIP(dim)
     inverted = faiss.IndexIVFPQFastScan(coarse, dim, clusters, dim // _CODES_PER_BYTE, 4, faiss.METRIC_INNER_PRODUCT)
     inverted.cp.niter = inverted.pq.cp.niter = 10
-    inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1  # it would print a warning
+    inverted.cp.min_points_per_centroid = inverted.pq.cp.min_points_per_centroid = 1  # avoids a printed warning
     floats = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     refined = faiss.IndexRefine(inverted, floats)
     refined.train(_sampled(blocks, count, max(clusters * _TRAINED_ON, _FROM)))
@@ -154,7 +154,7 @@ def _trained(dim: int, count: int, blocks: Blocks) -> Any:
 
 
 def _measured_recall(base: IvfBase, blocks: Blocks) -> float:
-    """Recall at 10 with as many probes as it takes; the index keeps their number."""
+    """Add probes until the recall at 10 is high enough; return it. The index keeps the number of probes."""
     count = len(base.ids)
     queries = _sampled(blocks, count, _SAMPLE)
     best = Nearest(queries, min(_NEIGHBOURS, count))
@@ -171,11 +171,11 @@ def _measured_recall(base: IvfBase, blocks: Blocks) -> float:
 
 
 def _recall(base: Base, queries: FloatArray, truth: Sequence[IdArray]) -> float:
-    """How many of the rows nearest to each question, or rows that score no less, are found; a share of them."""
+    """Return the mean share of the rows nearest to each query that are found; rows that score no less count too."""
     answers = base.candidates(queries, 2 * _NEIGHBOURS, None)
     shares = []
     for query, rows, candidates in zip(queries, truth, answers, strict=True):
-        # All scores are those of the base, whose vectors are rounded: a copy scores the same to the last bits.
+        # All scores use the rounded vectors of the base: a copy scores the same up to the last bits.
         least = (base.vectors(rows) @ query).min() - _SAME_SCORE
         reaching = int((base.vectors(candidates.rows) @ query >= least).sum())
         shares.append(min(reaching, len(rows)) / len(rows))
@@ -183,7 +183,7 @@ def _recall(base: Base, queries: FloatArray, truth: Sequence[IdArray]) -> float:
 
 
 def _sampled(blocks: Blocks, count: int, size: int) -> FloatArray:
-    """Up to `size` of all vectors, drawn evenly, always the same ones."""
+    """Return a uniform random sample of up to `size` vectors, always the same ones."""
     chosen = np.sort(np.random.default_rng(0).choice(count, min(size, count), replace=False))
     parts = []
     start = 0

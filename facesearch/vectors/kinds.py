@@ -1,4 +1,4 @@
-"""The kinds of vector file there are, and which one an index of some size has. A new engine is one line here."""
+"""The kinds of vector file, and the choice of kind by the size of an index. A new engine adds one line here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from facesearch.vectors.protocol import Kind
 __all__ = ["INDEX_TYPES", "KINDS", "kind_for"]
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (Flat(), Ivf())}
-"""By name, in the order of preference. The first is exact, and takes any vectors."""
+"""By name, in order of preference. The first is exact and takes any vectors."""
 
 INDEX_TYPES = ("auto", *KINDS)
-"""How vectors can be searched; `auto` is exact while that takes a moment, and approximate in larger galleries."""
+"""The search methods; `auto` is exact while that is fast, and approximate for larger indexes."""
 
 _EXACT_UP_TO = 512_000_000
-"""Bytes of vectors, a million of 128 dimensions: two cores read them in some 20 to 50 ms."""
+"""Bytes of vectors, a million of 128 dimensions: two cores read them in 20 to 50 ms."""
 
 
 def kind_for(chosen: str, count: int, dim: int) -> Kind:
-    """The kind for one of `INDEX_TYPES` and so many vectors; the exact one where that takes none of so many."""
+    """Return the kind for one of `INDEX_TYPES` and `count` vectors; the exact kind if the chosen one does not fit."""
     exact, *_ = KINDS.values()
     if chosen == "auto":
         small = count * dim * 4 <= _EXACT_UP_TO

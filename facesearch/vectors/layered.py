@@ -1,4 +1,4 @@
-"""A vector index in layers: a file that never changes, vectors that were added since, ids that were removed since."""
+"""A vector index in layers: a file that never changes, and the vectors added and the ids removed since."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ROUNDING = 1e-5
 
 
 class LayeredIndex:
-    """`VectorIndex` over a base, the tail that came since, and the dead; without a base all is in the tail.
+    """A `VectorIndex` of a base, a tail of vectors added since and a mask of those removed; the base is optional.
 
-    A file that is mapped into memory cannot be changed, so changes are kept beside it. `verified` tells that every byte
-    of the base was.
+    A file that is mapped into memory cannot change, so changes are kept separately. `verified` is set if the checksum
+    of the base was verified.
     """
 
     def __init__(self, dim: int, base: Base | None = None, *, recall: float = 1.0, verified: bool = True) -> None:
@@ -67,9 +67,9 @@ class LayeredIndex:
     def search(self, queries: FloatArray, k: int, allowed: IdArray | None = None) -> tuple[FloatArray, IdArray]:
         """See `VectorIndex.search`.
 
-        Each part proposes candidates, fast and to within rounding; their scores are then computed again in double
-        precision, so that copies of a vector score exactly alike whichever part they are in, and sorted here. Of an
-        approximate base only to within 16-bit rounding: `Store.search` scores its answers once more.
+        Each part proposes candidates, fast and up to rounding. Their scores are then computed again in double precision
+        and sorted here, so that copies of a vector score exactly alike in either part. The scores of an approximate
+        base still have 16-bit rounding: `Store.search` scores its answers once more.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         width = min(k, len(self))
@@ -93,7 +93,7 @@ class LayeredIndex:
                 last = exact[order[-1]] if len(order) == width else -np.inf
                 behind = max(base_part.left_behind, tail_part.left_behind)
                 if behind > -np.inf and behind >= last - _ROUNDING:
-                    unsettled.append(row)  # an equal of the last one may be among those not proposed
+                    unsettled.append(row)  # a row that was not proposed may equal the last one
                     continue
                 scores[row, : len(order)], ids[row, : len(order)] = exact[order], found_ids[order]
             pending = np.array(unsettled, dtype=np.int64)
@@ -101,7 +101,7 @@ class LayeredIndex:
         return scores, ids
 
     def vectors(self, ids: IdArray) -> FloatArray:
-        """float32[n, dim] for ids that are ascending; those that are not there give zeros."""
+        """See `VectorIndex.vectors`."""
         found = np.zeros((len(ids), self.dim), dtype=np.float32)
         rows, present = _places(self._base.ids, ids)
         found[present] = self._base.vectors(rows[present])
@@ -116,7 +116,7 @@ class LayeredIndex:
 
 
 def _places(held: IdArray, ids: IdArray) -> tuple[IdArray, Mask]:
-    """Where in `held`, which is ascending, each id is, and whether it is there."""
+    """Return the position of each id in the ascending `held`, and whether it is present."""
     rows = np.searchsorted(held, ids)
     present = rows < len(held)
     present[present] = held[rows[present]] == ids[present]

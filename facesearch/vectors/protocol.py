@@ -1,4 +1,4 @@
-"""What the index room needs of a vector index, and what an engine has to give to be one kind of it."""
+"""Protocols: what `facesearch.index` needs from a vector index, and what an engine must provide for a new kind."""
 
 from __future__ import annotations
 
@@ -15,75 +15,75 @@ if TYPE_CHECKING:
 __all__ = ["Base", "Blocks", "Candidates", "Kind", "Made", "Mask", "VectorIndex", "Write"]
 
 Mask = NDArray[np.bool_]
-"""bool[n]: which of n rows are meant."""
+"""bool[n]: True for the selected rows of n."""
 
 Blocks = Callable[[], Iterable[tuple["IdArray", "FloatArray"]]]
-"""All vectors, from the beginning each time: ascending ids, int64[n], with float32[n, dim], block by block."""
+"""Each call iterates over all vectors in blocks: ascending ids, int64[n], with float32[n, dim]."""
 
 Write = Callable[[bytes], None]
-"""Takes the bytes of a file, piece by piece. Raises `OSError`."""
+"""Writes the next bytes of a file. Raises `OSError`."""
 
 
 class VectorIndex(Protocol):
-    """Finds the vectors nearest to a question by inner product, which for unit vectors is the cosine similarity."""
+    """Finds the vectors nearest to a query by inner product, which for unit vectors is the cosine similarity."""
 
     @property
     def kind(self) -> str:
-        """The name of the kind that answers."""
+        """The name of the kind of vector file that is searched."""
         ...
 
     @property
     def recall(self) -> float:
-        """The share of the true ten nearest that is found, measured when the file was written; 1 when exact."""
+        """The share of the true ten nearest that is found, measured when the file was written; 1 if exact."""
         ...
 
     @property
     def probes(self) -> int | None:
-        """How many clusters a question visits; None for an exact index, which has none."""
+        """The number of clusters that a query visits; None for an exact index, which has no clusters."""
         ...
 
     @property
     def exact(self) -> bool:
-        """Whether scores are those of the vectors that were added, every bit of which was verified."""
+        """Whether scores come from the vectors as they were added, with every bit verified."""
         ...
 
     def __len__(self) -> int:
-        """Vectors that can be found."""
+        """The number of vectors that can be found."""
         ...
 
     def add(self, ids: IdArray, vectors: FloatArray) -> None:
-        """int64[n] ids, larger than any added before and ascending, for float32[n, dim] vectors."""
+        """Add float32[n, dim] vectors with int64[n] ids, which are ascending and larger than any added before."""
         ...
 
     def remove(self, ids: IdArray) -> None:
-        """Ids never to be found again; those that are not there are ignored."""
+        """Remove ids for good; unknown ids are ignored."""
         ...
 
     def search(self, queries: FloatArray, k: int, allowed: IdArray | None = None) -> tuple[FloatArray, IdArray]:
-        """The k best for each of float32[q, dim]: scores float32[q, m] and ids int64[q, m], m = min(k, len(self)).
+        """Return the k best for each of float32[q, dim]: scores float32[q, m], ids int64[q, m], m = min(k, len(self)).
 
-        Best first; equal scores by id. `allowed` limits the answer to those ids. Where fewer than m are left, the
-        rows end in id -1 with score -inf.
+        Best first; equal scores by id. `allowed` limits the answer to those ids. If fewer than m remain, the rows end
+        in id -1 with score -inf.
         """
         ...
 
     def vectors(self, ids: IdArray) -> FloatArray:
-        """float32[n, dim] for ids that are ascending; those that are not there give zeros."""
+        """Return float32[n, dim] for ascending ids; zeros for unknown ids."""
         ...
 
 
 class Candidates(NamedTuple):
-    """Rows that may be among the best, and the best score, about, that a row left behind may have."""
+    """Rows that may be among the best, and the approximate best score that any other row may have."""
 
     rows: IdArray
     left_behind: float
 
 
 class Base(Protocol):
-    """Vectors in rows, as they were when the file was written. It never changes.
+    """The vectors of a file, in rows. It never changes.
 
-    It proposes candidates, fast and to within rounding; `LayeredIndex` scores them again, and puts them together with
-    what has come and gone since.
+    It proposes candidates, fast and up to rounding. `LayeredIndex` scores them again and merges them with the vectors
+    that were added and removed since.
     """
 
     @property
@@ -93,12 +93,12 @@ class Base(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether `vectors` gives them as they were added."""
+        """Whether `vectors` returns them as they were added."""
         ...
 
     @property
     def probes(self) -> int | None:
-        """How many clusters a question visits; None where there are none."""
+        """The number of clusters that a query visits; None if there are no clusters."""
         ...
 
     @property
@@ -107,42 +107,42 @@ class Base(Protocol):
         ...
 
     def candidates(self, queries: FloatArray, wanted: int, mask: Mask | None) -> list[Candidates]:
-        """About the `wanted` best rows for each of float32[q, dim], in no order, of those that `mask` allows."""
+        """Return about `wanted` of the best rows that `mask` allows for each of float32[q, dim], in any order."""
         ...
 
     def vectors(self, rows: IdArray) -> FloatArray:
-        """float32[n, dim]; of an approximate base to within its rounding."""
+        """Return float32[n, dim]; an approximate base returns them rounded."""
         ...
 
 
 class Made(NamedTuple):
-    """What is to be written as a file, and its recall at 10 (1 when exact)."""
+    """A new index with its recall at 10 (1 if exact) and the function that writes it to a file."""
 
     recall: float
     write_to: Callable[[Write], None]
 
 
 class Kind(Protocol):
-    """One kind of vector file. `name` is what the file and the command line call it, at most 8 letters of ASCII."""
+    """One kind of vector file."""
 
     @property
     def name(self) -> str:
-        """See above."""
+        """Its name in the file and on the command line, at most 8 ASCII letters."""
         ...
 
     @property
     def exact(self) -> bool:
-        """Whether nothing is ever missed."""
+        """Whether a search never misses a vector."""
         ...
 
     def takes(self, count: int, dim: int) -> bool:
-        """Whether it can be made of so many vectors of so many dimensions, with something to gain."""
+        """Return True if it works, and pays off, for `count` vectors of `dim` dimensions."""
         ...
 
     def make(self, dim: int, blocks: Blocks) -> Made:
-        """One of all vectors."""
+        """Build an index of all vectors in `blocks`."""
         ...
 
     def read(self, path: Path, whole: bytes | None, dim: int) -> Base | None:
-        """What was written, from its bytes or, without them, mapped from the file; None when it makes no sense."""
+        """Load an index from its bytes `whole`, or map the file if `whole` is None; None if it is invalid."""
         ...

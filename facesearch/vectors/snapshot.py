@@ -1,7 +1,7 @@
-"""The vector file: written in one step, verified, read; with a trailer that says what it was made from.
+"""Write, verify and read the vector file, whose trailer records what it was made from.
 
-It is derived from the catalog. FAISS opens damaged files without a word, so the trailer's checksum counts; FAISS's
-reader ignores it.
+The file is derived from the catalog. FAISS opens damaged files without an error, so the trailer has a checksum; FAISS's
+reader ignores the trailer.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from facesearch.vectors.protocol import Blocks, Kind
 __all__ = ["VERIFIED_BELOW", "Snapshot", "Stamp", "read_kind", "read_snapshot", "read_stamp", "write_snapshot"]
 
 VERIFIED_BELOW = 64 * 2**20
-"""Bytes. Smaller files are read whole and their checksum verified; larger ones are mapped, which takes no time."""
+"""Bytes. Smaller files are read whole and their checksum is verified; larger ones are mapped, which takes no time."""
 
-_MAGIC = b"fsvecto4"  # of 3 the recall was counted by ids, to which copies of a photo are misses
+_MAGIC = b"fsvecto4"  # version 3 measured recall by ids, which counted copies of a photo as misses
 _TRAILER = struct.Struct("<8s16sQQ8sdQ16s16s")
 
 
 class Stamp(NamedTuple):
-    """What a file was made from: the index's uuid, the catalog's generation, and the highest vector id there."""
+    """What a file was made from: the index's uuid, the catalog's generation, and its highest vector id."""
 
     uuid: bytes
     generation: int
@@ -36,31 +36,31 @@ class Stamp(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What is in a vector file."""
+    """The content of a vector file."""
 
     stamp: Stamp
     vectors: LayeredIndex
 
 
 def read_stamp(path: Path, uuid: bytes) -> Stamp | None:
-    """The stamp of a vector file, without its vectors; None when there is none or it is not this index's."""
+    """Return the stamp of a vector file without reading its vectors; None if it is missing or of another index."""
     trailer = _trailer_of(path, uuid)
     return trailer.stamp if trailer else None
 
 
 def read_kind(path: Path, uuid: bytes) -> str | None:
-    """The kind of a vector file, without its vectors; None when there is none or it is not this index's."""
+    """Return the kind of a vector file without reading its vectors; None if it is missing or of another index."""
     trailer = _trailer_of(path, uuid)
     return trailer.kind if trailer else None
 
 
 def read_snapshot(path: Path, dim: int, uuid: bytes, *, verify: bool = False) -> Snapshot | None:
-    """The index in a file, or None when there is none, or it is not this index's, cut short or damaged.
+    """Return the content of a vector file; None if it is missing, of another index, truncated or damaged.
 
-    A large file is mapped and not read, unless `verify` asks for its checksum. Raises `StorageError`.
+    A large file is mapped and not read, unless `verify` is set. Raises `StorageError` if the file is unreadable.
     """
     if path.exists() and not path.is_file():
-        return None  # a pipe would be waited for
+        return None  # opening a pipe would block
     try:
         with path.open("rb") as stream:
             trailer = _read_trailer(stream, uuid)
@@ -77,16 +77,16 @@ def read_snapshot(path: Path, dim: int, uuid: bytes, *, verify: bool = False) ->
         return None
     kind = KINDS.get(trailer.kind)
     base = None if kind is None else kind.read(path, whole, dim)
-    # A large file is mapped by its name: another may have been put there since the trailer was read.
+    # A large file is mapped by its name: another may have replaced it since the trailer was read.
     if base is None or (whole is None and _trailer_of(path, uuid) != trailer):
         return None
     return Snapshot(trailer.stamp, LayeredIndex(dim, base, recall=trailer.recall, verified=whole is not None))
 
 
 def write_snapshot(path: Path, dim: int, stamp: Stamp, kind: Kind, blocks: Blocks) -> float:
-    """A vector file of that kind with all vectors in `blocks`, all or nothing; its recall at 10.
+    """Write a vector file of a kind with all vectors in `blocks`, atomically, and return its recall at 10.
 
-    Raises `DiskFullError` or another `StorageError`; then the file is as it was.
+    Raises `DiskFullError` or another `StorageError`; the old file is then unchanged.
     """
     made = kind.make(dim, blocks)
     try:
@@ -105,7 +105,7 @@ def write_snapshot(path: Path, dim: int, stamp: Stamp, kind: Kind, blocks: Block
             stream.write(trailer + _checksum(trailer))
     except OSError as error:
         raise (DiskFullError if error.errno in NO_ROOM else StorageError)(
-            f"{path}: cannot be written ({error.strerror}); it is made again from the catalog when there is room"
+            f"{path}: cannot be written ({error.strerror}); check the disk; the file is rebuilt from the catalog"
         ) from error
     return made.recall
 
@@ -129,7 +129,7 @@ def _trailer_of(path: Path, uuid: bytes) -> _Trailer | None:
 
 
 def _read_trailer(stream: BinaryIO, uuid: bytes) -> _Trailer | None:
-    """The last bytes of a vector file; None unless they are a trailer of this index and the file is whole."""
+    """Read the trailer of a vector file; None unless it belongs to this index and the file is complete."""
     size = stream.seek(0, os.SEEK_END)
     if size < _TRAILER.size:
         return None

@@ -65,7 +65,7 @@ def test_which_model_a_new_index_gets(
 
 
 def test_models_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no model 'nonsense'.*have: embedded"):
+    with pytest.raises(ModelError, match=r"no model 'nonsense'.*available: embedded"):
         model_info("nonsense")
     with pytest.raises(ModelError, match=r"no detection head among its 0"):
         model_info(str(tmp_path))
@@ -78,7 +78,7 @@ def test_models_that_are_none(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"broken\.onnx: not a model that .* can load") as caught:
             open_session(tmp_path / "broken.onnx", choose_runtime(device))
         assert "\n" not in str(caught.value)
-        with pytest.raises(ModelError, match="no such model file"):
+        with pytest.raises(ModelError, match="model file not found"):
             open_session(tmp_path / "missing.onnx", choose_runtime(device))
 
 
@@ -107,12 +107,12 @@ def test_a_manifest_names_the_heads_and_how_pixels_are_scaled(own_pack: Path, tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"file": "../elsewhere.onnx"}, "its detection head is none of this folder"),
+        ({"file": "../elsewhere.onnx"}, "its detection head is outside the folder"),
         ({"file": "missing.onnx"}, "missing.onnx: not a model file"),
         ({"sha256": "0" * 64}, "not the file that its manifest names"),
-        ({"preprocessing": "guess"}, "names no detection head that can be used"),
-        ({"preprocessing": {"mean": 0, "std": 0}}, "or has no scale"),
-        ({"file": 7}, "names no detection head that can be used"),
+        ({"preprocessing": "guess"}, "names no usable detection head"),
+        ({"preprocessing": {"mean": 0, "std": 0}}, "or has no valid scale"),
+        ({"file": 7}, "names no usable detection head"),
     ],
 )
 def test_manifests_that_cannot_be_used(tmp_path: Path, change: dict[str, object], message: str) -> None:

@@ -93,7 +93,7 @@ def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> 
     with changed.open("ab") as stream:
         stream.write(b"more")
     finding = findings(facesearch("doctor", "--index", indexed, "-f", "json").stdout)["model mine"]
-    assert finding["found"] == f"{changed}: not the file that it was"
+    assert finding["found"] == f"{changed}: changed, its checksum is wrong"
     assert finding["advice"] == "remove it, then install it again: facesearch models remove mine"
     assert "model mine: remove it, then install it again" in facesearch("doctor", "--index", indexed).stdout
 
@@ -122,6 +122,6 @@ def test_weights_that_are_not_as_built(tmp_path: Path, monkeypatch: pytest.Monke
     detector.write_bytes(bytes(data))
     (weights / "sface_2021dec.onnx").unlink()
     assert [fault.removeprefix(f"{weights}/") for fault in bundled.built_faults()] == [
-        "yunet_2023mar.onnx: not as it was built",
+        "yunet_2023mar.onnx: changed since the package was built",
         "sface_2021dec.onnx: cannot be read (No such file or directory)",
     ]

@@ -118,8 +118,8 @@ def test_the_list_in_an_empty_home(facesearch: Run, tmp_path: Path) -> None:
 def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models: Path) -> None:
     pulled = facesearch("models", "pull", "tiny", *ACCEPTED, archive)
     assert pulled.stdout == ""
-    assert "licence of tiny: as its maker says" in pulled.stderr
-    assert "no digest is known for tiny: it is trusted as it came" in pulled.stderr
+    assert "licence of tiny: see its maker's terms" in pulled.stderr
+    assert "no checksum is known for tiny: it is trusted on first use" in pulled.stderr
     assert f"tiny is installed in {models / 'tiny'}" in pulled.stderr
     assert sorted(path.name for path in (models / "tiny").iterdir()) == ["det.onnx", "facesearch.json", "rec.onnx"]
     again = facesearch("models", "pull", "tiny", "--from", archive)
@@ -133,7 +133,7 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     assert facesearch("models", "verify").stdout == "tiny: sound\n"
     (models / "tiny/rec.onnx").write_bytes(b"rot")
     bad = facesearch("models", "verify", exit_code=3)
-    assert bad.stdout == f"fault: tiny: {models / 'tiny/rec.onnx'}: not the file that it was\n"
+    assert bad.stdout == f"fault: tiny: {models / 'tiny/rec.onnx'}: changed, its checksum is wrong\n"
     assert "not sound: tiny; facesearch models remove NAME" in bad.stderr
     damaged = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3)
     assert "remove tiny, then pull it again" in damaged.stderr
@@ -168,7 +168,7 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert "default" not in kept.stderr
     assert facesearch("models", "verify").stdout == "mine: sound\n"
     (mine / "extra.onnx").write_bytes((mine / "rec.onnx").read_bytes())
-    assert "extra.onnx: was not part of it" in facesearch("models", "verify", "mine", exit_code=3).stdout
+    assert "extra.onnx: not part of the pack" in facesearch("models", "verify", "mine", exit_code=3).stdout
     (mine / "extra.onnx").unlink()
     gone = facesearch("models", "remove", "mine")
     assert "mine was the default" in gone.stderr
@@ -236,7 +236,7 @@ def test_a_default_that_has_gone_is_not_silently_replaced(
     facesearch("models", "use", "tiny")
     shutil.rmtree(models / "tiny")
     refused = facesearch("index", library / "photos/portraits", "--index", "ix", exit_code=3)
-    assert "the default model tiny is not there any more; facesearch models use" in refused.stderr
+    assert "the default model tiny is missing; facesearch models use" in refused.stderr
     assert listed(facesearch)["default"] is None
     facesearch("models", "use", "--none")
     assert listed(facesearch)["default"] == "embedded"
@@ -250,7 +250,7 @@ def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack
     assert answer["buffalo_s"]["state"] == "installed"
     verified = facesearch("models", "verify", exit_code=3).stdout
     assert "note: theirs: not installed by facesearch" in verified
-    assert f"fault: buffalo_s: {models / 'buffalo_s/w600k_mbf.onnx'}: not there" in verified
+    assert f"fault: buffalo_s: {models / 'buffalo_s/w600k_mbf.onnx'}: not found" in verified
     refused = facesearch("models", "remove", "theirs", "--yes", exit_code=3)
     assert f"{models / 'theirs'} was not installed by facesearch, so it does not delete it" in refused.stderr
     assert (models / "theirs/rec.onnx").exists()
@@ -292,7 +292,7 @@ FAULTS = [
     (("pull", "embedded", "--from", "x.zip"), 2, r"cannot name a pack"),
     (("pull", "buffalo_l"), 2, r"nobody is there to accept the licence of buffalo_l; .*--accept-licence"),
     (("pull", "x", "--accept-licence", "--from", "gone.zip"), 3, r"gone.zip: cannot be read"),
-    (("pull", "x", "--accept-licence", "--from", "ftp://h/x.zip"), 2, r"no address to fetch from"),
+    (("pull", "x", "--accept-licence", "--from", "ftp://h/x.zip"), 2, r"not an address to fetch from"),
     (("add", "nowhere", "--name", "x"), 3, r"nowhere: no such folder"),
     (("add", ".", "--name", "x"), 3, r"no detection head among its 0"),
     (("add", ".", "--name", "buffalo_l"), 2, r"the name buffalo_l is taken"),

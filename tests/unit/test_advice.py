@@ -40,9 +40,9 @@ def test_text_without_a_hint_stays_as_it_is() -> None:
 
 
 def test_an_option_is_named_as_it_is_typed() -> None:
-    error = UsageError("min_quality 7: has to be from 0 to 1", option="min_quality")
-    assert str(error) == "min_quality 7: has to be from 0 to 1"
-    assert in_options(error) == "--min-quality 7: has to be from 0 to 1"
+    error = UsageError("min_quality 7: must be from 0 to 1", option="min_quality")
+    assert str(error) == "min_quality 7: must be from 0 to 1"
+    assert in_options(error) == "--min-quality 7: must be from 0 to 1"
     both = UsageError("since 2020 is later than until 2019", option=("since", "until"))
     assert in_options(both) == "--since 2020 is later than --until 2019"
     with_someone = UsageError("together 7: give a path", option="together")

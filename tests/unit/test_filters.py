@@ -72,9 +72,9 @@ def test_paths_are_kept_absolute_however_they_are_given(tmp_path: Path, monkeypa
     ("limits", "told"),
     [
         ({"since": "2020", "until": "2019-12"}, "since 2020 is later than until 2019-12; swap them"),
-        ({"min_quality": 1.5}, "min_quality 1.5: has to be from 0 to 1"),
-        ({"min_face": -1}, "min_face -1: has to be 0 or more"),
-        ({"min_face": float("nan")}, "min_face nan: has to be 0 or more"),
+        ({"min_quality": 1.5}, "min_quality 1.5: must be from 0 to 1"),
+        ({"min_face": -1}, "min_face -1: must be 0 or more"),
+        ({"min_face": float("nan")}, "min_face nan: must be 0 or more"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, Any], told: str) -> None:

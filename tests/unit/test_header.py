@@ -322,7 +322,7 @@ def test_a_jpeg_of_endless_scans_is_given_up() -> None:
     plain = written.getvalue()
     scan = plain[plain.rindex(b"\xff\xda") : -2]
     assert Photo(plain).size == (8000, 8000)
-    with pytest.raises(PhotoError, match=r"broken: 406 scans of 8000 x 8000 pixels take too long to decode"):
+    with pytest.raises(PhotoError, match=r"damaged: 406 scans of 8000 x 8000 pixels take too long to decode"):
         Photo(plain[:-2] + scan * 400 + plain[-2:])
 
 
@@ -347,7 +347,7 @@ def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
         "GIF": lambda: plain[: plain.index(b",")] + b"\x21\xfe\x01c\0" * 60_000 + plain[plain.index(b",") :],
         "WEBP": lambda: plain[:12] + b"JUNK\0\0\0\0" * 110_000 + plain[12:],
     }
-    with pytest.raises(PhotoError, match=r"broken: more than 100,000 parts"):
+    with pytest.raises(PhotoError, match=r"damaged: more than 100,000 parts"):
         Photo(endless[kind]())
 
 

@@ -166,8 +166,8 @@ def test_small_photos_are_never_enlarged() -> None:
 BROKEN = {
     "empty": (b"", "empty"),
     "text": (b"just some text, no photo at all", "not a photo"),
-    "truncated jpeg": (encoded(scene(640, 480), "JPEG", quality=95)[:3000], "cut short"),
-    "truncated png": (encoded(scene(640, 480).effect_spread(9), "PNG")[:3000], "cut short"),
+    "truncated jpeg": (encoded(scene(640, 480), "JPEG", quality=95)[:3000], "truncated"),
+    "truncated png": (encoded(scene(640, 480).effect_spread(9), "PNG")[:3000], "truncated"),
     "truncated webp": (encoded(scene(640, 480).effect_spread(9), "WEBP")[:3000], "."),
     "truncated avif": (encoded(scene(640, 480).effect_spread(9), "AVIF")[:1500], "."),
     "truncated heif": (heif(scene(640, 480).effect_spread(9))[:1500], "."),

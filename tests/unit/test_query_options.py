@@ -26,7 +26,7 @@ def test_what_is_described_needs_no_more_than_a_default() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"top_k": 0}, "top_k 0: has to be 1 or more"),
+        ({"top_k": 0}, "top_k 0: must be 1 or more"),
         ({"threshold": 1.2}, "threshold 1.2: give a similarity between -1 and 1"),
         ({"threshold": 0.3, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),
         ({"threshold": None, "fmr": 1e-5}, "threshold and fmr contradict each other; give one of them"),

@@ -136,12 +136,12 @@ def test_every_difference_is_a_fault(tmp_path: Path) -> None:
     (pack / "b.onnx").unlink()
     (pack / "d.onnx").touch()
     assert faults_of(pack, digests) == [
-        f"{pack}/a.onnx: not the file that it was",
-        f"{pack}/b.onnx: not there",
-        f"{pack}/d.onnx: was not part of it",
+        f"{pack}/a.onnx: changed, its checksum is wrong",
+        f"{pack}/b.onnx: not found",
+        f"{pack}/d.onnx: not part of the pack",
     ]
     assert faults_of(pack, {}, others=True) == []
-    assert faults_of(tmp_path / "gone", digests) == [f"{tmp_path}/gone is not there"]
+    assert faults_of(tmp_path / "gone", digests) == [f"{tmp_path}/gone: not found"]
 
 
 def test_a_record_is_read_back(tmp_path: Path) -> None:

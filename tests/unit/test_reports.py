@@ -81,8 +81,8 @@ def test_a_checkup_ends_with_what_to_do() -> None:
 def test_the_list_of_models_marks_the_default_and_names_its_sources() -> None:
     models = [
         ListedModel("embedded", "in the package", "MIT", dim=128),
-        ListedModel("mine", "added", "as its maker says", Path("/packs/mine"), 512),
-        ListedModel("lost", "gone", "as its maker says", Path("/packs/lost")),
+        ListedModel("mine", "added", "see its maker's terms", Path("/packs/mine"), 512),
+        ListedModel("lost", "gone", "see its maker's terms", Path("/packs/lost")),
     ]
     lines = models_table(models, "mine").splitlines()
     assert [line.split()[0] for line in lines if line][:4] == ["model", "embedded", "mine", "lost"]

@@ -1,1 +1,1 @@
-"""Packs of models: known ones, those that the user has registered, and how they are fetched."""
+"""Model packs: published packs, packs that the user has registered, and how packs are downloaded and installed."""

@@ -1,8 +1,8 @@
-"""An archive over the network: fetched in part, gone on with, bounded; only `pulling` asks for it.
+"""Download an archive, within limits, and resume an interrupted download; used only to pull packs.
 
-Addresses may not lead to a less safe scheme, and sizes are bounded before and while bytes come. What has come of an
-archive stays beside the place it goes to, with the validator (ETag) of what it is a part of: the next run goes on from
-there, unless the archive has changed.
+Redirects must not lead to a less secure scheme. Sizes are limited before and during the transfer. A partial download is
+kept next to its target with the validator (ETag) of the archive: the next run resumes it, unless the archive has
+changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from facesearch.settings import write_json
 __all__ = ["Download", "Limits", "Progress", "fetch", "is_address", "require_free", "storage_errors"]
 
 Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have come, and those that there are, None where that is not known."""
+"""Called with the number of bytes received and the total, which is None if unknown."""
 
 _PIECE = 256 * 1024
 _HEADWAY = 2**20
@@ -40,10 +40,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How patient a download is, and how much it may bring.
+    """The limits of a download in time and size.
 
-    `timeout` is in seconds without a byte. `attempts` are those in a row that bring less than a mebibyte; `pause` is
-    the time in seconds before the second, doubled for each one after it. Sizes are in bytes.
+    `timeout` is in seconds without a byte. `attempts` is the number of consecutive attempts that receive less than a
+    mebibyte; `pause` is the time in seconds before the second attempt, and doubles for each later one. `archive` and
+    `unpacked` are sizes in bytes; `files` is the number of files in an archive.
     """
 
     timeout: float = 30.0
@@ -55,7 +56,7 @@ class Limits:
 
 
 def is_address(source: str) -> bool:
-    """Whether `source` is to be fetched, rather than a file. Raises `UsageError` when it is neither."""
+    """Return True if `source` is an http(s) address, False if it is a file. Raises `UsageError` for other addresses."""
     if "://" not in source:
         return False
     try:
@@ -66,12 +67,12 @@ def is_address(source: str) -> bool:
     except ValueError:
         fetched = False
     if not fetched or " " in source:
-        raise UsageError(f"{source}: no address to fetch from; give one that begins with https://, or a .zip file")
+        raise UsageError(f"{source}: not an address to fetch from; give one that begins with https://, or a .zip file")
     return True
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a few redirects, and none to a scheme that is less safe than the one before."""
+    """Follows a few redirects, but not to a less secure scheme."""
 
     max_redirections = 5
     max_repeats = 2
@@ -81,12 +82,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme not in ("https", req.type):
-            raise ModelError(f"{req.full_url}: leads to {newurl}, which is less safe; it is not followed")
+            raise ModelError(f"{req.full_url}: redirects to {newurl}, which is less secure; nothing was installed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Speaks http and https only: urllib's own would also open files, and ftp."""
+    """Return an opener for http and https only: urllib's default would also open files and ftp."""
     opener = urllib.request.OpenerDirector()
     opener.addheaders = []
     for handler in (
@@ -103,7 +104,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 class Download:
-    """An archive that has come in part, and what is known of the whole: kept beside it, to go on later."""
+    """A partial download, with the archive's length and validator in a file next to it, to resume it later."""
 
     def __init__(self, url: str, part: Path, descriptor: int, limits: Limits) -> None:
         self.url, self.limits, self._part, self._descriptor = url, limits, part, descriptor
@@ -116,32 +117,35 @@ class Download:
             if kept["url"] == url and self.size <= int(kept["length"]):
                 self.length, self._validator = int(kept["length"]), str(kept["etag"])
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # begins anew
+            pass  # start again
         if self._validator is None:
             self.start_anew()
 
     def is_complete(self) -> bool:
-        """Whether all of it has come."""
+        """Return True if the whole archive has been received."""
         return self.length is not None and self.size == self.length
 
     def request(self) -> urllib.request.Request:
-        """For what is missing."""
+        """Return a request for the missing bytes."""
         headers = {"User-Agent": "facesearch", "Accept-Encoding": "identity"}
         if self.size and self._validator:
             headers |= {"Range": f"bytes={self.size}-", "If-Range": self._validator}
-        return urllib.request.Request(self.url, headers=headers)  # noqa: S310 - the opener speaks http(s) only
+        return urllib.request.Request(self.url, headers=headers)  # noqa: S310 - the opener accepts http(s) only
 
     def start_anew(self) -> None:
-        """Forget what has come: it is not needed any more, or does not fit what is there now."""
+        """Discard the received bytes: they are no longer needed, or the archive has changed."""
         os.ftruncate(self._descriptor, 0)
         self.size, self.length, self._validator = 0, None, None
         self._side.unlink(missing_ok=True)
 
     def receive(self, response: Any, progress: Progress) -> None:
-        """Take what comes, until it is complete or the connection ends. Raises `ModelError`, `StorageError`."""
+        """Receive bytes until the archive is complete or the connection ends.
+
+        Raises `ModelError` if the server sends more than it announced or than is allowed, `StorageError`.
+        """
         with storage_errors(self._part):
             if response.status == 206 and not self._goes_on(response.headers):
-                self.start_anew()  # a part, but not the one that was asked for
+                self.start_anew()  # not the requested part
                 return
             if response.status != 206:
                 self._begin(response.headers)
@@ -153,14 +157,14 @@ class Download:
                 break
             if self.size + len(piece) > (self.limits.archive if self.length is None else self.length):
                 self.start_anew()
-                raise ModelError(f"{self.url}: sends more than it announced, or than is allowed; nothing was installed")
+                raise ModelError(f"{self.url}: sends more than announced, or than is allowed; nothing was installed")
             self._write(piece)
             progress(self.size, self.length)
-        if self.length is None:  # never announced: the end is where the connection was closed in order
+        if self.length is None:  # not announced: the archive ends with the regular end of the connection
             self.length = self.size
 
     def _goes_on(self, headers: HTTPMessage) -> bool:
-        """Whether what comes is the rest of what is here."""
+        """Return True if the response is the rest of this archive."""
         rest = f"bytes {self.size}-{(self.length or 0) - 1}/{self.length}"
         return headers.get("Content-Range") == rest and headers.get("ETag", self._validator) == self._validator
 
@@ -170,10 +174,10 @@ class Download:
         self.length = int(announced) if announced.isascii() and announced.isdigit() else None
         if self.length is not None and self.length > self.limits.archive:
             raise ModelError(
-                f"{self.url}: {self.length:,} bytes, more than the {self.limits.archive:,} that a pack may have; "
-                "it was not fetched"
+                f"{self.url}: {self.length:,} bytes are over the limit of {self.limits.archive:,} for a pack; nothing "
+                "was fetched"
             )
-        if self.length is not None and etag and not etag.startswith("W/"):  # a weak one is no promise about bytes
+        if self.length is not None and etag and not etag.startswith("W/"):  # a weak one does not identify the bytes
             self._validator = etag
             write_json(self._side, {"url": self.url, "length": self.length, "etag": etag})
 
@@ -187,14 +191,14 @@ class Download:
         while view:
             try:
                 written = os.write(self._descriptor, view)
-            except OSError as error:  # apart from those of the connection
+            except OSError as error:  # of the disk, not of the connection
                 _raise_storage_error(error, self._part)
             view = view[written:]
             self.size += written
 
 
 def fetch(download: Download, name: str, folder: Path, progress: Progress, notify: Callable[[str], None]) -> None:
-    """Bring a download to its end, however often the connection is cut. Raises `ModelError`, `StorageError`."""
+    """Complete a download and resume it when the connection is cut. Raises `ModelError` or `StorageError`."""
     limits = download.limits
     opener = _opener()
     failures, connected = 0, False
@@ -207,7 +211,7 @@ def fetch(download: Download, name: str, folder: Path, progress: Progress, notif
             trouble = "the connection was cut"
         except urllib.error.HTTPError as error:
             trouble = _refusal(error, download, name)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: of an address that it leads to
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: from an invalid redirect
             if isinstance(error, urllib.error.URLError) and not connected:
                 _raise_unreachable(error, download.url, name, folder)
             trouble = (
@@ -218,22 +222,22 @@ def fetch(download: Download, name: str, folder: Path, progress: Progress, notif
         failures = 1 if download.size - before >= _HEADWAY else failures + 1
         if failures >= limits.attempts:
             raise ModelError(
-                f"{download.url}: {trouble}, {failures} times; the {download.size:,} bytes that came are kept, and the "
-                f"same command goes on from there; {_by_hand(download.url, name)}"
+                f"{download.url}: {trouble}, {failures} times; the {download.size:,} bytes received are kept, and the "
+                f"same command resumes the download; {_by_hand(download.url, name)}"
             )
         notify(f"{trouble} at {download.size:,} bytes; trying again")
         time.sleep(limits.pause * 2 ** (failures - 1))
 
 
 def _refusal(error: urllib.error.HTTPError, download: Download, name: str) -> str:
-    """What the server says, when another attempt may help; else raises `ModelError`."""
+    """Return the server's answer if another attempt may help; otherwise raise `ModelError`."""
     with error:
         if error.code == _NOT_SATISFIABLE:
             download.start_anew()  # the archive has become shorter
         elif 300 <= error.code < 400:
             raise ModelError(
-                f"{download.url}: leads on and on, or to what cannot be fetched ({error.headers.get('Location')}); "
-                "nothing was installed"
+                f"{download.url}: too many redirects, or one that cannot be followed "
+                f"({error.headers.get('Location')}); nothing was installed"
             )
         elif error.code not in _PASSING:
             raise ModelError(
@@ -251,7 +255,7 @@ def _raise_unreachable(error: urllib.error.URLError, url: str, name: str, folder
 
 
 def _reason(error: Exception) -> str:
-    """What the system or the library says, in one line."""
+    """Return the message of the system or the library in one line."""
     reason = getattr(error, "reason", error)
     return " ".join(str(getattr(reason, "strerror", None) or reason).split())
 
@@ -261,18 +265,18 @@ def _by_hand(url: str, name: str) -> str:
 
 
 def require_free(folder: Path, wanted: int, what: str) -> None:
-    """Raises `StorageError` where a disk has not so many bytes left."""
+    """Raise `StorageError` if a disk has fewer free bytes than `wanted`."""
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise StorageError(
-            f"{folder}: {what} need {wanted:,} bytes, and {free:,} are free; make room, or set INSIGHTFACE_HOME to "
-            "another disk"
+            f"{folder}: {what} need {wanted:,} bytes, but only {free:,} are free; make room, or set INSIGHTFACE_HOME "
+            "to another disk"
         )
 
 
 @contextmanager
 def storage_errors(folder: Path) -> Iterator[None]:
-    """An `OSError` of the disk as a `StorageError`."""
+    """Turn an `OSError` of the disk into a `StorageError`."""
     try:
         yield
     except OSError as error:
@@ -281,5 +285,5 @@ def storage_errors(folder: Path) -> Iterator[None]:
 
 def _raise_storage_error(error: OSError, path: Path) -> NoReturn:
     if error.errno in _FULL:
-        raise StorageError(f"{path}: the disk is full; make room, and the same command goes on") from error
+        raise StorageError(f"{path}: the disk is full; make room, then run the same command again") from error
     raise StorageError(f"{error.filename or path}: {error.strerror}; check the folder") from error

@@ -1,8 +1,8 @@
-"""A pack from its archive into insightface's models folder: fetch, unpack, check, install; and away again.
+"""Install packs into insightface's models folder (download, unpack, verify, install), and remove them.
 
-The only part of facesearch that uses the network, and only when a user asks for a pack. Nothing that comes from outside
-is trusted: what an archive holds has to be the pack that its name promises. A pack appears in its place in one step,
-complete, or not at all.
+This is the only part of facesearch that uses the network, and only when the user asks for a pack. Downloads are not
+trusted: an archive must contain the pack that its name promises. A pack is installed atomically: complete or not at
+all.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LIMITS = Limits()
 
 
 def sound_pack(name: str) -> Path | None:
-    """The folder of the installed pack `name`, its files checked; None where there is none yet.
+    """Verify the installed pack `name` and return its folder; None if it is not installed.
 
-    Raises `ModelError` when something is there that is not that pack, or not sound any more.
+    Raises `ModelError` if its folder holds something else or the pack is damaged.
     """
     from facesearch.models.insightface_pack import models_folder, pack_info
 
@@ -47,9 +47,9 @@ def sound_pack(name: str) -> Path | None:
     try:
         info = pack_info(folder)
     except ModelError as error:
-        raise ModelError(f"{error}; facesearch did not put it there: move it away, then pull again") from error
+        raise ModelError(f"{error}; facesearch did not install it: move it away, then pull again") from error
     if known is not None and not set(known.heads.values()) <= set(info.digests.values()):
-        raise ModelError(f"{folder}: not the networks of {name}, and not installed by facesearch; move it away first")
+        raise ModelError(f"{folder}: not the published {name}, and not installed by facesearch; move it away first")
     return folder
 
 
@@ -65,10 +65,10 @@ def pull(
 ) -> Path:
     """Install the pack `name` from `source`, an address or a .zip file, and return its folder.
 
-    `notify` gets one line for whatever the user should know. `fault_in` says what is wrong with the networks in a
-    folder; it is asked about those whose digests are not known, before they are installed. Raises `ModelError` when the
-    archive cannot be had, is not that pack or has a fault, `StorageError` when there is no room, `LockedError` when
-    another run is at it.
+    `notify` gets one line for each thing that the user should know. `fault_in` tests the networks in a folder and
+    returns what is wrong with them; it is called before networks with unknown digests are installed. Raises
+    `ModelError` if the archive is unavailable, is not that pack or has a fault, `StorageError` if the disk is full,
+    `LockedError` if another run is installing it.
     """
     from facesearch.models.insightface_pack import models_folder
 
@@ -80,7 +80,7 @@ def pull(
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{name}.zip.part"
         with _held(part, name) as descriptor:
-            if sound_pack(name) is not None:  # another run has been faster
+            if sound_pack(name) is not None:  # another run has installed it meanwhile
                 return folder / name
             if fetched:
                 download = Download(source, part, descriptor, limits)
@@ -89,7 +89,7 @@ def pull(
             try:
                 target = _install(archive, name, source, licence, notify, fault_in, limits)
             except ModelError:
-                if fetched:  # what has come is of no use: the next run begins anew
+                if fetched:  # the downloaded data is useless: the next run starts again
                     download.start_anew()
                 raise
             if fetched:
@@ -98,7 +98,7 @@ def pull(
 
 
 def remove_pack(name: str, folder: Path, record: PackRecord) -> None:
-    """Delete a pack that facesearch installed. Raises `ModelError` when anything else is in its folder."""
+    """Delete a pack that facesearch installed. Raises `ModelError` if its folder contains other files."""
     ours = {*record.digests, RECORD_NAME}
     others = sorted(
         str(path.relative_to(folder))
@@ -106,12 +106,12 @@ def remove_pack(name: str, folder: Path, record: PackRecord) -> None:
         if not path.is_dir() and str(path.relative_to(folder)) not in ours
     )
     if others or folder.is_symlink():
-        stranger = f"{others[0]} in it" if others else "the folder, a link,"
-        raise ModelError(f"{folder}: {stranger} is not of facesearch; move it away, or delete the folder yourself")
+        stranger = f"contains {others[0]}" if others else "is a symbolic link"
+        raise ModelError(f"{folder}: {stranger}, not made by facesearch; move it away, or delete the folder yourself")
     with storage_errors(folder):
         leaving = folder.with_name(f".{name}.removing")
         shutil.rmtree(leaving, ignore_errors=True)
-        folder.rename(leaving)  # in one step: no other program sees half a pack
+        folder.rename(leaving)  # atomic: no other program sees an incomplete pack
         shutil.rmtree(leaving)
 
 
@@ -124,7 +124,7 @@ def _install(
     fault_in: Callable[[Path], str | None],
     limits: Limits,
 ) -> Path:
-    """Unpack beside the target, check, put in place in one step."""
+    """Unpack an archive next to the target, verify it, and rename it into place."""
     from facesearch.models.insightface_pack import models_folder, pack_info
 
     target = models_folder() / name
@@ -133,7 +133,7 @@ def _install(
         digest = file_digest(archive)
     except OSError as error:
         raise ModelError(f"{archive}: cannot be read ({error.strerror}); give a .zip file") from error
-    shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed run
     try:
         digests = unpack(archive, source, unpacked, limits)
         try:
@@ -167,9 +167,9 @@ def _install(
 def _require_promised(
     name: str, source: str, digest: str, heads: set[str], known: KnownPack | None, notify: Callable[[str], None]
 ) -> None:
-    """A name that is known stands for its networks; another one is trusted the first time, and recorded."""
+    """Require the published networks for a known name; any other pack is trusted on first use and recorded."""
     if known is None:
-        notify(f"no digest is known for {name}: it is trusted as it came (sha256 {digest}), and recorded")
+        notify(f"no checksum is known for {name}: it is trusted on first use and recorded (sha256 {digest})")
     elif not set(known.heads.values()) <= heads:
         expected = f", expected {known.sha256}" if known.sha256 else ""
         raise ModelError(
@@ -178,25 +178,26 @@ def _require_promised(
         )
     elif known.sha256 is None:
         notify(
-            f"of {name} only the recogniser's digest is known, and fits; the rest is trusted as it came, and recorded"
+            f"only the recogniser's checksum is known for {name}, and it matches; the rest is trusted on first use and "
+            "recorded"
         )
     elif digest != known.sha256:
-        notify(f"the archive is not the one known for {name} (sha256 {digest}), but its networks are")
+        notify(f"the archive is not the one published as {name} (sha256 {digest}), but its networks are")
 
 
 @contextmanager
 def _held(part: Path, name: str) -> Iterator[int]:
-    """The file that a download goes to, open for this run alone; it is left there while something is in it."""
+    """Open and lock the file of a partial download; delete it afterwards if it is empty."""
     while True:
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             if not lock(descriptor):
                 os.close(descriptor)
-                raise LockedError(f"another run is pulling {name}; wait for it to end")
+                raise LockedError(f"another run is pulling {name}; wait for it to finish")
             if os.path.samestat(os.fstat(descriptor), os.stat(part)):
                 break
         except FileNotFoundError:
-            pass  # the run that had it before has just taken it away
+            pass  # the run that held it has just deleted it
         os.close(descriptor)
     try:
         yield descriptor

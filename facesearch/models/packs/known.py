@@ -1,10 +1,10 @@
-"""The packs that InsightFace publishes: data, and where it comes from.
+"""The packs that InsightFace publishes, with their sources.
 
-Sources. Names, networks, accuracy: InsightFace's `model_zoo/README.md`. Addresses: insightface 2.1's
-`utils/storage.py`; the older release `v0.7` holds the same bytes. Digests: the catalogue of InsightFace's own server
-(`server/backend/insightface_server/models/packages.py` and its tests), which names both releases with them. Archive
-sizes: what GitHub announces; of the `raccoon` packs, which came with insightface 2.0, to a tenth of a megabyte. That
-their recognisers are those of `buffalo_s` and `buffalo_l`: `python-package/docs/model_zoo.md`, by way of `cheetah`.
+Names, networks, accuracy: InsightFace's `model_zoo/README.md`. Addresses: insightface 2.1's `utils/storage.py`; the
+older release `v0.7` holds the same bytes. Digests: the catalogue of InsightFace's own server
+(`server/backend/insightface_server/models/packages.py` and its tests), which lists them for both releases. Archive
+sizes: as announced by GitHub; for the `raccoon` packs, new in insightface 2.0, to a tenth of a megabyte. The `raccoon`
+packs have the recognisers of `buffalo_s` and `buffalo_l`: `python-package/docs/model_zoo.md`, by way of `cheetah`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 __all__ = ["KNOWN_PACKS", "UNKNOWN_LICENCE", "KnownPack", "PublishedPoint", "known_pack", "published_point"]
 
-UNKNOWN_LICENCE = "as its maker says"
+UNKNOWN_LICENCE = "see its maker's terms"
 
 _RELEASE = "https://github.com/deepinsight/insightface/releases/download/model-zoo"
 _ZOO = "https://github.com/deepinsight/insightface/tree/master/model_zoo"
@@ -23,7 +23,7 @@ _RACCOON = f"{_ZOO} (of the buffalo pack with the same recogniser)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPoint:
-    """At this similarity the share `fmr` of strangers, and `tmr` of pairs of one person, are taken for the same."""
+    """A published false-match rate `fmr` and true-match rate `tmr` at a threshold, `similarity`."""
 
     similarity: float
     fmr: float
@@ -33,12 +33,12 @@ class PublishedPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownPack:
-    """A pack that its maker publishes.
+    """A published pack.
 
-    `download` is the size of the archive in bytes and `sha256` its digest, where it is known. `heads` are the digests
-    of the detection and the recognition graph, by their files' names: what makes the pack what it is, however its
-    archive was put together. Of a pack whose archive is not known only the recognition graph is, by no name.
-    `accuracy` is in per cent, as `accuracy_source` gives it.
+    `download` is the size of the archive in bytes and `sha256` its digest, None if unknown. `heads` maps the file names
+    of the detection and the recognition graph to their digests, which identify the pack however its archive was made.
+    If the archive is unknown, it holds only the recognition graph, under an empty name. `accuracy` is in per cent, as
+    published in `accuracy_source`.
     """
 
     name: str
@@ -55,7 +55,7 @@ class KnownPack:
 
     @property
     def url(self) -> str:
-        """Where the archive is."""
+        """The address of the archive."""
         return f"{_RELEASE}/{self.name}.zip"
 
 
@@ -65,7 +65,7 @@ _SCRFD_500M = "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"
 _W600K_R50 = "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43"
 _W600K_MBF = "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"
 _POINTS = {
-    # Multi-racial pairs, all with all; the threshold is the one at which FP32 vectors reach that rate.
+    # Multi-racial pairs, all against all; the threshold is the one at which FP32 vectors reach that rate.
     _W600K_R50: PublishedPoint(
         similarity=0.408, fmr=1e-6, tmr=0.912, source="InsightFace's server/README.md, MR-ALL of ICCV21-MFR"
     )
@@ -149,14 +149,14 @@ KNOWN_PACKS = (
         accuracy_source=_RACCOON,
     ),
 )
-"""The usual one first."""
+"""The most common one first."""
 
 
 def known_pack(name: str) -> KnownPack | None:
-    """The published pack of that name, if there is one."""
+    """Return the published pack with a name; None if there is none."""
     return next((pack for pack in KNOWN_PACKS if pack.name == name), None)
 
 
 def published_point(digests: Iterable[str]) -> PublishedPoint | None:
-    """What the maker of a recogniser has published about its similarities; `digests` are a pack's, in any order."""
+    """Return the published point for a pack's recogniser; `digests` are the pack's, in any order. None if unknown."""
     return next((_POINTS[digest] for digest in digests if digest in _POINTS), None)

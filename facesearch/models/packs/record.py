@@ -1,4 +1,4 @@
-"""What a pack consists of: the digests of its files, and the record that is kept where facesearch has installed it."""
+"""The digests of a pack's files, and the record in the folder of a pack that facesearch installed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = [
 ]
 
 RECORD_NAME = "facesearch.json"
-"""The file in a pack's folder that tells that facesearch installed it, and what it consisted of."""
+"""The file in a pack's folder that records that facesearch installed it, and its content."""
 
 _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackRecord:
-    """What a pack consisted of when facesearch installed it.
+    """The content of a pack when facesearch installed it.
 
-    `source` is where the archive came from, `sha256` its digest; `digests` are those of all its files, by their paths
-    relative to the pack's folder; `installed` is UTC, as ISO 8601.
+    `source` is where the archive came from and `sha256` its digest. `digests` maps the paths of all files, relative to
+    the pack's folder, to their digests. `installed` is the time in UTC, as ISO 8601.
     """
 
     name: str
@@ -44,7 +44,7 @@ class PackRecord:
     digests: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """What `write_json` takes."""
+        """Return the record as an object for `write_json`."""
         return {
             "version": _VERSION, "name": self.name, "source": self.source, "sha256": self.sha256,
             "licence": self.licence, "installed": self.installed, "files": dict(self.digests),
@@ -52,7 +52,7 @@ class PackRecord:
 
 
 def read_record(folder: Path) -> PackRecord | None:
-    """The record in a pack's folder; None when facesearch did not install it. Raises `ModelError` when damaged."""
+    """Return the record in a pack's folder; None if facesearch did not install it. Raises `ModelError` if damaged."""
     path = folder / RECORD_NAME
     advice = f"delete {folder} yourself, and pull the model again"
     kept = kept_json(path, advice)
@@ -66,27 +66,27 @@ def read_record(folder: Path) -> PackRecord | None:
 
 
 def faults_of(folder: Path, digests: Mapping[str, str], *, others: bool = False) -> list[str]:
-    """How the files of a pack differ from their digests, one line each; empty: sound.
+    """Return one line for each file of a pack that differs from its digest; empty if there is none.
 
-    A graph without a digest is a fault too, unless there may be `others`: heads are told from all that are there.
+    A graph without a digest is a fault too, unless `others` are allowed: the heads are chosen among all graphs.
     """
     if not folder.is_dir():
-        return [f"{folder} is not there"]
+        return [f"{folder}: not found"]
     faults = []
     for name, digest in sorted(digests.items()):
         try:
             if file_digest(folder / name) != digest:
-                faults.append(f"{folder / name}: not the file that it was")
+                faults.append(f"{folder / name}: changed, its checksum is wrong")
         except FileNotFoundError:
-            faults.append(f"{folder / name}: not there")
+            faults.append(f"{folder / name}: not found")
         except OSError as error:
             faults.append(f"{folder / name}: cannot be read ({error.strerror})")
     strangers = [] if others else sorted(path.name for path in folder.glob("*.onnx") if path.name not in digests)
-    return faults + [f"{folder / name}: was not part of it" for name in strangers]
+    return faults + [f"{folder / name}: not part of the pack" for name in strangers]
 
 
 def graph_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every .onnx file in a folder, by name. Raises `ModelError` when one cannot be read."""
+    """Return the SHA-256 of every .onnx file in a folder, by name. Raises `ModelError` if one is unreadable."""
     try:
         return {path.name: file_digest(path) for path in sorted(folder.glob("*.onnx"))}
     except OSError as error:
@@ -94,12 +94,12 @@ def graph_digests(folder: Path) -> dict[str, str]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 in hexadecimal digits. Raises `OSError`."""
+    """Return the SHA-256 of a file in hexadecimal digits. Raises `OSError`."""
     return sha256(path).hex()
 
 
 def kept_json(path: Path, advice: str) -> dict[str, Any] | None:
-    """The object in a file of JSON; None where there is no file. Raises `ModelError`, which ends in the `advice`."""
+    """Return the object in a JSON file; None if the file is missing. Raises `ModelError`, with `advice` if damaged."""
     try:
         kept = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -114,7 +114,7 @@ def kept_json(path: Path, advice: str) -> dict[str, Any] | None:
 
 
 def checked_digests(kept: Mapping[str, Any]) -> dict[str, str]:
-    """Names to digests, when none of the names leads out of the folder. Raises `ValueError`."""
+    """Return digests by file name. Raises `ValueError` if a name leads outside the folder."""
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in kept):
-        raise ValueError("a path that leads elsewhere")
+        raise ValueError("a path outside the folder")
     return {str(name): str(digest) for name, digest in kept.items()}

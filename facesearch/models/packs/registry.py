@@ -1,4 +1,4 @@
-"""The packs that the user has registered, and the model that new indexes get: kept among the user's data as JSON."""
+"""The packs that the user has registered and the default model for new indexes, kept as JSON in the user's data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 def require_name(name: str) -> str:
-    """`name`, when it can name a pack: a plain word that is no path. Raises `UsageError`."""
+    """Return `name` if it is a valid name for a pack: a plain word, not a path. Raises `UsageError` otherwise."""
     if not _NAME.fullmatch(name) or name == "embedded":
         raise UsageError(f"{name!r} cannot name a pack; use letters, digits, . _ and -, and not embedded")
     return name
@@ -46,20 +46,20 @@ class AddedPack:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the user has registered, and the model that new indexes get; None: facesearch chooses."""
+    """The registered packs by name, and the default model for new indexes; None: facesearch chooses."""
 
     added: Mapping[str, AddedPack] = field(default_factory=dict)
     default: str | None = None
 
 
 def registry_path() -> Path | None:
-    """Where the registry is kept, whether or not there is one; None without a home."""
+    """Return the path of the registry, which need not exist; None without a home folder."""
     folder = user_data()
     return None if folder is None else folder / "models.json"
 
 
 def read_registry() -> Registry:
-    """What the user has registered; nothing at first. Raises `ModelError` when the file is damaged."""
+    """Read the registry; empty if there is none. Raises `ModelError` if the file is damaged."""
     path = registry_path()
     if path is None:
         return Registry()
@@ -68,7 +68,7 @@ def read_registry() -> Registry:
         return Registry()
     try:
         if kept["version"] > _VERSION:
-            raise ModelError(f"{path}: written by a newer facesearch; use that one, or move the file away")
+            raise ModelError(f"{path}: written by a newer facesearch; use that version, or move the file away")
         added = {
             str(name): AddedPack(Path(entry["folder"]), checked_digests(entry["digests"]))
             for name, entry in kept["models"].items()
@@ -79,9 +79,9 @@ def read_registry() -> Registry:
 
 
 def registered_name(folder: Path) -> str | None:
-    """The name under which the user has registered a folder, the first of several; None where there is none.
+    """Return the name under which the user has registered a folder, the first of several; None if there is none.
 
-    Whoever has registered nothing that can be read is not kept from using a folder: damage is told by `read_registry`.
+    A damaged registry does not prevent the use of a folder: only `read_registry` reports it.
     """
     try:
         added = read_registry().added
@@ -92,7 +92,10 @@ def registered_name(folder: Path) -> str | None:
 
 
 def change_registry(change: Callable[[Registry], Registry]) -> None:
-    """Read, change and write the registry while nobody else does. Raises `ModelError`, `StorageError`."""
+    """Read, change and write the registry under a lock.
+
+    Raises `ModelError` if it is damaged, `StorageError` if it cannot be written.
+    """
     path = registry_path()
     if path is None:
         raise StorageError("there is no home folder to keep this in; set XDG_DATA_HOME to a folder")
@@ -111,13 +114,13 @@ def change_registry(change: Callable[[Registry], Registry]) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Nobody else changes the registry meanwhile. The lock is on the folder: the file itself is replaced."""
+    """Hold the lock of the registry. The lock is on the folder, because the file itself is replaced."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
             lock(descriptor, wait=math.inf)
         except OSError:
-            pass  # a home on a network folder may know no locks; two people are not registering models there at once
+            pass  # a home on a network share may not support locks; concurrent changes are unlikely there
         yield
     finally:
         os.close(descriptor)

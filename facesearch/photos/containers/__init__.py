@@ -1,1 +1,1 @@
-"""How each format lays out its file: where its metadata is, and which bytes make the picture."""
+"""Container readers, one per format: they locate the metadata and the image data in a file."""

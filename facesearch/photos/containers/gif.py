@@ -1,4 +1,4 @@
-"""GIF: extensions up to the first picture."""
+"""GIF: read the extensions before the first image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["read_gif"]
 
 
 def read_gif(stream: BinaryIO, size: int, parts: Parts) -> None:
-    """Extensions up to the first picture. Only the one that says how to show it is kept: comments may be endless."""
+    """Read the extensions before the first image and keep only the graphic control: comments may be endless."""
     stream.seek(0)
     flags = stream.read(11)[10]
     colours = 3 << (flags & 7) + 1 if flags & 0x80 else 0

@@ -1,4 +1,4 @@
-"""HEIF and AVIF: boxes, and items that may lie anywhere in the file."""
+"""HEIF and AVIF: boxes, and items stored anywhere in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LARGEST_META = 4 << 20
 
 
 def read_heif(stream: BinaryIO, size: int, parts: Parts) -> None:
-    """HEIF and AVIF: items with metadata, listed in the box `meta` and lying anywhere in the file."""
+    """Read the metadata items of HEIF and AVIF. The `meta` box lists them; they may be stored anywhere in the file."""
     meta = b""
     for kind, start, end in _boxes_in(stream, 0, size):
         if kind == b"meta" and end - start <= _LARGEST_META:
@@ -28,7 +28,7 @@ def read_heif(stream: BinaryIO, size: int, parts: Parts) -> None:
     for item, method, pieces in _item_places(inside.get(b"iloc", b"")):
         if kinds.get(item) not in wanted or sum(length for _, length in pieces) > LARGEST_METADATA:
             continue
-        wanted.remove(kinds[item])  # the first of each: a list may name one item without end
+        wanted.remove(kinds[item])  # only the first of each kind: a list may repeat one item endlessly
         source = {0: stream, 1: io.BytesIO(inside.get(b"idat", b""))}.get(method)
         data = b""
         for offset, length in pieces if source is not None else ():
@@ -42,7 +42,7 @@ def read_heif(stream: BinaryIO, size: int, parts: Parts) -> None:
 
 
 def _boxes_in(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each box, and where its content begins and ends."""
+    """Yield the kind of each box and the start and end of its content."""
     for _ in range(MOST_PARTS):
         stream.seek(at)
         head = stream.read(16)
@@ -60,7 +60,7 @@ def _boxes_in(stream: BinaryIO, at: int, end: int) -> Iterator[tuple[bytes, int,
 
 
 def _item_kinds(iinf: bytes) -> dict[int, str]:
-    """The items that are EXIF or XMP, by number."""
+    """Map item numbers to "exif" or "xmp"; other items are ignored."""
     kinds = {}
     start = 6 if iinf[:1] == b"\0" else 8
     for kind, begin, end in _boxes_in(io.BytesIO(iinf), start, len(iinf)):
@@ -78,9 +78,9 @@ def _item_kinds(iinf: bytes) -> dict[int, str]:
 
 
 def _item_places(iloc: bytes) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
-    """Each item's number, how its place is told (0: in the file, 1: in `idat`), its pieces' starts and sizes.
+    """Yield each item's number, construction method (0: in the file, 1: in `idat`), and its pieces' starts and sizes.
 
-    Ends after `MOST_PARTS` pieces: one may take no bytes in the list, which then has thousands of millions of them.
+    Stops after `MOST_PARTS` pieces: a piece may take no bytes in the list, so a small list can claim billions of them.
     """
     if len(iloc) < 8:
         return

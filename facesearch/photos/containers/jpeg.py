@@ -1,4 +1,4 @@
-"""JPEG: segments up to the first scan, and what decoding its scans takes."""
+"""JPEG: read the segments before the first scan, and estimate what decoding the scans costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _XMP, _PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 
 
 def read_jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
-    """Segments up to the first scan. Colour profiles and the tables of further pictures count as metadata."""
+    """Read the segments before the first scan. Colour profiles and tables of further images count as metadata."""
     parts.picture, at = [(0, 2)], 2
     frame = b""
     for _ in range(MOST_PARTS):
@@ -41,7 +41,7 @@ def read_jpeg(stream: BinaryIO, size: int, parts: Parts) -> None:
 
 
 def scans_of(stream: BinaryIO, parts: Parts) -> int:
-    """How often a JPEG's decoder goes over the whole picture; for a picture of several scans the file is read."""
+    """Return the number of passes that the decoder makes over the image. Reads the file if there are several scans."""
     if not parts.coefficients:
         return 1
     source, scans, last = Pieces(stream, parts.picture), 0, b""
@@ -53,7 +53,7 @@ def scans_of(stream: BinaryIO, parts: Parts) -> int:
 
 
 def _metadata(stream: BinaryIO, length: int, parts: Parts) -> None:
-    """A segment's content. EXIF and Photoshop's resources may go on in further segments."""
+    """Read the content of a segment. EXIF and Photoshop resources may continue in later segments."""
     name = stream.read(min(length, len(_XMP)))
     for kind, field_name in ((EXIF, "exif"), (_PHOTOSHOP, "photoshop"), (_XMP, "xmp")):
         known = getattr(parts, field_name)
@@ -62,9 +62,9 @@ def _metadata(stream: BinaryIO, length: int, parts: Parts) -> None:
 
 
 def _coefficients(frame: bytes, components: int) -> float:
-    """Bytes for each pixel of a picture that comes in several scans: all of it is kept until the last. Else 0.
+    """Return the bytes per pixel that the decoder keeps until the last of several scans; 0 for a single scan.
 
-    `frame` is the marker of the frame with its header, `components` how many of them are in the first scan.
+    `frame` is the marker of the frame and its header; `components` is the number of components in the first scan.
     """
     sampling = [frame[at] for at in range(8, 8 + 3 * frame[6], 3)]
     if frame[0] not in (0xC2, 0xC6, 0xCA, 0xCE) and components == len(sampling):

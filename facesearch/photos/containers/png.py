@@ -1,4 +1,4 @@
-"""PNG: chunks up to the end; texts hold XMP, and EXIF in two spellings."""
+"""PNG: read all chunks; text chunks hold XMP, and EXIF in two spellings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def read_png(stream: BinaryIO, size: int, parts: Parts) -> None:
-    """Chunks up to the end. Of an animation the picture is what programs show that know nothing of animations."""
+    """Read all chunks. The image of an animation is the one that programs without animation support show."""
     parts.picture, at = [(0, 8)], 8
     keys = {_XMP, *_EXIF}
     for _ in range(MOST_PARTS):
@@ -28,7 +28,7 @@ def read_png(stream: BinaryIO, size: int, parts: Parts) -> None:
             parts.exif = stream.read(length)
         elif kind in (b"iTXt", b"zTXt", b"tEXt") and length <= LARGEST_METADATA:
             key, _, text = stream.read(length).partition(b"\0")
-            if key in keys:  # the first of each: a text may unpack to a thousand times its size
+            if key in keys:  # only the first of each: text may unpack to a thousand times its size
                 keys.remove(key)
                 _read_text(kind, key, text, parts)
         if kind in _PICTURE:
@@ -41,7 +41,7 @@ def read_png(stream: BinaryIO, size: int, parts: Parts) -> None:
 
 
 def _read_text(kind: bytes, key: bytes, rest: bytes, parts: Parts) -> None:
-    """XMP, and EXIF as ImageMagick writes it: hexadecimal, after a name and a length."""
+    """Read XMP, and EXIF as ImageMagick writes it: hexadecimal, after a name and a length."""
     if kind == b"iTXt" and key == _XMP:
         packed, text = rest[0], rest[2:].split(b"\0", 2)[2]
         parts.xmp = _unpacked(text) if packed else text

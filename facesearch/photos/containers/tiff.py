@@ -1,4 +1,4 @@
-"""TIFF: the file is itself what EXIF is, directories of tags; and what one strip or tile takes to unpack."""
+"""TIFF: the file has the structure of EXIF, directories of tags; and the memory that one strip or tile needs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _COMPRESSION, _PLANES = 259, 284
 
 
 def read_tiff(_stream: BinaryIO, _size: int, parts: Parts) -> None:
-    """Its metadata are read with the tags of the file."""
+    """Mark the file as TIFF; its metadata are read from the tags of the file."""
     parts.is_tiff = True
 
 
 def unpacked_at_once(image: Image) -> float:
-    """Bytes of a strip or tile of a TIFF, which its decoder unpacks at once, however large it claims to be.
+    """Return the size in bytes of a strip or tile, which the decoder unpacks as a whole, whatever size it claims.
 
-    What is not compressed, all colours side by side, is read line by line.
+    Returns 0 for uncompressed data with interleaved colours: the decoder reads it line by line.
     """
     tags: Any = getattr(image, "tag_v2", {})
 

@@ -11,7 +11,7 @@ __all__ = ["read_webp"]
 
 
 def read_webp(stream: BinaryIO, size: int, parts: Parts) -> None:
-    """Chunks up to the end; the file's head tells how long they are together, so it is another without the metadata."""
+    """Read all chunks. The file header holds their total length, so it is rewritten for a file without metadata."""
     at = 12
     for _ in range(MOST_PARTS):
         stream.seek(at)
@@ -31,7 +31,7 @@ def read_webp(stream: BinaryIO, size: int, parts: Parts) -> None:
             break
     else:
         parts.endless = True
-    if at > size + 1:  # cut short, as its decoder has to see
+    if at > size + 1:  # truncated: the decoder gets the whole file, to report it
         parts.picture = []
     elif parts.picture:
         length = 4 + sum(end - start for start, end in parts.picture)
