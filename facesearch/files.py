@@ -15,6 +15,7 @@ from typing import BinaryIO
 __all__ = [
     "NO_ROOM",
     "lock",
+    "output_file",
     "replacing",
     "sha256",
     "size_of",
@@ -55,6 +56,40 @@ def replacing(path: Path, *, mode: int = 0o600, flush: bool = True) -> Iterator[
     finally:
         if os.path.lexists(beside):
             beside.unlink()
+
+
+@contextmanager
+def output_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Open a file for output that appears at `path` as a whole when the block ends; an error leaves the old file.
+
+    A `private` file has mode 0600; other files follow the umask. A symbolic link stays, and its target is replaced.
+    Pipes and devices, and anything in /dev and /proc, such as /dev/stdout, are written to directly and never replaced.
+    Raises `OSError`.
+    """
+    if _is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    with replacing(path.resolve(), mode=0o600 if private else 0o666) as stream:
+        if private:
+            os.fchmod(stream.fileno(), 0o600)  # also if the umask is unusual or a killed process left the file
+        yield stream
+
+
+def _is_stream(path: Path) -> bool:
+    """Return True for a pipe, a device, or a link to an open file in /dev or /proc. Raises `OSError`."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return True
+    except FileNotFoundError:
+        return False
+    while True:
+        folder = path.parent.resolve()
+        if folder in (Path("/dev"), Path("/dev/fd")) or folder.is_relative_to("/proc"):
+            return True
+        if not path.is_symlink():
+            return False
+        path = folder / path.readlink()
 
 
 def unfinished(path: Path) -> Path:

@@ -1,9 +1,9 @@
-"""The one door: what the command line, the page and other people's programs call.
+"""The public interface, for the command line and for other programs.
 
-`index` has `Index`, an index of photos that is opened, kept up to date, questioned and cared for. `models` has the face
-models of this machine, `measure` what can be measured of them on labelled photos. `detect` and `compare` answer about
-single photos, without an index. `results` names every record that is given back.
+`index` has `Index`, which builds, updates, queries and maintains an index of photos. `scan` searches folders without an
+index, `detect` and `compare` process single photos. `models` manages the face models of this machine, `measure`
+calibrates and compares them on labelled photos. `results` exports every record that is returned.
 
-Everything here takes plain values, gives back frozen records and raises the errors of `facesearch.errors`. Words for
-people are made in `facesearch.render` and by the front ends. Importing a module of this room loads nothing heavy.
+Everything here takes plain values, returns records and raises the errors of `facesearch.errors`. Text for the user is
+made in `facesearch.render` and by the front ends. Importing a module of this package loads no heavy library.
 """

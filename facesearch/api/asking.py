@@ -1,4 +1,4 @@
-"""Questions to an index."""
+"""Query an index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["query"]
 
 _MANY = 16
-"""Photos from which the runtime that runs fastest beats the one that starts fastest."""
+"""The number of photos from which the fastest runtime beats the one that starts fastest."""
 
 
 def query(
@@ -33,7 +33,10 @@ def query(
     *,
     keep: bool = True,
 ) -> QueryResult:
-    """Ask an index. Raises what opening it raises, and what `ask` and `answer` of `search.query` raise."""
+    """Query an index; see `Index.query`.
+
+    Raises what opening the index raises, and what `ask` and `answer` of `search.query` raise.
+    """
     from facesearch.search.query import require_filter
     from facesearch.search.questions import photos_of
 
@@ -42,7 +45,7 @@ def query(
     observer.lap("imports")
     try:
         return _query_once(stores, models, asked_about, options, where, observer, keep=keep)
-    except ModelSwitchedError:  # at this moment, before anything was answered; it does not happen twice
+    except ModelSwitchedError:  # just now, before anything was answered; it does not happen twice
         stores.close()
         return _query_once(stores, models, asked_about, options, where, observer, keep=keep)
 
@@ -57,7 +60,7 @@ def _query_once(
     *,
     keep: bool,
 ) -> QueryResult:
-    """Raises `ModelSwitchedError` when another model takes over between opening the index and its vectors."""
+    """Query an index. Raises `ModelSwitchedError` if the model is switched between opening catalog and vectors."""
     from facesearch.galleries.local import LocalGallery
     from facesearch.search.query import answer, ask
     from facesearch.vectors.faiss_tools import preload

@@ -1,4 +1,4 @@
-"""Two photos compared, without an index: do they show the same person, and how sure is that."""
+"""Compare two photos without an index: whether they show the same person, and with what confidence."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ __all__ = ["ComparedPhotos", "compare"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedPhotos:
-    """All pairs of faces of two photos: a row for each face of the first, the largest first; `best` is the nearest.
+    """All pairs of faces of two photos.
 
-    From the similarity `threshold` on two faces count as the same person's. `note` says where verdicts do not rest on
-    the table that one would expect; `measured` is false where they rest on none, and `surest` is the surest verdict
-    that can be given.
+    `pairs` has one row per face of the first photo and one column per face of the second, the largest faces first.
+    `best` is the most similar pair. Two faces count as the same person at a similarity of `threshold` or more.
+    `measured` is false if the model was never calibrated; `surest` is then the best verdict possible. `note` explains
+    why a calibration that the user made is not used.
     """
 
     model: str
@@ -37,7 +38,7 @@ class ComparedPhotos:
 
     @property
     def same(self) -> bool:
-        """Whether the nearest pair reaches the threshold."""
+        """Whether the most similar pair reaches the threshold."""
         return self.best.similarity >= self.threshold
 
 
@@ -56,9 +57,11 @@ def compare(
 ) -> ComparedPhotos:
     """Compare every face of one photo with every face of another.
 
-    The threshold is the model's own, unless a cosine similarity or the false-match rate that it is to have is given.
-    Raises `PhotoError`, `NoFaceError` where a photo shows none, `UsageError` where both limits are given, or a rate
-    of a model for which none were measured, `ModelError`, `DeviceError`.
+    The threshold is the model's own, unless it is set as a cosine similarity (`threshold`) or by its false-match rate
+    (`fmr`). `model`, `device`, `threads` and the other options are those of `detect`.
+
+    Raises `PhotoError` if a photo cannot be read, `NoFaceError` if one shows no face, `UsageError` if both limits are
+    given or if `fmr` is given for a model that was never calibrated, `ModelError`, `DeviceError`.
     """
     photos = [text_of_path("photo", photo) for photo in (one, other)]
     require_whole_number("max_pixels", max_pixels, 1)

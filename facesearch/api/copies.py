@@ -1,4 +1,4 @@
-"""What was found, to a folder: copies of the photos, links to them, or the faces alone. Nothing is overwritten."""
+"""Copy or link the photos found into a folder, or save their faces. Nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["copy_found", "crop_found", "link_found"]
 
 
 def copy_found(result: QueryResult, folder: Path, *, dry_run: bool = False) -> Export:
-    """Copy the photos that reach the threshold, with their times.
+    """Copy the photos that reach the threshold, with their timestamps.
 
-    A photo that is not there, or is no longer what was indexed, is among the `failed`. Raises `StorageError` when the
-    folder cannot be written to.
+    A photo that is missing or has changed since it was indexed is listed in `failed`. With `dry_run` nothing is
+    written. Raises `StorageError` if the folder cannot be written to.
     """
     from facesearch.care.copies import copy_photos
 
@@ -30,7 +30,7 @@ def copy_found(result: QueryResult, folder: Path, *, dry_run: bool = False) -> E
 
 
 def link_found(result: QueryResult, folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
-    """Link to the photos that reach the threshold, symbolically or with `hard` links. Raises as `copy_found`."""
+    """Link to the photos that reach the threshold, with symbolic or `hard` links. Otherwise like `copy_found`."""
     from facesearch.care.copies import link_photos
 
     return link_photos([hit.face.file for hit in result.found], folder, hard=hard, dry_run=dry_run)
@@ -39,7 +39,7 @@ def link_found(result: QueryResult, folder: Path, *, hard: bool = False, dry_run
 def crop_found(
     result: QueryResult, folder: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS, dry_run: bool = False
 ) -> Export:
-    """Save the faces that reach the threshold as JPEG files, each once. Raises as `copy_found`."""
+    """Save the faces that reach the threshold as JPEG files, each once. Otherwise like `copy_found`."""
     from facesearch.care.copies import save_crops
 
     return save_crops(_faces(result), folder, max_pixels=max_pixels, dry_run=dry_run)

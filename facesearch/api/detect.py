@@ -1,4 +1,4 @@
-"""The faces in a photo, without an index."""
+"""Detect the faces in a photo, without an index."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ def detect(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     observer: Observer = SILENT,
 ) -> list[Probe]:
-    """The faces in a photo, the largest first, each with its box, landmarks, score, quality and embedding.
+    """Detect the faces in a photo; the largest comes first, each with box, landmarks, score, quality and embedding.
 
-    `model` is `embedded`, a pack's name or a folder; None: the one that new indexes get. Without `rotations` it is not
-    looked at turned on its sides. Raises `PhotoError` where it cannot be read, `NoFaceError` where it shows no face,
-    `ModelError`, `DeviceError`.
+    `model` is `embedded`, the name of a pack or a folder; None selects the model for new indexes. `device` and
+    `threads` are those of `Index.open`. If no face is found with confidence, the photo is also searched turned by 90,
+    180 and 270 degrees, unless `rotations` is false. A photo with more than `max_pixels` is refused.
+
+    Raises `PhotoError` if the photo cannot be read, `NoFaceError` if it shows no face, `ModelError`, `DeviceError`.
     """
     path = text_of_path("photo", photo)
     require_whole_number("max_pixels", max_pixels, 1)
@@ -46,9 +48,9 @@ def detect(
 
 
 def save_faces(faces: list[Probe], folder: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Export:
-    """Cut faces of one photo out of it, a JPEG file for each in `folder`; nothing is overwritten.
+    """Save faces of one photo as JPEG files in `folder`, one per face. Nothing is overwritten.
 
-    Raises `StorageError` where the folder cannot be written to.
+    Raises `StorageError` if the folder cannot be written to.
     """
     from facesearch.care.copies import save_crops
 

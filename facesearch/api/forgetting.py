@@ -1,4 +1,4 @@
-"""What is to be forgotten: photos, a face or a whole folder, as `Index.forget` is asked for it."""
+"""The arguments of `Index.forget`: photos, a face or a folder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ __all__ = ["forgetting"]
 def forgetting(
     store: Store, path: AnyPath | None, face: int | None, folder: AnyPath | None, *, never_again: bool
 ) -> Forgetting:
-    """What would go. Raises `UsageError` unless one thing is named, `InputError` where nothing is known there."""
+    """Return what would be forgotten.
+
+    Raises `UsageError` unless exactly one of the three is given, `InputError` if the index does not know it.
+    """
     from facesearch.care.forget import to_forget_face, to_forget_photos, to_forget_root
 
     if [path, face, folder].count(None) != 2:
-        raise UsageError("nothing, or more than one thing, is named to be forgotten", Hint.ONE_THING_TO_FORGET)
+        raise UsageError("forget takes exactly one photo, face or folder", Hint.ONE_THING_TO_FORGET)
     if never_again and path is None:
-        raise UsageError("a face or a folder cannot be kept out of later runs", Hint.KEEP_OUT_PHOTOS)
+        raise UsageError("a face or a whole folder cannot be put on the never-again list", Hint.KEEP_OUT_PHOTOS)
     if path is not None:
         return to_forget_photos(store, as_path("path", path), never_again=never_again)
     if folder is not None:

@@ -1,4 +1,4 @@
-"""`Index`: the one door to an index of photos, for the command line, the page and other people's programs."""
+"""`Index`: build, update, query and maintain an index of photos."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ _ALL = Filter()
 
 
 class Index:
-    """An index of photos: a folder that keeps every face found in them. Made by `Index.open`; a context manager.
+    """An index of photos: a folder with every face found in them. Open one with `Index.open`; it is a context manager.
 
-    Files and the model are opened on first use, after `close` as well. Each call sees the index as it is then, whoever
-    writes to it. To be used from one thread; another may go on with it once it is closed. A `~` that begins a path
-    given as text is the home folder, everywhere. Every method may raise `StoreError` where the index cannot be used,
-    and `UsageError` for an argument that makes no sense; those that write raise `LockedError` while another run is
-    writing.
+    Files and the model are opened on first use, also after `close`. Each call sees what other processes have committed
+    until then. An open `Index` belongs to one thread; another thread may use it after `close`. In every path given as
+    text a leading `~` is the home folder.
 
-    Where a method takes a `confirm`, that is told what is about to happen, under the lock, before it does; what it
-    raises ends the call, and nothing is done.
+    Every method may raise `StoreError` if the index cannot be used, and `UsageError` for an invalid argument. Methods
+    that write raise `LockedError` if another run is writing.
+
+    A `confirm` callback is called before anything is changed, with a record of the pending change, while the lock is
+    held. If it raises, the call ends and nothing is changed.
     """
 
     def __init__(self, stores: Stores, models: Models, observer: Observer) -> None:
@@ -70,15 +71,15 @@ class Index:
         wait: float = 0.0,
         observer: Observer = SILENT,
     ) -> Self:
-        """The index in the folder `path`; None: the one that the environment names, as the command line takes it.
+        """Open the index in the folder `path`; None selects the default index of the command line.
 
-        With `create` there may be no index yet: `refresh` makes it, of the photos that it is given. `model` is the one
-        for a new index (`embedded`, a pack's name, or a folder); an index that exists has to have it. `device` is one
-        of `facesearch.models.runtime.DEVICES`; `threads` 0 takes all cores. Another run that is writing is waited for,
-        for `wait` seconds. `observer` is told what happens and asked whether to go on.
+        With `create` the index need not exist yet; the first `refresh` creates it. `model` is the model for a new index
+        (`embedded`, the name of a pack, or a folder); an existing index must have been made with it. `device` is one of
+        `facesearch.models.runtime.DEVICES`; `threads` 0 uses all cores. Methods that write wait up to `wait` seconds
+        for another run to finish. `observer` receives progress and messages, and can cancel a run.
 
-        Raises `IndexNotFoundError` where there is none, `StorageError` where that cannot be seen, `UsageError` where
-        no folder can be told.
+        Raises `IndexNotFoundError` if there is no index, `StorageError` if the folder cannot be accessed, `UsageError`
+        if there is no default folder.
         """
         folder = default_index_path() if path is None else as_path("path", path)
         stores = Stores(folder, as_model(model), wait, observer)
@@ -87,7 +88,7 @@ class Index:
         return cls(stores, Models(device, threads, observer), observer)
 
     def close(self) -> None:
-        """Let go of the files; whoever goes on using it opens them again."""
+        """Close the files of the index; the next call opens them again."""
         self._stores.close()
 
     def __enter__(self) -> Self:
@@ -98,25 +99,25 @@ class Index:
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """The folder of the index."""
         return self._stores.path
 
     @property
     def exists(self) -> bool:
-        """Whether it has been made. Raises `StorageError` where that cannot be seen."""
+        """Whether the index exists. Raises `StorageError` if the folder cannot be accessed."""
         return self._stores.exist()
 
     @property
     def model(self) -> ModelInfo:
-        """The model whose embeddings it keeps."""
+        """The model that made the embeddings."""
         return self._reading().model
 
     @property
     def runtime(self) -> Runtime:
-        """What the model runs on when many photos are read. Raises `UsageError`, `DeviceError`."""
+        """The runtime and device for reading many photos. Raises `UsageError`, `DeviceError`."""
         return self._models.runtime()
 
-    # Asking
+    # Querying
 
     def query(
         self,
@@ -128,15 +129,17 @@ class Index:
         observer: Observer | None = None,
         **keywords: Unpack[QueryKeywords],
     ) -> QueryResult:
-        """Find the photos of whoever is in `photos`, without touching the photos of the index.
+        """Find photos of the person in `photos`.
 
-        Photos are files or folders of them; several make one question about one person, unless `each` is a question of
-        its own. Without options all photos from the model's threshold on are found; see `QueryOptions` for the
-        keywords, or hand over such an object. `where` says which faces are searched. Without `keep` nothing is written,
-        not even a vector file that had to be made again. The remarks in the result are for a person to read.
+        `photos` are files, or folders of photos; several show one person and make one query, unless `each` is set. By
+        default all photos at or above the model's threshold are returned. Options are given as keywords or as a
+        `QueryOptions`, which documents them. `where` selects the faces that are searched. With `keep` false nothing is
+        written, not even a rebuilt vector file. The photos of the index are not read. The `remarks` of the result are
+        messages for the user.
 
-        Raises `PhotoError`, `NoFaceError` where a single photo shows none, `InputError` where none of several can be
-        used, or a folder in `where` has no known photos, `UsageError`, `ModelError`, `DeviceError`.
+        Raises `PhotoError` if a single query photo cannot be read, `NoFaceError` if it shows no face, `InputError` if
+        none of several query photos can be used or a folder in `where` has no known photos, `UsageError`, `ModelError`,
+        `DeviceError`.
         """
         from facesearch.api.asking import query
 
@@ -144,7 +147,7 @@ class Index:
         told = self._observer if observer is None else observer
         return query(self._stores, self._models, photos, asked, where, told, keep=keep)
 
-    # Keeping it current
+    # Updating
 
     def refresh(
         self,
@@ -161,16 +164,24 @@ class Index:
         index_type: str | None = None,
         confirm: Callable[[Report], object] | None = None,
     ) -> Report:
-        """Find the faces in new and changed photos of `paths`, or of every known folder; make the index if need be.
+        """Bring the index up to date with `paths`, or with all known folders; create the index if it does not exist.
 
-        `progress` is told how many of how many photos are done, the faces found, and the photos that could not be read;
-        an `observer` of this run is told more. Photos are also looked at turned on their sides, unless `rotations` is
-        false. `retry_failed` tries photos again that could not be read, `again` reads all. Photos of more than
-        `max_pixels` are refused. Photos out of sight for `keep_missing_days` are deleted for good; 0 deletes at once.
-        `max_memory` is in bytes, for the whole process. `index_type` is `auto`, `flat` or `ivf`.
+        Reads new and changed photos and hides photos that are missing from disk. Work is committed every few seconds:
+        if a run is cancelled or killed, the next one continues it.
 
-        Work is committed every few seconds; a run that is stopped, or dies, is taken up by the next. Raises
-        `InputError` where a path is not there, `UsageError` where there is nothing to do, `ModelError`, `DeviceError`.
+        - `progress(done, total, faces, failed)` is called with the number of photos processed, the number to process,
+          the faces found and the photos that could not be read. `observer` replaces the one of the index for this run.
+        - `rotations`: detect faces in turned photos too.
+        - `retry_failed`: try photos again that could not be read before.
+        - `again`: read all photos from scratch.
+        - `max_pixels`: refuse larger photos.
+        - `keep_missing_days`: delete hidden photos after this time; 0 deletes them immediately.
+        - `max_memory`: the memory of the whole process, in bytes.
+        - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate).
+        - `confirm`: called with the report of `preview`.
+
+        Raises `InputError` if a path is not found, `UsageError` if no folder is given or known, `ModelError`,
+        `DeviceError`.
         """
         options = keeping.reading_options(
             rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
@@ -194,9 +205,10 @@ class Index:
         max_memory: int | None = None,
         index_type: str | None = None,
     ) -> Report:
-        """What `refresh` with the same options would do, by names, sizes and times alone; nothing is read or written.
+        """Report what `refresh` with the same options would do; no photo is read and nothing is written.
 
-        Of an index that is still to be made all photos are new. Raises what `refresh` raises.
+        The report is based on names, sizes and times alone. If there is no index yet, all photos are new. Raises what
+        `refresh` raises.
         """
         options = keeping.reading_options(
             rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
@@ -216,12 +228,14 @@ class Index:
         max_memory: int | None = None,
         index_type: str | None = None,
     ) -> Switch | None:
-        """Read all photos with the model `name`, then switch to it in one step; without a name, go on with a switch
-        that was begun: None where there is none.
+        """Read all photos with the model `name`, then switch the index to it in one transaction.
 
-        Until then questions are answered with the model before. It does not switch while a folder with photos that it
-        has not read is not there, unless it is to `leave_offline` those. Raises `UsageError` where there is no such
-        switch to make, `ModelError`, `DeviceError`.
+        Without `name`, continue a switch in progress; return None if there is none. Until the switch is complete,
+        queries are answered with the previous model. If a folder with unread photos is missing, the switch waits for
+        it, unless `leave_offline` is set. The other arguments are those of `refresh`.
+
+        Raises `UsageError` if the index already has this model or a switch to another one is in progress, `ModelError`,
+        `DeviceError`.
         """
         options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
         return keeping.switch_model(
@@ -231,11 +245,11 @@ class Index:
         )  # fmt: skip
 
     def preview_switch(self, name: AnyPath | None = None, *, index_type: str | None = None) -> SwitchPreview | None:
-        """What `switch_model` would read; nothing is done. Raises what that raises."""
+        """Return what `switch_model` would read, or None; nothing is changed. Raises what `switch_model` raises."""
         return keeping.preview_switch(self._reading(keep=False), as_model(name), index_type)
 
     def cancel_switch(self) -> CancelledSwitch:
-        """Drop a switch that is under way, with all that was read for it. Raises `UsageError` where there is none."""
+        """Cancel a model switch in progress and delete what was read for it. Raises `UsageError` if there is none."""
         from facesearch.indexing.model_switch import cancel_switch
 
         with self._writing() as store:
@@ -244,46 +258,51 @@ class Index:
             return keeping.CancelledSwitch(kept=store.model, dropped=dropped)
 
     def use_index_type(self, kind: str) -> SearchFacts:
-        """Search it in another way from now on: `auto`, `flat` (exact) or `ivf` (approximate). Raises `UsageError`."""
+        """Set the index type: `auto`, `flat` (exact) or `ivf` (approximate). Raises `UsageError` for another name."""
         with self._writing() as store:
             return store.use_index_type(kind)
 
     def kind_for(self, kind: str) -> str:
-        """How an index of this size would be searched with `use_index_type`: `flat` or `ivf`. Raises `UsageError`."""
+        """Return the type that `use_index_type(kind)` would choose for this index, `flat` or `ivf`.
+
+        Raises `UsageError` for an unknown type.
+        """
         from facesearch.index.store import check_index_type
 
         check_index_type(kind)
         return self._reading(keep=False).kind_for(kind)
 
-    # What is in it
+    # Contents
 
     def status(self) -> IndexStatus:
-        """Its model, what is in it, its size and its last run."""
+        """Return the model of the index, its contents, its size and its last run."""
         from facesearch.api.status import status_of
 
         return status_of(self._reading(), self.path, self.runtime)
 
     def failed_photos(self) -> list[tuple[Path, str]]:
-        """Photos that could not be read, and why."""
+        """Return the photos that could not be read, each with the reason."""
         return [(Path(os.fsdecode(path)), error) for path, error in self._reading().catalog.photos.failed()]
 
     def folders(self) -> list[Path]:
-        """The folders and single photos that it was given."""
+        """Return the folders and single photos that the index covers."""
         return [Path(os.fsdecode(root.path)) for root in self._reading().catalog.roots.all()]
 
     def export_faces(self) -> Iterator[tuple[FaceRecord, FloatArray]]:
-        """Each face that can be found, with its embedding, float32[dim] of unit length."""
+        """Yield every face that queries can find, with its embedding, float32[dim] of unit length."""
         from facesearch.care.export import every_face
 
         return every_face(self._reading())
 
-    # Taking care of it
+    # Maintenance
 
     def move_folder(self, old: AnyPath, new: AnyPath, *, anyway: bool = False) -> None:
-        """The photos of the folder `old` are in `new` from now on; all that is known about them stays.
+        """Record that the photos of the folder `old` are now in `new`; nothing is read again.
 
-        Raises `InputError` where `old` is none of its folders, or where `new` is not there or holds other photos unless
-        it is to be moved `anyway`; `UsageError` where `new` overlaps another folder.
+        A sample of the photos must be in `new`, unless `anyway` is set.
+
+        Raises `InputError` if `old` is not a folder of the index, or if `new` is not found or holds other photos;
+        `UsageError` if `new` overlaps another folder of the index.
         """
         from facesearch.care.folders import move_root
 
@@ -291,7 +310,7 @@ class Index:
             move_root(store, as_path("old", old), as_path("new", new), anyway=anyway)
 
     def remove_folder(self, path: AnyPath, *, confirm: Callable[[Forgetting], object] | None = None) -> Forgetting:
-        """Forget a folder with all its photos and faces for good; see `forget`."""
+        """Delete a folder with all its photos and faces from the index; see `forget`."""
         return self.forget(folder=path, confirm=confirm)
 
     def to_forget(
@@ -302,7 +321,7 @@ class Index:
         folder: AnyPath | None = None,
         never_again: bool = False,
     ) -> Forgetting:
-        """What `forget` would remove; nothing is done. Raises what `forget` raises."""
+        """Return what `forget` would delete; nothing is changed. Raises what `forget` raises."""
         return forgetting(self._reading(keep=False), path, face, folder, never_again=never_again)
 
     def forget(
@@ -314,10 +333,13 @@ class Index:
         never_again: bool = False,
         confirm: Callable[[Forgetting], object] | None = None,
     ) -> Forgetting:
-        """Remove for good, vectors and all: a photo or a folder of photos, one face by its id, or a `folder` it knows.
+        """Delete photos or a face from the index for good, with their embeddings. Image files are not touched.
 
-        Files are not touched. With `never_again` identical copies go too, and later runs leave these photos out. Tells
-        what was removed. Raises `InputError` where nothing is known there, `UsageError` unless one thing is named.
+        Give one of `path` (a photo, or all photos in a folder), `face` (an id), or `folder` (a folder of the index).
+        With `never_again` identical copies are deleted too, and later runs skip these photos. Returns what was deleted.
+
+        Raises `InputError` if the index does not know the photo, face or folder, `UsageError` unless exactly one is
+        given.
         """
         from facesearch.care.forget import forget
 
@@ -329,9 +351,9 @@ class Index:
         return going
 
     def check(self, *, repair: bool = False) -> Health:
-        """Look at everything: the database, every vector, the vector file, the model, and whether the photos are there.
+        """Verify the catalog, every vector, the vector file and the model, and that the photos exist.
 
-        With `repair` what can be mended is mended. Raises `IndexDamagedError` where nothing can be read.
+        With `repair` what can be repaired is repaired. Raises `IndexDamagedError` if the catalog cannot be read.
         """
         from facesearch.care.check import check
 
@@ -339,13 +361,13 @@ class Index:
         return check(self.path, repair=repair, wait=self._stores.wait)
 
     def backup(self, file: AnyPath, *, overwrite: bool = False) -> None:
-        """A consistent copy of the catalog, also while others write.
+        """Write a consistent copy of the catalog to `file`, even while another run is writing.
 
-        Raises `UsageError` where `file` exists, or lies in the index.
+        Raises `UsageError` if `file` is part of the index, or if it exists and `overwrite` is false.
         """
         target = as_path("file", file)
         if target.exists() and not overwrite:
-            raise UsageError(f"{target} exists", Hint.ANOTHER_FILE)
+            raise UsageError(f"{target}: already exists", Hint.ANOTHER_FILE)
         store = self._reading()
         store.require_outside(target)
         store.catalog.backup(target)
@@ -353,31 +375,33 @@ class Index:
     def restore(
         self, file: AnyPath, *, overwrite: bool = False, confirm: Callable[[Backup], object] | None = None
     ) -> Backup:
-        """Make this index from a backup, which is verified first and not changed; open it with `create`.
+        """Create this index from a backup, or replace it with `overwrite`; returns what the backup holds.
 
-        Returns what the backup holds. Raises `InputError` if `file` cannot be read or has faults, `UsageError` if it is
-        part of this index, or if there is an index and `overwrite` is false, `IndexDamagedError` if `file` is no
-        catalog, `IndexVersionError` if a newer facesearch made it.
+        The backup is verified first and is not changed. Open an index that does not exist yet with `create`.
+
+        Raises `InputError` if `file` cannot be read or has faults, `UsageError` if it is part of this index, or if the
+        index exists and `overwrite` is false, `IndexDamagedError` if `file` is not a catalog, `IndexVersionError` if a
+        newer facesearch made it.
         """
         from facesearch.care.restore import restore
 
         self._stores.close()
         return restore(as_path("file", file), self.path, overwrite=overwrite, wait=self._stores.wait, confirm=confirm)
 
-    # What the methods use
+    # Helpers
 
     def _reading(self, *, keep: bool = True) -> Store:
-        """The store for reading; without `keep` it writes nothing, not even a vector file that had to be made again."""
+        """Return the store for reading; without `keep` it writes nothing, not even a rebuilt vector file."""
         return self._stores.reading(keep=keep)
 
     def _writing(self) -> AbstractContextManager[Store]:
-        """A store to write to, with the lock, for the time of one call."""
+        """Return a context manager with a store for writing, which holds the lock."""
         return self._stores.writing()
 
     def _face_model(self, *, few: bool = False, at_once: bool = True) -> FaceModel:
-        """The index's model, opened on first use; for a `few` photos on the runtime that starts fastest.
+        """Return the model of the index, opened on first use; for a `few` photos on the runtime that starts fastest.
 
-        Without `at_once` a single photo has all cores. Raises `ModelError`, `ModelMismatchError`, `DeviceError`.
+        Without `at_once` a single photo uses all cores. Raises `ModelError`, `ModelMismatchError`, `DeviceError`.
         """
         store = self._reading()
         model = self._models.open(store.model.source or store.model.name, few=few, at_once=at_once)
@@ -385,6 +409,6 @@ class Index:
         return model
 
     def _told(self, progress: Progress | None, observer: Observer | None) -> Observer:
-        """Who is told about a run: its own observer, or the index's with a `progress` of its own."""
+        """Return the observer of a run: its own or the one of the index, with a `progress` of its own if given."""
         told = self._observer if observer is None else observer
         return told if progress is None else observing(progress=progress, otherwise=told)

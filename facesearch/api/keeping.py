@@ -1,4 +1,4 @@
-"""Runs that read photos: an index is brought up to date, or gets another model."""
+"""Indexing runs and model switches."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _DAY = 86_400.0
 
 
 class CancelledSwitch(NamedTuple):
-    """The model that the index has as before, and the one that it was to get."""
+    """A cancelled model switch: the model that the index keeps, and the one that was dropped."""
 
     kept: ModelInfo
     dropped: ModelInfo
 
 
 class SwitchPreview(NamedTuple):
-    """From the model `origin` to `target`: so many photos are `left` for it to read, so many it has `done`."""
+    """A switch from the model `origin` to `target`: the number of photos `left` to read, and of those `done`."""
 
     origin: str
     target: str
@@ -63,7 +63,7 @@ def reading_options(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     keep_missing_days: float = 30.0,
 ) -> Options:
-    """How photos are read, and when those that are missing go; see `Index.refresh`."""
+    """Return the options of an indexing run; see `Index.refresh`. Raises `UsageError` for an invalid number."""
     from facesearch.indexing.options import Options
 
     require_whole_number("max_pixels", max_pixels, 1)
@@ -78,7 +78,7 @@ def reading_options(
 
 
 def preview(stores: Stores, paths: Sequence[Path], options: Options, index_type: str | None = None) -> Report:
-    """What `refresh` would do, see there; nothing is written. A new index has to be given paths."""
+    """Report what `refresh` would do; see `Index.preview`. A new index needs paths."""
     from facesearch.indexing.refresh import preview as previewed
 
     _check_kind(index_type)
@@ -101,14 +101,14 @@ def refresh(
     index_type: str | None = None,
     confirm: Callable[[Report], object] | None = None,
 ) -> Report:
-    """Bring an index up to date, or make one; see `Index.refresh`."""
+    """Bring an index up to date, or create it; see `Index.refresh`."""
     from facesearch.indexing.refresh import preview as previewed
     from facesearch.indexing.refresh import refresh as refreshed
 
     _check_kind(index_type)
     exists = stores.exist()
     if not exists:
-        stores.require_paths(paths)  # before a folder is made for an index of nothing
+        stores.require_paths(paths)  # before a folder is made for an empty index
         if confirm is not None:
             confirm(preview(stores, paths, options))
     opened: AbstractContextManager[Store] = stores.writing() if exists else stores.made()
@@ -123,9 +123,7 @@ def refresh(
             store.use_index_type(index_type)
         unmeasured = store.catalog.faces.count_unmeasured()
         if unmeasured:
-            observer.note(
-                f"faces whose quality an earlier facesearch did not measure: {unmeasured:,}; {Hint.READ_AGAIN}"
-            )
+            observer.note(f"faces of unknown quality, indexed by an earlier version: {unmeasured:,}; {Hint.READ_AGAIN}")
         store.keep_report({**_record(report, stores.path), "runtime": str(models.runtime()), **_finished()})
     return report
 
@@ -146,13 +144,13 @@ def switch_model(
 
     _check_kind(index_type)
     with stores.writing() as store:
-        name = name or _under_way(store)
+        name = name or _in_progress(store)
         if name is None:
             return None
         model = models.open(name)
         begin_switch(store, model.info)
         observer.note(
-            f"{model.info.name} looks at the photos, {store.model.name} answers questions meanwhile; {models.runtime()}"
+            f"{model.info.name} reads the photos; until then {store.model.name} answers queries; {models.runtime()}"
         )
         done = switch(
             store,
@@ -171,15 +169,15 @@ def switch_model(
 
 
 def preview_switch(store: Store, name: str | None, index_type: str | None) -> SwitchPreview | None:
-    """What a switch to the model `name`, or the one under way, would read; None where there is none.
+    """Return what a switch to the model `name` would read, by default the switch in progress; None if there is none.
 
-    Raises `UsageError` where there is no such switch to make or to go on with, `ModelError`.
+    Raises `UsageError` if the index already has this model or a switch to another one is in progress, `ModelError`.
     """
     from facesearch.indexing.model_switch import left_to_extract, require_switchable
     from facesearch.models.resolve import model_info
 
     _check_kind(index_type)
-    name = name or _under_way(store)
+    name = name or _in_progress(store)
     if name is None:
         return None
     info = model_info(name)
@@ -187,8 +185,8 @@ def preview_switch(store: Store, name: str | None, index_type: str | None) -> Sw
     return SwitchPreview(store.model.name, info.name, *left_to_extract(store, info))
 
 
-def _under_way(store: Store) -> str | None:
-    """The model of a switch that goes on."""
+def _in_progress(store: Store) -> str | None:
+    """Return the target of the model switch in progress; None if there is none."""
     model = store.catalog.models.next()
     return None if model is None else model.source or model.name
 
@@ -201,7 +199,7 @@ def _check_kind(index_type: str | None) -> None:
 
 
 def _shared(options: Options, model: FaceModel, max_memory: int | None) -> Options:
-    """Each photo is worked on by one thread, and as many at once as the model takes: no thread waits."""
+    """Set one worker per stream of the model: each photo is processed by one thread, and no thread waits."""
     workers = model.runtime.streams
     return replace(options, workers=workers, memory=photo_memory(max_memory, workers))
 
@@ -211,7 +209,7 @@ def _tell(observer: Observer, model: FaceModel) -> None:
 
 
 def _record(report: Report, index: Path) -> dict[str, Any]:
-    """A report as plain values, with paths that are valid text."""
+    """Return a report as plain values, with paths that are valid text."""
     paths = {key: [shown_path(path) for path in getattr(report, key)] for key in ("given_up", "offline", "unreadable")}
     return {**asdict(report), **paths, "index": shown_path(str(index))}
 

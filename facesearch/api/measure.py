@@ -1,4 +1,4 @@
-"""Face models, measured on photos of people whose names are known: what a similarity means, and which model is best."""
+"""Calibrate and compare face models on labelled photos: one folder of photos per person."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Calibrated", "calibrate", "compare_models"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """What was measured for a model: `table` holds it as plain values, `people` is how many people it rests on.
+    """The calibration of a model: `table` has it as plain values, `people` is the number of people measured.
 
-    `measured_to` is the base-10 logarithm of the least false-match rate of single photos that was measured.
-    `on_few_people` warns that other people would give quite other rates. `kept` is the file it is in, None where it was
-    not kept; `shipped_people` and `shipped_to` are those of the table in the package where that is the better one.
+    `measured_to` is the base-10 logarithm of the lowest false-match rate of single photos that was measured.
+    `on_few_people` warns that other people may have very different rates. `kept` is the file of the calibration, None
+    if it was not kept. `shipped_people` and `shipped_to` describe the calibration in the package, if that is better.
     """
 
     model: str
@@ -46,11 +46,12 @@ def calibrate(
     keep: bool = True,
     observer: Observer = SILENT,
 ) -> Calibrated | None:
-    """Measure how often strangers, and photos of one person, reach each similarity; verdicts then rest on it.
+    """Measure how often strangers, and photos of one person, reach each similarity; verdicts are then based on it.
 
-    `folder` holds one folder of photos per person. The result is kept, unless `keep` is false or the table that comes
-    with the package is better: of more people, and measured to lower rates. None where `observer` has stopped it.
-    Raises `InputError` where there are too few people or photos, `ModelError`, `DeviceError`, `StorageError`.
+    `folder` holds one folder of photos per person. The result is kept, unless `keep` is false or the calibration in the
+    package has more people or lower rates. Returns None if `observer` cancels the run.
+
+    Raises `InputError` if there are too few people or photos, `ModelError`, `DeviceError`, `StorageError`.
     """
     from facesearch.calibration.storage import keep_calibration
     from facesearch.evaluation.fit import FEW_PEOPLE, labelled_faces, measured
@@ -63,9 +64,9 @@ def calibrate(
     if observer.cancelled():
         return None
     for trouble in faces.left_out:
-        observer.warn(f"{trouble}; left out")
+        observer.warn(f"{trouble}; skipped")
     if not faces.people:
-        raise InputError(f"{folder}: no folders with photos of faces in it; make one folder a person")
+        raise InputError(f"{folder}: no folders with photos of faces; make one folder per person")
     table = measured(faces.vectors, faces.labels, opened.info)
     people, measured_to = table["people"], table["curves"][0]["measured_to"]
     better = _better_shipped(opened.info, people, measured_to)
@@ -82,7 +83,7 @@ def calibrate(
 
 
 def _better_shipped(model: ModelInfo, people: int, measured_to: float) -> tuple[int, float] | None:
-    """How many people the package's own table rests on, and to which rate, where a new one falls short of either."""
+    """Return the people and the lowest rate of the calibration in the package, if a new one falls short of either."""
     from facesearch.calibration.storage import shipped_calibration
 
     known = shipped_calibration(model)
@@ -99,11 +100,13 @@ def compare_models(
     threads: int = 0,
     observer: Observer = SILENT,
 ) -> list[Standing]:
-    """How well, and how fast, models find and tell apart the people in a folder with one folder of photos per person.
+    """Measure the accuracy and speed of models on a folder with one folder of photos per person.
 
-    `names` None compares all that can be used, and leaves out those that turn out to be broken. Where `observer` stops
-    it, the models that were done until then. Raises `InputError` where there are too few people or photos,
-    `ModelError` for a broken model that was named, `DeviceError`.
+    By default all usable models are compared, and broken ones are skipped with a warning. If `observer` cancels the
+    run, the models measured until then are returned.
+
+    Raises `InputError` if there are too few people or photos, `ModelError` if a model in `names` is broken,
+    `DeviceError`.
     """
     from facesearch.evaluation.compare_models import standing
     from facesearch.models.resolve import listed_models, open_model
@@ -117,11 +120,11 @@ def compare_models(
             model = open_model(name, runtime.shared_by(runtime.threads))
             done = standing(model.info.name, model, folder, observer=observer)
         except FacesearchError as error:
-            if observer.cancelled():  # there is too little to compare because it was stopped
+            if observer.cancelled():  # there is too little to compare because the run was cancelled
                 break
             if names or not isinstance(error, ModelError):
                 raise
-            observer.warn(f"{error}; left out")  # a broken pack is no reason not to compare the others
+            observer.warn(f"{error}; skipped")  # a broken pack is no reason not to compare the others
             continue
         if observer.cancelled():
             break

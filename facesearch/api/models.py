@@ -1,4 +1,4 @@
-"""The face models of this machine: list, install, register, verify and choose them; is all of it sound."""
+"""The face models of this machine: list, install, register, verify and choose them; and a check of the set-up."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Added(NamedTuple):
-    """A pack that is registered under a name. `is_new` is false where it was registered before."""
+    """A registered pack. `is_new` is false if it was registered before."""
 
     name: str
     folder: Path
@@ -47,9 +47,9 @@ class Added(NamedTuple):
 
 
 class Removal(NamedTuple):
-    """What the removal of a model takes away: all `files` in its folder, or, where there are None, its name alone.
+    """The removal of a model: the number of `files` to delete, or None if only its registration is removed.
 
-    `was_default` tells that new indexes got it.
+    `was_default` is true if it was the model for new indexes.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Removal(NamedTuple):
 
 
 class Licence(NamedTuple):
-    """The licence of a pack. `url` is where it can be read; None where nobody knows what it is."""
+    """The licence of a pack. `url` is the address of its text, None if the licence is unknown."""
 
     pack: str
     text: str
@@ -67,38 +67,41 @@ class Licence(NamedTuple):
 
 
 class Pulled(NamedTuple):
-    """Where a pack is installed. `is_new` is false where it was before, and sound."""
+    """The folder of an installed pack. `is_new` is false if it was installed before and is intact."""
 
     folder: Path
     is_new: bool
 
 
 def list_models() -> list[ListedModel]:
-    """Every model that there is or could be. Raises `ModelError` where what was registered cannot be read."""
+    """Return every model that is installed, registered or can be pulled.
+
+    Raises `ModelError` if the registry cannot be read.
+    """
     from facesearch.models.resolve import listed_models
 
     return listed_models()
 
 
 def default_model() -> str:
-    """The name of the model that new indexes get. Raises `ModelError` where it is not there any more."""
+    """Return the name of the model for new indexes. Raises `ModelError` if it is no longer installed."""
     from facesearch.models.resolve import choose_model
 
     return choose_model(None).name
 
 
 def models_folder() -> Path:
-    """Where packs are installed."""
+    """Return the folder in which packs are installed."""
     from facesearch.models.insightface_pack import models_folder
 
     return models_folder()
 
 
 def add_pack(folder: Path, name: str | None = None, *, observer: Observer = SILENT) -> Added:
-    """Register a folder of .onnx files in InsightFace's format under a name, by default the folder's own.
+    """Register a folder of .onnx files in InsightFace's format under a name, by default the name of the folder.
 
-    Its networks are tried on faces first; the files stay where they are. Raises `InputError` where there is no such
-    folder, `UsageError` where the name is taken or is none, `ModelError` where it is no pack or does not work.
+    The networks are first tried on faces. The files stay where they are. Raises `InputError` if there is no such
+    folder, `UsageError` if the name is taken or invalid, `ModelError` if the folder is not a pack or does not work.
     """
     from facesearch.faces.trial import tried
     from facesearch.models.insightface_pack import pack_info
@@ -108,7 +111,7 @@ def add_pack(folder: Path, name: str | None = None, *, observer: Observer = SILE
     from facesearch.models.resolve import pack_folder
 
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the one that the .onnx files are in")
+        raise InputError(f"{folder}: no such folder; give the folder with the .onnx files")
     folder = Path(os.path.abspath(folder))
     called = require_name(name if name is not None else folder.name)
     pack = AddedPack(folder, graph_digests(folder))
@@ -132,15 +135,15 @@ def add_pack(folder: Path, name: str | None = None, *, observer: Observer = SILE
 
 
 def to_remove(name: str) -> Removal:
-    """What `remove_pack` would take away; nothing is done. Raises what `remove_pack` raises."""
+    """Return what `remove_pack` would remove; nothing is changed. Raises what `remove_pack` raises."""
     return _removal(name)[0]
 
 
 def remove_pack(name: str, *, confirm: Callable[[Removal], object] | None = None) -> Removal:
-    """Forget a registered folder, its files stay; or delete a pack that `pull` has installed.
+    """Unregister a folder and keep its files, or delete a pack that `pull` installed.
 
-    `confirm` is told first, where files are to be deleted; what it raises ends the call. Raises `UsageError` for the
-    embedded model, `ModelError` where there is no such model, or facesearch has not installed it.
+    `confirm` is called before files are deleted; if it raises, the call ends and nothing is deleted. Raises
+    `UsageError` for the embedded model, `ModelError` if there is no such model or facesearch did not install it.
     """
     from facesearch.models.packs.install import remove_pack
 
@@ -159,7 +162,7 @@ def _removal(name: str) -> tuple[Removal, PackRecord | None]:
     from facesearch.models.resolve import EMBEDDED, pack_folder
 
     if name == EMBEDDED:
-        raise UsageError(f"{EMBEDDED} is a part of facesearch; it cannot be removed")
+        raise UsageError(f"{EMBEDDED} is part of facesearch and cannot be removed")
     registry = read_registry()
     was_default = registry.default == name
     registered = registry.added.get(name)
@@ -170,12 +173,12 @@ def _removal(name: str) -> tuple[Removal, PackRecord | None]:
         raise ModelError(f"no model {name!r} is installed or registered", Hint.LIST_MODELS)
     record = read_record(folder)
     if record is None:
-        raise ModelError(f"{folder} was not installed by facesearch, so it does not delete it; delete it yourself")
+        raise ModelError(f"{folder}: not installed by facesearch; delete it yourself")
     return Removal(name, folder, len(record.digests), was_default), record
 
 
 def _forget(name: str) -> None:
-    """Take a model out of the registry, also as the default."""
+    """Remove a model from the registry, also as the default."""
     from facesearch.models.packs.registry import Registry, change_registry, read_registry
 
     known = read_registry()
@@ -197,12 +200,13 @@ def pull(
     progress: Callable[[int, int | None], object] | None = None,
     observer: Observer = SILENT,
 ) -> Pulled:
-    """Fetch a pack and install it where insightface looks for it; the only thing here that uses the network.
+    """Download a pack and install it where InsightFace looks for it. Only this function uses the network.
 
-    `accept` is shown the licence, and nothing is fetched unless it says yes. `source` is another address, or an archive
-    on this machine. `progress` is told how many bytes have come, of how many, None where nobody knows. Raises
-    `UsageError` for a name that is not known or a licence that is not accepted, `ModelError` where the archive cannot
-    be had or is not that pack, `StorageError`, and `LockedError` where another run is fetching it.
+    `accept` is called with the licence; nothing is downloaded unless it returns True. `source` is another address, or
+    an archive on this machine. `progress` is called with the bytes received and the total, None if that is unknown.
+
+    Raises `UsageError` for an unknown name or a licence that is not accepted, `ModelError` if the archive cannot be
+    downloaded or is not this pack, `StorageError`, and `LockedError` if another run is installing it.
     """
     from facesearch.models.packs import install
     from facesearch.models.packs.download import is_address
@@ -212,16 +216,16 @@ def pull(
     known = known_pack(require_name(name))
     if known is None and source is None:
         names = ", ".join(pack.name for pack in KNOWN_PACKS)
-        raise UsageError(f"no pack {name!r} is known (known: {names})", Hint.SOURCE)
+        raise UsageError(f"{name!r}: unknown pack (known: {names})", Hint.SOURCE)
     folder = install.sound_pack(name)
     if folder is not None:
         return Pulled(folder, is_new=False)
     origin = source or (known.url if known else "")
     licence = Licence(name, known.licence if known else UNKNOWN_LICENCE, known.licence_url if known else None)
     if not accept(licence):
-        raise UsageError("not accepted; nothing was fetched")
+        raise UsageError("licence not accepted; nothing was downloaded")
     if is_address(origin):
-        observer.note(f"fetching {origin}")
+        observer.note(f"downloading {origin}")
 
     def told(done: int, total: int | None) -> None:
         if progress is not None:
@@ -242,21 +246,24 @@ def _fault_in(folder: Path) -> str | None:
 
 
 def verify(name: str | None = None) -> list[VerifiedPack]:
-    """Every pack, or one: its files compared with the digests on record, and tried on faces. Raises `ModelError`."""
+    """Compare the files of one pack or all packs with the recorded checksums, and try them on faces.
+
+    Raises `ModelError` if there is no such pack.
+    """
     from facesearch.faces.trial import examined
 
     return examined(name)
 
 
 def use(name: str | None) -> None:
-    """Choose the model for new indexes; None leaves it to facesearch. Raises `ModelError` where it is not there."""
+    """Set the model for new indexes; None leaves the choice to facesearch. Raises `ModelError` if it is not found."""
     from facesearch.models.packs.registry import Registry, change_registry
     from facesearch.models.resolve import EMBEDDED, model_info, pack_folder
 
     if name is not None and name != EMBEDDED and pack_folder(name) is None:
         raise ModelError(f"no model {name!r} is installed or registered", Hint.BRING_MODEL)
     if name is not None:
-        model_info(name)  # complete
+        model_info(name)  # raises if it is incomplete
 
     def chosen(registry: Registry) -> Registry:
         return replace(registry, default=name)
@@ -265,9 +272,9 @@ def use(name: str | None) -> None:
 
 
 def doctor(index: Path | None = None) -> list[Finding]:
-    """Look at packages, processors, models, disks and the index in a folder, by default the one that questions go to.
+    """Check packages, processors, models, disks and an index, by default the default index. Nothing is changed.
 
-    Nothing is changed. Raises `UsageError` where no folder can be told.
+    Raises `UsageError` if there is no default folder.
     """
     from facesearch.care.doctor import checkup
     from facesearch.settings import default_index_path

@@ -1,4 +1,4 @@
-"""How an index is opened: a store for reading that is kept, one for writing for the time of a call, and its model."""
+"""Open an index: a store for reading that stays open, a store for writing per call, and the model."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["Models", "Stores", "as_model", "as_path", "as_paths"]
 
 
 def as_path(name: str, path: AnyPath) -> Path:
-    """A path that was given as `name`; see `text_of_path`. Raises `UsageError`."""
+    """Return the path of the argument `name`; see `text_of_path`. Raises `UsageError` if it is not a path."""
     return Path(text_of_path(name, path))
 
 
 def as_paths(paths: AnyPaths) -> list[Path]:
-    """Photos and folders of them. Raises `UsageError`."""
+    """Return one or several paths as a list. Raises `UsageError` if one is not a path."""
     return [Path(path) for path in several_paths("path", paths)]
 
 
 def as_model(model: AnyPath | None) -> str | None:
-    """The name of a model, or its folder. Raises `UsageError`."""
+    """Return the name or folder of a model as text, or None. Raises `UsageError` if it is not a path."""
     return text_of_path("model", model) if model else None
 
 
 class Stores:
-    """The stores of one index. `asked` is the model that the index has to have, or gets when it is made; None: any."""
+    """The stores of one index. `asked` is the model that the index must have, or that a new one gets; None for any."""
 
     def __init__(self, path: Path, asked: str | None, wait: float, observer: Observer) -> None:
         require_number("wait", wait, 0)
@@ -57,28 +57,27 @@ class Stores:
         self._thread = 0
 
     def exist(self) -> bool:
-        """Whether there is an index. Raises `StorageError` where that cannot be seen."""
+        """Return True if the index exists. Raises `StorageError` if the folder cannot be accessed."""
         from facesearch.index.store import Store
 
         return Store.exists(self.path)
 
     def require(self) -> None:
-        """Raises `IndexNotFoundError` where there is none, `StorageError` where that cannot be seen."""
+        """Raise `IndexNotFoundError` if there is no index, `StorageError` if the folder cannot be accessed."""
         from facesearch.index.store import Store
 
         Store.require(self.path)
 
     def reading(self, *, keep: bool = True) -> Store:
-        """The store for reading, opened on first use; without `keep` it writes nothing, not even what it made again.
+        """Return the store for reading, opened on first use; without `keep` it writes nothing, not even a rebuilt file.
 
-        It shows what is committed now, and keeps to that until it is asked for again. Raises what
-        `Store.open` raises, and `ModelMismatchError` where the index was made with another model than the one asked
-        for.
+        It shows what is committed now, until the next call of this method. Raises what `Store.open` raises, and
+        `ModelMismatchError` if the index was made with another model than `asked`.
         """
         from facesearch.index.store import Store
 
         if self._reader is not None and (self._reader_keeps != keep or self._reader_of != Store.identity(self.path)):
-            self.close()  # also where another index has taken its place
+            self.close()  # also if another index has replaced it
         if self._reader is not None:
             self._require_thread()
             self._reader.follow()
@@ -99,7 +98,7 @@ class Stores:
 
     @contextmanager
     def writing(self) -> Iterator[Store]:
-        """A store to write to, with the lock. Raises what `Store.open` raises, and `ModelMismatchError`."""
+        """Open a store for writing, with the lock. Raises what `Store.open` raises, and `ModelMismatchError`."""
         from facesearch.index.store import Store
 
         self.close()
@@ -112,7 +111,7 @@ class Stores:
 
     @contextmanager
     def made(self) -> Iterator[Store]:
-        """A new, empty index to write to. Raises what `Store.create` and `choose_model` raise."""
+        """Create an empty index and open it for writing. Raises what `Store.create` and `choose_model` raise."""
         from facesearch.index.store import Store
         from facesearch.models.resolve import choose_model, model_info
 
@@ -126,7 +125,7 @@ class Stores:
 
     @contextmanager
     def empty(self) -> Iterator[Store]:
-        """An index of nothing in memory, of the model that a new one would get."""
+        """Create an empty index in memory, with the model of a new index."""
         from facesearch.index.store import Store
         from facesearch.models.resolve import choose_model, model_info
 
@@ -134,7 +133,7 @@ class Stores:
             yield store
 
     def require_paths(self, paths: Sequence[Path]) -> None:
-        """Raises `UsageError` where no paths are given for a new index, `InputError` where one is not there."""
+        """Raise `UsageError` if no paths are given for a new index, `InputError` if one is not found."""
         from facesearch.indexing.diff import require_paths
 
         if not paths:
@@ -142,7 +141,7 @@ class Stores:
         require_paths(paths)
 
     def close(self) -> None:
-        """Close the store for reading; it is opened again when it is needed. Raises `UsageError` in another thread."""
+        """Close the store for reading; it is opened again when needed. Raises `UsageError` in another thread."""
         if self._reader is not None:
             self._require_thread()
             self._reader.close()
@@ -150,11 +149,11 @@ class Stores:
 
     def _require_thread(self) -> None:
         if self._thread != get_ident():
-            raise UsageError(f"{self.path}: open in another thread; open an Index of its own in each thread")
+            raise UsageError(f"{self.path}: open in another thread; open one Index per thread")
 
 
 class Models:
-    """Opens the model of an index, once, on the runtime that suits the work."""
+    """Opens a model once, on the runtime that suits the work."""
 
     def __init__(self, device: str, threads: int, observer: Observer) -> None:
         require_whole_number("threads", threads, 0)
@@ -166,17 +165,17 @@ class Models:
         self._few = False
 
     def runtime(self, *, few: bool = False) -> Runtime:
-        """What models run on, for a `few` photos or for many. Raises `UsageError`, `DeviceError`."""
+        """Return the runtime for a `few` photos or for many. Raises `UsageError`, `DeviceError`."""
         from facesearch.models.runtime import choose_runtime
 
         return choose_runtime(self._device, self._threads, few=few, notify=self._observer.note)
 
     def open(self, name: str, *, few: bool = False, at_once: bool = True) -> FaceModel:
-        """The model of this name, or in this folder.
+        """Open the model of this name, or in this folder.
 
-        For a `few` photos the runtime is the one that starts fastest, else the one that runs fastest. `at_once` gives
-        each photo one core and works on as many as there are cores; without it one photo has all cores. One that is
-        open already is used again where it will do. Raises `ModelError`, `DeviceError`, `UsageError`.
+        For a `few` photos the runtime is the one that starts fastest, otherwise the fastest. `at_once` processes one
+        photo per core; without it one photo uses all cores. A suitable model that is already open is used again.
+        Raises `ModelError`, `DeviceError`, `UsageError`.
         """
         from facesearch.models.resolve import open_model
 

@@ -1,4 +1,4 @@
-"""What an observer is told of questions and answers, as data."""
+"""The remarks on queries and answers that an observer receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory photos that are being read may take."""
+"""The memory for photos that are being read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PER_WORKER = 128 * 2**20
 
 
 def photo_memory(whole: int | None, workers: int) -> int:
-    """Bytes for photos that `workers` threads read, of the `whole` that the process is to stay within.
+    """Return the bytes available to photos that `workers` threads read, if the process may use `whole` bytes.
 
-    The models and libraries take the rest. None: 1 GiB or more where there are many workers, at most half of what the
-    machine has.
+    The rest is for models and libraries. `whole` None is 1 GiB, or more for many workers, and at most half of the
+    available memory. Raises `UsageError` for an invalid number.
     """
     if whole is not None:
         require_number("max_memory", whole, 0)

@@ -1,4 +1,4 @@
-"""What the api gives back: every record, in one place for those who annotate."""
+"""Every record that the public interface returns, in one place for type annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same answers without an index, for folders that are searched once."""
+"""Search folders once, without an index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALL = Filter()
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What a scan found, and the report of what it read; there is no `result` where it was asked to stop."""
+    """The result of a scan and the report of what it read. `result` is None if the scan was cancelled."""
 
     result: QueryResult | None
     report: Report
@@ -46,11 +46,12 @@ def scan(
     observer: Observer = SILENT,
     **keywords: Unpack[QueryKeywords],
 ) -> ScanResult:
-    """Search folders and photos at `paths` for who is in `photos`; nothing is kept and nothing is written.
+    """Search folders and photos at `paths` for the person in `photos`. Nothing is written.
 
-    Options as for `Index.query`, `model`, `device` and `threads` as for `Index.open`; `max_memory` is in bytes, for
-    the whole process. Raises `InputError` where a path is not there, `PhotoError`, `NoFaceError`, `UsageError`,
-    `ModelError`, `DeviceError`.
+    Query options are those of `Index.query`; `model`, `device` and `threads` are those of `Index.open`; `max_memory`
+    is the memory of the whole process, in bytes.
+
+    Raises `InputError` if a path is not found, and otherwise what `Index.query` raises.
     """
     from facesearch.galleries.local import LocalGallery
     from facesearch.index.store import Store

@@ -1,4 +1,4 @@
-"""What an index is: where, of which model, how large, how it answers, and what its last run did."""
+"""The status of an index: its path, model, size, index type, contents and last run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["IndexStatus", "SwitchProgress", "status_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchProgress:
-    """A switch to another model that is under way: `done` of `photos` were read with it."""
+    """A model switch in progress: `done` of `photos` photos were read with the new `model`."""
 
     model: str
     done: int
@@ -27,15 +27,16 @@ class SwitchProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexStatus:
-    """An index, its model and what is in it.
+    """The status of an index.
 
-    `threshold` is the cosine similarity from which a face is a match; it rests on `calibrated_people`, None where false
-    matches were never measured for this model, and `calibration` says in a line where it comes from. `runtime` is what
-    the model would run on here.
+    `threshold` is the cosine similarity from which a face is a match. It was measured on `calibrated_people`, None if
+    the model was never calibrated; `calibration` describes its source in one line. `runtime` is the runtime and device
+    of the model on this machine. `search` describes the vector index.
 
-    `photos` count those in sight, `hidden` those that are kept and out of sight, `failed` those that could not be read,
-    `made_here` pictures that facesearch made, which are no photos; `outdated` photos wait for the model to read them.
-    Sizes are in bytes. `last_run` is the report of the last indexing run, None where none was finished.
+    `photos` is the number of visible photos, `hidden` of hidden ones, `no_face` of photos without a face, `failed` of
+    unreadable ones, `made_here` of pictures made by facesearch, which are not indexed, and `outdated` of photos that
+    the model has yet to read. Sizes are in bytes. `last_run` is the report of the last indexing run, None if no run has
+    finished.
     """
 
     path: Path
@@ -60,11 +61,11 @@ class IndexStatus:
 
 
 def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
-    """Look it all up. Raises what the store raises."""
+    """Return the status of an index. Raises what the store raises."""
     from facesearch.calibration.storage import calibration_of
 
     catalog, calibration = store.catalog, calibration_of(store.model)
-    search = store.search_facts()  # first: what is counted afterwards fits the vectors
+    search = store.search_facts()  # first, so that the counts match the vectors
     counts, size = catalog.photos.counts(), store.size()
     return IndexStatus(
         path=path,

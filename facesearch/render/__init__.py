@@ -1,1 +1,1 @@
-"""Answers to what a person or a program reads: text, JSON, CSV, paths, contact sheets."""
+"""Output for people and programs: text, JSON, CSV, paths, contact sheets and galleries."""

@@ -1,8 +1,8 @@
 """Answers as text: a table for people; JSON, CSV and bare paths for programs.
 
-Paths stand in the text as the file system has them: bytes that are not UTF-8 are kept as surrogates, which the writer
-of the text turns back into those bytes. Only JSON, which must be valid, differs (see `records`). For a terminal the
-`show` that formats are given makes them visible, before columns are measured.
+Paths are written as the file system has them: bytes that are not UTF-8 are kept as surrogates, which the writer of the
+text turns back into those bytes. Only JSON, which must be valid, differs (see `records`). For a terminal the `show`
+function makes such bytes visible, before column widths are measured.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _LEFT_ALIGNED = ("verdict", "date", "", "path")
 
 
 def require_format(name: str) -> None:
-    """Raises `UsageError` for a name that is none of `FORMATS`."""
+    """Raise `UsageError` unless the name is one of `FORMATS`."""
     if name not in FORMATS:
         raise UsageError(f"format {name}: choose one of {', '.join(FORMATS)}", option="format")
 
 
 def render_answers(result: QueryResult, name: str, show: Callable[[str], str] = str) -> Iterator[str]:
-    """Pieces of text, to be written one after the other, in one of `FORMATS`."""
+    """Yield the text of a result in one of `FORMATS`, piece by piece."""
     return FORMATS[name](result, show)
 
 
@@ -85,7 +85,7 @@ FORMATS: Mapping[str, Renderer] = {
     "paths": _paths,
     "paths0": _paths_with_nul,
 }
-"""Every way to write an answer, by name; `paths0` ends each path with NUL instead of a new line."""
+"""The output formats by name; `paths0` ends each path with NUL instead of a newline."""
 
 
 def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple[str, ...]:
@@ -98,13 +98,13 @@ def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
         face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
-        ", ".join(["the query itself"] * hit.is_query + remarks(hit, threshold)),
+        ", ".join(["query photo"] * hit.is_query + remarks(hit, threshold)),
         show(os.fsdecode(face.path)),
     )
 
 
 def shown_expectation(number: float | None) -> str:
-    """How many false hits are to be expected, to two digits: <0.001, 0.02, 1.5, 340; or that nobody knows."""
+    """Return the number of expected false hits to two digits: <0.001, 0.02, 1.5, 340; or that it was not measured."""
     if number is None:
         return NOT_MEASURED
     if number < 0.001:
@@ -113,14 +113,14 @@ def shown_expectation(number: float | None) -> str:
 
 
 def remarks(hit: Hit, threshold: float | None) -> list[str]:
-    """What is special about a hit, in few words each."""
+    """Return short remarks on a hit."""
     told = []
     if threshold is not None and hit.similarity < threshold:
         told.append("below threshold")
     if hit.offline:
         told.append("offline")
     if hit.folded:
-        told.append(f"+{len(hit.folded)} alike")
+        told.append(f"+{len(hit.folded)} near-identical")
     return told
 
 

@@ -15,7 +15,7 @@ _HEAD = ("photos", "fmr", "similarity", "found", "worst person", "")
 
 
 def render_calibration(measured: Mapping[str, Any]) -> str:
-    """For each template size and false-match rate: from which similarity, and which share of a person's photos."""
+    """Return a table with the similarity and the share of a person's photos found, per template size and FMR."""
     rows = []
     for curve in measured["curves"]:
         logs = curve["log10_fmr"]
@@ -30,5 +30,5 @@ def render_calibration(measured: Mapping[str, Any]) -> str:
                     )
                 )  # fmt: skip
     people = counted(measured["people"], "person", "people")
-    line = f"{counted(measured['faces'], 'face')} of {people}, {measured['left_out']:,} left out"
+    line = f"{counted(measured['faces'], 'face')} of {people}, {measured['left_out']:,} skipped"
     return f"{line}\n{table(_HEAD, rows, left_aligned=('',))}"

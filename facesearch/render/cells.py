@@ -1,4 +1,4 @@
-"""Tables as CSV, for programs and for spreadsheets, which run text that looks like a formula."""
+"""Tables as CSV, for programs and for spreadsheets, which evaluate text that looks like a formula."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\
 
 
 def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """The names of the columns, then each row; what a row has beside those fields is left out.
+    """Yield the header, then one line per row; keys that are not in `fields` are omitted.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe, as it would have to be typed there. So
-    a photo called `=1+2.jpg` is never worked out. Numbers, also several in one cell, stay numbers.
+    Text that a spreadsheet would take for a formula gets a leading apostrophe, as a user would type it there: a photo
+    called `=1+2.jpg` is never evaluated. Numbers, also several in one cell, stay numbers.
     """
     text = io.StringIO()
-    # The writer puts texts with characters of the line's end between quotes: with this one carriage returns, too.
+    # The writer quotes text that contains a character of the line terminator: with this one, carriage returns too.
     writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     yield _taken(text)
@@ -28,7 +28,7 @@ def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> It
 
 
 def _taken(text: io.StringIO) -> str:
-    """The line that was written, which leaves room for the next."""
+    """Return the line that was written, and clear the buffer for the next."""
     line = text.getvalue().removesuffix("\r\n") + "\n"
     text.seek(0)
     text.truncate()

@@ -1,4 +1,4 @@
-"""Two photos compared, as text and as plain values."""
+"""A comparison of two photos, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["comparison_text", "comparisons_record", "comparisons_table"]
 
 
 def comparison_text(best: Comparison) -> str:
-    """One pair of faces, one fact a line."""
+    """Return one pair of faces as text, one fact per line."""
     facts = [("similarity", f"{best.similarity:.4f}"), ("verdict", str(best.verdict))]
     if best.fmr is None or best.interval is None:
         facts.append(("fmr", NOT_MEASURED))
     else:
         low, high = best.interval
         extrapolated = ", extrapolated" if best.extrapolated else ""
-        facts.append(("fmr", f"{best.fmr:.2g} (one stranger in {_about(1 / best.fmr)} is this much alike)"))
+        facts.append(("fmr", f"{best.fmr:.2g} (one stranger in {_about(1 / best.fmr)} is this similar)"))
         facts.append(("interval", f"{low:.1g} to {high:.1g} (5 to 95 %{extrapolated})"))
     return lines_of(facts)
 
 
 def _about(number: float) -> str:
-    """To two digits: 1.7, 46, 140,000,000."""
+    """Return a number to two digits: 1.7, 46, 140,000,000."""
     return f"{number:.1f}" if number < 10 else f"{float(f'{number:.2g}'):,.0f}"
 
 
 def comparisons_table(table: Sequence[Sequence[Comparison]]) -> str:
-    """Similarities of all pairs: a row for each face of the first photo, a column for each of the second."""
+    """Return the similarities of all pairs: one row per face of the first photo, one column per face of the second."""
     head = ["", *(f"B{pair.other.number}" for pair in table[0])]
     rows = [[f"A{row[0].one.number}", *(f"{pair.similarity:.2f} {pair.verdict}" for pair in row)] for row in table]
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
@@ -47,7 +47,7 @@ def comparisons_table(table: Sequence[Sequence[Comparison]]) -> str:
 def comparisons_record(
     best: Comparison, table: Sequence[Sequence[Comparison]] | None, threshold: float, model: str
 ) -> dict[str, Any]:
-    """The best pair, and all of them in `pairs` where a table is given."""
+    """Return the best pair as plain values, and all pairs in `pairs` if a table is given."""
     record = {
         "a": path_keys("path", os.fsencode(best.one.path)),
         "b": path_keys("path", os.fsencode(best.other.path)),

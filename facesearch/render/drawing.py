@@ -1,4 +1,4 @@
-"""What pictures are drawn with: text that fits and shows any name, pills, frames, smooth corners."""
+"""Drawing primitives: text that fits and shows any file name, pills, frames, rounded rectangles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["draw_frame", "draw_pill", "draw_rounded", "draw_text", "fitted", "pi
 _BUILT_IN = ""
 _NO_FONT = None
 _FONTS = (
-    # Pillow's own font shows ASCII alone. Those that look like it come next, then those of many scripts.
+    # Pillow's own font has ASCII only. Fonts that look like it come next, then fonts of many scripts.
     _BUILT_IN, "LiberationSans-Regular.ttf", "arial.ttf", "Arial.ttf", "NotoSans-Regular.ttf", "DejaVuSans.ttf",
     "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "Hiragino Sans GB.ttc", "PingFang.ttc", "msyh.ttc", "malgun.ttf",
     "YuGothM.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "NotoEmoji-Regular.ttf", "Symbola.ttf",
@@ -29,12 +29,12 @@ _FONTS = (
 _NO_CHARACTER = "\u0378"
 _SHORTEST = 2
 _MOST_MARKS = 2
-# Joiners, variation selectors, the keycap and skin tones say how the characters beside them look.
+# Joiners, variation selectors, the keycap and skin tones change how the characters next to them look.
 _SAY_HOW = {0x200C, 0x200D, 0x20E3, *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400)}
-# Spaces of any width, and what Unicode knows nothing of: characters newer than Python, or of somebody's own font.
+# Spaces of any width, and unassigned or private characters: newer than this Python's Unicode, or of a private font.
 _INSTEAD = {"Zs": " ", "Cn": "\u25a1", "Co": "\u25a1"}
 _BOX_WIDTH, _BOX_HEIGHT, _BOX_SPACE = 0.6, 0.72, 0.22
-"""What stands for a character that no font shows, as shares of the text's size."""
+"""The box drawn for a character that no font has, as shares of the text size."""
 
 _DARK: Colour = (16, 18, 22)
 _SMOOTH = 4
@@ -51,16 +51,16 @@ def draw_text(
     bold: bool = False,
     anchor: str = "ls",
 ) -> float:
-    """One line of text of `size` pixels, its middle left out where it is wider than `width`; gives back its width.
+    """Draw one line of text of `size` pixels, shortened in the middle to `width`. Return its width in pixels.
 
-    `at` is on its baseline, at its left end, or where Pillow's `anchor` says. A character that the first font lacks is
-    drawn with the first that has it; what no font here shows is an empty box.
+    `at` is the left end of the baseline, or the point of Pillow's `anchor`. A character that the first font lacks is
+    drawn with the first font that has it; a character that no font has is drawn as an empty box.
     """
     runs = _set(_plain(text) if width is None else fitted(text, size, width), size)
     length = sum(run.width for run in runs)
     x, y = at
     x -= {"l": 0.0, "m": length / 2, "r": length}[anchor[0]]
-    if anchor[1] == "m" and len(runs) > 1:  # the middles of two fonts lie at two heights, their baselines at one
+    if anchor[1] == "m" and len(runs) > 1:  # two fonts differ in the height of their middle, not of their baseline
         ascent, descent = _any_font(_BUILT_IN, size).getmetrics()
         y += (ascent - descent) / 2
     height = "s" if len(runs) > 1 else anchor[1]
@@ -75,29 +75,29 @@ def draw_text(
 
 
 def text_width(text: str, size: int) -> float:
-    """Of a line as `draw_text` would draw it, in pixels."""
+    """Return the width of a line as `draw_text` would draw it, in pixels."""
     return sum(run.width for run in _set(_plain(text), size))
 
 
 def fitted(text: str, size: int, width: float) -> str:
-    """The text, its middle left out where it is wider than `width` pixels; what is unprintable as question marks."""
+    """Return the text shortened in the middle to `width` pixels, with unprintable characters as question marks."""
     text = _plain(text)
     if len(text) <= _SHORTEST or text_width(text, size) <= width:
         return text
     longer = range(_SHORTEST + 1, len(text))
     keep = _SHORTEST + bisect_right(longer, width, key=lambda keep: text_width(_shortened(text, keep), size))
     while keep > _SHORTEST and text_width(_shortened(text, keep), size) > width:
-        keep -= 1  # where fewer characters are wider, because another font shows them
+        keep -= 1  # if fewer characters are wider, because another font has them
     return _shortened(text, keep)
 
 
 def pill_size(text: str, size: int) -> tuple[int, int]:
-    """Width and height of what `draw_pill` draws, in pixels."""
+    """Return the width and height of a pill that `draw_pill` draws, in pixels."""
     return round(text_width(text, size) + 1.4 * size), round(1.6 * size)
 
 
 def draw_pill(picture: Image, at: tuple[int, int], text: str, size: int, colour: Colour) -> None:
-    """Dark text in a pill of a colour; `at` is its top left."""
+    """Draw dark text in a pill of a colour; `at` is its top left corner."""
     from PIL.ImageDraw import Draw
 
     width, height = pill_size(text, size)
@@ -106,12 +106,12 @@ def draw_pill(picture: Image, at: tuple[int, int], text: str, size: int, colour:
 
 
 def draw_rounded(picture: Image, at: tuple[int, int], size: tuple[int, int], radius: int, fill: Colour | Image) -> None:
-    """A rectangle with smooth corners, of a colour or of a picture that is just as large; `at` is its top left."""
+    """Draw a rectangle with smooth corners, filled with a colour or a picture of its size; `at` is its top left."""
     picture.paste(fill, (*at, at[0] + size[0], at[1] + size[1]), _rounded_mask(size, radius))
 
 
 def draw_frame(draw: ImageDraw, corners: tuple[float, float, float, float], colour: Colour, width: int) -> None:
-    """Lines of `width` pixels on the inside of a rectangle, with dark ones around them: seen on any photo."""
+    """Draw lines of `width` pixels inside a rectangle, with a dark outline, so that they are visible on any photo."""
     left, top, right, bottom = corners
     edge = max(1, width // 2)
     draw.rectangle((left - edge, top - edge, right + edge, bottom + edge), outline=_DARK, width=edge)
@@ -120,7 +120,7 @@ def draw_frame(draw: ImageDraw, corners: tuple[float, float, float, float], colo
 
 @lru_cache(64)
 def _rounded_mask(size: tuple[int, int], radius: int) -> Image:
-    """Drawn larger and shrunk, because Pillow draws corners without smoothing them."""
+    """Return a mask that is drawn larger and reduced, because Pillow does not smooth rounded corners."""
     from PIL import Image, ImageDraw
 
     width, height = size[0] * _SMOOTH, size[1] * _SMOOTH
@@ -134,13 +134,13 @@ def _shortened(text: str, keep: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """What can be drawn on one line; letters with their accents as one character, as fonts know them."""
+    """Return what can be drawn on one line; a letter and its accent become one character, as fonts have them."""
     plain, marks = [], 0
     for character in unicodedata.normalize("NFC", text):
         if ord(character) in _SAY_HOW:
             continue
         marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks > _MOST_MARKS:  # a pile of accents would climb over the lines above
+        if marks > _MOST_MARKS:  # a pile of accents would cover the lines above
             continue
         category = unicodedata.category(character)
         plain.append(_INSTEAD.get(category, character if character.isprintable() else "?"))
@@ -148,7 +148,7 @@ def _plain(text: str) -> str:
 
 
 class _Run(NamedTuple):
-    """Characters that one font shows, beside one another; `_NO_FONT`: as many boxes. `width` is in pixels."""
+    """Adjacent characters of one font, or of `_NO_FONT`, which are drawn as boxes. `width` is in pixels."""
 
     font: str | None
     text: str
@@ -156,7 +156,7 @@ class _Run(NamedTuple):
 
 
 def _set(text: str, size: int) -> list[_Run]:
-    """A line in the first font that shows all of it, else in the one that shows most, with others for the rest."""
+    """Set a line in the first font that has all characters, or in the one that has most, with others for the rest."""
     best, fewest = _BUILT_IN, len(text) + 1
     for name in _FONTS:
         lacking = sum(not _shows(name, character) for character in text)
@@ -174,7 +174,7 @@ def _set(text: str, size: int) -> list[_Run]:
 
 
 def _shown(best: str, character: str) -> tuple[str | None, str]:
-    """A character and a font for it: `best`, any other, or any for the letter that it is without its accents."""
+    """Return a font and the character: `best`, another font, or another font for the letter without its accents."""
     for likeness in (character, unicodedata.normalize("NFKD", character)[0]):
         for font in (best, *_FONTS):
             if _shows(font, likeness):
@@ -183,7 +183,7 @@ def _shown(best: str, character: str) -> tuple[str | None, str]:
 
 
 def _draw_boxes(draw: ImageDraw, at: tuple[float, float], number: int, size: int, colour: Colour) -> None:
-    """Upright boxes on the baseline, from `at` to the right."""
+    """Draw upright boxes on the baseline, from `at` to the right."""
     line = max(1, round(size / 14))
     for place in range(number):
         left = at[0] + (place * (_BOX_WIDTH + _BOX_SPACE) + _BOX_SPACE / 2) * size
@@ -193,12 +193,12 @@ def _draw_boxes(draw: ImageDraw, at: tuple[float, float], number: int, size: int
 
 @lru_cache(20_000)
 def _shows(name: str, character: str) -> bool:
-    """Whether a font has a character. Pillow cannot tell: it is so when it looks unlike one that does not exist."""
+    """Return True if a font has a character. Pillow cannot tell, so its look is compared with a missing character."""
     return _font(name, 16) is not None and (character == " " or _look(name, character) != _look(name, _NO_CHARACTER))
 
 
 def _look(name: str, character: str) -> tuple[tuple[int, int], bytes]:
-    """Size and pixels of a character by itself, without the circle that an accent gets where it stands alone."""
+    """Return the size and pixels of a single character, without the circle that a lone accent gets."""
     from PIL import ImageFont
 
     mask, _ = _any_font(name, 16).font_variant(layout_engine=ImageFont.Layout.BASIC).getmask2(character)
@@ -206,7 +206,7 @@ def _look(name: str, character: str) -> tuple[tuple[int, int], bytes]:
 
 
 def _any_font(name: str, size: int) -> FreeTypeFont:
-    """One of which it is known that it is here."""
+    """Return a font that is known to exist."""
     font = _font(name, size)
     assert font is not None
     return font
@@ -214,7 +214,7 @@ def _any_font(name: str, size: int) -> FreeTypeFont:
 
 @cache
 def _font(name: str, size: int) -> FreeTypeFont | None:
-    """A font of the system by its file's name, or the built-in one; None where there is no such font."""
+    """Return a font of the system by its file name, or the built-in one; None if there is no such font."""
     from PIL import ImageFont
 
     if name == _BUILT_IN:

@@ -1,4 +1,4 @@
-"""A photo with the faces that were found in it: framed, and each with its label."""
+"""Draw a photo with its faces framed and labelled."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _OWN_FACE, _ANYTHING_ELSE = 1, 5
 
 
 def check_drawn_name(path: Path) -> None:
-    """Raises `UsageError` for a file name that is no picture's."""
+    """Raise `UsageError` unless the file name is that of a picture."""
     check_picture_name(path, "faces are drawn into a picture")
 
 
 def check_may_be_drawn(path: Path) -> None:
-    """Raises `UsageError` for a file name that is no picture's, and what `check_may_be_written` raises."""
+    """Raise what `check_drawn_name` and `check_may_be_written` raise."""
     check_drawn_name(path)
     check_may_be_written(path)
 
 
 def draw_found(faces: Sequence[Probe], path: Path, *, max_pixels: int) -> None:
-    """Draw the photo of these faces with each framed and numbered. Raises what `save_drawn` raises."""
+    """Draw the photo of these faces, each framed and numbered. Raises what `save_drawn` raises."""
     source = faces[0].path
     try:
         data = Path(source).read_bytes()
@@ -56,12 +56,12 @@ def draw_found(faces: Sequence[Probe], path: Path, *, max_pixels: int) -> None:
 
 
 def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path) -> None:
-    """Draw a photo with each face framed, dots for its landmarks, and its label beside the frame.
+    """Draw a photo with a frame around each face, dots at its landmarks, and a label next to the frame.
 
-    The picture has at most 2560 pixels on its longer side; lines and labels are in proportion to it. A label lies
-    inside the picture and beside the faces, as far as there is room; one that is wider than the picture loses its
-    middle. Raises `UsageError` for a file name that is no picture's, `PhotoError` when the photo cannot be decoded,
-    `StorageError` when the file cannot be written.
+    The picture has at most 2560 pixels on its longer side; lines and labels are in proportion to it. Labels stay inside
+    the picture and off the faces as far as there is room; a label wider than the picture is shortened in the middle.
+    Raises `UsageError` unless the file name is that of a picture, `PhotoError` if the photo cannot be decoded,
+    `StorageError` if the file cannot be written.
     """
     from PIL.ImageDraw import Draw
 
@@ -72,7 +72,7 @@ def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path)
     side = math.sqrt(picture.width * picture.height)
     line, text_size = max(2, round(side / 500)), max(_LEAST_TEXT, round(side / _TEXTS))
     frames = [scaled_corners(detection.box, scale, picture.size) for detection, _ in faces]
-    # A colour each tells in a crowd which label is whose.
+    # Different colours show in a crowd which label belongs to which face.
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(faces))]
     for (detection, _), frame, colour in zip(faces, frames, colours, strict=True):
         draw_frame(draw, frame, colour, line)
@@ -91,7 +91,7 @@ def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path)
 def _place(
     size: tuple[int, int], frame: Corners, others: Sequence[Corners], within: tuple[int, int], gap: int
 ) -> Corners:
-    """Where a label covers least: of its own face rather than of another face or label."""
+    """Return the place where a label covers least; its own face counts less than another face or label."""
 
     def covered(place: Corners) -> float:
         return _OWN_FACE * _shared(place, frame) + _ANYTHING_ELSE * sum(_shared(place, other) for other in others)
@@ -100,7 +100,7 @@ def _place(
 
 
 def _places(size: tuple[int, int], frame: Corners, within: tuple[int, int], gap: int) -> Iterator[Corners]:
-    """Around a frame, the best known first; moved into the picture where they would leave it."""
+    """Yield places around a frame, the preferred ones first, moved into the picture if needed."""
     (width, height), (left, top, right, bottom) = size, frame
     above, below, before, after = top - height - gap, bottom + gap, left - width - gap, right + gap
     centre, middle = (left + right - width) / 2, (top + bottom - height) / 2
@@ -115,7 +115,7 @@ def _places(size: tuple[int, int], frame: Corners, within: tuple[int, int], gap:
 
 
 def _shared(one: Corners, other: Corners) -> float:
-    """Square pixels that two rectangles have in common."""
+    """Return the area that two rectangles share, in square pixels."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, width) * max(0.0, height)

@@ -1,4 +1,4 @@
-"""Every face of an index, for other programs."""
+"""Export every face of an index, for other programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import InputError, StorageError
+from facesearch.files import output_file
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.types import FaceRecord
@@ -22,9 +23,10 @@ __all__ = ["dump_text", "save_npz", "save_text"]
 def dump_text(
     faces: Iterable[tuple[FaceRecord, FloatArray]], layout: str, *, vectors: bool, show: Callable[[str], str] = str
 ) -> Iterator[str]:
-    """Lines of JSON or CSV, one a face, with what is known of it and its photo, and its vector.
+    """Yield lines of JSON or CSV, one per face, with its photo, box, landmarks, scores and ids.
 
-    In CSV landmarks and vector are numbers separated by spaces. Vectors are of unit length.
+    With `vectors` each line includes the embedding, at unit length. In CSV landmarks and vectors are numbers separated
+    by spaces.
     """
     if layout == "jsonl":
         for row, vector in faces:
@@ -39,10 +41,15 @@ def dump_text(
 
 
 def save_text(faces: Iterable[tuple[FaceRecord, FloatArray]], layout: str, path: Path, *, vectors: bool) -> None:
-    """The same into a file; names of photos keep their bytes. Raises `InputError` where it cannot be written."""
+    """Write the lines of `dump_text` to a file, completely or not at all; file names of photos keep their bytes.
+
+    With `vectors` the file has mode 0600. Raises `InputError` if it cannot be written.
+    """
     try:
-        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            stream.writelines(dump_text(faces, layout, vectors=vectors))
+        with output_file(path, private=vectors) as stream:
+            stream.writelines(
+                line.encode("utf-8", "surrogateescape") for line in dump_text(faces, layout, vectors=vectors)
+            )
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
 
@@ -57,10 +64,11 @@ def _csv_row(row: FaceRecord, vector: FloatArray, *, vectors: bool, show: Callab
 
 
 def save_npz(faces: Iterable[tuple[FaceRecord, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
-    """Arrays, a row a face: `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` and
-    `qualities` float32[n] (NaN where not measured), `photo_ids`, `face_ids` int64[n], and `vectors` float32[n, dim].
+    """Write arrays with one row per face to an .npz file, completely or not at all.
 
-    Raises `StorageError`.
+    The arrays are `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` and `qualities`
+    float32[n] (NaN if not measured), `photo_ids` and `face_ids` int64[n], and with `vectors` also `vectors`
+    float32[n, dim]; the file then has mode 0600. Raises `StorageError` if it cannot be written.
     """
     import numpy as np
 
@@ -81,7 +89,7 @@ def save_npz(faces: Iterable[tuple[FaceRecord, FloatArray]], path: Path, *, vect
     if vectors:
         arrays["vectors"] = np.array(kept, dtype=np.float32).reshape(-1, dim)
     try:
-        with path.open("wb") as stream:
+        with output_file(path, private=vectors) as stream:
             np.savez_compressed(stream, allow_pickle=False, **arrays)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error

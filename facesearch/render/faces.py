@@ -18,7 +18,7 @@ _HEAD = ("face", "box", "face px", "quality", "detected")
 
 
 def render_faces(faces: Sequence[Probe], layout: str) -> str:
-    """As `table`, `json` or `csv`; of one photo, the largest first."""
+    """Return the faces of one photo as `table`, `json` or `csv`, in the order given."""
     if layout == "json":
         record = {**path_keys("path", os.fsencode(faces[0].path)), "faces": [_record(face) for face in faces]}
         return json.dumps(record, indent=2, ensure_ascii=False) + "\n"

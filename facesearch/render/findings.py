@@ -1,4 +1,4 @@
-"""What a checkup has found, for people: the facts, and at the end what to do."""
+"""The findings of `facesearch doctor` as text: the facts, then what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["render_findings"]
 
 
 def render_findings(findings: Sequence[Finding], *, show: Callable[[str], str] = str) -> str:
-    """One line a fact, then one line for each thing to do."""
+    """Return one line per finding, then one line per thing to do."""
     marked = [(show(finding.about), show(finding.found), _mark(finding)) for finding in findings]
     facts = table(
         ("about", "found", ""), [(about, mark + found, "") for about, found, mark in marked], ("about", "found")

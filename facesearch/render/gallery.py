@@ -1,9 +1,9 @@
-"""A gallery: the answers of a run as one HTML page that needs nothing but itself, to be looked through in a browser.
+"""A gallery: the answers to a query as one self-contained HTML page.
 
 The page is written card by card into a temporary file, so that memory does not grow with the number of hits. Pictures
-are inside it as data: URIs; its policy forbids the browser to load anything else, and to run any other script than its
-own. Without scripts all hits are there, best first. Names can be any bytes: they are text in the page, percent-encoded
-in links, and escaped in the record for the script.
+are embedded as data: URIs; the content security policy forbids the browser to load anything else, or to run any script
+but the page's own. Without scripts all hits are shown, best first. File names can be any bytes: they are text in the
+page, percent-encoded in links, and escaped in the record for the script.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_HITS", "check_gallery_name", "save_gallery"]
 
 MAX_HITS = 2000
-"""In one page; more make a file that browsers open slowly."""
+"""The maximum number of hits per page; browsers open larger files slowly."""
 
 _SUFFIXES = (".html", ".htm")
 _TEMPLATE = Path(__file__).with_name("gallery.html")
@@ -65,7 +65,7 @@ _NO_MARKUP = str.maketrans({character: f"\\u{ord(character):04x}" for character 
 
 
 def check_gallery_name(path: Path) -> None:
-    """Raises `UsageError` for a file name that is no web page's."""
+    """Raise `UsageError` unless the file name is that of a web page."""
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{path}: a gallery is a web page; end its name in .html")
 
@@ -79,15 +79,15 @@ def save_gallery(
     seconds: float | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> None:
-    """Write the answers as one HTML file, each with its query and its hits: up to `MAX_HITS`, the best of each answer.
+    """Write the answers as one HTML file, each with its query and its best hits, at most `MAX_HITS` in all.
 
-    `index` tells its `path`, `model`, `faces` and `photos`, `seconds` how long the search took. A photo that cannot be
-    read any more has the reason in place of its pictures. Raises `UsageError` for a file name that is no web page's,
-    `StorageError` when the file cannot be written; a file that was there before is then still as it was.
+    `index` has the `path`, `model`, `faces` and `photos` of the index, `seconds` is the time the search took. A photo
+    that can no longer be read is shown with the reason instead of its pictures. Raises `UsageError` unless the file
+    name is that of a web page, `StorageError` if the file cannot be written; an earlier file is then left as it was.
     """
     check_gallery_name(path)
     check_may_be_written(path)
-    path = path.resolve()  # a link stays, and leads to the new page
+    path = path.resolve()  # a symbolic link stays, and leads to the new page
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as page:
@@ -108,9 +108,9 @@ def _page(
     shown = _best_of_each(answers)
     one = len(answers) == 1
     values: dict[str, Iterable[str]] = {
-        "title": [f"Photos like {_name(answers[0].probe.path)}" if one else f"{len(answers):,} questions"],
+        "title": [f"Photos of the person in {_name(answers[0].probe.path)}" if one else f"{len(answers):,} queries"],
         "script_hash": [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()],
-        "heading": ["Who looks like this?" if one else f"Who looks like these {len(answers):,} faces?"],
+        "heading": ["Photos of this person" if one else f"Results of {len(answers):,} queries"],
         "summary": [_summary(threshold, index, seconds)],
         "answers": _in_order(_answer_parts(answers, shown, threshold, max_pixels)),
         "record": [json.dumps(answers_record(shown, threshold, index)).translate(_NO_MARKUP)],
@@ -120,7 +120,7 @@ def _page(
 
 
 def _best_of_each(answers: Sequence[Answer]) -> list[Answer]:
-    """The answers with `MAX_HITS` hits between them: as many of each, and what short ones leave for the others."""
+    """Limit the answers to `MAX_HITS` hits in all: an equal share each, and what short answers leave to the others."""
     room, limit = MAX_HITS, 0
     for place, count in enumerate(sorted(len(answer.hits) for answer in answers)):
         limit = max(1, room // (len(answers) - place))
@@ -133,7 +133,7 @@ def _best_of_each(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def _in_order(parts: Iterable[Callable[[], str]]) -> Iterator[str]:
-    """What the parts give, in their order, made by a few threads that are never far ahead of the one who writes."""
+    """Yield the results of the parts in order, made by a few threads that never run far ahead of the writer."""
     waiting: deque[Future[str]] = deque()
     with ThreadPoolExecutor(min(_MOST_THREADS, available_cores())) as pool:
         for part in parts:
@@ -147,7 +147,7 @@ def _in_order(parts: Iterable[Callable[[], str]]) -> Iterator[str]:
 def _answer_parts(
     answers: Sequence[Answer], shown: Sequence[Answer], threshold: float | None, max_pixels: int
 ) -> Iterator[Callable[[], str]]:
-    # The more hits, the smaller their photos: a page stays below some forty megabytes.
+    # The more hits, the smaller their photos: a page stays below about forty megabytes.
     hits = max(1, sum(len(answer.hits) for answer in shown))
     side = round(min(_LARGEST_PHOTO, max(_SMALLEST_PHOTO, (_ALL_PHOTOS / hits) ** 0.5)))
     for number, (answer, kept) in enumerate(zip(answers, shown, strict=True)):
@@ -158,13 +158,13 @@ def _answer_parts(
 
 
 def _query(number: int, answer: Answer, threshold: float | None, max_pixels: int) -> str:
-    """The beginning of an answer: what was asked, and how much was found."""
+    """Return the header of an answer: the query and the number of hits."""
     probe = answer.probe
     pictured = (probe, *probe.others)[:_QUERY_FACES_SHOWN]
     others = f" and {counted(len(probe.others), 'other photo')}" if probe.others else ""
     facts = [f"Face {probe.number} of {probe.of} in the photo"] if probe.of > 1 and not probe.others else []
     facts += [f"The first {len(pictured)} are shown"] if len(pictured) < len(probe.paths) else []
-    facts += [f"Asked again with {counted(probe.found, 'strong hit')}"] if probe.found else []
+    facts += [f"Expanded with {counted(probe.found, 'strong hit')}"] if probe.found else []
     found = [hit.similarity for hit in answer.hits if not hit.is_query]
     below = sum(similarity < threshold for similarity in found) if threshold is not None else 0
     facts += [f"{counted(len(found), 'hit')} among {counted(answer.searched, 'face')} searched"]
@@ -191,7 +191,7 @@ def _query_face(probe: Probe, max_pixels: int, *, named: bool) -> str:
     path, name = os.fsencode(probe.path), _name(probe.path)
     try:
         face = face_picture(Photo(_read(path), max_pixels=max_pixels), probe.face.detection.box, _LARGEST_PHOTO // 2)
-        picture = _image(face, "face", f"The face that was asked about, in {name}")
+        picture = _image(face, "face", f"The query face, in {name}")
     except (OSError, PhotoError) as error:
         picture = _lost(error)
     return f"<figure>{picture}{f'<figcaption>{_link(path)}</figcaption>' if named else ''}</figure>"
@@ -200,7 +200,7 @@ def _query_face(probe: Probe, max_pixels: int, *, named: bool) -> str:
 def _card(identity: str, hit: Hit, threshold: float | None, side: int, max_pixels: int) -> str:
     face = hit.face
     folder, name = os.path.split(os.fsdecode(face.path))
-    rank = "the query itself" if hit.is_query else f'<span class="rank">{hit.rank}</span>'
+    rank = "query photo" if hit.is_query else f'<span class="rank">{hit.rank}</span>'
     return (
         f'<li class="hit" id="{identity}">\n'
         f'<a class="pictures" href="{_url(face.path)}" target="_blank" rel="noopener" tabindex="-1">'
@@ -223,7 +223,7 @@ def _facts(hit: Hit) -> str:
     if quality is not None:
         facts["Quality"] = f"{quality:.2f}"
     if hit.verdict is not None:
-        facts["False hits expected"] = _text(shown_expectation(expected))
+        facts["Expected false hits"] = _text(shown_expectation(expected))
     return _list(facts)
 
 
@@ -235,7 +235,7 @@ def _date(hit: Hit) -> str:
 
 
 def _pictures(file: KnownFile, box: Box, name: str, side: int, max_pixels: int) -> str:
-    """The face, and the whole photo with a frame laid over it; in words why not, where it cannot be read."""
+    """Return the face and the whole photo with a frame over it, or the reason why the photo cannot be read."""
     try:
         photo = Photo(read_known(file), max_pixels=max_pixels)
         face = face_picture(photo, box, max(_SMALLEST_FACE, side // 2))
@@ -262,7 +262,7 @@ def _folded(hits: Sequence[Hit]) -> str:
 
 
 def _end(left_out: int) -> str:
-    more = f'<p class="left-out">{counted(left_out, "more hit")} left out: a page holds {MAX_HITS:,}.</p>\n'
+    more = f'<p class="left-out">{counted(left_out, "more hit")} not shown: the limit of a page is {MAX_HITS:,}.</p>\n'
     return f"</ol>\n{more if left_out else ''}</section>\n"
 
 
@@ -278,14 +278,14 @@ def _summary(threshold: float | None, index: dict[str, Any], seconds: float | No
 
 
 def _list(facts: dict[str, str]) -> str:
-    """The inside of a `dl`; the values are HTML."""
+    """Return the content of a `dl` element; the values are HTML."""
     return "".join(f"<div><dt>{fact}</dt> <dd>{value}</dd></div>" for fact, value in facts.items())
 
 
 def _read(path: bytes) -> bytes:
-    """A query photo. Raises `OSError`, `PhotoError`."""
+    """Read a query photo. Raises `OSError`, `PhotoError`."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # reading from a pipe would never end
-        raise PhotoError("not a file")
+        raise PhotoError("not a regular file")
     with open(path, "rb") as stream:
         return stream.read()
 
@@ -296,7 +296,7 @@ def _lost(error: OSError | PhotoError) -> str:
 
 
 def _image(picture: Image, kind: str, alt: str) -> str:
-    """An element with the picture inside; `alt` is escaped already."""
+    """Return an `img` element with the picture inside; `alt` must be escaped."""
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=_JPEG_QUALITY)
     data = base64.b64encode(encoded.getvalue()).decode()
@@ -320,5 +320,5 @@ def _name(path: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text as HTML: control characters, and bytes that are not UTF-8, become U+FFFD."""
+    """Escape text for HTML; control characters and bytes that are not UTF-8 become U+FFFD."""
     return html.escape(shown_path(text).translate(_NO_CONTROLS))

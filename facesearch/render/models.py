@@ -1,4 +1,4 @@
-"""The models that there are, as a table for people and as plain values for programs."""
+"""The list of models, as a table for people and as plain values for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EMBEDDED_SOURCE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_r
 
 
 def models_table(models: Sequence[ListedModel], default: str | None, *, show: Callable[[str], str] = str) -> str:
-    """One model a line, and below where the accuracy figures come from: notes have the numbers that stand in rows."""
+    """Return one line per model, then numbered notes on the sources of the accuracy figures."""
     sources = [source for source in dict.fromkeys(map(_source, models)) if source is not None]
     marks = {source: f"[{number}]" for number, source in enumerate(sources, start=1)}
     rows = [
@@ -41,7 +41,7 @@ def models_table(models: Sequence[ListedModel], default: str | None, *, show: Ca
 
 
 def models_record(models: Sequence[ListedModel], default: str | None, folder: str) -> dict[str, Any]:
-    """The same for JSON. `folder` is where packs are installed; sizes are in bytes, accuracy is in per cent."""
+    """Return the list as plain values; sizes are in bytes, accuracy in per cent. Packs are installed in `folder`."""
     return {
         "default": default,
         "folder": shown_path(folder),

@@ -1,4 +1,4 @@
-"""A photo with its faces framed, and pictures to files."""
+"""Photos with framed faces, and pictures written to files."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def whole_picture(photo: Photo, size: tuple[int, int], frames: Mapping[Box, tuple[int, int, int]]) -> Image:
-    """The whole photo, as large as fits into `size` and never enlarged, with a frame of its colour around each box.
+    """Return the whole photo, reduced to fit `size` and never enlarged, with a coloured frame around each box.
 
-    A box that would be hard to see gets a larger frame. Raises `PhotoError`.
+    A box that would be hard to see gets a larger frame. Raises `PhotoError` if the photo cannot be decoded.
     """
     from PIL import ImageDraw
 
@@ -55,7 +55,7 @@ def whole_picture(photo: Photo, size: tuple[int, int], frames: Mapping[Box, tupl
 def scaled_corners(
     box: Box, scale: float, size: tuple[int, int], around: float = 0.0
 ) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a box in a picture of `size`, which shows its photo at `scale`; all inside it."""
+    """Return left, top, right and bottom of a box in a picture of `size` that shows its photo at `scale`, clipped."""
     left, top = box.left * scale - around, box.top * scale - around
     right, bottom = (box.left + box.width) * scale + around, (box.top + box.height) * scale + around
     left, top = min(max(0.0, left), size[0] - 1.0), min(max(0.0, top), size[1] - 1.0)
@@ -63,13 +63,13 @@ def scaled_corners(
 
 
 def check_picture_name(path: Path, why: str) -> None:
-    """Raises `UsageError`, with the reason, for a file name that is no picture's."""
+    """Raise `UsageError`, with the reason `why`, unless the file name is that of a picture."""
     if path.suffix.lower() not in _FORMATS:
         raise UsageError(f"{path}: {why}; end its name in one of {', '.join(_FORMATS)}")
 
 
 def check_may_be_written(path: Path) -> None:
-    """Raises `StorageError` where a file cannot be made, or there is one that facesearch did not: somebody's photo."""
+    """Raise `StorageError` if a file cannot be written, or exists and was not made by facesearch: it may be a photo."""
     folder = path.parent
     if not folder.is_dir():
         raise StorageError(f"{path}: cannot be written (No such file or directory); check the folder")
@@ -77,18 +77,20 @@ def check_may_be_written(path: Path) -> None:
         found = os.stat(path)
     except FileNotFoundError:
         if os.path.islink(path):
-            raise StorageError(f"{path}: a link that leads nowhere; give another name") from None
+            raise StorageError(f"{path}: a broken symbolic link; choose another name") from None
         return
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
     if not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"{path}: cannot be written (not a file); check the folder")
+        raise StorageError(f"{path}: cannot be written (not a regular file); choose another name")
     if not _is_ours(path):
-        raise StorageError(f"{path}: is there already, and not made by facesearch; give another name, or move it away")
+        raise StorageError(
+            f"{path}: already exists and was not made by facesearch; choose another name or move that file"
+        )
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a picture or a page carries the mark that facesearch puts into its own."""
+    """Return True if a picture or a page has the mark that facesearch puts into its own files."""
     try:
         if path.suffix.lower() in _FORMATS:
             from PIL import Image
@@ -102,14 +104,14 @@ def _is_ours(path: Path) -> bool:
 
 
 def save_picture(picture: Image, path: Path) -> None:
-    """Write a picture in the format of its file's name: whole, or not at all.
+    """Write a picture in the format of its file name, completely or not at all.
 
-    A file that facesearch made is replaced, any other never. Raises `StorageError`.
+    Only a file that facesearch made is replaced. Raises `StorageError` if the file cannot be written.
     """
     check_may_be_written(path)
-    path = path.resolve()  # a link stays, and leads to the new picture
+    path = path.resolve()  # a symbolic link stays, and leads to the new picture
     encoded = io.BytesIO()
-    # Colours at full size: text and frames would have coloured shadows otherwise.
+    # No chroma subsampling: text and frames would have coloured shadows.
     picture.save(encoded, _FORMATS[path.suffix.lower()], quality=90, subsampling=0, exif=mark())
     unfinished = path.with_name(f".facesearch-{os.getpid()}.tmp")
     try:
@@ -120,5 +122,5 @@ def save_picture(picture: Image, path: Path) -> None:
     finally:
         try:
             unfinished.unlink()
-        except OSError:  # it has its name now, or could not be made
+        except OSError:  # it was renamed, or could not be created
             pass

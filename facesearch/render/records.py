@@ -1,4 +1,4 @@
-"""The JSON contract: answers and reports as plain values. New keys may be added; none changes its meaning."""
+"""The JSON contract: answers and reports as plain values. Keys may be added; no key changes its meaning."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ CONTRACT = 2
 
 
 def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any]:
-    """One hit, as `hit.schema.json` beside this module describes it; keys that do not apply are left out.
+    """Return one hit as described in `hit.schema.json`; keys that do not apply are omitted.
 
-    `above_threshold` is null where no threshold applies. Of a template of several photos `query` is the first, and
-    `query_paths` are all.
+    `above_threshold` is null if there is no threshold. For a template of several photos `query` is the first, and
+    `query_paths` has all.
     """
     face, detection = hit.face, hit.face.detection
     box = detection.box
@@ -84,12 +84,12 @@ def _sureness(hit: Hit) -> dict[str, Any]:
 
 
 def rounded(number: float) -> float:
-    """To three digits, however small it is."""
+    """Round to three significant digits."""
     return float(f"{number:.3g}")
 
 
 def answers_record(answers: list[Answer], threshold: float | None, index: dict[str, Any]) -> dict[str, Any]:
-    """All answers of one run as one object; `index` tells its `path`, `model`, `faces` and `photos`."""
+    """Return all answers of a query as one object; `index` has the `path`, `model`, `faces` and `photos` searched."""
     return {
         "contract": CONTRACT,
         "queries": [
@@ -110,12 +110,12 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
 
 
 def result_record(result: QueryResult) -> dict[str, Any]:
-    """The same of a whole result, with what was searched."""
+    """Return a result as one object, with what was searched."""
     return answers_record(result.answers, result.threshold, gallery_record(result))
 
 
 def gallery_record(result: QueryResult) -> dict[str, Any]:
-    """What was searched for a result."""
+    """Return what was searched for a result."""
     return {
         "path": shown_path(result.gallery),
         "model": result.model,
@@ -131,7 +131,7 @@ def _query_keys(probe: Probe) -> dict[str, Any]:
 
 
 def report_record(report: Report, index: str) -> dict[str, Any]:
-    """What an indexing run did."""
+    """Return the report of an indexing run as plain values."""
     record = asdict(report)
     for key in ("given_up", "offline", "unreadable"):
         record[key] = [shown_path(path) for path in record[key]]
@@ -139,7 +139,7 @@ def report_record(report: Report, index: str) -> dict[str, Any]:
 
 
 def path_keys(key: str, path: bytes) -> dict[str, str]:
-    """A path as text; where it is not UTF-8 also its bytes, because the text is then only a likeness."""
+    """Return a path as text; if it is not UTF-8 also its bytes in base64, because the text is then not exact."""
     try:
         return {key: path.decode()}
     except UnicodeDecodeError:

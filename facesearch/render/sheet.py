@@ -1,4 +1,4 @@
-"""A contact sheet: the query and its hits as pictures, to be judged at a glance."""
+"""Contact sheets: the query and its hits as pictures."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_HITS_A_PAGE", "MAX_PAGES", "check_sheet_name", "save_sheet"]
 
 MAX_HITS_A_PAGE = 40
-"""More would not be taken in at a glance."""
+"""The maximum number of hits per page; more are hard to take in at a glance."""
 
 MAX_PAGES = 25
-"""Nobody turns more, and every photo on them has to be read."""
+"""The maximum number of pages; every photo on them has to be read."""
 
 _COLUMNS, _FEWEST_COLUMNS = 4, 2
 _MARGIN, _GAP, _PAD, _CORNER = 20, 14, 12, 8
@@ -61,7 +61,7 @@ _LONGEST_NAME = 255
 
 
 def check_sheet_name(path: Path) -> None:
-    """Raises `UsageError` for a file name that is no picture's."""
+    """Raise `UsageError` unless the file name is that of a picture."""
     check_picture_name(path, "a contact sheet is a picture")
 
 
@@ -73,12 +73,12 @@ def save_sheet(
     seconds: float | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> list[Path]:
-    """Draw the query and its hits, each as its face and the photo with the face framed; gives the files written.
+    """Draw the query and its hits, each with its face and the photo with the face framed. Return the files written.
 
-    Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages beside it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`.
-    Earlier sheets of these names are replaced, other files never. `seconds` is how long the answer took. A photo that
-    cannot be read any more leaves a quiet place that says so. Raises `UsageError` for a file name that is no picture's,
-    `StorageError` when a page cannot be written.
+    Up to `MAX_HITS_A_PAGE` hits are on `path`, more on pages next to it: `name-2.jpg`, `name-3.jpg`, up to `MAX_PAGES`.
+    Only earlier sheets of these names are replaced. `seconds` is the time the answer took. For a photo that can no
+    longer be read, a text says so. Raises `UsageError` unless the file name is that of a picture, `StorageError` if a
+    page cannot be written.
     """
     check_sheet_name(path)
     starts = range(0, max(1, len(answer.hits)), MAX_HITS_A_PAGE)[:MAX_PAGES]
@@ -89,14 +89,14 @@ def save_sheet(
         facts = _facts(answer, threshold, seconds)
         facts += [f"page {number} of {len(starts)}"] * (len(starts) > 1)
         left_out = len(answer.hits) - MAX_PAGES * MAX_HITS_A_PAGE
-        facts += [f"the last {counted(left_out, 'hit')} left out"] * (left_out > 0)
+        facts += [f"the last {counted(left_out, 'hit')} not shown"] * (left_out > 0)
         page = _Page(answer, threshold, answer.hits[start : start + MAX_HITS_A_PAGE], facts, max_pixels)
         save_picture(page.drawn(), paths[number - 1])
     return paths
 
 
 def _page_path(path: Path, page: int) -> Path:
-    """`name-2.png`, the name shortened where it would be longer than a file system allows."""
+    """Return `name-2.png`, shortened if the name would be longer than a file system allows."""
     stem, ending = path.stem, f"-{page}{path.suffix}"
     while len(os.fsencode(stem + ending)) > _LONGEST_NAME:
         stem = stem[:-1]
@@ -104,7 +104,7 @@ def _page_path(path: Path, page: int) -> Path:
 
 
 def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> list[str]:
-    """What was asked and what came of it, a few words each."""
+    """Return short facts on the query and its hits."""
     probe = answer.probe
     hits = [hit for hit in answer.hits if not hit.is_query]
     below = sum(_is_below(hit, threshold) for hit in hits)
@@ -116,7 +116,7 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
     facts.append(counted(len(hits), "hit") + (f", {below:,} below the threshold" if below else ""))
     facts.append(f"{counted(answer.searched, 'face')} searched")
     if probe.found:
-        facts.append(f"asked again with {counted(probe.found, 'strong hit')}")
+        facts.append(f"expanded with {counted(probe.found, 'strong hit')}")
     if seconds is not None:
         facts.append(f"answered in {seconds:.2f} s")
     facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")
@@ -137,7 +137,7 @@ def _remarks(hit: Hit, threshold: float | None) -> str:
 
 
 def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:
-    """Facts on as few lines as they fit on."""
+    """Return the facts on as few lines as possible."""
     lines: list[str] = []
     for fact in facts:
         longer = f"{lines[-1]}  ·  {fact}" if lines else fact
@@ -149,14 +149,14 @@ def _packed(facts: Sequence[str], size: int, width: float) -> list[str]:
 
 
 def _read(path: str) -> bytes:
-    """A query photo. Raises `OSError`."""
-    if not os.path.isfile(path):  # a pipe would never end
+    """Read a query photo. Raises `OSError`."""
+    if not os.path.isfile(path):  # reading from a pipe would never end
         raise FileNotFoundError(path)
     return Path(path).read_bytes()
 
 
 class _Page:
-    """One page of a sheet: where on it everything stands."""
+    """The layout of one page of a sheet."""
 
     def __init__(
         self, answer: Answer, threshold: float | None, hits: Sequence[Hit], facts: list[str], max_pixels: int
@@ -178,7 +178,7 @@ class _Page:
         self._draw = ImageDraw.Draw(self._picture)
 
     def drawn(self) -> Picture:
-        """The page with all that is on it."""
+        """Draw the page and return it."""
         self._header()
         top = _MARGIN + _HEADER + _GAP
         for number, hit in enumerate(self._hits):
@@ -215,7 +215,7 @@ class _Page:
             self._verdicts(left, baseline + 18)
 
     def _verdicts(self, left: int, top: int) -> None:
-        """How many hits are how sure, on all pages together."""
+        """Draw the number of hits per verdict, of all pages together."""
         for verdict, colour in _VERDICT_COLOURS.items():
             number = sum(hit.verdict is verdict and not hit.is_query for hit in self._answer.hits)
             if number:
@@ -224,7 +224,7 @@ class _Page:
                 left += pill_size(text, 14)[0] + 8
 
     def _query(self, left: int, top: int) -> int:
-        """The face that is asked about, and beside it its photo or its other photos' faces; gives their right end."""
+        """Draw the query face, and its photo or the faces of its other photos; return their right edge."""
         probe = self._answer.probe
         read = partial(_read, probe.path)
         pictures = self._pictures(read, probe.face.detection.box, _QUERY_COLOUR, _QUERY, _QUERY_PHOTO)
@@ -238,7 +238,7 @@ class _Page:
         return left + _QUERY_PHOTO[0]
 
     def _others(self, left: int, top: int) -> int:
-        """The other faces of a template in two rows; gives their width."""
+        """Draw the other faces of a template in two rows; return their width."""
         shown = self._answer.probe.others[: _MAX_QUERY_FACES - 1]
         for number, other in enumerate(shown):
             box, (column, row) = other.face.detection.box, divmod(number, 2)
@@ -265,19 +265,19 @@ class _Page:
         )
 
     def _score(self, hit: Hit, left: int, baseline: int, colour: Colour) -> None:
-        """Rank, similarity, verdict; at the right end the date."""
+        """Draw rank, similarity and verdict on the left, the date on the right."""
         x: float = left
         if not hit.is_query:
             x += draw_text(self._draw, (x, baseline), f"{hit.rank}", 17, _FAINT) + 12
         x += draw_text(self._draw, (x, baseline), f"{hit.similarity:.3f}", 20, _INK, bold=True) + 12
-        word = "the query itself" if hit.is_query else hit.verdict
+        word = "query photo" if hit.is_query else hit.verdict
         if word:
             draw_pill(self._picture, (round(x), baseline - 15), word, 13, colour)
         date = _DATED_BY.get(hit.face.date_source, "") + hit.face.day
         draw_text(self._draw, (left + _INNER, baseline), date, 13, _FAINT, anchor="rs")
 
     def _name(self, hit: Hit, left: int, baseline: int) -> None:
-        """The file's name, and its folder where there is room."""
+        """Draw the file name, and its folder if there is room."""
         folder, name = os.path.split(os.fsdecode(hit.face.path))
         used = draw_text(self._draw, (left, baseline), name, 15, _INK, width=_INNER) + 10
         if _INNER - used > 70:
@@ -286,7 +286,7 @@ class _Page:
     def _pictures(
         self, read: Callable[[], bytes], box: Box, colour: Colour, side: int, size: tuple[int, int]
     ) -> tuple[Picture, Picture] | None:
-        """The face and the photo with the face framed; None when the photo cannot be read now."""
+        """Return the face and the photo with the face framed, or None if the photo cannot be read now."""
         try:
             photo = Photo(read(), max_pixels=self._max_pixels)
             return face_picture(photo, box, side), whole_picture(photo, size, {box: colour})
@@ -303,7 +303,7 @@ class _Page:
         draw_rounded(self._picture, at, size, _CORNER + 2, _PANEL)
 
     def _well(self, at: tuple[int, int], size: tuple[int, int], photo: Picture) -> None:
-        """A photo of any shape in the middle of a place of one size."""
+        """Draw a photo of any shape in the middle of an area of fixed size."""
         draw_rounded(self._picture, at, size, _CORNER, _WELL)
         middle = at[0] + (size[0] - photo.width) // 2, at[1] + (size[1] - photo.height) // 2
         draw_rounded(self._picture, middle, photo.size, 4, photo)

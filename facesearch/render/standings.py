@@ -1,4 +1,4 @@
-"""Models compared on somebody's own photos: a table, or plain values."""
+"""A comparison of models on labelled photos, as a table and as plain values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _HEAD = (
     "faces",
     "rank-1",
     *(f"TMR at FMR {rate:.0e}".replace("e-0", "e-") for rate in RATES),
-    "ms a photo",
+    "ms per photo",
     "licence",
 )
 
 
 def standings_table(standings: Sequence[Standing], *, show: Callable[[str], str] = str) -> str:
-    """One line a model, the one that tells most people apart first."""
+    """Return one line per model, the most accurate first."""
     rows = [
         (
             show(one.model), f"{one.found:,} of {one.photos:,}", f"{one.rank1:.1%}",
@@ -34,7 +34,7 @@ def standings_table(standings: Sequence[Standing], *, show: Callable[[str], str]
 
 
 def standings_record(standings: Sequence[Standing]) -> dict[str, Any]:
-    """The same as plain values; shares that cannot be said are null."""
+    """Return the comparison as plain values; shares that could not be measured are null."""
     return {
         "models": [
             {
@@ -56,7 +56,7 @@ def standings_record(standings: Sequence[Standing]) -> dict[str, Any]:
 
 
 def _ranked(standings: Sequence[Standing]) -> list[Standing]:
-    """By the hardest rate that all of them could be measured at, then by rank-1, then by time."""
+    """Sort by the TMR at the lowest FMR at which all models could be measured, then by rank-1, then by time."""
     rates = zip(*(one.tmr for one in standings), strict=True)
     told = [number for number, shares in enumerate(rates) if None not in shares]
 

@@ -1,4 +1,4 @@
-"""What an index is, as data and as text."""
+"""The status of an index, as data and as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["render_status", "status_record"]
 
 
 def status_record(status: IndexStatus) -> dict[str, Any]:
-    """All of it, for a program to read."""
+    """Return the status as plain values."""
     switch, people = status.switch, status.calibrated_people
     return {
         "index": shown_path(str(status.path)),
@@ -42,17 +42,17 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
 
 
 def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> str:
-    """One fact a line; what does not apply is left out."""
+    """Return the status as text, one fact per line; what does not apply is omitted."""
     switch = status.switch
     facts: list[tuple[str, object]] = [("index", shown_path(str(status.path))), ("model", status.model)]
     if switch is not None:
-        facts.append(("switch", f"to {switch.model}, {switch.done:,} of {switch.photos:,} photos looked at"))
+        facts.append(("switch", f"to {switch.model}, {switch.done:,} of {switch.photos:,} photos read"))
     facts += [
         ("runtime", status.runtime),
         ("threshold", status.threshold),
         ("calibration", status.calibration),
         ("search", search_line(status.search)),
-        ("roots", ", ".join(status.folders)),
+        ("folders", ", ".join(status.folders)),
         ("photos", status.photos),
         ("faces", status.faces),
         ("no face", status.no_face),

@@ -1,4 +1,4 @@
-"""What became of a switch from one model to another, as data and as text."""
+"""The report of a model switch, as data and as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["render_switch", "switch_line", "switch_record"]
 
 
 def switch_record(switch: Switch, index: str) -> dict[str, Any]:
-    """All that was done, for a program to read; `refresh` is as `facesearch index` reports."""
+    """Return the report as plain values; `refresh` is the report of the final indexing run."""
     staging = switch.staging
     return {
         "from": switch.origin.name,
@@ -36,14 +36,14 @@ def switch_record(switch: Switch, index: str) -> dict[str, Any]:
 
 
 def render_switch(record: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
-    """How far a switch is, or what it came to and what is in the index now; one fact a line."""
+    """Return the progress of a switch, or its outcome and the contents of the index, one fact per line."""
     pace = f" ({record['looked_at'] / record['seconds']:.1f} photos/s)" if record["looked_at"] else ""
     pairs = [
         ("switched" if record["switched"] else "not yet switched", show(f"from {record['from']} to {record['to']}")),
-        ("looked at", f"{record['looked_at']:,} in {record['seconds']:.1f} s{pace}"),
+        ("read", f"{record['looked_at']:,} in {record['seconds']:.1f} s{pace}"),
     ]
     if record["known"]:
-        pairs.append(("before", f"{record['known']:,} looked at"))
+        pairs.append(("read before", f"{record['known']:,}"))
     if record["failed"]:
         pairs.append(("failed", f"{record['failed']:,}"))
     takeover = record["takeover"]
@@ -54,12 +54,12 @@ def render_switch(record: dict[str, Any], *, show: Callable[[str], str] = str) -
         pairs.append(("not found", f"{counted(takeover['lost'], 'face')} that {show(record['from'])} had found"))
     if takeover["outdated"]:
         photos = counted(takeover["outdated_photos"], "photo")
-        pairs.append(("waiting", f"{counted(takeover['outdated'], 'face')} of {photos} that it could not look at"))
+        pairs.append(("waiting", f"{counted(takeover['outdated'], 'face')} of {photos} that could not be read"))
     return lines_of(pairs) + "\n" + render_report(record["refresh"], show=show)
 
 
 def switch_line(record: dict[str, Any]) -> str:
-    """The same in one line, for a log."""
-    done = f"{counted(record['looked_at'], 'photo')} looked at in {record['seconds']:.1f} s"
+    """Return the report in one line, for a log."""
+    done = f"{counted(record['looked_at'], 'photo')} read in {record['seconds']:.1f} s"
     route = f"from {record['from']} to {record['to']}"
-    return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, all of it is kept"
+    return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, nothing is lost"

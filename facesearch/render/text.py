@@ -1,4 +1,4 @@
-"""Reports and tables as text for people. A `show` makes file names visible before columns are measured."""
+"""Reports and tables as text. A `show` function makes file names printable before column widths are measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REPORT_NAMES = {
 
 
 def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
-    """What an indexing run did, one figure a line, the empty ones left out."""
+    """Return the report of an indexing run, one figure per line; most zeros are omitted."""
     always = {"photos", "faces", "new", "unchanged"}
     lines = [
         (_REPORT_NAMES.get(key, key), f"{report.get(key, 0):,}")
@@ -49,7 +49,7 @@ def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -
 
 
 def render_plan(report: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
-    """What an indexing run would do, one thing a line; what it would leave as it is comes last."""
+    """Return what an indexing run would do, one thing per line, and then what would stay as it is."""
     kinds = [f"{report[key]:,} {key}" for key in ("new", "changed") if report[key]]
     lines = [
         ("would read", counted(report["new"] + report["changed"], "photo") + f" ({', '.join(kinds)})" * bool(kinds))
@@ -70,20 +70,20 @@ def render_plan(report: dict[str, Any], *, show: Callable[[str], str] = str) -> 
 
 
 def summary_line(report: dict[str, Any]) -> str:
-    """The same in one line, for a log."""
+    """Return the report of an indexing run or a dry run in one line, for a log."""
     if "dry_run" in report:
         would = [f"{verb} {report[key]:,}" for verb, key in (("hide", "missing"), ("delete", "removed")) if report[key]]
         read = counted(report["new"] + report["changed"], "photo")
         return f"nothing was done; would {', '.join([f'read {read}', *would])}"
     figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report.get(key)]
     done = "stopped early" if report["stopped"] else "done"
-    changes = ", ".join(figures) or "nothing there"
+    changes = ", ".join(figures) or "no photos found"
     there = f"{counted(report['photos'], 'photo')}, {counted(report['faces'], 'face')}"
     return f"{done} in {report['seconds']:.1f} s: {changes}; {there}"
 
 
 def search_line(search: SearchFacts) -> str:
-    """How questions are answered, and how good that is, in one line."""
+    """Return the index type and its recall in one line."""
     from facesearch.vectors.ivf import LEAST_RECALL
 
     why = "as chosen" if search.chosen == search.kind else f"not yet {search.chosen}, which is chosen"
@@ -93,18 +93,18 @@ def search_line(search: SearchFacts) -> str:
     found = f"finds {search.recall:.1%} of the true ten nearest"
     found += "" if search.probes is None else f" ({search.probes} probes)"
     if search.recall < LEAST_RECALL:
-        found += ", and no more with all probes: facesearch reindex --index-type flat finds all"
+        found += ", and no more with all probes; facesearch reindex --index-type flat finds all"
     return f"{search.kind}, approximate, {why}: {found}"
 
 
 def lines_of(pairs: list[tuple[str, str]]) -> str:
-    """Names and values, one pair a line, the values below one another."""
+    """Return names and values, one pair per line, with the values aligned."""
     widest = max(width(name) for name, _ in pairs)
     return "".join(f"{_padded(name, widest)}  {value}\n" for name, value in pairs)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left_aligned: Sequence[str] = ()) -> str:
-    """Columns wide enough for what is in them; the last is never cut or wrapped, an empty one is left away."""
+    """Return a table; columns fit their contents, the last is never cut or wrapped, an empty unnamed one is omitted."""
     shown = [column for column, name in enumerate(head) if name or any(row[column] for row in rows)]
     lines = [[line[column] for column in shown] for line in [head, *rows]]
     widths = [max(width(line[column]) for line in lines) for column in range(len(shown))]

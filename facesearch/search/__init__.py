@@ -1,1 +1,1 @@
-"""A question to its answer."""
+"""From query photos to answers."""

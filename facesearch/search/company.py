@@ -31,7 +31,7 @@ class Companions:
         return frozenset(set.intersection(*(set(faces) for faces in self._faces)) if self._faces else ())
 
     def fit_beside(self, face: FaceRecord) -> bool:
-        """Return True if the photo of `face` has a different further face for each of them."""
+        """Return True if the photo of `face` has a different other face for each of them."""
         return _each_its_own([faces.get(face.photo_id, set()) - {face.face_id} for faces in self._faces])
 
 

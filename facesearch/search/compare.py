@@ -1,4 +1,4 @@
-"""Two photos, one question: do they show the same person, and how sure is that."""
+"""Compare the faces of two photos: whether they show the same person, and with what confidence."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ __all__ = ["Comparison", "compare", "nearest"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A face of one photo beside a face of another.
+    """A face of one photo compared with a face of another.
 
-    `expected_false_hits` counts all pairs that were looked at, or 1,000 if there are fewer. `interval` is where the
-    rate lies, 5 to 95 %, had other people been measured; where too few strangers came so near it is `extrapolated`.
-    All three are None for a model that was never measured.
+    `fmr` is the false-match rate at this similarity, `interval` its range from 5 to 95 % had other people been
+    measured. `extrapolated` is true if too few strangers were this similar to measure it. `expected_false_hits` is the
+    rate times the number of pairs compared, or times 1,000 if there are fewer. `fmr`, `interval` and
+    `expected_false_hits` are None for a model that was never calibrated.
     """
 
     one: Probe
@@ -33,12 +34,12 @@ class Comparison:
 
 
 def compare(ones: Sequence[Probe], others: Sequence[Probe], calibration: Calibration) -> list[list[Comparison]]:
-    """Every face of one photo with every face of the other, a row for each of the first."""
+    """Compare every face of one photo with every face of the other; one row per face of the first."""
     return [[_compared(one, other, len(ones) * len(others), calibration) for other in others] for one in ones]
 
 
 def nearest(table: Sequence[Sequence[Comparison]]) -> Comparison:
-    """The pair that is most alike."""
+    """Return the most similar pair."""
     return max((pair for row in table for pair in row), key=lambda pair: pair.similarity)
 
 

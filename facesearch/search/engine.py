@@ -1,4 +1,4 @@
-"""Probes to answers: the photos that show whoever a probe shows, and how sure that is."""
+"""From probes to answers: the photos that show the person of a probe, each with a verdict."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class Want:
 
     @classmethod
     def of(cls, options: QueryOptions, **decided: Any) -> Want:
-        """What the options of a question say, but for what has been `decided` meanwhile."""
+        """Take the fields from the options of a query, except those that are `decided` already."""
         said = {wish.name: getattr(options, wish.name) for wish in fields(cls) if hasattr(options, wish.name)}
         return cls(**{**said, **decided})
 
 
 def find(gallery: Gallery, probe: Probe, want: Want, calibration: Calibration | None = None) -> Answer:
-    """The photos most like the probe; see `find_all`."""
+    """Return the photos most similar to the probe; see `find_all`."""
     (answer,) = find_all(gallery, [probe], want, calibration)
     return answer
 
@@ -71,11 +71,11 @@ def find(gallery: Gallery, probe: Probe, want: Want, calibration: Calibration | 
 def find_all(
     gallery: Gallery, probes: Sequence[Probe], want: Want, calibration: Calibration | None = None
 ) -> list[Answer]:
-    """For each probe the photos most like it, best first: one hit per photo, its best face, unless all are wanted.
+    """Return for each probe the most similar photos, best first: one hit per photo, its best face, or all faces.
 
-    All probes are asked in one pass over the gallery, and again for more where an answer is not complete yet. Equal
-    similarities come in the gallery's order. How sure a hit is comes from `calibration`, that of the gallery's model
-    unless another is given.
+    All probes are searched in one pass over the gallery, and in further passes while an answer is incomplete. Equal
+    similarities come in the gallery's order. Verdicts are based on `calibration`, by default that of the gallery's
+    model.
     """
     search = _Search(gallery, want, calibration or calibration_of(gallery.model))
     answers: list[Answer] = []
@@ -86,7 +86,7 @@ def find_all(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Question:
-    """A probe, and the faces of the gallery that it was expanded with: their vectors by id, and the sum of all."""
+    """A probe and the faces that it was expanded with: `seeds` has their vectors by id, `total` the sum of all."""
 
     probe: Probe
     total: FloatArray
@@ -102,7 +102,7 @@ class _Question:
         return _Question(replace(self.probe, face=face, found=len(seeds)), total, seeds)
 
     def without_themselves(self, nearest: list[ScoredFace]) -> list[ScoredFace]:
-        """Faces that are part of the question are compared with the rest of it, like all others."""
+        """Compare the faces that are part of the query with the rest of it, as all others are."""
         if not self.seeds:
             return nearest
         fair = []
@@ -114,7 +114,7 @@ class _Question:
 
 
 class _Search:
-    """One kind of question to one gallery: which faces are searched, and what becomes of those that come near."""
+    """Answers queries with the same options to one gallery."""
 
     def __init__(self, gallery: Gallery, want: Want, calibration: Calibration) -> None:
         self._gallery = gallery
@@ -129,7 +129,7 @@ class _Search:
         self._searched = gallery.count(self._where)
 
     def answers(self, probes: Sequence[Probe]) -> list[Answer]:
-        """An answer each; asked again, with their strong hits, where that is wanted and there are any."""
+        """Return one answer per probe. With `expand` a probe with strong hits is searched again, together with them."""
         questions = [_Question.plain(probe) for probe in probes]
         answers = self._asked(questions)
         if self._want.expand:
@@ -141,7 +141,7 @@ class _Search:
         return answers
 
     def _seeds(self, answer: Answer) -> dict[int, FloatArray]:
-        """The vectors of the hits that are strong, the best of them, by id."""
+        """Return the vectors of the best strong hits, by id."""
         strong = [hit for hit in answer.hits if hit.verdict is Verdict.strong and not hit.is_query][:_SEEDS]
         faces = [hit.face for hit in strong]
         return dict(zip((face.vector_id for face in faces), self._gallery.vectors(faces), strict=True))
@@ -162,7 +162,7 @@ class _Search:
         return answers
 
     def _answer(self, probe: Probe, nearest: Sequence[ScoredFace]) -> tuple[Answer, bool]:
-        """The answer that the nearest faces give, and whether those that are less near would change nothing."""
+        """Return the answer from the nearest faces, and True if further faces would not change it."""
         if not nearest:
             return Answer(probe, [], self._searched), True
         least, threshold, contents = nearest[-1].similarity, self._want.threshold, frozenset(probe.contents)
@@ -187,7 +187,7 @@ class _Search:
         return Answer(probe, hits, self._searched, closest, judge.excess, missed), complete and judged
 
     def _picked(self, faces: Sequence[Hit]) -> tuple[list[Hit], bool]:
-        """The query photo first, then the others, ranked; and whether more faces would change nothing."""
+        """Return the query photo and then the other hits, ranked; and True if further faces would change nothing."""
         found = faces if self._want.all_faces else one_per_photo(faces)
         query = [hit for hit in found if hit.is_query]
         others = [hit for hit in found if not hit.is_query]
@@ -195,7 +195,7 @@ class _Search:
             others = without_near_copies(others, self._gallery.vectors)
         full = False
         if self._want.top_k is not None:
-            # Of folded hits one more than wanted tells that what is alike to the last has been seen.
+            # One hit more than wanted shows that all near-identical shots of the last folded hit have been seen.
             full = len(others) >= self._want.top_k + self._want.fold
             others = others[: self._want.top_k]
         return query + ranked(others), full
@@ -209,13 +209,13 @@ class _Search:
         )  # fmt: skip
 
     def _is_offline(self, face: FaceRecord) -> bool:
-        """Whether the root of a face's photo is missing now; each is looked at once."""
+        """Return True if the root of a face's photo is missing now. Each root is checked once."""
         if face.root_id not in self._offline:
             self._offline[face.root_id] = is_offline(face.root_path)
         return self._offline[face.root_id]
 
 
 def _missed(faces: Sequence[Hit], threshold: float) -> int:
-    """How many photos a likely face below the threshold would have added."""
+    """Return the number of photos that have a likely face, but only below the threshold."""
     reached = {hit.face.photo_id for hit in faces if hit.reaches(threshold) or hit.is_query}
     return len({hit.face.photo_id for hit in faces if hit.verdict in _SURE} - reached)

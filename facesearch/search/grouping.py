@@ -1,4 +1,4 @@
-"""Of the faces that come near, the hits: one per photo, near-identical shots in one, ranked."""
+"""From similar faces to hits: one per photo, near-identical shots combined, ranked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIKE_FACES = 0.8
 
 
 def one_per_photo(faces: Sequence[Hit]) -> list[Hit]:
-    """The first face of each photo, which is its best."""
+    """Return the first face of each photo, which is its best."""
     best: dict[int, Hit] = {}
     for hit in faces:
         best.setdefault(hit.face.photo_id, hit)
@@ -29,7 +29,7 @@ def one_per_photo(faces: Sequence[Hit]) -> list[Hit]:
 
 
 def without_near_copies(hits: Sequence[Hit], vectors_of: Callable[[Sequence[FaceRecord]], FloatArray]) -> list[Hit]:
-    """Photos that look alike, with faces that are alike, as one hit each; `vectors_of` gives float32[n, dim]."""
+    """Combine near-identical photos with similar faces into one hit; `vectors_of` returns float32[n, dim]."""
     vectors = vectors_of([hit.face for hit in hits])
     fingerprints = np.array([hit.face.fingerprint or 0 for hit in hits], dtype=np.int64).view(np.uint64)
     known = np.array([hit.face.fingerprint is not None for hit in hits], dtype=np.bool_)
@@ -49,5 +49,5 @@ def without_near_copies(hits: Sequence[Hit], vectors_of: Callable[[Sequence[Face
 
 
 def ranked(hits: Sequence[Hit]) -> list[Hit]:
-    """The same hits, counted from 1."""
+    """Return the same hits, ranked from 1."""
     return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]

@@ -1,4 +1,4 @@
-"""The faces in a photo that is asked about."""
+"""The faces in query photos."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Probe", "probe_faces"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A face to look for: the `number`th of its photo, from 1, the largest first. `content` is the file's SHA-256.
+    """A face to search for: face `number` of the `of` faces in its photo; 1 is the largest.
 
-    A template, made of several photos of one person, has the `others` that it was made of beside its first. One that
-    was expanded has `found` faces from the index in it as well.
+    A template of several photos of one person has the probes after the first in `others`. An expanded probe includes
+    `found` faces of the index. `content` is the SHA-256 of the file.
     """
 
     path: str
@@ -36,22 +36,22 @@ class Probe:
 
     @property
     def paths(self) -> list[str]:
-        """All photos that it was made of."""
+        """All query photos that the probe was made from."""
         return [self.path, *(other.path for other in self.others)]
 
     @property
     def contents(self) -> list[bytes]:
-        """What those photos are, byte for byte: their SHA-256."""
+        """The SHA-256 of these photos."""
         return [probe.content for probe in (self, *self.others) if probe.content]
 
     @property
     def photos(self) -> int:
-        """Of how many faces it is the mean."""
+        """The number of faces in the mean."""
         return 1 + len(self.others) + self.found
 
     @property
     def quality(self) -> float | None:
-        """That of its best photo; None where one is not known."""
+        """The quality of the best photo; None if that of any photo is unknown."""
         known = [probe.face.quality for probe in (self, *self.others)]
         return None if None in known else max(quality for quality in known if quality is not None)
 
@@ -64,13 +64,13 @@ def probe_faces(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     mark: Callable[[str], None] = ignore_step,
 ) -> list[Probe]:
-    """The faces in a query photo, the largest first; `mark` is told what was done, step by step.
+    """Detect the faces in a query photo, the largest first. `mark` is called with the name of each finished step.
 
-    Raises `PhotoError` when it cannot be read and `NoFaceError`, saying what was tried, when it shows none.
+    Raises `PhotoError` if the photo cannot be read, and `NoFaceError`, which says what was tried, if it shows no face.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PhotoError("not a file; give a photo")
+            raise PhotoError("not a regular file; give a photo")
         with open(path, "rb") as stream:
             data = stream.read()
         photo = Photo(data, max_pixels=max_pixels)
@@ -78,15 +78,15 @@ def probe_faces(
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # a NUL in the name
-        raise PhotoError(f"{path!r}: no file can have this name; check the path") from error
+        raise PhotoError(f"{path!r}: not a valid file name; check the path") from error
     except PhotoError as error:
         raise error.about(path) from error
     if not faces:
         turned = ", turned by 90, 180 and 270 degrees," if rotations else ""
         width, height = photo.size
         raise NoFaceError(
-            f"{path}: no face found ({width} x {height} pixels; looked upright{turned} and with a border); "
-            "try a photo with a larger or clearer face"
+            f"{path}: no face found ({width} x {height} pixels; tried upright{turned} and with a border); "
+            "choose a photo with a larger or clearer face"
         )
     faces.sort(key=lambda face: -face.detection.box.area)
     content = hashlib.sha256(data).digest()

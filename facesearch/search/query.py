@@ -1,4 +1,4 @@
-"""A question from photos to its answers: look at the photos, ask the gallery, say what a person should know."""
+"""Answer a query: detect the faces in the query photos, search the gallery, and add remarks for the user."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SEVERAL = 3
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who is searched for: one or several probes, the people beside them, and the people who must not be there.
+    """The people of a query: the probes, the people who must be in the photo too, and those who must not.
 
     `own_model` is true if the probes come from the embedded model.
     """
@@ -52,7 +52,7 @@ class Asked:
 
 
 def require_filter(where: Filter, options: QueryOptions) -> Filter:
-    """The filter of a question, with what its options say. Raises `UsageError` where the two contradict each other."""
+    """Return the filter of a query, with the limits in its options. Raises `UsageError` if the two contradict."""
     if not isinstance(where, Filter):
         raise UsageError(f"where {where!s:.60}: give a Filter")
     if not options.alone:
@@ -63,7 +63,7 @@ def require_filter(where: Filter, options: QueryOptions) -> Filter:
 
 
 def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer = SILENT) -> Asked:
-    """Look at the photos that are asked about. Raises what `question_probes` and `require_measured` raise."""
+    """Detect the faces in the query photos. Raises what `question_probes` and `require_measured` raise."""
     calibration, name = calibration_of(model.info), model.info.name
     require_measured(options.fmr, calibration, name)
     remark_on_calibration(calibration, name, observer)
@@ -78,7 +78,7 @@ def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer
 def answer(
     gallery: Gallery, asked: Asked, options: QueryOptions, where: Filter = ALL, observer: Observer = SILENT
 ) -> QueryResult:
-    """Ask a gallery. Raises `InputError` for a filter by a folder that no photo is in, and what the gallery raises."""
+    """Search a gallery. Raises `InputError` for a filter by a folder without photos, and what the gallery raises."""
     limited = require_filter(where, options)
     _require_known_folders(gallery, limited)
     if limited.min_quality > 0 and gallery.size().unmeasured:
@@ -99,7 +99,7 @@ def answer(
 
 
 def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: Sequence[str]) -> Iterator[Remark]:
-    """What a person should know about the answers."""
+    """Yield what the user should know about the answers."""
     threshold, answers = result.threshold, result.answers
     without = [one.probe for one in answers if not one.found(threshold)]
     if len(without) == len(answers):
@@ -129,7 +129,7 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
 
 
 def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:
-    """Raises `UsageError` where a rate is asked of a model for which nobody has measured any."""
+    """Raise `UsageError` if a false-match rate is given for a model that was never calibrated."""
     if fmr is not None and not calibration.measured:
         raise UsageError(
             f"fmr {fmr:g}: false-match rates were never measured for {model}", Hint.MEASURE_OR_THRESHOLD, option="fmr"
@@ -137,14 +137,14 @@ def require_measured(fmr: float | None, calibration: Calibration, model: str) ->
 
 
 def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> float | None:
-    """The similarity from which a face is a hit, for a template of so many photos; None: however unlike."""
+    """Return the threshold for a template of `photos` photos; None makes every face a hit."""
     if options.fmr is not None:
         return calibration.similarity_at(options.fmr, photos)
     return calibration.threshold if isinstance(options.threshold, ByModel) else options.threshold
 
 
 def filters_of(where: Filter, options: QueryOptions) -> list[str]:
-    """The names of what limits the search, as they are called in `QueryOptions` and `Filter`."""
+    """Return the names of the fields of `QueryOptions` and `Filter` that limit the search."""
     names = ["together"] if options.companions else []
     names += ["without"] if options.excluded else []
     limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
@@ -157,10 +157,10 @@ def filters_of(where: Filter, options: QueryOptions) -> list[str]:
 
 
 def _require_known_folders(gallery: Gallery, where: Filter) -> None:
-    """A folder that no photo can be in is a slip of the hand. Raises `InputError`."""
+    """Raise `InputError` for a folder without known photos, which is most likely a typing error."""
     for path in (*where.folders, *where.other_folders):
         if not gallery.covers(path):
             known = ", ".join(map(os.fsdecode, gallery.folders())) or "none"
-            raise InputError(f"{os.fsdecode(path)}: not in a folder that was searched; those are {known}")
+            raise InputError(f"{os.fsdecode(path)}: not in a folder that is searched (folders: {known})")
         if not gallery.has_photos_at(path):
-            raise InputError(f"{os.fsdecode(path)}: no known photo is there; check the path")
+            raise InputError(f"{os.fsdecode(path)}: no known photos in it; check the path")

@@ -1,4 +1,4 @@
-"""Photos that are asked about to questions: which photos, which of their faces, and which of them are one person."""
+"""From query photos to probes: which photos, which of their faces, and which of them show one person."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from facesearch.wording import counted
 __all__ = ["photos_of", "probe_each_person", "question_probes", "remark_on_calibration"]
 
 _ODD_FMR = 1e-2
-"""A photo that so many strangers are like is of a stranger: one in 200 of a person's own photos is taken for one."""
+"""A query photo that does not reach this FMR shows somebody else. One in 200 of a person's own photos is misjudged."""
 
 
 def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:
-    """The photos to ask about: files as they are named, folders as all the photos in them.
+    """Return the query photos: files as given, folders as all photos in them.
 
-    Raises `InputError` for a folder without photos, `UsageError` for what is no path.
+    Raises `InputError` for a folder without photos, `UsageError` if an argument is not a path.
     """
     photos: list[str] = []
     for path in several_paths("photo", paths):
@@ -49,7 +49,7 @@ def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:
 
         found = photos_in(Path(path), unreadable=unreadable)
         if not found:
-            raise InputError(f"{path}: a folder without photos; name photos of the person to look for")
+            raise InputError(f"{path}: no photos in this folder; name photos of the person to search for")
         photos += map(str, found)
     return photos
 
@@ -61,14 +61,14 @@ def question_probes(
     options: QueryOptions,
     observer: Observer = SILENT,
 ) -> list[Probe]:
-    """The faces that are asked about: those of one photo, one of each photo, or a template of them all.
+    """Return the probes of a query: faces of one photo, one face per photo, or a template of all photos.
 
-    Of several photos those that cannot be used, and those that show somebody else than the others, are told and left
-    out. Raises `InputError` where none is left, `UsageError` for a face that a photo does not show, and what
+    If there are several photos, those that cannot be used, and those of another person than the rest, are reported and
+    skipped. Raises `InputError` if none is left, `UsageError` for a face number that a photo does not have, and what
     `probe_faces` raises for a single photo.
     """
     if not photos:
-        raise UsageError("no photo to ask about; give one of the person to look for")
+        raise UsageError("no query photo; give a photo of the person to search for")
     if len(photos) == 1:
         faces = probe_faces(
             model, photos[0], rotations=options.rotations, max_pixels=options.max_pixels, mark=observer.lap
@@ -76,13 +76,13 @@ def question_probes(
         return _chosen(faces, options, observer)
     if options.face is not None and not options.each:
         raise UsageError(
-            f"face {options.face} picks a face of one photo; several photos make one question", option="face"
+            f"face {options.face} selects a face of a single photo; several photos make one query", option="face"
         )
     seen = _faces_of_many(model, photos, options, observer)
     observer.lap(f"faces of {len(photos)} photos")
     probes = _each(seen, options, observer) if options.each else _one_person(seen, calibration, observer)
     if not probes:
-        raise InputError(f"none of the {len(photos):,} photos can be asked about")
+        raise InputError(f"none of the {len(photos):,} query photos can be used")
     return probes
 
 
@@ -104,7 +104,7 @@ def probe_each_person(
 
 
 def remark_on_calibration(calibration: Calibration, model: str, observer: Observer) -> None:
-    """Say where verdicts rest on nothing that was measured, or not on the table that the user would expect."""
+    """Report if the model was never calibrated, or if the user's calibration is not used."""
     if calibration.note:
         observer.remark(TableNotUsed(calibration.note))
     if not calibration.measured:
@@ -114,7 +114,7 @@ def remark_on_calibration(calibration: Calibration, model: str, observer: Observ
 def _faces_of_many(
     model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer
 ) -> list[list[Probe]]:
-    """The faces of every photo that can be used."""
+    """Return the faces of every photo that can be used."""
 
     def faces_of(photo: str) -> list[Probe] | FacesearchError:
         try:
@@ -133,18 +133,18 @@ def _faces_of_many(
 
 
 def _each(seen: Sequence[list[Probe]], options: QueryOptions, observer: Observer) -> list[Probe]:
-    """Every photo as a question of its own."""
+    """Return the probes of separate queries, one per photo."""
     probes: list[Probe] = []
     for faces in seen:
         try:
             probes += _chosen(faces, options, observer)
-        except UsageError as error:  # one of them has no such face
+        except UsageError as error:  # a photo has no face of this number
             observer.remark(LeftOut(error))
     return probes
 
 
 def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, observer: Observer) -> list[Probe]:
-    """One template for photos of one person; what shows somebody else is left out."""
+    """Return one template of all photos of the person, without photos of somebody else."""
     if not seen:
         return []
     photos = without_copies(seen)
@@ -168,7 +168,7 @@ def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, observer:
 
 
 def _chosen(probes: list[Probe], options: QueryOptions, observer: Observer) -> list[Probe]:
-    """Those of a photo's faces that are asked for; the largest where none is. Raises `UsageError`."""
+    """Return the selected faces of a photo, by default the largest. Raises `UsageError` for a face it does not have."""
     photo, face = probes[0].path, options.face
     if face == "all":
         return probes

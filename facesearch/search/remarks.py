@@ -1,4 +1,4 @@
-"""What a person should know about a question and its answer, as data; each says itself in one line."""
+"""Remarks on a query and its answer, as data; `str` returns each as one line for the user."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class LeftOut(Remark):
     error: FacesearchError
 
     def __str__(self) -> str:
-        return f"{self.error}; left out"
+        return f"{self.error}; skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class TableNotUsed(Remark):
-    """The calibration that the user has made cannot be used; `reason` says why, and what to do."""
+    """The calibration made by the user cannot be used; `reason` says why, and what to do."""
 
     is_warning: ClassVar[bool] = True
     reason: str
@@ -59,18 +59,18 @@ class TableNotUsed(Remark):
 
 @dataclass(frozen=True, slots=True)
 class NotMeasured(Remark):
-    """How sure a match is was never measured for this model."""
+    """The error rates of the model were never measured."""
 
     model: str
     surest: Verdict
 
     def __str__(self) -> str:
-        return f"how sure a match is was never measured for {self.model}: no verdict is surer than {self.surest}"
+        return f"the error rates of {self.model} were never measured, so no verdict is better than {self.surest}"
 
 
 @dataclass(frozen=True, slots=True)
 class SeveralFaces(Remark):
-    """A query photo shows several faces, and the largest is used; `others` are the rest."""
+    """A query photo shows several faces, and the largest is used; `others` has the rest."""
 
     used: Probe
     others: Sequence[Probe]
@@ -82,33 +82,33 @@ class SeveralFaces(Remark):
 
 @dataclass(frozen=True, slots=True)
 class PickedByOthers(Remark):
-    """Of a photo with several faces the one is used that is most like those in the other photos."""
+    """A query photo shows several faces, and the one most similar to the other photos is used."""
 
     used: Probe
     faces: int
 
     def __str__(self) -> str:
         return (
-            f"{self.used.path} shows {self.faces} faces: using the one most like the other photos', at "
+            f"{self.used.path} shows {self.faces} faces: using the one most similar to the other photos, at "
             f"{place_of(self.used)}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class SomebodyElse(Remark):
-    """A query photo shows somebody else than most of the others, and is left out."""
+    """A query photo shows somebody else than most of the others, and is skipped."""
 
     is_warning: ClassVar[bool] = True
     probe: Probe
     similarity: float
 
     def __str__(self) -> str:
-        return f"{self.probe.path}: somebody else than in the other photos (similarity {self.similarity:.2f}); left out"
+        return f"{self.probe.path}: not the person of the other photos (similarity {self.similarity:.2f}); skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class MaybeTwoPeople(Remark):
-    """Two query photos are so unlike that they may show two people; nobody can say which is wrong."""
+    """Two query photos are so different that they may show two people; which one is wrong is unknown."""
 
     is_warning: ClassVar[bool] = True
     one: Probe
@@ -124,21 +124,21 @@ class MaybeTwoPeople(Remark):
 
 @dataclass(frozen=True, slots=True)
 class UnmeasuredLeftOut(Remark):
-    """Faces whose quality is not known cannot pass a filter by quality."""
+    """Faces of unknown quality do not pass a filter by quality."""
 
     is_warning: ClassVar[bool] = True
     faces: int
 
     def __str__(self) -> str:
-        return f"faces whose quality was never measured are left out by min_quality: {self.faces:,}"
+        return f"faces of unknown quality, excluded by min_quality: {self.faces:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class NothingFound(Remark):
     """No answer has a hit other than the query photo itself.
 
-    `faces` are in the gallery, and those are searched that pass `filters`, which are named as in `Filter` and
-    `QueryOptions`. `top_k` tells whether a number of hits was asked for.
+    `faces` is the number of faces in the gallery. `filters` are the names of the fields of `Filter` and `QueryOptions`
+    that limit which are searched. `top_k` is true if a number of hits was requested.
     """
 
     answers: Sequence[Answer]
@@ -150,19 +150,19 @@ class NothingFound(Remark):
 
     @property
     def all_left_out(self) -> bool:
-        """Whether there are faces, and the filters let none of them through."""
+        """Whether there are faces but none of them passes the filters."""
         return not self.answers[0].searched and self.faces > 0
 
     @property
     def nearest(self) -> Hit | None:
-        """The nearest face, of a single question."""
+        """The nearest face to a single query; None for several."""
         return self.answers[0].nearest if len(self.answers) == 1 else None
 
     def __str__(self) -> str:
         return self.told(self.filters)
 
     def told(self, filters: Sequence[str]) -> str:
-        """The same with these names for the filters."""
+        """Return the remark with these names for the filters."""
         number, named = self.answers[0].searched, " and ".join(filters)
         if self.all_left_out:
             none = f"none of the {self.faces:,} faces" if self.faces > 1 else "the only face"
@@ -172,7 +172,7 @@ class NothingFound(Remark):
         searched += f" that pass{'es' * (number == 1)} {named}" * bool(filters)
         if self.threshold is None or not self.faces:
             alone = any(answer.hits for answer in self.answers)
-            return f"{'nobody but the query photo itself, or a copy of it,' if alone else 'no face'} {searched}"
+            return f"{'only the query photo itself, or a copy of it,' if alone else 'no face'} was found {searched}"
         only_itself = any(
             hit.is_query and hit.reaches(self.threshold) for answer in self.answers for hit in answer.hits
         )
@@ -187,7 +187,7 @@ class NothingFound(Remark):
 
 @dataclass(frozen=True, slots=True)
 class NothingFor(Remark):
-    """Some of several questions have no answer."""
+    """Some of several queries have no hit."""
 
     without: Sequence[Probe]
     questions: int
@@ -196,43 +196,43 @@ class NothingFor(Remark):
         names = [probe.path if probe.of == 1 else f"{probe.path}, face {probe.number}" for probe in self.without]
         more = f" and {len(names) - _FEW_QUESTIONS:,} more" if len(names) > _FEW_QUESTIONS else ""
         listed = ", ".join(names[:_FEW_QUESTIONS])
-        return f"nothing for {len(names):,} of {self.questions:,} questions: {listed}{more}"
+        return f"nothing found for {len(names):,} of {self.questions:,} queries: {listed}{more}"
 
 
 @dataclass(frozen=True, slots=True)
 class LookAlikes(Remark):
-    """Many more faces come near the probe than strangers should."""
+    """Many more faces are similar to the probe than expected of strangers."""
 
     excess: float
 
     def __str__(self) -> str:
         return (
-            f"{self.excess:.0f} times more faces come near this one than strangers should; look-alikes may be among "
-            "them: verdicts are less sure"
+            f"{self.excess:.0f} times more faces than expected are similar to this one; some may be look-alikes, so "
+            "verdicts are less certain"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToExpand(Remark):
-    """A question that was to be asked again had no strong hit."""
+    """A query that was to be expanded had no strong hit."""
 
     def __str__(self) -> str:
-        return "expand had no hit to ask again with: none is strong"
+        return "expand had no effect: no hit is strong"
 
 
 @dataclass(frozen=True, slots=True)
 class AskedAgain(Remark):
-    """A question was asked again with its strong hits."""
+    """A query was expanded with its strong hits."""
 
     hits: int
 
     def __str__(self) -> str:
-        return f"asked again with {counted(self.hits, 'strong hit')}; similarities are to the mean of all"
+        return f"expanded with {counted(self.hits, 'strong hit')}; similarities are to the mean of all"
 
 
 @dataclass(frozen=True, slots=True)
 class Missed(Remark):
-    """Photos just below the threshold are likely all the same; `limit` names the option that the threshold is from."""
+    """Some photos below the threshold are likely hits; `limit` is the option that set the threshold."""
 
     photos: int
     limit: Literal["threshold", "fmr"] | None = None
@@ -243,9 +243,9 @@ class Missed(Remark):
 
 @dataclass(frozen=True, slots=True)
 class SeveralFindMore(Remark):
-    """Few hits for a single photo: several photos of a person find more.
+    """A single query photo has few hits; several photos of the person find more.
 
-    How many more was `measured` for the package's own model at its own threshold.
+    With `measured` the remark says how many more, as measured for the embedded model at its own threshold.
     """
 
     measured: bool
@@ -254,11 +254,11 @@ class SeveralFindMore(Remark):
         found = "several photos of a person find more than one"
         if self.measured:
             found = "one photo finds about two thirds of a person's photos, three about nine in ten"
-        return f"{found}: give several, if you have them"
+        return f"{found}; give several if you have them"
 
 
 def place_of(probe: Probe) -> str:
-    """Where a face is in its photo, and how large, in pixels."""
+    """Return the position and size of a face in its photo, in pixels."""
     box = probe.face.detection.box
     return f"{box.left:.0f},{box.top:.0f} ({box.shorter:.0f} px)"
 

@@ -1,4 +1,4 @@
-"""What a question is answered with."""
+"""The result of a query: answers and hits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Answer", "Hit", "QueryResult"]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A face that looks like the probe: `similarity` is the cosine, in [-1, 1]; `rank` counts from 1.
+    """A face that is similar to the probe.
 
-    `fmr` is the share of strangers that reach this similarity, `expected_false_hits` how many that is among the faces
-    searched, or among 1,000 if there are fewer; both are None for a model that was never measured. Where too few
-    strangers were ever measured so near, they are `extrapolated`. `offline` tells that the photo's root is missing now.
-    `is_query` marks the very photo that was asked about, which has the rank 0. `folded` are hits whose photos look like
-    this one's, best first.
+    `similarity` is the cosine, in [-1, 1]; `rank` starts at 1. `fmr` is the share of strangers that reach this
+    similarity, `expected_false_hits` their number among the faces searched, or among 1,000 if there are fewer; both are
+    None for a model that was never calibrated. They are `extrapolated` if too few strangers of this similarity were
+    measured. `offline` is true if the folder of the photo is missing now. `is_query` marks the query photo itself or a
+    copy of it, which has rank 0. `folded` has the hits in near-identical photos, best first.
     """
 
     rank: int
@@ -42,26 +42,27 @@ class Hit:
 
     @property
     def path(self) -> str:
-        """The photo's absolute path."""
+        """The absolute path of the photo."""
         return os.fsdecode(self.face.path)
 
     @property
     def distance(self) -> float:
-        """1 - similarity: 0 for the same picture of the same face."""
+        """1 - similarity; 0 for the same picture of the same face."""
         return 1.0 - self.similarity
 
     def reaches(self, threshold: float | None) -> bool:
-        """Whether it is as similar as a threshold asks; None asks for nothing."""
+        """Return True if the similarity reaches a threshold; every hit reaches None."""
         return threshold is None or self.similarity >= threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits for one probe, best first, the query photo itself before them.
+    """The hits for one probe: the query photo itself, if it is in the index, then the others, best first.
 
-    `searched` is the number of faces that could be hits, `excess` by what factor more of them come near the probe than
-    strangers should (see `facesearch.calibration`); `nearest` is the nearest of them that is not in the query
-    photo itself, whether or not it reached the threshold. `missed` photos are at least likely, and below the threshold.
+    `searched` is the number of faces searched. `nearest` is the nearest of them that is not in the query photo itself,
+    even if it is below the threshold. `excess` is the factor by which more faces are similar to the probe than expected
+    of strangers (see `facesearch.calibration`). `missed` is the number of photos below the threshold with a verdict of
+    likely or strong.
     """
 
     probe: Probe
@@ -72,17 +73,17 @@ class Answer:
     missed: int = 0
 
     def found(self, threshold: float | None) -> bool:
-        """Whether anything but the query photo itself reaches the threshold."""
+        """Return True if a hit other than the query photo itself reaches the threshold."""
         return any(hit.reaches(threshold) and not hit.is_query for hit in self.hits)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """One answer per question, and what they were asked with; iterating gives all hits, answer by answer.
+    """The answers to one or several queries. Iterating yields all hits, answer by answer; `len` counts them.
 
-    A hit counts as found from `threshold` on; None: however unlike. `gallery` names what was searched, `size` tells
-    how much is there, `model` is the name of its model. `folders` are those that an index keeps current, in the
-    system's bytes. `remarks` are what a person should know about the answers.
+    A hit counts as found at a similarity of `threshold` or more; with a threshold of None every hit does. `gallery` is
+    the name of what was searched, `size` the number of photos and faces in it, `model` the name of its model. `folders`
+    are the folders of the index, in the system's bytes. `remarks` are messages for the user.
     """
 
     answers: list[Answer]
@@ -103,10 +104,10 @@ class QueryResult:
 
     @property
     def found(self) -> list[Hit]:
-        """The hits that reach the threshold, the query photos themselves among them."""
+        """The hits that reach the threshold, including the query photos themselves."""
         return [hit for hit in self if hit.reaches(self.threshold)]
 
     @property
     def nothing_found(self) -> bool:
-        """Whether no answer has a hit that reaches the threshold, other than the query photo itself."""
+        """Whether no answer has a hit other than the query photo itself that reaches the threshold."""
         return not any(answer.found(self.threshold) for answer in self.answers)

@@ -1,4 +1,4 @@
-"""Several photos of one person to one probe, and which of them show somebody else."""
+"""Combine several photos of one person into a template, and detect photos of somebody else."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _LEAST_WEIGHT = 0.1
 
 
 def without_copies(photos: Sequence[Sequence[Probe]]) -> list[Sequence[Probe]]:
-    """The faces of each photo, of photos with the very same content once: twice the same says nothing new."""
+    """Drop photos with identical content, which add no information."""
     return list({faces[0].content or str(id(faces)): faces for faces in reversed(photos)}.values())[::-1]
 
 
 def template(probes: Sequence[Probe]) -> Probe:
-    """One probe for several photos of one person: the mean of their embeddings by quality, at unit length."""
+    """Combine probes of one person: the mean of their embeddings, weighted by quality, at unit length."""
     first, *others = probes
     mean = np.sum([_weight(probe) * probe.face.embedding for probe in probes], axis=0)
     return replace(first, face=replace(first.face, embedding=unit_length(mean)), others=tuple(others))
 
 
 def pick_by_others(photos: Sequence[Sequence[Probe]]) -> list[Probe]:
-    """Of each photo of one person the face that is theirs: its only one, or the one most like those of the others.
+    """Pick the person's face in each photo: the only face, or the one most similar to those of the other photos.
 
-    Where every photo shows several faces, the largest of each say who is meant.
+    If every photo shows several faces, the largest face of each stands for the person.
     """
     alone = [faces[0] for faces in photos if len(faces) == 1] or [faces[0] for faces in photos]
     picked = []
@@ -45,10 +45,11 @@ def pick_by_others(photos: Sequence[Sequence[Probe]]) -> list[Probe]:
 
 
 def odd_ones(probes: Sequence[Probe], *, similar_from: Callable[[int], float]) -> list[tuple[Probe, float]]:
-    """Photos that show somebody else than most of the others, with their similarity to the mean of those.
+    """Return photos that show somebody else than most of the others, with their similarity to the mean of the others.
 
-    `similar_from` is the similarity from which a photo may show the person of a template of so many photos. The least
-    similar goes first, and the others are looked at anew without it. Of two photos nobody can say which is wrong.
+    `similar_from` returns the least similarity to a template of a number of photos at which a photo may show the same
+    person. The least similar photo is removed first, then the rest is checked again. Of two photos none is removed,
+    because which one is wrong is unknown.
     """
     kept = list(probes)
     odd: list[tuple[Probe, float]] = []
@@ -66,6 +67,6 @@ def odd_ones(probes: Sequence[Probe], *, similar_from: Callable[[int], float]) -
 
 
 def _weight(probe: Probe) -> float:
-    """A poor photo says less; one whose quality is not known counts fully."""
+    """Return the weight of a photo: a poor one weighs less, one of unknown quality counts fully."""
     quality = probe.face.quality
     return 1.0 if quality is None else max(_LEAST_WEIGHT, quality)

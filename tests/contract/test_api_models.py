@@ -72,7 +72,7 @@ def test_a_pulled_pack_is_deleted_once_that_is_confirmed(tmp_path: Path, home: P
         shown.append(licence)
         return False
 
-    with pytest.raises(UsageError, match="not accepted; nothing was fetched"):
+    with pytest.raises(UsageError, match="not accepted; nothing was downloaded"):
         models.pull("mine", source=str(archive), accept=refuse)
     assert [(licence.pack, licence.url) for licence in shown] == [("mine", None)]
     with pytest.raises(UsageError, match="no pack 'mine' is known") as unknown:
@@ -106,7 +106,7 @@ def test_the_better_table_counts(tmp_path: Path, people: Path) -> None:
     assert own is not None
     assert (own.people, own.on_few_people, own.kept) == (6, True, None)
     assert (own.shipped_people or 0) > 6
-    assert [line.endswith("; left out") for line in told] == [True]
+    assert [line.endswith("; skipped") for line in told] == [True]
     pack = str(make_pack(tmp_path / "mine"))
     tried = measure.calibrate(people, model=pack, device="cpu", keep=False)
     assert tried is not None
@@ -118,7 +118,7 @@ def test_the_better_table_counts(tmp_path: Path, people: Path) -> None:
     assert calibration_of(model_info(pack)).people == 6
     assert measure.calibrate(people, model=pack, device="cpu", observer=observing(cancelled=lambda: True)) is None
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="make one folder a person"):
+    with pytest.raises(InputError, match="make one folder per person"):
         measure.calibrate(tmp_path / "empty", model=pack, device="cpu")
 
 

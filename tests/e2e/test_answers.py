@@ -279,14 +279,12 @@ def test_near_identical_shots_are_folded(facesearch: Run, library: Path, indexed
 def test_somebody_else_among_the_photos_is_left_out(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
     portraits = library / "photos/portraits"
     answer = facesearch("query", me, portraits / "bea.jpg", portraits / "dan.jpg", "--index", indexed, "-f", "jsonl")
-    assert re.search(
-        r"dan\.jpg: somebody else than in the other photos \(similarity -?0\.\d\d\); left out", answer.stderr
-    )
+    assert re.search(r"dan\.jpg: not the person of the other photos \(similarity -?0\.\d\d\); skipped", answer.stderr)
     assert hits(answer.stdout)[0]["query_paths"] == [str(me), str(portraits / "bea.jpg")]
     two = facesearch("query", me, portraits / "dan.jpg", "--index", indexed)
     assert "may show two people" in two.stderr
     group = facesearch("query", library / "photos/party/everybody.jpg", me, portraits / "bea.jpg", "--index", indexed)
-    assert "shows 6 faces: using the one most like the other photos', at 26" in group.stderr
+    assert "shows 6 faces: using the one most similar to the other photos, at 26" in group.stderr
 
 
 def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_path: Path) -> None:
@@ -393,7 +391,7 @@ def test_a_model_is_calibrated_on_the_users_own_people(facesearch: Run, tmp_path
             portrait.save(tmp_path / f"people/{person}/{number}.jpg", quality=60 + 5 * number)
     (tmp_path / "people/ada/broken.jpg").write_bytes(b"\xff\xd8")
     looked = facesearch("models", "calibrate", "people", "--model", "embedded", "--dry-run")
-    assert "36 faces of 6 people, 0 left out" in looked.stdout
+    assert "36 faces of 6 people, 0 skipped" in looked.stdout
     assert "ada/broken.jpg: not a photo" in looked.stderr or "broken.jpg" in looked.stderr
     smaller = facesearch("models", "calibrate", "people", "--model", "embedded")
     assert "not kept: the table that comes with facesearch for embedded rests on 12 people" in smaller.stderr

@@ -119,7 +119,7 @@ def test_everything_is_shown_at_first(page: Page) -> None:
     assert len(drawn) == 2 + 2 * 7
     assert min(drawn) >= 176
     assert page.get_by_text("cannot be read now (No such file or directory)").is_visible()
-    assert page.title() == "2 questions · facesearch"
+    assert page.title() == "2 queries · facesearch"
 
 
 def test_a_frame_lies_on_the_face(page: Page) -> None:
@@ -299,6 +299,6 @@ def test_the_policy_lets_no_other_script_run(browser: Browser, gallery: Path, tm
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     page.goto(changed.as_uri())
-    assert page.title() == "2 questions · facesearch"
+    assert page.title() == "2 queries · facesearch"
     assert len([text for text in troubles if "Content Security Policy" in text]) == 2
     page.close()

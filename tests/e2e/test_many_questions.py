@@ -44,12 +44,12 @@ def test_what_cannot_be_asked_about_is_told_and_the_rest_answered(
     assert {hit["query"] for hit in map(json.loads, answer.stdout.splitlines())} == {str(library / "query.jpg")}
     said = answer.stderr.splitlines()
     assert len(said) == 3
-    assert all(line.endswith("; left out") for line in said)
+    assert all(line.endswith("; skipped") for line in said)
     none = facesearch("query", "--each", *photos[:2], "--index", indexed, exit_code=3)
-    assert "none of the 2 photos can be asked about" in none.stderr
+    assert "none of the 2 query photos can be used" in none.stderr
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "a folder without photos" in facesearch("query", empty, "--index", indexed, exit_code=3).stderr
+    assert "no photos in this folder" in facesearch("query", empty, "--index", indexed, exit_code=3).stderr
 
 
 def test_several_photos_make_one_question(facesearch: Run, library: Path, indexed: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_photo_without_the_face_that_is_asked_for_is_left_out(facesearch: Run,
     photos = [library / "photos/party/everybody.jpg", library / "query.jpg"]
     answer = facesearch("query", "--each", *photos, "--face", "2", "--index", indexed, "-f", "json")
     assert [query["path"] for query in json.loads(answer.stdout)["queries"]] == [str(photos[0])]
-    assert re.search(r"--face 2: .*query.jpg shows 1 face; .*; left out\n", answer.stderr)
+    assert re.search(r"--face 2: .*query.jpg shows 1 face; .*; skipped\n", answer.stderr)
 
 
 def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment: dict[str, str]) -> None:

@@ -192,7 +192,7 @@ def test_a_registered_pack_is_called_by_its_name_everywhere(
     assert re.search(r"^calibration +not measured$", status, re.MULTILINE)
     told = facesearch("query", photo, "--index", "ix", "-f", "json")
     assert json.loads(told.stdout)["index"]["model"] == "ours"
-    assert "how sure a match is was never measured for ours: no verdict is surer than possible" in told.stderr
+    assert "the error rates of ours were never measured, so no verdict is better than possible" in told.stderr
     for hit in json.loads(told.stdout)["queries"][0]["hits"]:
         assert (hit["verdict"], hit["fmr"], hit["expected_false_hits"]) == ("possible", None, None)
     for arguments in (("query", photo, "--index", "ix"), ("compare", photo, photo, "--model", folder)):
@@ -252,7 +252,7 @@ def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack
     assert "note: theirs: not installed by facesearch" in verified
     assert f"fault: buffalo_s: {models / 'buffalo_s/w600k_mbf.onnx'}: not found" in verified
     refused = facesearch("models", "remove", "theirs", "--yes", exit_code=3)
-    assert f"{models / 'theirs'} was not installed by facesearch, so it does not delete it" in refused.stderr
+    assert f"{models / 'theirs'}: not installed by facesearch; delete it yourself" in refused.stderr
     assert (models / "theirs/rec.onnx").exists()
 
 
@@ -400,7 +400,7 @@ def test_somebody_at_a_terminal_is_asked(
     assert "Do you accept it? [y/N]" in result.stderr
     assert result.stdout == ""
     assert (models / "tiny").is_dir() == (code == 0)
-    assert models.exists() or "not accepted; nothing was fetched" in result.stderr
+    assert models.exists() or "licence not accepted; nothing was downloaded" in result.stderr
 
 
 def test_a_real_pack_is_pulled_used_and_registered(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:

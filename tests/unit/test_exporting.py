@@ -1,21 +1,71 @@
-"""Photos to folders: nothing overwritten, nothing half done, the same export again changes nothing."""
+"""Photos to folders and faces to files: nothing half done, nothing overwritten that should not be, the right modes."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from conftest import known_file
+from conftest import known_file, toy_face
 from PIL import Image
 from sample_library import FACES_IN_T1, shipped_photo
 
+from facesearch import files
 from facesearch.care.copies import Export, copy_photos, link_photos, save_crops
-from facesearch.errors import StorageError
+from facesearch.errors import FacesearchError, StorageError
 from facesearch.photos.known import read_known
-from facesearch.types import Box, KnownFile
+from facesearch.photos.picture import Photo
+from facesearch.render.drawn import save_drawn
+from facesearch.render.dump import save_npz, save_text
+from facesearch.render.gallery import save_gallery
+from facesearch.render.sheet import save_sheet
+from facesearch.search.probes import Probe
+from facesearch.search.result import Answer
+from facesearch.types import Box, FaceRecord, KnownFile
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray
+
+    Faces = Iterator[tuple[FaceRecord, FloatArray]]
+    Save = Callable[..., None]
+
+
+def save_jsonl(faces: Faces, path: Path, *, vectors: bool) -> None:
+    save_text(faces, "jsonl", path, vectors=vectors)
+
+
+def save_csv(faces: Faces, path: Path, *, vectors: bool) -> None:
+    save_text(faces, "csv", path, vectors=vectors)
+
+
+every_layout = pytest.mark.parametrize("save", [save_jsonl, save_csv, partial(save_npz, dim=2)])
+
+
+def some_faces(*, fails: bool = False) -> Faces:
+    """Three faces, one whose photo has a name that is not UTF-8; or an error of the disk in the middle."""
+    detection = toy_face([1.0, 0.0], (10.0, 20.0, 90.0, 100.0)).detection
+    for number, path in enumerate((b"/a.jpg", b"/\xff.jpg", b"/c.jpg")):
+        if fails and number == 1:
+            raise OSError(5, "Input/output error")
+        yield FaceRecord(number, number, number, 1, path, detection, None), np.eye(2, dtype=np.float32)[0]
+
+
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
@@ -149,3 +199,119 @@ def test_a_photo_that_has_changed_is_not_handed_out(photos: list[KnownFile], tmp
         assert len(done.failed) == 2
         assert all("changed since it was indexed" in told for told in done.failed)
         assert len(list((tmp_path / f"out {number}").iterdir())) == 1
+
+
+@every_layout
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o277], indirect=True)
+@pytest.mark.parametrize("existing", [None, 0o644, 0o400])
+def test_faces_with_vectors_are_for_their_owner_alone(
+    save: Save, umask: int, existing: int | None, tmp_path: Path
+) -> None:
+    private, public = tmp_path / "private", tmp_path / "public"
+    if existing is not None:
+        for path in (private, public):
+            path.write_bytes(b"old")
+            path.chmod(existing)
+    save(some_faces(), private, vectors=True)
+    save(some_faces(), public, vectors=False)
+    assert (mode(private), mode(public)) == (0o600, 0o666 & ~umask)
+    assert private.stat().st_size > public.stat().st_size > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["private", "public"]
+
+
+@every_layout
+def test_a_file_that_a_killed_process_left_open_to_all_is_closed(save: Save, tmp_path: Path) -> None:
+    left = tmp_path / f".faces.{os.getpid()}.tmp"
+    left.write_bytes(b"left")
+    left.chmod(0o666)
+    save(some_faces(), tmp_path / "faces", vectors=True)
+    assert mode(tmp_path / "faces") == 0o600
+    assert not left.exists()
+
+
+@every_layout
+def test_an_error_leaves_the_old_file(save: Save, tmp_path: Path) -> None:
+    path = tmp_path / "faces"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    with pytest.raises((FacesearchError, OSError), match="Input/output error"):
+        save(some_faces(fails=True), path, vectors=True)
+    with pytest.raises(FacesearchError, match="cannot be written"):
+        save(some_faces(), tmp_path / "no/faces", vectors=True)
+    with pytest.raises(FacesearchError, match="cannot be written"):
+        save(some_faces(), tmp_path, vectors=True)
+    assert (path.read_bytes(), mode(path)) == (b"old", 0o640)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@every_layout
+def test_a_link_to_a_file_of_faces_stays_a_link(save: Save, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "folder/link"
+    link.parent.mkdir()
+    link.symlink_to("../real")
+    for _ in range(2):  # first a link to nothing
+        save(some_faces(), link, vectors=True)
+        assert os.readlink(link) == "../real"
+        assert mode(real) == 0o600
+        real.chmod(0o644)
+
+
+@every_layout
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_to_and_stays(save: Save, linked: bool, tmp_path: Path) -> None:
+    save(some_faces(), tmp_path / "faces", vectors=False)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o640)
+    (tmp_path / "link").symlink_to(pipe)
+    read: list[bytes] = []
+    reader = Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    save(some_faces(), tmp_path / "link" if linked else pipe, vectors=False)
+    reader.join(10)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert mode(pipe) == 0o640
+    if save is save_jsonl:
+        assert read == [(tmp_path / "faces").read_bytes()]
+        assert len([json.loads(line) for line in read[0].splitlines()]) == 3
+    else:
+        assert len(read[0]) > 100
+
+
+@every_layout
+def test_devices_and_open_files_are_never_replaced(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "replacing", None)  # which must not touch /dev/null, least of all in a test
+    before = os.stat("/dev/null")
+    save(some_faces(), Path("/dev/null"), vectors=True)
+    assert (os.stat("/dev/null").st_ino, os.stat("/dev/null").st_mode) == (before.st_ino, before.st_mode)
+    with (tmp_path / "stdout").open("wb") as stream:
+        (tmp_path / "link").symlink_to(f"/dev/fd/{stream.fileno()}")
+        for path in (Path(f"/dev/fd/{stream.fileno()}"), tmp_path / "link"):
+            save(some_faces(), path, vectors=True)
+            assert os.fstat(stream.fileno()).st_ino == (tmp_path / "stdout").stat().st_ino
+            assert (tmp_path / "stdout").stat().st_size > 100
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "stdout"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077], indirect=True)
+def test_pictures_pages_copies_and_crops_follow_the_umask(umask: int, photos: list[KnownFile], tmp_path: Path) -> None:
+    photo, out = tmp_path / "t1.jpg", tmp_path / "out"
+    shipped_photo("t1").save(photo)
+    box = Box(*FACES_IN_T1["bea"])
+    answer = Answer(Probe(str(photo), 1, 1, toy_face([1.0, 0.0], FACES_IN_T1["bea"])), [])
+    index = {"path": "/index", "model": "embedded", "faces": 1, "photos": 1}
+    os.chmod(photos[0].path, 0o600)
+    copy_photos(photos, out)
+    for name in ("drawn.png", "sheet.jpg", "gallery.html"):  # the second time they replace a file of another mode
+        for _ in range(2):
+            if name == "drawn.png":
+                save_drawn(Photo(photo.read_bytes()), [], out / name)
+            elif name == "sheet.jpg":
+                save_sheet(answer, None, out / name)
+            else:
+                save_gallery([answer], None, index, out / name)
+            assert mode(out / name) == 0o666 & ~umask
+            (out / name).chmod(0o640)
+        (out / name).unlink()
+    save_crops([(str(photo), 1, box, photo.read_bytes)], out)
+    assert len(contents(out)) == 4
+    assert {mode(path) for path in out.iterdir()} == {0o666 & ~umask}

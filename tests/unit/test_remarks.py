@@ -1,4 +1,4 @@
-"""What a person is told of a question and its answer: by the library, and with the options of the command line."""
+"""Remarks on a query and its answer: those of the library, and with the options of the command line."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hit(path: bytes, similarity: float, *, is_query: bool = False) -> Hit:
         (
             SeveralFaces(probe("party.jpg", 1, 2), [probe("party.jpg", 2, 2)]),
             "party.jpg shows 2 faces: using the largest, at 10,20 (50 px)",
-            "; --face picks another (2 at 10,20 (50 px))",
+            "; --face selects another (2 at 10,20 (50 px))",
         ),
         (Missed(1), "1 more likely photo below the threshold", "; --top-k shows it"),
         (Missed(2, "fmr"), "2 more likely photos below the threshold", "; a higher --fmr shows them"),
@@ -47,14 +47,14 @@ def hit(path: bytes, similarity: float, *, is_query: bool = False) -> Hit:
         (
             MaybeTwoPeople(probe("a.jpg"), probe("b.jpg"), 0.123),
             "a.jpg and b.jpg may show two people (similarity 0.12); both are used",
-            ": --each asks about each",
+            "; --each searches for each of them",
         ),
         (
             NotMeasured("mine", Verdict.possible),
-            "how sure a match is was never measured for mine: no verdict is surer than possible",
-            "; facesearch models calibrate FOLDER measures it on photos of yours, one folder per person",
+            "the error rates of mine were never measured, so no verdict is better than possible",
+            "; measure them with facesearch models calibrate FOLDER, one subfolder per person",
         ),
-        (LeftOut(NoFaceError("a.jpg: no face found")), "a.jpg: no face found; left out", ""),
+        (LeftOut(NoFaceError("a.jpg: no face found")), "a.jpg: no face found; skipped", ""),
     ],
 )
 def test_the_command_line_adds_what_to_do(remark: Remark, plain: str, on_the_command_line: str) -> None:
@@ -71,8 +71,8 @@ def test_the_command_line_adds_what_to_do(remark: Remark, plain: str, on_the_com
         ),
         ([], 9, 9, 0.47, True, "no face reaches a similarity of 0.47 among 9 faces in ix"),
         (["since"], 1, 9, 0.5, True, "no face reaches a similarity of 0.5 among 1 face in ix that passes --since"),
-        ([], 0, 0, 0.47, False, "no face among 0 faces in ix"),
-        ([], 9, 9, None, False, "no face among 9 faces in ix"),
+        ([], 0, 0, 0.47, False, "no face was found among 0 faces in ix"),
+        ([], 9, 9, None, False, "no face was found among 9 faces in ix"),
         (["alone"], 0, 9, 0.47, False, "none of the 9 faces in ix passes --alone; omit it"),
         (
             ["min_face", "under"], 0, 1, 0.47, False,
@@ -97,13 +97,13 @@ def test_nothing_found_names_the_nearest_and_the_photo_itself() -> None:
     )
     assert (
         str(NothingFound([itself], None, "ix", 9))
-        == "nobody but the query photo itself, or a copy of it, among 9 faces in ix"
+        == "only the query photo itself, or a copy of it, was found among 9 faces in ix"
     )
 
 
 def test_questions_without_an_answer_are_named_up_to_three() -> None:
     without = [probe("a.jpg"), probe("b.jpg", 2, 3), probe("c.jpg"), probe("d.jpg"), probe("e.jpg")]
-    assert str(NothingFor(without, 9)) == "nothing for 5 of 9 questions: a.jpg, b.jpg, face 2, c.jpg and 2 more"
+    assert str(NothingFor(without, 9)) == "nothing found for 5 of 9 queries: a.jpg, b.jpg, face 2, c.jpg and 2 more"
 
 
 def test_an_observer_hears_warnings_as_warnings() -> None:

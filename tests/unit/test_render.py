@@ -56,9 +56,9 @@ def test_table(answer: Answer) -> None:
     columns = "rank  similarity  verdict   false hits  face px  quality  date"
     assert head == f"{columns:<103}path"
     assert rows == [
-        "   0      1.0000  strong        <0.001       90     0.88  2020-05-06         the query itself          "
+        "   0      1.0000  strong        <0.001       90     0.88  2020-05-06         query photo               "
         + paths[0],
-        "   1      0.8125  strong        <0.001       90     0.88  2020-05-06         +2 alike                  "
+        "   1      0.8125  strong        <0.001       90     0.88  2020-05-06         +2 near-identical         "
         + paths[1],
         "   2      0.2500  unlikely         340       90           2023-11-14 (file)  below threshold, offline  "
         + paths[2],
@@ -179,7 +179,7 @@ def test_an_approximate_index_that_misses_too_much_says_so() -> None:
     assert told == "ivf, approximate, as chosen: finds 99.3% of the true ten nearest (64 probes)"
     told = search_line(SearchFacts("ivf", "auto", recall=0.9, probes=1024))
     assert told.endswith(
-        "finds 90.0% of the true ten nearest (1024 probes), and no more with all probes: facesearch "
+        "finds 90.0% of the true ten nearest (1024 probes), and no more with all probes; facesearch "
         "reindex --index-type flat finds all"
     )
 

@@ -44,7 +44,7 @@ def test_a_calibration_tells_the_first_similarity_of_each_rate() -> None:
     }  # fmt: skip
     table = {"faces": 1200, "people": 12, "left_out": 3, "similarity": [0.1, 0.2, 0.3, 0.4], "curves": [curve]}
     line, head, *rows = render_calibration(table).splitlines()
-    assert line == "1,200 faces of 12 people, 3 left out"
+    assert line == "1,200 faces of 12 people, 3 skipped"
     assert head.split() == ["photos", "fmr", "similarity", "found", "worst", "person"]
     assert [row.split() for row in rows] == [
         ["1", "1e-2", "0.20", "90.0%", "80.0%"],

@@ -153,12 +153,13 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     ]  # fmt: skip
     save_sheet(Answer(probe(photo), found), 0.47, tmp_path / "sheet.png")
     for text in (
-        "the query itself", "0.812", "strong", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
-        "unlikely", "<0.001 false hits  ·  +3 alike  ·  low quality", "file date 2001-09-09", "x.jpg", "/summer",
+        "query photo", "0.812", "strong", "2019-07-14", "340 false hits  ·  below threshold  ·  offline",
+        "unlikely", "<0.001 false hits  ·  +3 near-identical  ·  low quality", "file date 2001-09-09", "x.jpg",
+        "/summer",
     ):  # fmt: skip
         assert text in written, text
     assert not any("not measured" in text for text in written)
-    assert "0" not in written, "the query itself has no rank"
+    assert "0" not in written, "the query photo has no rank"
 
 
 def test_a_sheet_says_where_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
@@ -179,7 +180,7 @@ def test_a_template_shows_up_to_six_of_its_photos(tmp_path: Path, written: list[
     assert "0.png" in written
     assert any(text.startswith("1.png, 2.png") for text in written)
     assert "8 photos of one person" in " ".join(written)
-    assert "asked again with 2 strong hits" in " ".join(written)
+    assert "expanded with 2 strong hits" in " ".join(written)
 
 
 def test_without_a_hit_the_query_and_a_word_about_it(tmp_path: Path, written: list[str]) -> None:
@@ -216,7 +217,7 @@ def test_no_more_pages_than_anybody_turns(tmp_path: Path, written: list[str], mo
     pages = save_sheet(Answer(probe("/gone.jpg"), found), 0.47, tmp_path / "hits.jpg")
     assert [page.name for page in pages] == ["hits.jpg", "hits-2.jpg", "hits-3.jpg"]
     assert all(page.exists() for page in pages)
-    assert sum("the last 3 hits left out" in text for text in written) == 3
+    assert sum("the last 3 hits not shown" in text for text in written) == 3
     assert [text for text in written if text.isdigit()] == ["1", "2", "3", "4", "5", "6"]
 
 
@@ -284,7 +285,7 @@ def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -
     many = Answer(probe("/gone.jpg"), [hit(rank, b"/gone.jpg") for rank in range(1, MAX_HITS_A_PAGE + 2)])
     Image.new("RGB", (9, 9)).save(second)
     mine = second.read_bytes()
-    with pytest.raises(StorageError, match=r"hits-2\..* is there already, and not made by facesearch"):
+    with pytest.raises(StorageError, match=r"hits-2\..*: already exists and was not made by facesearch"):
         save_sheet(many, None, sheet)
     assert not sheet.exists(), "told before anything is written"
     assert second.read_bytes() == mine
@@ -293,13 +294,13 @@ def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -
     assert save_sheet(many, 0.4, sheet) == first == [sheet, second]
     commented = Image.new("RGB", (9, 9))
     commented.save(second, comment=b"not made by facesearch")
-    with pytest.raises(StorageError, match="not made by facesearch; give"):
+    with pytest.raises(StorageError, match="not made by facesearch; choose"):
         save_sheet(many, None, sheet)
 
 
 def test_a_pipe_is_no_place_for_a_sheet_and_a_link_stays_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(StorageError, match="not a file"):
+    with pytest.raises(StorageError, match="not a regular file"):
         save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "pipe.png")
     save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "real.png")
     (tmp_path / "link.png").symlink_to("real.png")
