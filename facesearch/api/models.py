@@ -276,7 +276,7 @@ def doctor(index: Path | None = None) -> list[Finding]:
 
     Raises `UsageError` if there is no default folder.
     """
-    from facesearch.care.doctor import checkup
+    from facesearch.care.doctor import diagnose
     from facesearch.settings import default_index_path
 
-    return checkup(index or default_index_path())
+    return diagnose(index or default_index_path())

@@ -1,1 +1,1 @@
-"""What a similarity means."""
+"""Turn similarities into rates and verdicts."""

@@ -1,11 +1,12 @@
-"""Where a model's calibration comes from: the user's own table, the package's, or a guess.
+"""Find a model's calibration: the user's own table, the package's, or a guess.
 
-The embedded model's is part of the package; one that the user has measured counts before it. A model without any is not
-measured: no rates are told for it. Its verdicts rest on a guess, similarities of strangers as a normal distribution
-around 0. Where its maker has published a point (see `facesearch.models.packs.registry`), the guess goes through it and
-may say *likely*. Else it goes through an FMR of 1e-4 at the model's threshold, which nobody has measured either, and
-says *possible* at most. The normal law is what was measured for the embedded model: from 1e-2 to 1e-7 its points lie
-within 0.02 of a mean of 0.1 and a deviation of 0.1; the mean is lower where embeddings are longer.
+The table of the embedded model is part of the package; one that the user has measured takes precedence. A model without
+a table is not measured: no rates are reported for it. Its verdicts rest on a guess, which assumes that similarities of
+strangers are normally distributed around 0. If the model's maker has published a point (see
+`facesearch.models.packs.registry`), the guess goes through it and may say *likely*. Otherwise it goes through an FMR of
+1e-4 at the model's threshold, which has not been measured either, and says *possible* at most. The normal distribution
+is what was measured for the embedded model: from 1e-2 to 1e-7 its points lie within 0.02 of a mean of 0.1 and a
+deviation of 0.1; the mean is lower for longer embeddings.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ _GUESSED_TMR = 0.5
 
 
 def calibration_of(model: ModelInfo) -> Calibration:
-    """The table that the user has measured for this model, else the package's own, else a guess.
+    """Return the table that the user has measured for this model, else the package's own, else a guess.
 
-    The guess rests on the point that its maker has published where there is one, else on the model's threshold.
+    The guess rests on the point that the model's maker has published, else on the model's threshold.
     """
     note = None
     own = own_calibration_path(model)
@@ -44,15 +45,15 @@ def calibration_of(model: ModelInfo) -> Calibration:
             table = json.loads(own.read_text())
             if _fits(table, model):
                 return read_calibration(table)
-            note = f"{own}: of another model; it is not used"
+            note = f"{own}: belongs to another model and is not used"
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
-            note = f"{own}: cannot be read; it is not used: delete it, or {Hint.CALIBRATE}"
+            note = f"{own}: unreadable and not used; delete it, or {Hint.CALIBRATE}"
     shipped = shipped_calibration(model)
     return replace(_guessed(model) if shipped is None else shipped, note=note)
 
 
 def shipped_calibration(model: ModelInfo) -> Calibration | None:
-    """The table for a model that is part of the package, if there is one."""
+    """Return the table that the package ships for a model, if there is one."""
     path = _SHIPPED / f"{model.name}.json"
     if model.source is not None or not os.path.isfile(path):
         return None
@@ -61,10 +62,10 @@ def shipped_calibration(model: ModelInfo) -> Calibration | None:
 
 
 def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
-    """Keep a table that was measured for this model among the user's data. Raises `StorageError`."""
+    """Store a table that was measured for this model in the user's data folder. Raises `StorageError`."""
     path = own_calibration_path(model)
     if path is None:
-        raise StorageError("there is no home folder to keep a calibration in; set XDG_DATA_HOME to a folder")
+        raise StorageError("no home folder to store a calibration in; set XDG_DATA_HOME to a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, table)
@@ -74,9 +75,9 @@ def keep_calibration(model: ModelInfo, table: Mapping[str, Any]) -> Path:
 
 
 def own_calibration_path(model: ModelInfo) -> Path | None:
-    """Where the user's table for a model is kept, whether or not there is one; None without a home.
+    """Return the path of the user's table for a model, whether or not it exists; None without a home folder.
 
-    A model is known by its identity: a table that was kept under another name of it is its table as well.
+    A model is recognised by its identity: a table stored under another name of the model is found as well.
     """
     folder = user_data()
     if folder is None:
@@ -103,7 +104,7 @@ def _guessed(model: ModelInfo) -> Calibration:
 
 
 def _normal(similarity: float, fmr: float, tmr: float) -> Calibration:
-    """Similarities of strangers normally distributed around 0, so that a share `fmr` of them reaches `similarity`."""
+    """Assume similarities of strangers normally distributed around 0, with a share `fmr` reaching `similarity`."""
     deviation = similarity / NormalDist().inv_cdf(1 - fmr)
     grid = [number / 100 for number in range(101)]
     logs = [log10(erfc(value / deviation / sqrt(2)) / 2) for value in grid]

@@ -1,8 +1,7 @@
-"""What a similarity means: how often strangers reach it.
+"""A calibration: how often strangers reach a similarity.
 
-A calibration is a table, measured for one model (see `facesearch.evaluation.fit`): for templates of one, two, three,
-five and ten photos, the false-match rate (FMR) of each similarity, the share of comparisons with strangers that reach
-it.
+It is a table, measured for one model (see `facesearch.evaluation.fit`). For templates of one, two, three, five and ten
+photos it has the false-match rate (FMR) of each similarity: the share of comparisons with strangers that reach it.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from facesearch.types import Verdict
 __all__ = ["DEFAULT_FMR", "LEAST_FMR", "LEAST_SEARCHED", "NOT_MEASURED", "Calibration", "Curve", "read_calibration"]
 
 DEFAULT_FMR = 1e-4
-"""What a model's default threshold stands for: one stranger in 10,000 reaches it."""
+"""The FMR at a model's default threshold: one stranger in 10,000 reaches it."""
 
 LEAST_FMR = 1e-9
-"""Nobody can say from a million pairs of faces that fewer strangers are so much alike."""
+"""The lowest rate that is reported: a million pairs of faces cannot show that a rate is lower."""
 
 LEAST_SEARCHED = 1000
-"""Fewer faces count as so many: whoever asks about ten photos asks about ten more tomorrow."""
+"""Fewer faces count as this number: a user who searches ten photos today searches ten more tomorrow."""
 
 NOT_MEASURED = "not measured"
-"""What stands for the rates of a model without a table, wherever they are shown."""
+"""The text shown instead of rates for a model without a table."""
 
 _ROUNDED, _REACHES = 1e-3, -2.0
 _NEAR_FMR, _NEAR_EXPECTED = 1e-3, 10.0
@@ -51,10 +50,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A table for one model. `people` is how many it was measured on, 0 for a guess; `origin` tells where it is from.
+    """A table for one model. `people` is the number it was measured on, 0 for a guess; `origin` says how it was made.
 
     `threshold` is the similarity from which a hit counts by default. `published` is the point that a guess goes
-    through. `note` is one line for the user where a table of their own could not be used.
+    through. `note` is one line for the user if their own table could not be used.
     """
 
     similarity: Sequence[float]
@@ -67,45 +66,45 @@ class Calibration:
 
     @property
     def measured(self) -> bool:
-        """Whether it is more than a guess: only then are rates told."""
+        """Whether it is more than a guess: only then are rates reported."""
         return self.people > 0
 
     @property
     def surest(self) -> Verdict:
-        """The surest verdict that may rest on it."""
+        """The most confident verdict that may rest on it."""
         if self.measured:
             return Verdict.strong
         return Verdict.possible if self.published is None else Verdict.likely
 
     def curve(self, photos: int) -> Curve:
-        """The one for templates of so many photos, or of the next smaller size there is."""
+        """Return the curve for templates of this number of photos, or of the next smaller size that exists."""
         return max((curve for curve in self.curves if curve.photos <= photos), key=lambda curve: curve.photos)
 
     def fmr(self, similarity: float, photos: int = 1) -> float:
-        """The share of strangers that reach this similarity to a template of so many photos, `LEAST_FMR` or more."""
+        """Return the share of strangers that reach this similarity to a template of `photos`, at least `LEAST_FMR`."""
         return max(LEAST_FMR, self.rate(similarity, photos))
 
     def rate(self, similarity: float, photos: int = 1) -> float:
-        """The same as the curve has it, however far it is extrapolated: to weigh with, not to be told."""
+        """Return the same share without the lower limit, however far extrapolated: for verdicts, not for display."""
         return float(min(1.0, 10 ** self._at(self.curve(photos).log10_fmr, similarity)))
 
     def interval(self, similarity: float, photos: int = 1) -> tuple[float, float]:
-        """Where that share lies, 5 to 95 %, had other people been measured. Of a guess it says nothing."""
+        """Return the 5 to 95 % interval of that share over other people to measure on. Meaningless for a guess."""
         curve = self.curve(photos)
         low, high = (self._at(logs, similarity) for logs in (curve.log10_fmr_low, curve.log10_fmr_high))
         return float(min(1.0, max(LEAST_FMR, 10**low))), float(min(1.0, max(LEAST_FMR, 10**high)))
 
     def is_extrapolated(self, similarity: float, photos: int = 1) -> bool:
-        """Whether fewer pairs of strangers than can be relied on came so near: the rate is that of a straight line."""
+        """Whether too few pairs of strangers reached this similarity, so that the rate comes from a straight line."""
         curve = self.curve(photos)
         return self.measured and self._at(curve.log10_fmr, similarity) < curve.measured_to
 
     def tmr(self, similarity: float, photos: int = 1) -> float:
-        """The share of a person's photos that reach this similarity, in the mean over people."""
+        """Return the share of a person's photos that reach this similarity, averaged over people."""
         return self._at(self.curve(photos).tmr, similarity)
 
     def similarity_at(self, fmr: float, photos: int = 1) -> float:
-        """The least similarity that no more than this share of strangers reach; 1 where the table ends before."""
+        """Return the least similarity that no more than this share of strangers reach; 1 if the table ends before."""
         logs = self.curve(photos).log10_fmr
         wanted = log10(fmr)
         after = bisect_left([-value for value in logs], -wanted)
@@ -127,12 +126,12 @@ class Calibration:
         return values[after - 1] + share * (values[after] - values[after - 1])
 
     def near(self, photos: int, searched: int) -> float:
-        """The similarity from which faces count as near the question: few strangers should come so near."""
+        """Return the similarity from which a face counts as near the query: few strangers should reach it."""
         return self.similarity_at(min(_NEAR_FMR, _NEAR_EXPECTED / max(searched, LEAST_SEARCHED)), photos)
 
 
 def read_calibration(table: Mapping[str, Any]) -> Calibration:
-    """A table as `facesearch.evaluation.fit.measured` gives it. Raises `KeyError`, `ValueError` when it is none."""
+    """Read a table made by `facesearch.evaluation.fit.measured`. Raises `KeyError` or `ValueError` if it is invalid."""
     grid = [float(number) for number in table["similarity"]]
     curves = [
         Curve(
@@ -144,7 +143,7 @@ def read_calibration(table: Mapping[str, Any]) -> Calibration:
     lists = [
         values for curve in curves for values in (curve.log10_fmr, curve.log10_fmr_low, curve.log10_fmr_high, curve.tmr)
     ]
-    sound = len(grid) > 1 and all(
+    well_formed = len(grid) > 1 and all(
         len(values) == len(grid) and all(isfinite(value) for value in values) and list(values) == sorted(values)[::-1]
         for values in lists
     )
@@ -156,7 +155,7 @@ def read_calibration(table: Mapping[str, Any]) -> Calibration:
     )
     sizes, people = [curve.photos for curve in curves], int(table["people"])
     rising = sizes[:1] == [1] and sizes == sorted(set(sizes)) and grid == sorted(set(grid))
-    if not (sound and in_range and rising and people > 1):
+    if not (well_formed and in_range and rising and people > 1):
         raise ValueError("not a calibration")
     read = Calibration(grid, curves, threshold=1.0, people=people, origin=f"measured on {people} people")
     return replace(read, threshold=round(read.similarity_at(DEFAULT_FMR), 3))

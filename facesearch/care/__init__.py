@@ -1,1 +1,1 @@
-"""Care of an index and of the machine that it is on."""
+"""Maintain an index: check and repair it, move and forget photos, export; and diagnose the machine."""

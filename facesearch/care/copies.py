@@ -1,6 +1,6 @@
-"""Photos that were found to a folder: as copies, as links, or as the faces alone. Nothing is ever overwritten.
+"""Put found photos into a folder: as copies, as links, or as crops of the faces. Nothing is ever overwritten.
 
-A name that is taken by another file gets a number; a file that is there already is left as it is, so that the same
+If a name is taken by another file, a number is appended. A file that already exists is left as it is, so that the same
 export can be run again.
 """
 
@@ -35,9 +35,9 @@ _AROUND = 1.5
 
 @dataclass(slots=True)
 class Export:
-    """What was done: files made, files that were there already, and what could not be had, with the reason.
+    """The result of an export: files `made`, files that already existed (`kept`), and failures with the reason.
 
-    `planned` are the targets that a dry run would have made, each with its source.
+    `planned` are the targets that a dry run would have created, each with its source.
     """
 
     made: int = 0
@@ -47,7 +47,7 @@ class Export:
 
 
 def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = False) -> Export:
-    """Copy photos, with their times. Raises `StorageError` when the folder cannot be written to."""
+    """Copy photos and keep their times. Raises `StorageError` if the folder is not writable."""
 
     def is_same(file: KnownFile, target: str) -> bool:
         return is_known(KnownFile(os.fsencode(target), file.size, file.content))
@@ -56,7 +56,7 @@ def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = Fal
 
 
 def link_photos(files: Iterable[KnownFile], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
-    """Make links to photos, symbolic or hard ones. Raises `StorageError`, also where the folder takes no such links."""
+    """Create symbolic or hard links to photos. Raises `StorageError`, also if the folder does not support links."""
 
     def is_same(file: KnownFile, target: str) -> bool:
         if hard:
@@ -80,8 +80,8 @@ def save_crops(
 ) -> Export:
     """Save faces as square JPEGs of their own size, 32 to 1024 pixels.
 
-    Each is given as its photo's path, its number, its box, and what reads the photo (which raises `PhotoError`); its
-    file is named after the photo and the number. Raises `StorageError`.
+    Each is given as its photo's path, its number, its box, and a function that reads the photo (which may raise
+    `PhotoError`). Its file is named after the photo and the number. Raises `StorageError`.
     """
     done = Export()
     _prepare(folder, dry_run=dry_run)
@@ -127,9 +127,9 @@ def _exported(
 
 
 def _reason(error: PhotoError) -> str:
-    """Why a photo cannot be had now."""
+    """Return why a photo cannot be exported."""
     if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-        return "not there now"
+        return "not found"
     return f"cannot be read: {error}" if isinstance(error.__cause__, OSError) else str(error)
 
 
@@ -139,7 +139,7 @@ def _prepare(folder: Path, *, dry_run: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
+        raise StorageError(f"{folder}: cannot be created ({error.strerror}); choose another folder") from error
 
 
 def _place(
@@ -152,7 +152,7 @@ def _place(
     make: Callable[[str], None],
     dry_run: bool = False,
 ) -> None:
-    """Make one file under the first name that is free, unless it is there under one of those that are not."""
+    """Create one file under the first free name, unless it already exists under one of the taken names."""
     try:
         for target in _names(folder, name):
             if os.path.lexists(target):
@@ -163,7 +163,7 @@ def _place(
                 if target not in done.planned:
                     done.planned[target] = source
                     return
-                if done.planned[target] != source and is_same(done.planned[target]):  # as it will be by then
+                if done.planned[target] != source and is_same(done.planned[target]):  # as it would be by then
                     done.kept += 1
                     return
             else:
@@ -173,14 +173,14 @@ def _place(
                     continue
                 done.made += 1
                 return
-    except PhotoError as error:  # the photo cannot be had now; the others can
+    except PhotoError as error:  # this photo fails, the others do not
         done.failed.append(f"{source}: {_reason(error)}")
     except OSError as error:
         raise StorageError(
-            f"{folder}: {name} cannot be put there ({error.strerror}); choose another folder, nothing was overwritten"
+            f"{folder}: {name} cannot be created ({error.strerror}); choose another folder, nothing was overwritten"
         ) from error
     else:
-        raise StorageError(f"{folder}: {counted(_MOST_NAMES, 'file')} are called {name} already; choose another folder")
+        raise StorageError(f"{folder}: already has {counted(_MOST_NAMES, 'file')} named {name}; choose another folder")
 
 
 def _names(folder: Path, name: str) -> Iterator[str]:
@@ -191,14 +191,14 @@ def _names(folder: Path, name: str) -> Iterator[str]:
 
 
 def _shortened(name: str, size: int) -> str:
-    """As much of a name as fits into so many bytes, cut between characters."""
+    """Return the longest prefix of a name that fits into `size` bytes, cut between characters."""
     while len(os.fsencode(name)) > size:
         name = name[:-1]
     return name
 
 
 def _copy(file: KnownFile, target: str) -> None:
-    """Raises `PhotoError` for what is wrong with the photo, `OSError` for what is wrong with the target."""
+    """Copy a photo. Raises `PhotoError` if the photo is the problem, `OSError` if the target is."""
     with open_known(file) as reading:
 
         def fill(unfinished: str) -> None:
@@ -220,13 +220,13 @@ def _write(data: bytes, target: str) -> None:
 
 
 def _new_file(target: str, fill: Callable[[str], None]) -> None:
-    """Make a file that is there whole or not at all. Raises `FileExistsError` where there is one of this name."""
+    """Create a file in full or not at all. Raises `FileExistsError` if the name is taken."""
     folder = os.path.dirname(target)
     unfinished = os.path.join(folder, f".facesearch-{os.getpid()}.tmp")
     try:
         fill(unfinished)
         try:
-            os.link(unfinished, target)  # which, unlike renaming, never replaces
+            os.link(unfinished, target)  # unlike renaming, this never replaces a file
         except FileExistsError:
             raise
         except OSError:  # a file system without hard links
@@ -246,7 +246,7 @@ def _holds(data: bytes, path: str) -> bool:
 
 
 def _crop(data: bytes, box: Box, max_pixels: int) -> bytes:
-    """The face as a JPEG file. Raises `PhotoError`."""
+    """Return the face as a JPEG file. Raises `PhotoError`."""
     photo = Photo(data, max_pixels=max_pixels)
     side = round(max(box.width, box.height) * _AROUND)
     encoded = io.BytesIO()

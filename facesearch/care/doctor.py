@@ -1,6 +1,6 @@
-"""Is everything that facesearch stands on sound: packages, processors, models, disks, the index; and what to do if not.
+"""Diagnose what facesearch depends on (packages, processors, models, disks, the index), and advise on problems.
 
-Nothing is loaded that is not asked about, nothing is written, and whatever fails is a line, not the end.
+Only what is needed is loaded, and nothing is written. A failure becomes a finding and does not end the diagnosis.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from facesearch.models.resolve import choose_model, model_info
 from facesearch.models.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
 from facesearch.wording import counted
 
-__all__ = ["Finding", "checkup"]
+__all__ = ["Finding", "diagnose"]
 
 _PACKAGES = ("numpy", "pillow", "pi-heif", "faiss-cpu", "onnxruntime", "insightface", "onnx", "openvino", "typer")
 _ONE_OF = {
@@ -43,9 +43,9 @@ _LITTLE_MEMORY = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `advice` is what to do where it is not as it should be.
+    """The state of one component. `advice` is what to do if there is a problem.
 
-    What is `broken` keeps facesearch from working; other advice is about what could be better.
+    A `broken` component keeps facesearch from working; other advice is about what could be better.
     """
 
     about: str
@@ -54,17 +54,17 @@ class Finding:
     broken: bool = False
 
 
-def checkup(index: Path) -> list[Finding]:
-    """Look at everything; `index` is the folder that questions go to, whether or not there is an index in it."""
-    rooms: Sequence[Callable[[], Iterator[Finding]]] = (
+def diagnose(index: Path) -> list[Finding]:
+    """Examine every component; `index` is the index's folder, which need not exist."""
+    components: Sequence[Callable[[], Iterator[Finding]]] = (
         _program, _packages, _runtimes, _machine, _models, lambda: _disk(index), lambda: _index(index),
     )  # fmt: skip
     findings: list[Finding] = []
-    for room in rooms:
+    for component in components:
         try:
-            findings.extend(room())
+            findings.extend(component())
         except FacesearchError as error:
-            findings.append(Finding("settings", str(error), "mend that first", broken=True))
+            findings.append(Finding("settings", str(error), "fix this first", broken=True))
     return findings
 
 
@@ -107,7 +107,7 @@ def _runtimes() -> Iterator[Finding]:
         yield Finding("ONNX Runtime", str(error), "pip install --force-reinstall onnxruntime", broken=True)
         return
     for device, trouble in troubled_devices().items():
-        yield Finding(f"device {device}", f"does not start: {trouble}", f"only where you want it: {how_to_get(device)}")
+        yield Finding(f"device {device}", f"does not start: {trouble}", f"if you want to use it: {how_to_get(device)}")
     runtime = choose_runtime()
     faster = has_bf16() and runtime.device == "cpu" and runtime.name != "OpenVINO"
     advice = "this processor has bf16, with which OpenVINO is faster: pip install 'facesearch[openvino]'"
@@ -136,7 +136,7 @@ def _models() -> Iterator[Finding]:
     )
     for pack in examined():
         advice = Hint.REINSTALL_MODEL.format(name=pack.name) if pack.faults else None
-        yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "sound", advice)
+        yield Finding(f"model {pack.name}", "; ".join(pack.faults) or pack.note or "OK", advice)
 
     chosen = choose_model(None)
     try:
@@ -158,12 +158,10 @@ def _disk(index: Path) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("disk", f"{folder}: {error.strerror}", "check that the disk is mounted", broken=True)
         return
-    advice = "make room: an index takes some 1 GB for each million faces" if free < _LITTLE_ROOM else None
-    yield Finding("free disk", f"{free / 2**30:,.1f} GiB where the index is", advice)
+    advice = "make room: an index takes about 1 GB per million faces" if free < _LITTLE_ROOM else None
+    yield Finding("free disk", f"{free / 2**30:,.1f} GiB on the disk of the index", advice)
     if not os.access(folder, os.W_OK):
-        yield Finding(
-            "disk", f"{folder} cannot be written to", f"questions work, indexing does not: {Hint.ANOTHER_INDEX}"
-        )
+        yield Finding("disk", f"{folder} is not writable", f"queries work, indexing does not: {Hint.ANOTHER_INDEX}")
 
 
 def _index(index: Path) -> Iterator[Finding]:
@@ -183,10 +181,10 @@ def _index(index: Path) -> Iterator[Finding]:
             yield Finding("index", f"{held}, model {store.model.name}, in {index}")
             model = model_info(store.model.source or store.model.name)
             store.require_model(model)
-            if model.source is not None and not model.named:  # packs that have a name have been tried by now
+            if model.source is not None and not model.named:  # packs with a name have already been tested
                 trial = tried(model.source)
                 advice = str(Hint.SWITCH_MODEL) if trial.fault else None
-                yield Finding(f"model {model.call}", trial.fault or trial.note or "sound", advice)
+                yield Finding(f"model {model.call}", trial.fault or trial.note or "OK", advice)
     except FacesearchError as error:
         yield Finding("index", str(error), str(Hint.CHECK), broken=True)
 
@@ -199,7 +197,7 @@ def _version(name: str) -> str | None:
 
 
 def _trouble_importing(module: str) -> str | None:
-    """Why a module cannot be imported, found out in a process of its own: a broken library may end it."""
+    """Return why a module cannot be imported, tested in a separate process, which a broken library may end."""
     command = [sys.executable, "-c", f"import {module}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603

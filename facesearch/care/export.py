@@ -1,4 +1,4 @@
-"""Handing out every face of an index, with its vector."""
+"""Export every face of an index, with its vector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_ONCE = 500
 
 
 def every_face(store: Store) -> Iterator[tuple[FaceRecord, FloatArray]]:
-    """Each face that can be found, with its vector, float32[dim]: as the index is when the first is asked for."""
+    """Yield each face that can be found, with its vector, float32[dim]; the state is that of the first request."""
     store.catalog.view()
     batch: list[FaceRecord] = []
     for row in store.catalog.faces.all():

@@ -1,4 +1,4 @@
-"""Roots of an index: which one a path is, and moving one to where its photos are now."""
+"""Find a root of an index by its path, and move one to where its photos are now."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SAMPLED, _SAMPLED_CONTENTS = 50, 5
 
 
 def find_root(store: Store, path: Path) -> Root:
-    """The root at a path. Raises `InputError` naming those that there are."""
+    """Return the root at a path. Raises `InputError`, which names the existing roots, if there is none."""
     roots = {root.id: root for root in store.catalog.roots.all()}
     wanted = absolute(path)
     found = Locations(roots.values()).at(wanted)
@@ -33,11 +33,11 @@ def find_root(store: Store, path: Path) -> Root:
 
 
 def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> None:
-    """The library at `old` is at `new` from now on: photos, faces, names and ids stay.
+    """Record that the library at `old` is now at `new`; photos, faces, names and ids stay.
 
-    A sample of its photos has to be there, unless it is to be moved `anyway`, to a disk that is not mounted now. Raises
-    `InputError` when `old` is no root, `new` is missing or holds other photos, `UsageError` when `new` overlaps another
-    root.
+    A sample of its photos must exist at `new`, unless `anyway` is set, for example because the disk is not mounted.
+    Raises `InputError` if `old` is not a root or `new` is missing or contains other photos, `UsageError` if `new`
+    overlaps another root.
     """
     root = find_root(store, old)
     target = absolute(new)
@@ -47,12 +47,12 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
     locations = Locations(others.values())
     for place in locations.places(target):
         raise UsageError(
-            f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots do not nest"
+            f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots cannot be nested"
         )
     is_single = store.catalog.photos.at(root.id, b"") is not None
     if is_single == os.path.isdir(target):
         was, now = ("a photo", "a folder") if is_single else ("a folder", "a photo")
-        raise InputError(f"{os.fsdecode(target)}: {now}, and {os.fsdecode(root.path)} was {was}; check the path")
+        raise InputError(f"{os.fsdecode(target)}: {now}, but {os.fsdecode(root.path)} was {was}; check the path")
     if not anyway:
         _require_photos(store, root, target)
     with store.transaction():
@@ -60,7 +60,7 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
 
 
 def _require_photos(store: Store, root: Root, target: bytes) -> None:
-    """Raises `InputError` where most of a sample of the root's photos are not at `target`, by size and content."""
+    """Raise `InputError` if most of a sample of the root's photos are not at `target`, by size and content."""
     sample = [
         replace(file, path=os.path.join(target, file.path) if file.path else target)
         for file in store.catalog.photos.sample_files(root.id, _SAMPLED)
@@ -71,8 +71,8 @@ def _require_photos(store: Store, root: Root, target: bytes) -> None:
     if 2 * len(there) >= len(sample) and 2 * others <= len(smallest):
         return
     raise InputError(
-        f"{os.fsdecode(target)}: holds {len(there) - others:,} of {len(sample):,} known photos of "
-        f"{os.fsdecode(root.path)} (looked for {os.fsdecode(sample[0].path)}, ...)",
+        f"{os.fsdecode(target)}: has {len(there) - others:,} of {len(sample):,} known photos of "
+        f"{os.fsdecode(root.path)} (expected {os.fsdecode(sample[0].path)}, ...)",
         Hint.ANYWAY,
     )
 

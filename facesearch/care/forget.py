@@ -1,4 +1,4 @@
-"""Forgetting for good: photos, one face, or a root with all that is in it."""
+"""Forget photos, one face, or a root with everything in it, for good."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Forgetting", "forget", "photos_at", "to_forget_face", "to_forget_pho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgetting:
-    """What is about to be removed for good: photos, one face, or a root with all that is in it.
+    """What is about to be removed for good: photos, one face, or a root with everything in it.
 
-    `what` names it. `copies` are the paths of identical copies: of photos that are never to be seen again, and
-    of the photo of a face, they go too; else they stay, and are found as before. `contents` are those of photos
-    of which the catalog does not know them, by their ids.
+    `what` describes it. `copies` are the paths of identical copies. They are removed too for photos with `never_again`
+    and for a face; otherwise they stay and are found as before. `contents` are the contents, by id, of photos whose
+    content the catalog does not know.
     """
 
     what: str
@@ -38,15 +38,15 @@ class Forgetting:
 
     @property
     def takes_copies(self) -> bool:
-        """Whether the copies go too."""
+        """Whether the copies are removed too."""
         return bool(self.copies) and (self.never_again or self.face is not None)
 
 
 def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetting:
-    """All photos at a path. Raises `InputError` where there are none."""
+    """Select all photos at a path. Raises `InputError` if there are none."""
     photos = photos_at(store, path)
     if not photos:
-        raise InputError(f"{path}: no known photo is there; nothing was forgotten")
+        raise InputError(f"{path}: no known photo at this path; nothing was forgotten")
     contents = _contents_read_now(store, photos) if never_again else {}
     twins = [
         (photo, os.fsdecode(where))
@@ -63,9 +63,9 @@ def to_forget_photos(store: Store, path: Path, *, never_again: bool) -> Forgetti
 
 
 def _contents_read_now(store: Store, photos: Sequence[KnownPhoto]) -> dict[int, bytes]:
-    """The content of photos that the catalog does not know it of, such as ones over a limit; by their ids.
+    """Return the contents, by id, of photos whose content the catalog does not know, such as ones over a limit.
 
-    What cannot be read now is left out: of that only the path can be kept out.
+    Photos that cannot be read now are omitted: only their path can be kept out of the index.
     """
     roots = {root.id: root for root in store.catalog.roots.all()}
     contents = {}
@@ -78,7 +78,7 @@ def _contents_read_now(store: Store, photos: Sequence[KnownPhoto]) -> dict[int, 
 
 
 def to_forget_face(store: Store, face: int) -> Forgetting:
-    """One face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
+    """Select one face, in its photo and all identical copies. Raises `InputError` for an unknown id."""
     found = [os.fsdecode(path) for _, path in store.catalog.faces.copies(face)]
     if not found:
         raise InputError(f"face {face}: no face has this id", Hint.FACE_IDS, option="face")
@@ -86,7 +86,7 @@ def to_forget_face(store: Store, face: int) -> Forgetting:
 
 
 def to_forget_root(store: Store, path: Path) -> Forgetting:
-    """A root with its photos and faces. Raises `InputError` where there is none."""
+    """Select a root with its photos and faces. Raises `InputError` if there is none."""
     root = find_root(store, path)
     count = sum(1 for _ in store.catalog.photos.within(root.id))
     name = os.fsdecode(root.path)
@@ -94,10 +94,10 @@ def to_forget_root(store: Store, path: Path) -> Forgetting:
 
 
 def forget(store: Store, forgetting: Forgetting) -> None:
-    """Remove it, with faces and vectors; nothing of the vectors stays on the disk.
+    """Remove what was selected, with faces and vectors; nothing of the vectors stays on the disk.
 
-    What is never to be seen again is remembered by its content, without faces, so that later runs leave it out. A face
-    comes back only when its photo changes.
+    Photos with `never_again` are remembered by their content, without faces, so that later runs skip them. A face comes
+    back only if its photo changes.
     """
     catalog = store.catalog
     deletions: list[Callable[[], object]] = [
@@ -115,7 +115,7 @@ def forget(store: Store, forgetting: Forgetting) -> None:
 
 
 def photos_at(store: Store, path: Path) -> list[KnownPhoto]:
-    """The known photos at a path: one file, or all in a folder. Hidden ones count; the files need not be there."""
+    """Return the known photos at a path: one file, or all in a folder, hidden ones too. The files need not exist."""
     found: dict[int, KnownPhoto] = {}
     for root, inner in Locations(store.catalog.roots.all()).places(absolute(path)):
         single = store.catalog.photos.at(root, inner) if inner else None

@@ -1,9 +1,9 @@
-"""Checks every row of a catalog, and repairs what cannot be.
+"""Check every row of a catalog, and repair invalid values.
 
-`check` asks for more than readers do (see `columns`), so that whatever it calls sound works. As much as possible is
-kept: a photo whose size, time or content is damaged is read again by the next run; one whose path leads out of its root
-stays under a path that no scan gives, until the next run finds its content; a damaged face goes, and its photo is read
-again.
+The audit is stricter than the readers (see `columns`), so an index that passes it works. A repair keeps as much as
+possible. A photo with a damaged size, time or content hash is read again by the next run. A photo whose path leads out
+of its root gets a path that no scan returns, until the next run finds its content. A damaged face is deleted, and its
+photo is read again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.database import Database
     from facesearch.types import ModelInfo
 
-__all__ = ["Audit", "audit", "mend", "recorded_model_name"]
+__all__ = ["Audit", "audit", "recorded_model_name", "repair_faults"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
@@ -33,14 +33,14 @@ _WITHOUT_VECTORS = (
     "SELECT DISTINCT photo FROM faces JOIN photos ON photos.id = photo WHERE NOT outdated AND size >= 0"
     " AND NOT EXISTS (SELECT 1 FROM vectors WHERE face = faces.id)"
 )
-_MOST_TOLD = 20
+_MOST_REPORTED = 20
 _ROW_LINES = ("NULL value in ", "CHECK constraint failed in ")
-"""How SQLite's own check begins lines about values: those are told here, with the value."""
+"""How SQLite's own check begins lines about values: the audit reports those itself, with the value."""
 
 
 @dataclass(slots=True)
 class Audit:
-    """What was found. `faults` are one line each; `beyond_repair` tells that some of them cannot be mended."""
+    """The result of an audit. `faults` are one line each; `beyond_repair` is set if some of them cannot be repaired."""
 
     faults: list[str] = field(default_factory=list)
     more: int = 0
@@ -50,16 +50,16 @@ class Audit:
     schema: list[tuple[str, str]] = field(default_factory=list)
     indexes_differ: bool = False
 
-    def tell(self, fault: str) -> None:
-        """Note a fault; many of them are counted only."""
-        if len(self.faults) < _MOST_TOLD:
+    def add(self, fault: str) -> None:
+        """Add a fault. After the first few, faults are only counted."""
+        if len(self.faults) < _MOST_REPORTED:
             self.faults.append(fault)
         else:
             self.more += 1
 
 
 def audit(database: Database) -> Audit:
-    """Check the schema, every row, and what belongs to what."""
+    """Check the schema, every row, and the references between tables."""
     found = Audit()
     try:
         _check_schema(database, found)
@@ -70,65 +70,65 @@ def audit(database: Database) -> Audit:
         for table in TABLES:
             for key, columns in _faulty(database, table):
                 found.rows.append((table, key))
-                found.tell(f"{table} {key!r:.70}: {', '.join(columns)} cannot be")
+                found.add(f"{table} {key!r:.70}: invalid {', '.join(columns)}")
         _check_model(database, found)
         if lacking := len(database.rows(_WITHOUT_VECTORS)):
-            found.tell(f"photos with faces that have no vector: {lacking:,}")
+            found.add(f"photos with faces that have no vector: {lacking:,}")
         for table, key, parent, _ in database.rows("PRAGMA foreign_key_check"):
-            found.tell(f"{table} {key}: belongs to nothing in {parent}")
+            found.add(f"{table} {key}: refers to a missing row of {parent}")
         for table in _COUNTED:
             if _last_id(database, table) is not None:
-                found.tell(f"the last id of {table} cannot be")
+                found.add(f"{table}: invalid last id")
     except IndexDamagedError as error:
         found.beyond_repair = True
-        found.tell(str(error))
+        found.add(str(error))
     if found.more:
         found.faults.append(f"and {found.more:,} more")
     return found
 
 
 def recorded_model_name(database: Database) -> str | None:
-    """What the catalog calls its model, whatever that is; None without a record of it."""
+    """Return the name of the catalog's model, unchecked; None if no model is recorded."""
     rows = database.rows("SELECT name FROM models ORDER BY id LIMIT 1")
     return str(rows[0][0]) if rows else None
 
 
-def mend(database: Database, found: Audit, known_model: ModelInfo | None) -> list[str]:
-    """Mend what was found, in one transaction; says what was done, one line each.
+def repair_faults(database: Database, found: Audit, known_model: ModelInfo | None) -> list[str]:
+    """Repair the faults that were found, in one transaction, and return what was done, one line each.
 
-    `known_model` is the model on this machine that the catalog may be of. Where the catalog's own record of
-    its model is damaged it is restored from there, if the weights are the same. Raises `IndexDamagedError` where the
-    catalog cannot be mended from itself; then nothing is changed.
+    `known_model` is the installed model that the catalog may belong to. If the catalog's own record of its model is
+    damaged, it is restored from `known_model`, provided that the weights are the same. Raises `IndexDamagedError` if
+    the catalog cannot be repaired from its own content; then nothing is changed.
     """
     if found.beyond_repair:
         return []
-    database.rows("PRAGMA ignore_check_constraints = ON")  # one column after the other becomes what it should be
+    database.rows("PRAGMA ignore_check_constraints = ON")  # columns are repaired one after the other
     try:
         with database.transaction():
-            _mend_schema(database, found)
-            _mend_meta(database, found)
-            _mend_model(database, known_model)
-            mended = sum(_mend_row(database, table, key) for table, key in found.rows)
-            dropped = len(found.rows) - mended + _drop_dangling(database)
-            _mend_last_ids(database)
-            mended += len(
+            _repair_schema(database, found)
+            _repair_meta(database, found)
+            _repair_model(database, known_model)
+            repaired = sum(_repair_row(database, table, key) for table, key in found.rows)
+            dropped = len(found.rows) - repaired + _drop_dangling(database)
+            _repair_last_ids(database)
+            repaired += len(
                 database.rows(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
             )
-            # Whatever the vector file was made from, it was not this.
+            # No existing vector file was made from this content.
             database.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     finally:
         database.rows("PRAGMA ignore_check_constraints = OFF")
     done = []
     if found.schema or found.meta or found.indexes_differ:
-        done.append("the catalog's own records were written again")
-    if mended:
-        done.append(f"rows mended: {mended:,}; {Hint.READ_PHOTOS_AGAIN}")
+        done.append("rewrote the catalog's own records")
+    if repaired:
+        done.append(f"rows repaired: {repaired:,}; {Hint.READ_PHOTOS_AGAIN}")
     if dropped:
-        done.append(f"rows dropped: {dropped:,}; {Hint.FIND_AGAIN}")
+        done.append(f"rows deleted: {dropped:,}; {Hint.FIND_AGAIN}")
     return done
 
 
-def _mend_schema(database: Database, found: Audit) -> None:
+def _repair_schema(database: Database, found: Audit) -> None:
     for kind, name in found.schema:
         quoted = name.replace('"', '""')
         database.rows(f'DROP {kind.upper()} IF EXISTS "{quoted}"')
@@ -139,14 +139,14 @@ def _mend_schema(database: Database, found: Audit) -> None:
         database.rows("REINDEX")
 
 
-def _mend_meta(database: Database, found: Audit) -> None:
+def _repair_meta(database: Database, found: Audit) -> None:
     for key in found.meta:
         database.rows("DELETE FROM meta WHERE key = ?", key)
-        if META[key].mended is not None:
-            database.rows(f"INSERT INTO meta (key, value) VALUES (?, {META[key].mended})", key)
+        if META[key].repaired is not None:
+            database.rows(f"INSERT INTO meta (key, value) VALUES (?, {META[key].repaired})", key)
 
 
-def _mend_last_ids(database: Database) -> None:
+def _repair_last_ids(database: Database) -> None:
     for table in _COUNTED:
         last = _last_id(database, table)
         if last is not None:
@@ -155,7 +155,7 @@ def _mend_last_ids(database: Database) -> None:
 
 
 def _check_schema(database: Database, found: Audit) -> None:
-    """Tables, indexes and triggers are those of this version; views and tables of others harm nothing."""
+    """Compare tables, indexes and triggers with those of this version; additional views and tables do no harm."""
     expected = {(kind, name): sql for kind, name, _, sql in database.expected_schema()}
     there = {
         (kind, name): sql
@@ -163,12 +163,12 @@ def _check_schema(database: Database, found: Audit) -> None:
     }
     for (kind, name), sql in expected.items():
         if there.get((kind, name)) != sql:
-            found.tell(f"{kind} {name}: {'another than it should be' if (kind, name) in there else 'missing'}")
+            found.add(f"{kind} {name}: {'not as expected' if (kind, name) in there else 'missing'}")
             found.beyond_repair = found.beyond_repair or kind == "table"
             found.schema.append((kind, name))
     for kind, name in there:
         if kind in ("trigger", "index") and (kind, name) not in expected:
-            found.tell(f"{kind} {name}: not facesearch's")
+            found.add(f"{kind} {name}: not part of facesearch")
             found.schema.append((kind, name))
 
 
@@ -176,8 +176,8 @@ def _check_pages(database: Database, found: Audit) -> None:
     for line in database.integrity():
         if line.startswith(_ROW_LINES):
             continue
-        found.tell(line)
-        if " index " in f" {line} ":  # derived from the tables: it can be made from them
+        found.add(line)
+        if " index " in f" {line} ":  # derived from the tables, so it can be rebuilt
             found.indexes_differ = True
         else:
             found.beyond_repair = True
@@ -188,21 +188,21 @@ def _check_meta(database: Database, found: Audit) -> None:
     for key, column in META.items():
         if not column.takes(kept.get(key), exact=True):
             found.meta.append(key)
-            found.tell(f"{key}: {'missing' if kept.get(key) is None else 'cannot be'}")
+            found.add(f"{key}: {'missing' if kept.get(key) is None else 'invalid'}")
 
 
 def _check_model(database: Database, found: Audit) -> None:
     if not database.rows("SELECT 1 FROM models"):
-        found.tell("the record of the model is missing")
+        found.add("the record of the model is missing")
         found.beyond_repair = True
         return
     dim = _dim_of_vectors(database)
     if dim is not None and database.rows("SELECT dim FROM models ORDER BY id LIMIT 1") != [(dim,)]:
-        found.tell(f"the model's record and the vectors, of {dim} dimensions, do not fit each other")
+        found.add(f"the record of the model does not match the vectors, which have {dim} dimensions")
 
 
-def _mend_model(database: Database, known: ModelInfo | None) -> None:
-    """Raises `IndexDamagedError` where what is left does not say which model it was."""
+def _repair_model(database: Database, known: ModelInfo | None) -> None:
+    """Repair the record of the model. Raises `IndexDamagedError` if what is left does not identify the model."""
     ((key, digests),) = database.rows("SELECT id, digests FROM models ORDER BY id LIMIT 1")
     dim = _dim_of_vectors(database)
     if dim is not None:
@@ -211,8 +211,8 @@ def _mend_model(database: Database, known: ModelInfo | None) -> None:
         legible = TABLES["models"]["digests"].takes(digests)
         if known is None or not legible or set(_json_values(digests)) != set(known.digests.values()):
             raise IndexDamagedError(
-                "the record of the model is damaged, and no such model is here to take it from; restore a backup, or "
-                "index again into a new folder"
+                "the record of the model is damaged, and no matching model is installed; restore a backup, or index "
+                "again into a new folder"
             )
         database.rows(
             "UPDATE models SET name = ?, dim = ?, threshold = ?, licence = ?, source = ?,"
@@ -228,7 +228,7 @@ def _json_values(text: str) -> list[str]:
 
 
 def _dim_of_vectors(database: Database) -> int | None:
-    """How many dimensions most vectors have; None where there are none, or nothing like a vector."""
+    """Return the number of dimensions that most vectors have; None if nothing looks like a vector."""
     rows = database.rows(
         "SELECT length(vector) / 4 FROM vectors WHERE typeof(vector) = 'blob' AND length(vector) % 4 = 0"
         " AND length(vector) > 0 GROUP BY length(vector) ORDER BY count(*) DESC LIMIT 1"
@@ -236,19 +236,19 @@ def _dim_of_vectors(database: Database) -> int | None:
     return rows[0][0] if rows else None
 
 
-def _mend_row(database: Database, table: str, key: Any) -> bool:
-    """Put what can be in the place of what cannot; False where the row had to go."""
+def _repair_row(database: Database, table: str, key: Any) -> bool:
+    """Replace the invalid values of a row; return False if the row had to be deleted."""
     at = _KEYS.get(table, "rowid")
-    for _attempt in range(2):  # a path of the wrong type is checked once more, as what it says
+    for _attempt in range(2):  # a path of the wrong type is converted, then checked again
         (row,) = list(_faulty(database, table, key)) or [(key, [])]
-        ways = [(column, TABLES[table][column].mended) for column in row[1]]
+        ways = [(column, TABLES[table][column].repaired) for column in row[1]]
         if not ways:
             return True
         if any(way is None for _, way in ways):
             break
         changes = {column: way for column, way in ways if way is not None}
         if table == "photos" and changes.keys() & _OF_CONTENT:
-            changes |= {"size": "-1", "hash": "NULL"}  # the next run reads it
+            changes |= {"size": "-1", "hash": "NULL"}  # the next run reads it again
         sets = ", ".join(f"{column} = {way}" for column, way in changes.items())
         database.rows(f"UPDATE OR IGNORE {table} SET {sets} WHERE {at} = ?", key)
     if not list(_faulty(database, table, key)):
@@ -269,7 +269,7 @@ def _drop_dangling(database: Database) -> int:
 
 
 def _last_id(database: Database, table: str) -> int | None:
-    """The number that SQLite should have as the last id of a table; None where it has a fitting one."""
+    """Return the last id that SQLite should record for a table; None if the recorded one is valid."""
     ((highest,),) = database.rows(f"SELECT coalesce(max(id), 0) FROM {table}")
     kept = database.rows("SELECT seq FROM sqlite_sequence WHERE name = ?", table)
     fits = len(kept) == 1 and type(kept[0][0]) is int and highest <= kept[0][0] <= MOST_COUNTED
@@ -277,7 +277,7 @@ def _last_id(database: Database, table: str) -> int | None:
 
 
 def _faulty(database: Database, table: str, key: Any = None) -> Iterator[tuple[Any, list[str]]]:
-    """Rows of a table with the columns that cannot be; of one row alone where its key is given."""
+    """Yield the rows of a table that have invalid columns, with those columns; with `key`, check only that row."""
     columns, at = TABLES[table], _KEYS.get(table, "rowid")
     where = "" if key is None else f" WHERE {at} = ?"
     read = ", ".join(_read(name) for name in columns)
@@ -292,12 +292,12 @@ def _faulty(database: Database, table: str, key: Any = None) -> Iterator[tuple[A
 
 
 def _read(column: str) -> str:
-    """SQL for a value with its type; text as bytes, because it may be none."""
+    """Return SQL for a value and its type; text as bytes, because it may not be valid UTF-8."""
     return f"typeof({column}), CASE typeof({column}) WHEN 'text' THEN CAST({column} AS BLOB) ELSE {column} END"
 
 
 class _NoText:
-    """What is kept as text and is not UTF-8."""
+    """Stands for a text value that is not UTF-8."""
 
 
 def _value(kind: str, value: Any) -> Any:

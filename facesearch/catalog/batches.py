@@ -1,4 +1,4 @@
-"""Many values for one statement, in batches that SQLite accepts."""
+"""Split values into batches that fit into one SQLite statement."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 __all__ = ["BATCH", "batches", "marks"]
 
 BATCH = 500
-"""Values that are bound to one statement at most."""
+"""The maximum number of values bound to one statement."""
 
 
 def batches(values: Sequence[int]) -> Iterator[Sequence[int]]:
-    """The values in order, up to `BATCH` of them at a time."""
+    """Yield the values in order, up to `BATCH` at a time."""
     for start in range(0, len(values), BATCH):
         yield values[start : start + BATCH]
 
 
 def marks(values: Sequence[int]) -> str:
-    """A question mark for each value, for `IN (...)`."""
+    """Return one question mark per value, for `IN (...)`."""
     return ",".join("?" * len(values))

@@ -1,6 +1,6 @@
-"""The catalog: one SQLite file in write-ahead mode, or in memory, with a part for each kind of thing it knows.
+"""The catalog: one SQLite file in write-ahead mode, or in memory, with one class per kind of record.
 
-How it is opened and written to is `database`'s matter, which rows it may hold `columns`'s, its schema `migrations`'s.
+`database` opens and writes it, `columns` defines which values it may hold, and `migrations` defines its schema.
 """
 
 from __future__ import annotations
@@ -36,56 +36,56 @@ class Catalog:
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Catalog:
-        """An empty catalog for embeddings of `model`, gone when it is closed."""
+        """Return an empty in-memory catalog for embeddings of `model`."""
         database = Database.memory()
         _initialise(database, model)
         return cls(database)
 
     @classmethod
     def create(cls, path: Path, model: ModelInfo) -> None:
-        """Make a new catalog file that only its owner can read, for embeddings of `model`. Raises `StorageError`."""
+        """Create a catalog file that only its owner can read, for embeddings of `model`. Raises `StorageError`."""
         Database.create(path, lambda database: _initialise(database, model))
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Catalog:
-        """One that exists. Raises what `Database.open` raises."""
+        """Open an existing catalog. Raises what `Database.open` raises."""
         return cls(Database.open(path, write=write, trace=trace))
 
     def close(self) -> None:
-        """Drop what was not committed, and let go of the file."""
+        """Discard uncommitted changes and close the file."""
         self.database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """What is written while this lasts is durable at its end, or none of it is; see `Database.transaction`."""
+        """Commit everything written in the block, or none of it; see `Database.transaction`."""
         return self.database.transaction()
 
     @property
     def is_writing(self) -> bool:
-        """Whether something may be waiting to be committed."""
+        """Whether a transaction is in progress."""
         return self.database.is_writing
 
     def view(self) -> None:
-        """From now on see the catalog as it is now, whatever others write, until `end_view` or a transaction."""
+        """Keep seeing the catalog as it is now, whatever others write, until `end_view` or a transaction."""
         self.database.view()
 
     def end_view(self) -> None:
-        """See what others have written since; in a transaction this changes nothing."""
+        """End the view and see what others have written since; does nothing in a transaction."""
         self.database.end_view()
 
     def dry_run(self) -> AbstractContextManager[None]:
-        """While this lasts, what is done to roots and photos is forgotten at its end, and nothing is written."""
+        """Discard all changes to roots and photos at the end of the block; nothing is written to disk."""
         return self.database.rehearsal("roots", "photos")
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the catalog, so that it does not keep its size."""
+        """Merge the write-ahead log into the catalog and truncate the log."""
         self.database.checkpoint()
 
     def vacuum(self) -> None:
-        """Write the catalog again, without what was deleted; outside of a transaction. Raises `DiskFullError`."""
+        """Rewrite the catalog without deleted data. Call outside a transaction. Raises `DiskFullError`."""
         self.database.vacuum()
 
     def backup(self, path: Path) -> None:
-        """A copy of the catalog as it is committed now, while others may write. Raises `StorageError`."""
+        """Copy the committed state of the catalog to `path`, even while others write. Raises `StorageError`."""
         self.database.backup(path)
 
 

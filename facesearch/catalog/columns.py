@@ -1,8 +1,8 @@
-"""What a row of the catalog may hold, and how faces and vectors are kept in it: one table of columns for all who ask.
+"""Which values a row of the catalog may hold, and how faces and vectors are stored: the one definition of all columns.
 
-SQLite keeps any type in any column, and a catalog may come from somebody else or from a failing disk. So every value
-that is read is data: a reader gets a row whose types and values it can work with, or `IndexDamagedError`. Readers test
-what would break them; `check` (see `audit`) tests the exact form as well, so whatever it calls sound works.
+SQLite accepts any type in any column, and a catalog may come from another person or from a failing disk. So every value
+that is read is untrusted: a reader gets a row whose types and values it can work with, or `IndexDamagedError`. Readers
+test what would break them; `audit` also tests the exact form, so an index that passes it works.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ __all__ = [
 _MOST_DIM = 65_536
 _MOST_SIDE = 1e7
 MOST_COUNTED = 2**62
-"""What counts up, ids and generations, is at most this: SQLite cannot add to 2**63 - 1."""
+"""The maximum of ids and generations, which count up: SQLite cannot add to 2**63 - 1."""
 
-_MENDED_PATH = "CAST(CASE typeof(path) WHEN 'text' THEN path ELSE '{}' || id END AS BLOB)"
+_REPAIRED_PATH = "CAST(CASE typeof(path) WHEN 'text' THEN path ELSE '{}' || id END AS BLOB)"
 _LATEST = 253_402_300_800
-"""Seconds since 1970, where the year 10,000 begins: later moments cannot be written as a date."""
+"""The start of the year 10,000 in seconds since 1970: later moments cannot be written as a date."""
 
 _LANDMARKS = struct.Struct("<10f")
 
 
 def is_inner_path(path: bytes) -> bool:
-    """Whether a path stays inside the root that it is relative to, whoever wrote it."""
+    """Whether a path, from any source, stays inside the root that it is relative to."""
     if path.startswith(b"/") or b"\0" in path:
         return False
     return b".." not in path or b".." not in path.split(os.fsencode(os.sep))
@@ -110,14 +110,20 @@ def _digests(text: str) -> bool:
 
 
 def _report(text: str) -> bool:
-    """The report of an indexing run, with what `status` tells of it."""
+    """Whether this is the report of an indexing run, with every figure that `status` shows."""
     try:
         kept = json.loads(text)
         figures = [kept[key] for key in ("finished", "new", "changed", "moved", "seconds")]
         return isinstance(kept["stopped"], bool) and all(
             isinstance(figure, int | float) and math.isfinite(figure) and abs(figure) < _LATEST for figure in figures
         )
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):  # a number of 400 digits is no float
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+    ):  # a 400-digit number overflows
         return False
 
 
@@ -135,20 +141,20 @@ def _length(size: int) -> Callable[[bytes], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one column may hold: a type (or NULL, where it is `optional`), and values that are `valid` for a reader.
+    """What one column may hold: a type (or NULL, if it is `optional`), and values that are `valid` for a reader.
 
-    `exact` is what `check` asks for besides. `mended` is the value that takes the place of one that cannot be, in SQL;
-    without it the whole row has to go.
+    `exact` is an additional test of `audit`. `repaired` is the SQL of the value that replaces an invalid one; without
+    it the whole row is deleted.
     """
 
     type: type
     optional: bool = False
     valid: Callable[[Any], bool] | None = None
     exact: Callable[[Any], bool] | None = None
-    mended: str | None = None
+    repaired: str | None = None
 
     def takes(self, value: object, *, exact: bool = False) -> bool:
-        """Whether a value can stand here."""
+        """Whether the column accepts a value."""
         if value is None:
             return self.optional
         if type(value) is not self.type:
@@ -159,15 +165,18 @@ class Column:
 
 
 def _integer(
-    valid: Callable[[int], bool] | None = None, *, mended: str | None = None, exact: Callable[[int], bool] | None = None
+    valid: Callable[[int], bool] | None = None,
+    *,
+    repaired: str | None = None,
+    exact: Callable[[int], bool] | None = None,
 ) -> Column:
-    return Column(int, valid=valid, exact=exact, mended=mended)
+    return Column(int, valid=valid, exact=exact, repaired=repaired)
 
 
 def _or_null(
     kind: type, valid: Callable[[Any], bool] | None = None, exact: Callable[[Any], bool] | None = None
 ) -> Column:
-    return Column(kind, optional=True, valid=valid, exact=exact, mended="NULL")
+    return Column(kind, optional=True, valid=valid, exact=exact, repaired="NULL")
 
 
 _BOX: Mapping[str, Column] = {
@@ -186,12 +195,12 @@ _DETECTED: Mapping[str, Column] = {
 _MEASURED: Mapping[str, Column] = {
     "quality": _or_null(float, _share),
 }
-"""What was measured of a face besides: each is a column of `faces` and `seen_faces`, and a field of that name of
-`types.Face` and `types.FaceRecord`. One more needs a line here, a migration and the two fields."""
+"""Additional measurements of a face: each is a column of `faces` and `seen_faces`, and a field of the same name of
+`types.Face` and `types.FaceRecord`. A new one needs a line here, a migration and the two fields."""
 
 MEASURES: tuple[str, ...] = tuple(_MEASURED)
 FACE: tuple[str, ...] = (*_MEASURED, *_DETECTED)
-"""The columns of a face, in the order of `encode_face` and `decode_face`: first `MEASURES`, then its detection."""
+"""The columns of a face, in the order of `encode_face` and `decode_face`: first `MEASURES`, then the detection."""
 
 TABLES: Mapping[str, Mapping[str, Column]] = {
     "models": {
@@ -202,33 +211,33 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "digests": Column(str, valid=_digests),
         "pipeline": _integer(_not_negative),
         "threshold": Column(float, valid=lambda number: -1 <= number <= 1),
-        "licence": Column(str, mended="''"),
+        "licence": Column(str, repaired="''"),
     },
     "roots": {
         "id": _integer(_id),
-        "uuid": Column(str, mended="lower(hex(randomblob(16)))"),
-        "path": Column(bytes, valid=_is_root_path, mended=_MENDED_PATH.format("/damaged-folder-")),
+        "uuid": Column(str, repaired="lower(hex(randomblob(16)))"),
+        "path": Column(bytes, valid=_is_root_path, repaired=_REPAIRED_PATH.format("/damaged-folder-")),
     },
     "photos": {
         "id": _integer(_id),
         "root": _integer(_id),
-        "path": Column(bytes, valid=is_inner_path, mended=_MENDED_PATH.format("damaged//")),
-        "size": _integer(lambda number: number >= -1, mended="-1"),
-        "mtime_ns": _integer(mended="0"),
+        "path": Column(bytes, valid=is_inner_path, repaired=_REPAIRED_PATH.format("damaged//")),
+        "size": _integer(lambda number: number >= -1, repaired="-1"),
+        "mtime_ns": _integer(repaired="0"),
         "hash": _or_null(bytes, exact=_length(32)),
         "width": _or_null(int, _positive),
         "height": _or_null(int, _positive),
         "taken_at": _or_null(str, _moment),
         "latitude": _or_null(float, lambda degrees: abs(degrees) <= 90),
         "longitude": _or_null(float, lambda degrees: abs(degrees) <= 180),
-        "status": Column(str, valid=_of("faces", "no_face", "failed", "unwanted"), mended="'failed'"),
+        "status": Column(str, valid=_of("faces", "no_face", "failed", "unwanted"), repaired="'failed'"),
         "error": _or_null(str),
         "missing_since": _or_null(int),
         "fingerprint": _or_null(int),
-        "outdated": _integer(lambda flag: flag in (0, 1), mended="0"),
-        "deaths": _integer(_counted, mended="0"),
-        "ours": _integer(lambda flag: flag in (0, 1), mended="0"),
-        "header": _integer(_counted, mended="0"),
+        "outdated": _integer(lambda flag: flag in (0, 1), repaired="0"),
+        "deaths": _integer(_counted, repaired="0"),
+        "ours": _integer(lambda flag: flag in (0, 1), repaired="0"),
+        "header": _integer(_counted, repaired="0"),
         "date_source": _or_null(str, _of("exif", "xmp", "iptc", "name")),
         "date_precision": _or_null(str, _of("year", "month", "day", "minute", "second")),
     },
@@ -237,7 +246,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "id": _integer(_id),
         "face": _integer(_id),
         "model": _integer(_id),
-        "vector": Column(bytes),  # its length and its norm are another check: they depend on the model
+        "vector": Column(bytes),  # its length and norm depend on the model and are checked elsewhere
     },
     "dead_vectors": {"id": _integer()},
     "forgotten_faces": {
@@ -253,22 +262,22 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "vector": Column(bytes),
     },
 }
-"""Every table but `meta`, whose values have a type for each key."""
+"""Every table except `meta`, whose values have one type per key."""
 
 META: Mapping[str, Column] = {
-    "uuid": Column(bytes, valid=_length(16), mended="randomblob(16)"),
-    "generation": _integer(_counted, mended="1"),
-    "dead_since": _integer(_counted, mended="1"),
+    "uuid": Column(bytes, valid=_length(16), repaired="randomblob(16)"),
+    "generation": _integer(_counted, repaired="1"),
+    "dead_since": _integer(_counted, repaired="1"),
     "last_run": Column(str, optional=True, valid=_report),
     "index_type": Column(str, optional=True, valid=_of(*INDEX_TYPES)),
 }
-"""What `meta` holds, by key; those that are `optional` may be missing."""
+"""The values of `meta`, by key; `optional` ones may be missing."""
 
 
 class Shape:
-    """The columns of a query: `sql` for its SELECT, and the check of what comes back, from one list.
+    """The columns of a query: one list for both its SELECT (`sql`) and the check of its rows.
 
-    A column is given as `photos.path`; anything else is an expression that gives a value of the type `computed`.
+    A column is given as `photos.path`; anything else is an expression whose value has the type `computed`.
     """
 
     __slots__ = ("_accepted", "_columns", "_tested", "_what", "sql")
@@ -281,9 +290,9 @@ class Shape:
         self._accepted: set[tuple[type, ...]] = set()
 
     def checked(self, rows: Iterable[Sequence[Any]], name: str) -> Iterator[Sequence[Any]]:
-        """The rows, each once it is known to be what it should. Raises `IndexDamagedError` for the first that is not.
+        """Yield the rows that pass the check. Raises `IndexDamagedError` for the first row that does not.
 
-        Rows of one query mostly have the same types: these are compared as a whole, which costs a set look-up.
+        Most rows of a query have the same types: these are compared as a whole, which costs one set look-up.
         """
         for row in rows:
             types = tuple(map(type, row))
@@ -304,13 +313,13 @@ class Shape:
                 for what, column, value in zip(self._what, self._columns, row, strict=False)
                 if not column.takes(value)
             ),
-            "a row",
+            "row",
         )
-        return damaged(name, f"{wrong} cannot be")
+        return damaged(name, f"invalid {wrong}")
 
 
 def damaged(name: str, what: str) -> IndexDamagedError:
-    """That a value in the catalog of this name is one that a repair mends."""
+    """Return the error for a damaged value, `what`, in the catalog `name`; a repair fixes it."""
     return IndexDamagedError(f"{name}: the catalog is damaged ({what})", Hint.REPAIR)
 
 
@@ -320,30 +329,30 @@ def _column(name: str) -> Column | None:
 
 
 def face_columns(table: str) -> tuple[str, ...]:
-    """Those of `FACE` in a table, for `Shape`."""
+    """Return the columns of `FACE` in a table, for `Shape`."""
     return tuple(f"{table}.{name}" for name in FACE)
 
 
 def box_columns(table: str) -> tuple[str, ...]:
-    """Those that make a `Box`, in the order of its fields."""
+    """Return the columns of a `Box` in a table, in the order of its fields."""
     return tuple(f"{table}.{name}" for name in _BOX)
 
 
 def encode_face(face: Face) -> tuple[Any, ...]:
-    """A face without its embedding, as the values of `FACE`."""
+    """Return a face without its embedding, as the values of `FACE`."""
     box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
     detected = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
     return (*(getattr(face, name) for name in MEASURES), *detected)
 
 
 def decode_face(values: Sequence[Any], embedding: FloatArray) -> Face:
-    """A face from the values of `FACE` and its embedding, float32[dim]."""
+    """Return a face from the values of `FACE` and its embedding, float32[dim]."""
     measures: dict[str, Any] = dict(zip(MEASURES, values, strict=False))
     return Face(decode_detection(values[len(MEASURES) :]), embedding, **measures)
 
 
 def decode_detection(values: Sequence[Any]) -> Detection:
-    """The detection from the values of `FACE` that follow `MEASURES`."""
+    """Return the detection from the values of `FACE` that follow `MEASURES`."""
     import numpy as np
 
     x, y, width, height, landmarks, score = values
@@ -352,12 +361,12 @@ def decode_detection(values: Sequence[Any]) -> Detection:
 
 
 def encode_vector(vector: FloatArray) -> bytes:
-    """float32[dim] as little-endian bytes."""
+    """Return float32[dim] as little-endian bytes."""
     return vector.astype("<f4").tobytes()
 
 
 def decode_vector(data: bytes) -> FloatArray:
-    """float32[dim], whatever dim is."""
+    """Return float32[dim]; dim follows from the length."""
     import numpy as np
 
     return np.frombuffer(data, dtype="<f4").astype(np.float32)

@@ -1,15 +1,15 @@
-"""One SQLite database: opened, brought up to date, written to in transactions, checked, copied; its errors as ours.
+"""Open, migrate, write, verify and copy one SQLite database, and translate its errors.
 
-What is written is kept when its transaction ends, or not at all; a failure is one of `facesearch.errors`, with the
-file's path. What is in it is the catalog's matter.
+A transaction is committed as a whole or not at all. Every failure is one of `facesearch.errors`, with the file's path.
+This module does not know what the tables hold.
 
-In write-ahead mode readers and writers share an index of the log, in a file beside the database, `-shm`, of 32 KiB or
-more. Where it cannot be made there are other ways to open the database; all of them see what is committed:
+In write-ahead mode readers and writers share an index of the log, in a file next to the database, `-shm`, of 32 KiB or
+more. If that file cannot be created, there are other ways to open the database; all of them see what is committed:
 
 * On a full disk a reader opens `-shm` read-only (an empty file takes no room, so it exists by then) and builds the
-  index of the log in its own memory. It takes the locks that any reader takes, and holds up no writer.
-* In a folder that is read-only and has no `-shm` nobody is writing. With an empty log the database is read as it is;
-  otherwise SQLite keeps the index of the log in memory, and takes no locks.
+  index of the log in its own memory. It takes the same locks as any reader and blocks no writer.
+* In a read-only folder without `-shm` no process is writing. If the log is empty, the database is read as it is;
+  otherwise SQLite keeps the index of the log in memory and takes no locks.
 * On a full disk a writer locks the whole database and keeps the index of the log in memory. Readers wait for it.
 """
 
@@ -46,7 +46,7 @@ class Database:
     """A connection to a database in write-ahead mode, or in memory. Use from one thread."""
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
-        """Take over an open connection; see `open`, `create` and `memory`. `name` is its path, for messages."""
+        """Wrap an open connection; see `open`, `create` and `memory`. `name` is its path, for messages."""
         self._connection = connection
         self.name = name
         self._writing = False
@@ -54,7 +54,7 @@ class Database:
 
     @classmethod
     def memory(cls) -> Self:
-        """An empty one that is gone when it is closed."""
+        """Return an empty in-memory database."""
         database = cls(sqlite3.connect(":memory:", isolation_level=None), ":memory:")
         database._prepare()
         database._begin()
@@ -62,15 +62,15 @@ class Database:
 
     @classmethod
     def create(cls, path: Path, fill: Callable[[Self], None]) -> None:
-        """Make a new database that only its owner can read, with what `fill` puts into it. Raises `StorageError`.
+        """Create a database that only its owner can read, and fill it with `fill`. Raises `StorageError`.
 
-        It is made under another name and renamed: a database is there whole or not at all.
+        It is created under a temporary name and renamed, so it exists in full or not at all.
         """
         beside = path.with_name(f"{path.name}.{os.getpid()}.new")
         leftovers = [Path(f"{beside}{suffix}") for suffix in ("", "-wal", "-shm")]
         try:
             for leftover in leftovers:
-                leftover.unlink(missing_ok=True)  # of a process that had this one's number
+                leftover.unlink(missing_ok=True)  # of an earlier process with the same PID
             os.close(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with closing(cls._connected(beside, "rw")) as database:
                 if database.value("PRAGMA journal_mode = WAL") != "wal":
@@ -117,7 +117,7 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
-        """One that exists. Without `trace` a reader leaves no files of SQLite's beside it that were not there before.
+        """Open an existing database. Without `trace` a reader leaves no new files of SQLite's next to it.
 
         Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`.
         """
@@ -132,49 +132,49 @@ class Database:
         return database
 
     def close(self) -> None:
-        """Drop what was not committed, and let go of the file."""
+        """Discard uncommitted changes and close the file."""
         self._connection.close()
         if self._traces is not None:
-            _take_away_traces(self._traces)
+            _delete_traces(self._traces)
 
     # Statements
 
     def rows(self, sql: str, *values: object) -> list[Any]:
-        """All rows of a statement, as they are, whatever is in them."""
+        """Return all rows of a statement, unchecked."""
         with self._errors():
             return self._connection.execute(sql, values).fetchall()
 
     def each(self, sql: str, *values: object) -> Iterator[Any]:
-        """The same, row by row."""
+        """Yield the rows of a statement, unchecked."""
         with self._errors():
-            # `yield from` would close the cursor of whoever stops half-way, which fails once the database is closed.
+            # `yield from` would close the cursor when the caller stops half-way: an error once the database is closed.
             for row in self._connection.execute(sql, values):  # noqa: UP028
                 yield row
 
     def typed(self, shape: Shape, sql: str, *values: object) -> list[Any]:
-        """Rows whose values are what they have to be. Raises `IndexDamagedError` for one that is not."""
+        """Return all rows of a statement, checked. Raises `IndexDamagedError` for an invalid value."""
         return list(shape.checked(self.rows(sql, *values), self.name))
 
     def typed_each(self, shape: Shape, sql: str, *values: object) -> Iterator[Any]:
-        """The same, row by row."""
+        """Yield the rows of a statement, checked. Raises `IndexDamagedError` for an invalid value."""
         with self._errors():
             yield from shape.checked(self._connection.execute(sql, values), self.name)
 
     def value(self, sql: str, *values: object) -> Any:
-        """The first value of the first row."""
+        """Return the first value of the first row."""
         return self.rows(sql, *values)[0][0]
 
     def run(self, sql: str, *values: object) -> None:
-        """A statement that gives nothing back."""
+        """Execute a statement that returns no rows."""
         self.rows(sql, *values)
 
     def insert(self, sql: str, *values: object) -> int:
-        """Add one row; its id."""
+        """Insert one row and return its id."""
         with self._errors():
             return int(self._connection.execute(sql, values).lastrowid or 0)
 
     def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        """One statement for many rows of values."""
+        """Execute one statement for many rows of values."""
         with self._errors():
             self._connection.executemany(sql, rows)
 
@@ -182,17 +182,17 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is written while this lasts is durable at its end; nothing of it is, where an error leaves it.
+        """Commit everything written in the block at its end, or none of it if the block raises an error.
 
-        The right to write is asked for at once: a transaction that starts by reading and then writes fails when
-        another has written in between, however long it is willing to wait. One inside another is part of that one;
-        where an error leaves it, it takes back what itself has written, whatever becomes of the error.
+        The write lock is taken immediately: a transaction that starts by reading and then writes fails if another
+        process has written in between, however long it is willing to wait. A nested transaction is part of the outer
+        one. If it raises an error, its own writes are rolled back, even if the outer one handles the error.
         """
         if self._writing:
             with self._savepoint():
                 yield
             return
-        self.end_view()  # a reader's view cannot become a writer's
+        self.end_view()  # a read transaction cannot become a write transaction
         self.run("BEGIN IMMEDIATE")
         self._writing = True
         try:
@@ -218,7 +218,7 @@ class Database:
         self.run("RELEASE inner")
 
     def view(self) -> None:
-        """From now on see the database as it is now, whatever others write, until `end_view` or a transaction."""
+        """Keep seeing the database as it is now, whatever others write, until `end_view` or a transaction."""
         if self._connection.in_transaction:
             return
         self.run("BEGIN")
@@ -229,15 +229,15 @@ class Database:
             raise
 
     def end_view(self) -> None:
-        """See what others have written since; in a transaction this changes nothing."""
+        """End the view and see what others have written since; does nothing in a transaction."""
         if self._connection.in_transaction and not self._writing:
             self.run("ROLLBACK")
 
     @contextmanager
     def rehearsal(self, *tables: str) -> Iterator[None]:
-        """A lasting view in which these tables may be written to: copies of them, in memory, which go at its end.
+        """Keep a view in which writes to these tables go to in-memory copies, which are discarded at the end.
 
-        The database itself is only read, whoever else writes to it.
+        The database itself is only read; others may write to it.
         """
         self.end_view()
         self.rows("PRAGMA temp_store = MEMORY")
@@ -257,34 +257,34 @@ class Database:
 
     @property
     def version(self) -> tuple[int, int]:
-        """Another one whenever what can be seen here has changed, by this connection or by another."""
+        """A value that changes whenever the visible content changes, by this connection or by another."""
         return self.value("PRAGMA data_version"), self._connection.total_changes
 
     @property
     def is_writing(self) -> bool:
-        """Whether something may be waiting to be committed."""
+        """Whether a transaction is in progress."""
         return self._writing
 
     @property
     def is_viewing(self) -> bool:
-        """Whether one moment is seen, whatever others write: in a lasting view, and while writing."""
+        """Whether the writes of others are invisible: in a view, and in a transaction."""
         return self._connection.in_transaction
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the database, so that it does not keep its size."""
-        self.rows("PRAGMA busy_timeout = 1000")  # a reader in the way is no reason to wait long
+        """Merge the write-ahead log into the database and truncate the log."""
+        self.rows("PRAGMA busy_timeout = 1000")  # do not wait long for a reader that blocks this
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         self.rows("PRAGMA busy_timeout = 30000")
 
     # Care
 
     def integrity(self) -> list[str]:
-        """What SQLite finds wrong with its pages and indexes, one line each; empty when they are sound."""
+        """Return what SQLite finds wrong with its pages and indexes, one line each; empty if nothing is."""
         return [" ".join(str(line).split()) for (line,) in self.rows("PRAGMA integrity_check") if line != "ok"]
 
     @staticmethod
     def expected_schema() -> list[Any]:
-        """Type, name, table and SQL of all that a database of this version has."""
+        """Return type, name, table and SQL of everything in a database of this version."""
         with closing(sqlite3.connect(":memory:")) as fresh:
             for script in MIGRATIONS:
                 fresh.executescript(script)
@@ -293,14 +293,14 @@ class Database:
             ).fetchall()
 
     def vacuum(self) -> None:
-        """Write the database again, without what was deleted; outside of a transaction. Raises `DiskFullError`."""
+        """Rewrite the database without deleted data. Call outside a transaction. Raises `DiskFullError`."""
         try:
             self.run("VACUUM")
         finally:
-            self.checkpoint()  # also where it failed for want of room: what it had written is of no use
+            self.checkpoint()  # also after a failure on a full disk: the log it has written is of no use
 
     def backup(self, path: Path) -> None:
-        """A copy of the database as it is committed now, while others may write. Raises `StorageError`."""
+        """Copy the committed state of the database to `path`, even while others write. Raises `StorageError`."""
         beside = unfinished(path)
         try:
             os.close(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
@@ -313,10 +313,10 @@ class Database:
             beside.replace(path)
             sync_folder(path.parent)
         except sqlite3.Error as error:
-            ours = _as_ours(error, self.name)
-            if isinstance(ours, DiskFullError):  # the database itself is only read
+            translated = _translated(error, self.name)
+            if isinstance(translated, DiskFullError):  # the database itself is only read
                 raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
-            raise ours from error
+            raise translated from error
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
         finally:
@@ -327,7 +327,7 @@ class Database:
 
     @classmethod
     def _connected(cls, path: Path, mode: str) -> Self:
-        """A connection in the first way that works; see the top of this module. Raises what the usual way raises."""
+        """Connect in the first way that works; see the top of this module. Raises the error of the usual way."""
         try:
             return cls._connected_so(path, mode)
         except DiskFullError as error:
@@ -345,7 +345,7 @@ class Database:
 
     @classmethod
     def _connected_so(cls, path: Path, mode: str, parameter: str = "", *, alone: bool = False) -> Self:
-        """A connection that has read something. With `alone` it shares no memory with others."""
+        """Connect and read something. With `alone` no memory is shared with other processes."""
         uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}{parameter}"
         try:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
@@ -354,7 +354,7 @@ class Database:
         database = cls(connection, str(path))
         try:
             if alone:
-                database.rows("PRAGMA locking_mode = EXCLUSIVE")  # before anything is read, or it shares memory
+                database.rows("PRAGMA locking_mode = EXCLUSIVE")  # must come before the first read, or memory is shared
             database._prepare()
             database.value("SELECT count(*) FROM sqlite_schema")
         except BaseException:
@@ -364,13 +364,13 @@ class Database:
 
     def _prepare(self) -> None:
         self.rows("PRAGMA foreign_keys = ON")
-        # A catalog from somebody else runs nothing but SQLite's harmless parts.
+        # The schema of an untrusted catalog may use only SQLite's harmless functions.
         self.rows("PRAGMA trusted_schema = OFF")
         self.rows("PRAGMA synchronous = FULL")
         self.rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
 
     def _begin(self) -> None:
-        """A database of this version, without any rows."""
+        """Create the tables of this version, without any rows."""
         self._migrate(0)
         self.rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
@@ -381,7 +381,7 @@ class Database:
         version = int(self.value("PRAGMA user_version"))
         if version > len(MIGRATIONS):
             raise IndexVersionError(
-                f"{self.name}: made by a newer facesearch (schema {version}, this one knows {len(MIGRATIONS)}); "
+                f"{self.name}: made by a newer facesearch (schema {version}, this version supports {len(MIGRATIONS)}); "
                 "upgrade facesearch"
             )
         return version
@@ -407,16 +407,16 @@ class Database:
                     if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                         raise
                     raise IndexDamagedError(
-                        f"{self.name}: the catalog is damaged (it is not of schema {number - 1}: {error}); {_REPLACED}"
+                        f"{self.name}: the catalog is damaged (not of schema {number - 1}: {error}); {_REPLACED}"
                     ) from error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
+        """Raise SQLite's errors as those of facesearch."""
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _as_ours(error, self.name) from error
+            raise _translated(error, self.name) from error
 
 
 def _take_place(beside: Path, path: Path) -> None:
@@ -428,7 +428,7 @@ def _take_place(beside: Path, path: Path) -> None:
 
 
 def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
-    """How to read where the usual way fails: parameters of the URI, and whether to share no memory with others."""
+    """Yield the ways to read if the usual one fails: parameters of the URI, and whether to share no memory."""
     if path.with_name(f"{path.name}-shm").exists():
         yield "&readonly_shm=1", False
     elif size_of(path.with_name(f"{path.name}-wal")):
@@ -437,8 +437,8 @@ def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
         yield "&immutable=1", False
 
 
-def _take_away_traces(path: Path) -> None:
-    """Delete `-shm` and an empty log, which a reader makes and may not delete: the last writer to close does so."""
+def _delete_traces(path: Path) -> None:
+    """Delete `-shm` and an empty log. A reader creates them but cannot delete them; a writer that closes last does."""
     if size_of(path.with_name(f"{path.name}-wal")):
         return
     uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
@@ -449,17 +449,18 @@ def _take_away_traces(path: Path) -> None:
         finally:
             connection.close()
     except (sqlite3.Error, UnicodeDecodeError):
-        pass  # who may not write has made nothing
+        pass  # without the right to write, the reader has created nothing
 
 
 def _cannot_open(path: Path, error: Exception) -> str:
     return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
 
 
-def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> FacesearchError:
-    """SQLite's error about the database of this name as one of ours, by its result code.
+def _translated(error: sqlite3.Error | UnicodeDecodeError, name: str) -> FacesearchError:
+    """Translate an error of SQLite's about the database `name` by its result code.
 
-    Text that is not UTF-8 is an error of the module's own, without a code; in a message of SQLite's it hides the error.
+    Text that is not UTF-8 is an error of the `sqlite3` module, without a code; in a message of SQLite's it hides the
+    actual error.
     """
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & 0xFF
@@ -470,7 +471,7 @@ def _as_ours(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesearch
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LockedError(f"{name}: another process is writing; try again when it is done")
     if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:
-        return DiskFullError(f"{name}: the disk is full; make room and run again, what was finished is kept")
+        return DiskFullError(f"{name}: the disk is full; make room and run again, finished work is kept")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(_cannot_open(Path(name), error))
     return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

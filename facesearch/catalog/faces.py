@@ -1,4 +1,4 @@
-"""The faces of photos, with their embeddings: kept, replaced, forgotten, found."""
+"""Store, replace, forget and find the faces of photos, with their embeddings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _RECORD = {
     "dated_by": "photos.date_source",
     "dated_to": "photos.date_precision",
 }
-"""The fields of a `FaceRecord` that are columns as they are, but for `path`, which is absolute there."""
+"""The fields of a `FaceRecord` that are plain columns, except for `path`, which is absolute in the record."""
 _FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
 _FIELDS = (*_RECORD, *MEASURES)
 
@@ -66,7 +66,7 @@ _UPDATE = f"UPDATE faces SET {', '.join(f'{name} = ?' for name in FACE)} WHERE i
 
 
 class Faces:
-    """The tables `faces` and `forgotten_faces`, and the vectors of `vectors` that go with faces."""
+    """The tables `faces` and `forgotten_faces`, and the vectors of faces in `vectors`."""
 
     def __init__(self, database: Database, roots: Roots, staging: Staging) -> None:
         self._database = database
@@ -74,9 +74,9 @@ class Faces:
         self._staging = staging
 
     def replace(self, photo: int, faces: Sequence[Face]) -> None:
-        """The faces of a photo are these now. One at the place of an earlier one, and like it, takes over its id.
+        """Replace the faces of a photo. A face that overlaps an earlier one and resembles it keeps the id.
 
-        Those that were forgotten in this very content are left out.
+        Faces that were forgotten in this exact content are omitted.
         """
         database = self._database
         faces = self._not_forgotten(photo, faces)
@@ -98,7 +98,7 @@ class Faces:
         database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
 
     def of_photo(self, photo: int) -> list[Face]:
-        """The faces of a photo with their embeddings, float32[dim]."""
+        """Return the faces of a photo with their embeddings, float32[dim]."""
         return [
             decode_face(values, decode_vector(vector))
             for vector, *values in self._database.typed(
@@ -110,9 +110,9 @@ class Faces:
         ]
 
     def copies(self, face: int) -> list[tuple[int, bytes]]:
-        """A face and the same one in identical copies of its photo: ids and absolute paths, the face itself first.
+        """Return a face and the same face in identical copies of its photo: ids and absolute paths, the face first.
 
-        Empty when there is none with this id.
+        Empty if no face has this id.
         """
         rows = self._database.typed(
             _IN_PHOTO,
@@ -136,10 +136,10 @@ class Faces:
         return found
 
     def delete(self, face: int) -> list[bytes]:
-        """Delete a face with its vectors, and leave it out whenever this content is read again.
+        """Delete a face with its vectors, and omit it whenever this content is read again.
 
-        Identical copies of its photo lose it, too: what is forgotten is what the picture shows there. Gives the paths
-        of the photos that have lost it, its own first; none when there is no face with this id.
+        It is deleted from identical copies of its photo, too: they show the same face. Returns the paths of the photos
+        that lost it, its own first; empty if no face has this id.
         """
         found = self.copies(face)
         if not found:
@@ -158,7 +158,7 @@ class Faces:
         return [path for _, path in found]
 
     def records(self, vector_ids: Sequence[int]) -> dict[int, FaceRecord]:
-        """The faces behind vectors, by vector id; those of photos that are out of sight are left out."""
+        """Return the faces of vectors, by vector id; faces of hidden photos are omitted."""
         found: dict[int, FaceRecord] = {}
         for part in batches(vector_ids):
             for row in self._database.typed(
@@ -178,7 +178,7 @@ class Faces:
         return found
 
     def all(self) -> Iterator[FaceRecord]:
-        """Every face that can be found, in the order of the vectors' ids."""
+        """Yield every face that can be found, in the order of the vector ids."""
         start = 0
         while True:
             ids = [
@@ -192,7 +192,7 @@ class Faces:
             start = ids[-1]
 
     def matching(self, wanted: Filter, *, photos: Sequence[int] | None = None) -> IdArray:
-        """Vector ids, int64[n] ascending, of the faces in sight that pass a filter; of `photos` alone where given."""
+        """Return the vector ids, int64[n] ascending, of faces that pass a filter, in `photos` or all visible photos."""
         import numpy as np
 
         sql, values = condition(wanted, self._roots.all())
@@ -211,17 +211,17 @@ class Faces:
         return np.sort(np.array(found, dtype=np.int64))
 
     def last_id(self) -> int:
-        """The highest face id ever given, 0 before the first."""
+        """Return the highest face id ever assigned, 0 before the first."""
         rows = self._database.typed(_LAST, "SELECT seq FROM sqlite_sequence WHERE name = 'faces'")
         return int(rows[0][0]) if rows else 0
 
     def count(self, *, after: int = 0, outdated: bool = False) -> int:
-        """All faces, those of hidden photos included, with ids above `after`; of outdated photos alone if so asked."""
+        """Count the faces with ids above `after`, including those of hidden photos, or only those of outdated ones."""
         limit = " AND photo IN (SELECT id FROM photos WHERE outdated)" if outdated else ""
         return int(self._database.value(f"SELECT count(*) FROM faces WHERE id > ?{limit}", after))
 
     def count_unmeasured(self) -> int:
-        """Faces in the index whose quality was not measured: an earlier facesearch found them."""
+        """Count the faces without a measured quality, which an earlier version of facesearch found."""
         return int(self._database.value("SELECT count(*) FROM faces WHERE quality IS NULL"))
 
     def _not_forgotten(self, photo: int, faces: Sequence[Face]) -> list[Face]:
@@ -236,7 +236,7 @@ class Faces:
         return [face for face in faces if all(face.detection.box.overlap(box) < SAME_FACE for box in forgotten)]
 
     def _earlier(self, photo: int) -> dict[int, tuple[Box, FloatArray]]:
-        """The faces that are known of a photo: where they are, and their vectors, empty where they have none."""
+        """Return the known faces of a photo by id: their boxes and vectors; a vector is empty if it is missing."""
         return {
             row_id: (Box(x, y, width, height), decode_vector(vector))
             for row_id, x, y, width, height, vector in self._database.typed(
@@ -248,17 +248,17 @@ class Faces:
 
 
 def _record(row: Sequence[Any]) -> FaceRecord:
-    """A record from the values of `_FOUND`."""
+    """Return a record from the values of `_FOUND`."""
     fields: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
     fields["path"] = path_in_root(fields["root_path"], fields["path"])
     return FaceRecord(**fields, detection=decode_detection(row[len(_FIELDS) :]))
 
 
 def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
-    """Whether a face found after a change is the one that was there: at its place, and not plainly somebody else.
+    """Whether a face found after a change may be an earlier one: in the same place, and not clearly another person.
 
-    An edit leaves a face much like itself; another photo under the same name may have another person at the place. A
-    face without a vector of this length is an earlier model's, in the very same photo: its place says all.
+    An edit leaves a face similar to itself; another photo under the same name may show another person in that place. A
+    face without a vector of this length comes from an earlier model and the same photo: its place decides.
     """
     overlap = face.detection.box.overlap(box)
     if vector.size != face.embedding.size:

@@ -1,4 +1,4 @@
-"""A filter as SQL: a condition on the tables `faces` and `photos`, with the values bound in it."""
+"""A filter as SQL: a condition on the tables `faces` and `photos`, with the values to bind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Condition", "condition", "places"]
 _SEPARATOR = os.fsencode(os.sep)
 _FILE_TIME = "strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime')"
 _FIRST = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
-# As text, every moment of a month comes before the end of its 31st day, whether it has one or not.
+# As text, every moment of a month sorts before the end of a 31st day, even if the month is shorter.
 _KNOWN_TO = (
     "CASE date_precision WHEN 'year' THEN substr(taken_at, 1, 4) || '-12-31T23:59:59'"
     " WHEN 'month' THEN substr(taken_at, 1, 7) || '-31T23:59:59'"
@@ -26,14 +26,14 @@ _LAST = f"coalesce({_KNOWN_TO}, {_FILE_TIME})"
 
 
 class Condition(NamedTuple):
-    """SQL that is true for what is wanted, and the values for its question marks."""
+    """SQL that is true for the wanted rows, and the values for its question marks."""
 
     sql: str
     values: tuple[object, ...]
 
 
 def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
-    """What `wanted` says; `roots` are the ids and absolute paths of all roots."""
+    """Return the condition for a filter; `roots` are the ids and absolute paths of all roots."""
     known = list(roots)
     parts = []
     if wanted.folders:
@@ -61,13 +61,13 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
 
 
 def places(path: bytes, roots: Iterable[tuple[int, bytes]]) -> list[Condition]:
-    """Where in the roots an absolute path lies: nowhere, in one or more of them, or around several."""
+    """Return one condition per root that an absolute path lies in or contains; empty if there is none."""
     found = []
     for root, inner in Locations(roots).places(path):
         if not inner:
             found.append(Condition("photos.root = ?", (root,)))
             continue
-        # Everything that begins with the folder's name and a separator, as bytes.
+        # Every path that starts with the folder's name and a separator, as bytes.
         bounds = (inner + _SEPARATOR, inner + bytes([_SEPARATOR[0] + 1]))
         sql = "(photos.root = ? AND (photos.path = ? OR (photos.path >= ? AND photos.path < ?)))"
         found.append(Condition(sql, (root, inner, *bounds)))

@@ -1,11 +1,11 @@
-"""The catalog's schema, step by step. A step, once released, is never changed: a new one is appended."""
+"""The catalog's schema as a list of migrations. A released migration is never changed; append a new one instead."""
 
 from __future__ import annotations
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 
 APPLICATION_ID = 0x66736368
-"""Written into the header of every catalog ("fsch"), so that another program's database is not taken for one."""
+"""Written into the header of every catalog ("fsch"), so that another program's database is not mistaken for one."""
 
 MIGRATIONS: tuple[str, ...] = (
     # 1: roots, photos, faces, vectors.
@@ -79,8 +79,8 @@ MIGRATIONS: tuple[str, ...] = (
         INSERT OR IGNORE INTO dead_vectors (id) VALUES (old.id);
     END;
     """,
-    # 2: how much a face can be relied on, and what a photo looks like; NULL in what was indexed before. Faces that were
-    # forgotten for good, by the content of their photo: whenever it is looked at again they are left out.
+    # 2: the quality of a face and the fingerprint of a photo; NULL in what was indexed before. Faces that were
+    # forgotten for good, by the content of their photo: they are omitted whenever that content is read again.
     """
     ALTER TABLE faces ADD COLUMN quality REAL;
     ALTER TABLE photos ADD COLUMN fingerprint INTEGER;
@@ -93,9 +93,9 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX forgotten_faces_by_content ON forgotten_faces (content);
     """,
-    # 3: a model takes over from another; it is the second row of models until then. What it sees is kept by the content
-    # of photos, apart from the faces that questions find, and goes with the last photo of that content. A photo that
-    # it could not look at is outdated: its faces are without vectors until somebody does.
+    # 3: a model replaces another; until then it is the second row of models. What it extracts is kept by the content of
+    # photos, apart from the faces that queries find, and is deleted with the last photo of that content. A photo that
+    # it could not read is outdated: its faces have no vectors until a later run reads it.
     """
     ALTER TABLE photos ADD COLUMN outdated INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE looks (
@@ -125,11 +125,11 @@ MIGRATIONS: tuple[str, ...] = (
             AND NOT EXISTS (SELECT 1 FROM photos WHERE hash = old.hash AND status != 'unwanted');
     END;
     """,
-    # 4: how often a process died while it looked at one photo and nothing else; pictures that facesearch itself made;
-    # which header reader a photo went through (0: one that could not tell where a date comes from, so its header is
-    # read again); what a date comes from and how exact it is. A photo whose place was taken is kept under a path with
-    # an empty part, which no scan gives, instead of one with a NUL. Photos that were given up by being in hand at two
-    # deaths get another try, alone. Copies are found by content and status, however many there are.
+    # 4: how often a process died while it processed one photo alone; pictures that facesearch itself made; the version
+    # of the header reader that read a photo (0: one that did not record the source of a date, so the header is read
+    # again); the source of a date and its precision. A photo whose place was taken is kept under a path with an empty
+    # part, which no scan returns, instead of one with a NUL. Photos that were given up because they were in progress at
+    # two deaths are tried again, alone. The new index finds copies by content and status, however many there are.
     """
     ALTER TABLE photos ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0 CHECK (deaths >= 0);
     ALTER TABLE photos ADD COLUMN ours INTEGER NOT NULL DEFAULT 0 CHECK (ours IN (0, 1));
@@ -144,7 +144,7 @@ MIGRATIONS: tuple[str, ...] = (
     DROP INDEX photos_by_hash;
     CREATE INDEX photos_by_content ON photos (hash, status, outdated);
     """,
-    # 5: the generation tells whether a vector file fits; no caller can forget to raise it.
+    # 5: the generation shows whether a vector file is current; triggers increment it, so that no caller can forget to.
     """
     CREATE TRIGGER vector_comes AFTER INSERT ON vectors BEGIN
         UPDATE meta SET value = value + 1 WHERE key = 'generation';

@@ -1,4 +1,4 @@
-"""Which model's embeddings are here, and which model is to replace it."""
+"""The model of an index, and the model that is to replace it."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _MODEL = Shape(
 
 
 class Models:
-    """The table `models`: the index's model comes first, the next model, where there is one, second."""
+    """The table `models`: the index's model is the first row; the next model, if there is one, the second."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def current(self) -> ModelInfo:
-        """The model whose embeddings are here."""
+        """Return the model of the embeddings in this index."""
         return self._all()[0]
 
     def next(self) -> ModelInfo | None:
-        """The model that is to replace it; None when none is."""
+        """Return the model that is to replace the current one; None if there is none."""
         _current, *others = self._all()
         return others[0] if others else None
 
     def set_current(self, model: ModelInfo) -> None:
-        """The model of a new index."""
+        """Set the model of a new index."""
         self._add(model)
 
     def set_next(self, model: ModelInfo) -> None:
-        """This model is to replace the current one; it has not seen anything yet."""
+        """Record the model that is to replace the current one; nothing is staged for it yet."""
         self._add(model)
 
     def drop_next(self) -> None:
-        """No model is to replace the current one; what it has extracted stays, see `Staging.drop_some`."""
+        """Delete the record of the next model; what it has extracted stays, see `Staging.drop_some`."""
         self._database.run("DELETE FROM models WHERE id > (SELECT min(id) FROM models)")
 
     def promote_next(self) -> None:
-        """The next model is the current one from now on: the earlier one's vectors are gone."""
+        """Make the next model the current one, and delete the vectors of the earlier one."""
         self._database.run("DELETE FROM vectors")
         self._database.run("DELETE FROM models WHERE id = (SELECT min(id) FROM models)")
 
     def rename(self, name: str, source: str | None) -> None:
-        """The current model has another name now, or another folder."""
+        """Record another name or folder for the current model."""
         self._database.run(
             "UPDATE models SET name = ?, source = ? WHERE id = (SELECT min(id) FROM models)", name, source
         )

@@ -1,4 +1,4 @@
-"""The photos of an index: what was read of them, where they are, which of them are copies or out of sight."""
+"""The photos of an index: what was read from them, where they are, and which are copies or hidden."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Photos"]
 _LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
 
 _HEADER = ("taken_at", "date_source", "date_precision", "latitude", "longitude", "ours", "header")
-"""What comes from a photo's header and its name, in the order of `_header_values` and `_facts_of`."""
+"""The columns from a photo's header and name, in the order of `_header_values` and `_facts_of`."""
 _HEADER_SQL = ", ".join(_HEADER)
 _PUT = (
     "root",
@@ -36,7 +36,7 @@ _PUT = (
     "error",
     "deaths",
 )
-"""Written whenever a photo is read; by root and path it is known, and all the others are new then."""
+"""The columns written whenever a photo is read; root and path are its key, the others are updated."""
 _PUT_SQL = f"""
 INSERT INTO photos ({", ".join(_PUT)}) VALUES ({", ".join("?" * len(_PUT))})
 ON CONFLICT (root, path) DO UPDATE SET
@@ -64,14 +64,14 @@ class Photos:
         self._roots = roots
         self._faces = faces
 
-    # Which there are
+    # Listing
 
     def within(self, root: int, folder: bytes = b"") -> Iterator[KnownPhoto]:
-        """The photos of a root, or of one folder of it, in the order of their paths as bytes."""
+        """Yield the photos of a root, or of one folder of it, in the order of their paths as bytes."""
         condition = ""
         bounds: tuple[bytes, ...] = ()
         if folder:
-            # Everything that begins with the folder's name and a separator; LIKE finds nothing in blobs.
+            # Every path that starts with the folder's name and a separator; LIKE finds nothing in blobs.
             condition = " AND path > ? AND path < ?"
             bounds = _bounds(folder)
         return map(
@@ -82,40 +82,40 @@ class Photos:
         )
 
     def at(self, root: int, path: bytes) -> KnownPhoto | None:
-        """The photo at a path relative to a root."""
+        """Return the photo at a path relative to a root; None if there is none."""
         rows = self._database.typed(_KNOWN, f"SELECT {_KNOWN.sql} FROM photos WHERE root = ? AND path = ?", root, path)
         return known_photo(rows[0]) if rows else None
 
     def any_at(self, path: bytes) -> bool:
-        """Whether a known photo lies at an absolute path, or in the folder there."""
+        """Whether there is a known photo at an absolute path, or in the folder at that path."""
         return any(
             self._database.rows(f"SELECT 1 FROM photos WHERE {place.sql} LIMIT 1", *place.values)
             for place in places(path, self._roots.all())
         )
 
     def failed(self) -> Iterator[tuple[bytes, str]]:
-        """Absolute path and reason of every photo that could not be read, in the order of their paths."""
+        """Yield path (absolute) and reason of every photo that could not be read, in the order of the paths."""
         for root, path, error in self._database.typed(
             _FAILED,
             f"SELECT {_FAILED.sql} FROM photos JOIN roots ON roots.id = root"
             " WHERE status = 'failed' AND missing_since IS NULL ORDER BY roots.path, photos.path",
         ):
-            yield path_in_root(root, path), error or "not known why"
+            yield path_in_root(root, path), error or "unknown error"
 
     def sample_files(self, root: int, number: int) -> list[KnownFile]:
-        """Up to so many readable photos of a root, rather ones in sight, their paths relative; always the same ones."""
+        """Return up to `number` readable photos of a root, visible ones first, with relative paths; always the same."""
         return [
             KnownFile(*row)
             for row in self._database.typed(
                 _SAMPLED,
                 f"SELECT {_SAMPLED.sql} FROM photos WHERE root = ? AND hash IS NOT NULL AND size >= 0"
-                " ORDER BY missing_since IS NOT NULL, hash LIMIT ?",  # as good as drawn by lot, and lasting
+                " ORDER BY missing_since IS NOT NULL, hash LIMIT ?",  # as good as random, and stable
                 root, number,
             )
         ]  # fmt: skip
 
     def counts(self) -> Counts:
-        """How much is here."""
+        """Count photos and faces, see `Counts`."""
         ((photos, no_face, failed, missing),) = self._database.rows(
             """
             SELECT coalesce(sum(missing_since IS NULL AND NOT ours), 0),
@@ -125,7 +125,7 @@ class Photos:
             FROM photos
             """
         )
-        # Counting all and taking away the few that cannot be found takes a fifth of the time of joining a million.
+        # Counting all and subtracting the few that cannot be found takes a fifth of the time of joining a million.
         hidden = (
             "SELECT count(*) FROM faces WHERE photo IN"
             " (SELECT id FROM photos WHERE missing_since IS NOT NULL OR outdated)"
@@ -134,14 +134,14 @@ class Photos:
         return Counts(photos, faces, no_face, failed, missing)
 
     def count_ours(self) -> int:
-        """Pictures in sight that facesearch made."""
+        """Count the visible pictures that facesearch made."""
         return int(self._database.value("SELECT count(*) FROM photos WHERE ours AND missing_since IS NULL"))
 
     def count_outdated(self) -> int:
-        """Photos whose faces are an earlier model's, and are not found until the photos are read again."""
+        """Count the photos whose faces come from an earlier model and are not found until the photos are read again."""
         return int(self._database.value("SELECT count(*) FROM photos WHERE outdated"))
 
-    # What was read of them
+    # Content and header
 
     def put(
         self,
@@ -155,9 +155,9 @@ class Photos:
         error: str | None = None,
         deaths: int = 0,
     ) -> int:
-        """Record what reading a photo came to, new or known, and give back its id. Faces are not touched."""
+        """Record the result of reading a new or known photo and return its id. Faces are not touched."""
         seen = facts or PhotoFacts(0, 0)
-        size = (seen.width or None, seen.height or None)  # of a photo that was never decoded nobody knows it
+        size = (seen.width or None, seen.height or None)  # unknown until a photo is decoded
         (row,) = self._database.rows(
             _PUT_SQL,
             root, file.path, file.size, file.mtime_ns, content, *size, *_header_values(seen), fingerprint, status,
@@ -166,7 +166,7 @@ class Photos:
         return int(row[0])
 
     def put_header(self, photo: int, facts: PhotoFacts) -> None:
-        """What a photo's header says now. One that turns out to be facesearch's own has no faces any more."""
+        """Update what comes from a photo's header. A picture that turns out to be facesearch's own loses its faces."""
         values = _header_values(facts)
         self._database.run(
             f"UPDATE photos SET ({_HEADER_SQL}) = ({', '.join('?' * len(values))}) WHERE id = ?", *values, photo
@@ -176,14 +176,14 @@ class Photos:
             self._database.run("UPDATE photos SET status = 'no_face', outdated = 0 WHERE id = ?", photo)
 
     def facts_of(self, photo: int) -> PhotoFacts:
-        """What is known from a photo's header and its name."""
+        """Return what is known from a photo's header and name."""
         (row,) = self._database.typed(_ALL_FACTS, f"SELECT {_ALL_FACTS.sql} FROM photos WHERE id = ?", photo)
         return _facts_of(*row)
 
     def with_old_headers(self, root: int, folder: bytes, version: int) -> list[tuple[int, PhotoFile, PhotoFacts]]:
-        """Photos in sight whose headers were read by an earlier reader than this: ids, files, and what is known.
+        """Return the visible photos whose headers were read by an earlier reader: ids, files, and what is known.
 
-        They are those of a root, of one folder of it, or the single file of that name.
+        They are those of a root, or of the folder or file `folder` in it.
         """
         rows = self._database.typed(
             _OLD_HEADER,
@@ -195,18 +195,18 @@ class Photos:
         return [(row[0], PhotoFile(*row[1:4]), _facts_of(*row[4:])) for row in rows]
 
     def is_ours(self, photo: int) -> bool:
-        """Whether it is a picture that facesearch made."""
+        """Whether a photo is a picture that facesearch made."""
         return bool(self._database.rows("SELECT 1 FROM photos WHERE id = ? AND ours", photo))
 
     def mark_extracted(self, photo: int, *, faces: bool, fingerprint: int | None) -> None:
-        """The index's model has seen a photo."""
+        """Record that the index's model has processed a photo."""
         self._database.run(
             "UPDATE photos SET status = ?, fingerprint = coalesce(?, fingerprint), outdated = 0 WHERE id = ?",
             "faces" if faces else "no_face", fingerprint, photo,
         )  # fmt: skip
 
     def mark_outdated(self) -> None:
-        """Photos that have faces, or may have, and that the next model has not seen are outdated."""
+        """Mark photos as outdated that have or may have faces and that the next model has not processed."""
         self._database.run(
             "UPDATE photos SET outdated = 1 WHERE (hash IS NULL OR hash NOT IN (SELECT content FROM looks))"
             " AND (status IN ('faces', 'no_face')"
@@ -216,21 +216,22 @@ class Photos:
     # Copies, by content
 
     def content_of(self, photo: int) -> bytes | None:
-        """The SHA-256 of what a photo was when it was last read; None where it could not be read."""
+        """Return the SHA-256 of a photo when it was last read; None if it could not be read."""
         rows = self._database.typed(_HASH, f"SELECT {_HASH.sql} FROM photos WHERE id = ?", photo)
         return rows[0][0] if rows else None
 
     def with_content(self, content: bytes, *, outdated: bool = False) -> list[tuple[KnownPhoto, bytes]]:
-        """Photos of this very content that were read without failing, with their absolute paths.
+        """Return the photos of this exact content that were read without failure, with their absolute paths.
 
-        Unless they are asked for, outdated ones are none of them: what is known of their faces is of no use.
+        They are those that are not outdated (the known faces of an outdated photo are of no use), or with `outdated`
+        only those that are.
         """
         return self._in_roots("hash = ? AND status != 'failed' AND outdated = ?", content, outdated)
 
     def twin_of(self, content: bytes) -> int | None:
-        """A photo of this very content whose faces are known; rather one that is unwanted, since then all of them are.
+        """Return a photo of this exact content whose faces are known; an unwanted one first, since then all are.
 
-        Costs the same however many there are.
+        The cost does not depend on the number of copies.
         """
         for status in ("unwanted", "faces", "no_face"):
             rows = self._database.rows(
@@ -241,9 +242,9 @@ class Photos:
         return None
 
     def copies(self, photos: Iterable[int], more: Iterable[bytes] = ()) -> list[tuple[KnownPhoto, bytes]]:
-        """Photos that are identical to one of these and are none of them, with their absolute paths.
+        """Return other photos that are identical to one of these, with their absolute paths.
 
-        `more` are contents of photos of which the catalog does not know them.
+        `more` are the contents of photos whose content the catalog does not know.
         """
         given = list(photos)
         contents: dict[bytes, None] = dict.fromkeys(more)
@@ -255,7 +256,7 @@ class Photos:
         return [(photo, path) for photo, path in found if photo.id not in known]
 
     def copy(self, twin: int, root: int, file: PhotoFile) -> int:
-        """This file has its twin's content: it gets its twin's faces and vectors under ids of its own."""
+        """Record a file that has the content of `twin`: it gets the twin's faces and vectors, with new ids."""
         ((content, fingerprint, status, *facts),) = self._database.typed(
             _COPIED, f"SELECT {_COPIED.sql} FROM photos WHERE id = ?", twin
         )
@@ -263,50 +264,50 @@ class Photos:
         self._faces.replace(photo, self._faces.of_photo(twin))
         return photo
 
-    # Where they are
+    # Location and visibility
 
     def touch(self, photo: int, root: int, file: PhotoFile) -> None:
-        """The same content, now with this path, size and time: nothing else about the photo changes."""
+        """Update path, size and time of a photo whose content is unchanged; nothing else changes."""
         self._database.run(
             "UPDATE photos SET root = ?, path = ?, size = ?, mtime_ns = ?, missing_since = NULL WHERE id = ?",
             root, file.path, file.size, file.mtime_ns, photo,
         )  # fmt: skip
 
     def displace(self, photo: int, when: int) -> None:
-        """Another photo has taken this one's place: it is out of sight, under a path that no scan gives."""
+        """Hide a photo whose place another one has taken, under a path that no scan returns."""
         self._database.run(
             "UPDATE photos SET path = CAST(path || '//' || id AS BLOB), missing_since = ? WHERE id = ?", when, photo
         )
 
     def hide(self, photos: Iterable[int], when: int) -> None:
-        """Photos that are out of sight since `when` (seconds since 1970): kept, but no longer found."""
+        """Hide photos that are missing since `when` (seconds since 1970): they are kept, but no longer found."""
         self._database.many(
             "UPDATE photos SET missing_since = ? WHERE id = ? AND missing_since IS NULL", ((when, p) for p in photos)
         )
 
     def show(self, photos: Iterable[int]) -> None:
-        """Photos that are back."""
+        """Show hidden photos that are back."""
         self._database.many("UPDATE photos SET missing_since = NULL WHERE id = ?", ((photo,) for photo in photos))
 
     def count_hidden(self, root: int, before: int) -> int:
-        """Photos of a root that have been out of sight since `before` (seconds since 1970) or longer.
+        """Count the photos of a root that have been hidden since `before` (seconds since 1970) or longer.
 
-        Unwanted ones do not count: they would be unknown, and welcome, when they return.
+        Unwanted ones do not count: if they were deleted, they would be indexed when they return.
         """
         return int(self._database.value(f"SELECT count(*) FROM photos WHERE {_LONG_HIDDEN}", root, before))
 
     def delete_hidden(self, root: int, before: int) -> None:
-        """Delete those photos for good, with their faces."""
+        """Delete the photos that `count_hidden` counts, with their faces."""
         self._database.run(f"DELETE FROM photos WHERE {_LONG_HIDDEN}", root, before)
 
-    # Which are gone for good
+    # Deletion
 
     def delete(self, photo: int) -> None:
         """Delete a photo with its faces and vectors."""
         self._database.run("DELETE FROM photos WHERE id = ?", photo)
 
     def keep_out(self, photo: int, content: bytes | None = None) -> None:
-        """Delete a photo's faces and vectors, and remember its content as unwanted; `content` where it is not known."""
+        """Delete a photo's faces and vectors, and mark its content as unwanted; `content` is used if none is known."""
         self._database.run("DELETE FROM faces WHERE photo = ?", photo)
         self._database.run(
             "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, date_source = NULL,"
@@ -315,7 +316,7 @@ class Photos:
         )  # fmt: skip
 
     def is_unwanted(self, content: bytes) -> bool:
-        """Whether this very content was forgotten for ever."""
+        """Whether this exact content is on the never-again list."""
         return bool(self._database.rows("SELECT 1 FROM photos WHERE hash = ? AND status = 'unwanted' LIMIT 1", content))
 
     def _in_roots(self, condition: str, *values: object) -> list[tuple[KnownPhoto, bytes]]:
@@ -330,7 +331,7 @@ class Photos:
 
 
 def _bounds(folder: bytes) -> tuple[bytes, bytes]:
-    """All that lies in a folder is between these two."""
+    """Return the exclusive bounds of all paths in a folder."""
     return folder + os.fsencode(os.sep), folder + bytes([ord(os.sep) + 1])
 
 
@@ -341,7 +342,7 @@ def _header_values(facts: PhotoFacts) -> tuple[object, ...]:
 
 
 def _facts_of(width: int | None, height: int | None, *header: Any) -> PhotoFacts:
-    """From the values of `_FACTS`."""
+    """Return the facts from the values of `_FACTS`."""
     taken_at, source, precision, latitude, longitude, ours, version = header
     taken = TakenAt(taken_at[:19], source or "exif", precision or "second", taken_at[19:]) if taken_at else None
     position = None if latitude is None else (latitude, longitude)

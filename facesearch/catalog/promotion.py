@@ -1,4 +1,4 @@
-"""The next model becomes the current one: its staged faces take the place of those that are known."""
+"""Make the next model the current one: its staged faces replace the known ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Promotion", "promote_next_model"]
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What became of faces when a model replaced another: known ones that it found too, new ones, and those it missed.
+    """The number of faces that a new model `kept` (known and found again), found (`new`) and missed (`lost`).
 
-    `outdated` faces are in `outdated_photos`, which it has not seen.
+    `outdated` faces are in `outdated_photos`, which it has not read.
     """
 
     kept: int
@@ -24,11 +24,10 @@ class Promotion:
 
 
 def promote_next_model(catalog: Catalog) -> Promotion:
-    """Answer with the embeddings of the next model from now on, all in one transaction.
+    """Switch to the embeddings of the next model, in one transaction.
 
-    A face that it has found where an earlier one is known keeps that one's id, and with it all that was said about it;
-    faces that were forgotten stay so. Photos that it has not seen keep their faces, out of sight of questions, until a
-    later run reads them.
+    A face that it found in the place of a known one keeps the id of that one. Forgotten faces stay forgotten. Photos
+    that it has not read keep their faces, but queries do not find them until a later run reads them.
     """
     with catalog.transaction():
         before, last_face = catalog.faces.count(), catalog.faces.last_id()
@@ -41,5 +40,5 @@ def promote_next_model(catalog: Catalog) -> Promotion:
         catalog.photos.mark_outdated()
         new, outdated = catalog.faces.count(after=last_face), catalog.faces.count(outdated=True)
         kept = catalog.faces.count() - new - outdated
-        catalog.vectors.forget_dead(catalog.meta.generation)  # every vector file until now is another model's
+        catalog.vectors.forget_dead(catalog.meta.generation)  # every existing vector file is another model's
     return Promotion(kept, new, before - kept - outdated, outdated, catalog.photos.count_outdated())

@@ -1,4 +1,4 @@
-"""Rows of the catalog as types: roots, photos, counts; and how they are read from columns."""
+"""The types of catalog rows (roots, photos, counts), and how they are read from columns."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = [
 ]
 
 Status = Literal["faces", "no_face", "failed", "unwanted"]
-"""What became of a photo; an unwanted one was forgotten for ever, and is not read again."""
+"""The result of reading a photo. An unwanted one is on the never-again list and is not read again."""
 
 SAME_FACE = 0.4
-"""How much the boxes of two models overlap at least, as intersection over union, where they found the same face.
+"""The least overlap, as intersection over union, of the boxes of two models for the same face.
 
-Of 93 faces that YuNet and SCRFD both found in 71 photos the boxes overlapped by 0.58 (a face cut by the border) to
+For 93 faces that both YuNet and SCRFD found in 71 photos, the boxes overlapped by 0.58 (a face cut by the border) to
 0.96, half of them by 0.90 or more. Two faces of one model never overlap by more than 0.4.
 """
 
 
 class Root(NamedTuple):
-    """A folder, or a single file, that was given to be indexed; `path` is absolute, in the system's bytes."""
+    """A folder or a single file that the user indexed; `path` is absolute, in the system's bytes."""
 
     id: int
     path: bytes
@@ -41,12 +41,12 @@ class Root(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownPhoto:
-    """A photo as the catalog knows it; `file.path` is relative to its root, empty where the root is the file.
+    """A photo as the catalog knows it; `file.path` is relative to its root, empty if the root is the file.
 
-    `was_read` tells that its bytes could be read, whatever became of them, `measured` that its fingerprint was taken,
-    `outdated` that the index's model has not seen it yet: its faces are an earlier one's, and are not found.
-    `deaths` is how many processes died while they looked at it alone; `ours` is a picture that facesearch made, and no
-    photo.
+    `was_read` is set if its bytes could be read, even if decoding failed; `measured` if it has a fingerprint;
+    `outdated` if the index's model has not processed it yet: its faces come from an earlier model and are not found.
+    `deaths` is the number of processes that died while they processed it alone. `ours` marks a picture that facesearch
+    made, which is not a photo.
     """
 
     id: int
@@ -62,9 +62,9 @@ class KnownPhoto:
 
 
 class Counts(NamedTuple):
-    """What is in an index; photos that have gone from sight are `missing` and not among the others.
+    """The numbers of photos and faces in an index. Hidden photos are `missing` and not counted elsewhere.
 
-    Pictures that facesearch made are no photos; see `Photos.count_ours`.
+    Pictures that facesearch made do not count as photos; see `Photos.count_ours`.
     """
 
     photos: int
@@ -75,7 +75,7 @@ class Counts(NamedTuple):
 
 
 class PendingPhoto(NamedTuple):
-    """A photo that the next model has not seen yet: its absolute path, its size in bytes, its content's SHA-256."""
+    """A photo that the next model has not processed: absolute path, size in bytes, SHA-256 of its content."""
 
     root: int
     path: bytes
@@ -101,7 +101,7 @@ KNOWN_PHOTO = (
 
 
 def known_photo(row: Sequence[Any]) -> KnownPhoto:
-    """A photo from the values of `KNOWN_PHOTO`."""
+    """Return a photo from the values of `KNOWN_PHOTO`."""
     row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths, ours = row
     file = PhotoFile(path, size, mtime_ns)
     return KnownPhoto(
@@ -110,5 +110,5 @@ def known_photo(row: Sequence[Any]) -> KnownPhoto:
 
 
 def path_in_root(root: bytes, path: bytes) -> bytes:
-    """The absolute path of a photo from its root's and its own, which is empty where the root is the file."""
+    """Return the absolute path of a photo; `path` is relative to the root, empty if the root is the file."""
     return os.path.join(root, path) if path else root

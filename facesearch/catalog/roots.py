@@ -1,4 +1,4 @@
-"""The folders and single files that were given to be indexed."""
+"""The folders and single files that the user indexed."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Roots:
         self._database = database
 
     def all(self) -> list[Root]:
-        """All roots, in the order in which they came."""
+        """Return all roots, in the order in which they were added."""
         return [Root(*row) for row in self._database.typed(_ROOT, f"SELECT {_ROOT.sql} FROM roots ORDER BY id")]
 
     def add(self, path: bytes, locations: Locations | None = None) -> Root:
-        """A new root. Roots inside it are folded into it: their photos keep everything and change their root.
+        """Add a root. Roots inside it are merged into it: their photos keep everything and change their root.
 
-        `locations` are those of all roots so far, and follow; whoever adds many has them at hand.
+        `locations` are the places of all roots and are updated; pass them to add several roots faster.
         """
         known = Locations(self.all()) if locations is None else locations
         run = self._database.run
         row_id = self._database.insert("INSERT INTO roots (uuid, path) VALUES (?, ?)", str(uuids.uuid4()), path)
         for inner in known.inside(path):
-            # A photo that was known under two names is known once from here on: the rest goes with its root.
+            # A photo that was known under two names is kept once: the duplicate is deleted with its root.
             run(
                 "UPDATE OR IGNORE photos SET root = ?1,"
                 " path = CAST(CASE WHEN path = x'' THEN ?2 ELSE ?2 || ?3 || path END AS BLOB) WHERE root = ?4",
@@ -48,7 +48,7 @@ class Roots:
         return Root(row_id, path)
 
     def move(self, root: int, path: bytes) -> None:
-        """The same photos, mounted or moved elsewhere."""
+        """Record that a root and its photos are mounted or moved elsewhere."""
         self._database.run("UPDATE roots SET path = ? WHERE id = ?", path, root)
         self._read_names_again(root)
 
@@ -58,5 +58,5 @@ class Roots:
         self._database.run("DELETE FROM roots WHERE id = ?", root)
 
     def _read_names_again(self, root: int) -> None:
-        """What names say of a root's photos may be another thing now."""
+        """Mark headers as unread where a date may come from the path, which has changed."""
         self._database.run(f"UPDATE photos SET header = 0 WHERE root = ? AND {_DATED_BY_NAME}", root)

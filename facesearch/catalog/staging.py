@@ -1,8 +1,8 @@
-"""What the next model has extracted so far, apart from what answers questions.
+"""What the next model has extracted so far, kept apart from the faces that queries find.
 
-Two models live side by side while one replaces the other: questions are answered from the current one, and what the
-next one finds is staged here, by the content of photos. So a photo may be moved, renamed or copied meanwhile, an edited
-one is read again, and what is forgotten is forgotten here as well. Then it is promoted; see `promotion`.
+While one model replaces another, queries are answered from the current one. The faces that the next one finds are
+staged here by the content of photos. So a photo may be moved, renamed or copied meanwhile, an edited one is read again,
+and what is forgotten is forgotten here as well. At the end the staged faces are promoted; see `promotion`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _INSERTED = ("content", "vector", *FACE)
 
 
 class Staging:
-    """The tables `looks`, a row for each content, and `seen_faces`."""
+    """The tables `looks`, with one row per content, and `seen_faces`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def put(self, content: bytes, faces: Sequence[Face], fingerprint: int | None) -> None:
-        """What the next model finds in a content. Nothing is kept of one that has been forgotten meanwhile."""
+        """Stage what the next model found in a content. Content that has been forgotten meanwhile is ignored."""
         database = self._database
         if not database.rows("SELECT 1 FROM photos WHERE hash = ? AND status != 'unwanted' LIMIT 1", content):
             return
@@ -53,7 +53,7 @@ class Staging:
         )
 
     def faces_of(self, content: bytes, dim: int) -> tuple[list[Face], int | None]:
-        """The faces that were found in a content, best first, with embeddings float32[dim]; and its fingerprint.
+        """Return the faces in a content, best first, with embeddings float32[dim], and its fingerprint.
 
         Raises `IndexDamagedError` for an embedding of another length.
         """
@@ -62,12 +62,12 @@ class Staging:
             _FACE, f"SELECT {_FACE.sql} FROM seen_faces WHERE content = ? ORDER BY id", content
         ):
             if len(vector) != dim * 4:
-                raise damaged(self._database.name, f"a vector of {len(vector)} bytes cannot be")
+                raise damaged(self._database.name, f"invalid vector of {len(vector)} bytes")
             faces.append(decode_face(values, decode_vector(vector)))
         return faces, self._database.value("SELECT fingerprint FROM looks WHERE content = ?", content)
 
     def pending(self) -> list[PendingPhoto]:
-        """Photos in sight that the next model has not seen, by root and path; several may have one content."""
+        """Return visible photos that the next model has not processed, by root and path; contents may repeat."""
         rows = self._database.typed(
             _PENDING,
             f"SELECT {_PENDING.sql} FROM photos JOIN roots ON roots.id = root"
@@ -80,18 +80,18 @@ class Staging:
         ]
 
     def photos(self) -> list[tuple[int, bytes]]:
-        """Photos, in sight or not, whose content the next model has seen: their ids, with the content."""
+        """Return the ids and contents of photos, hidden or not, whose content the next model has processed."""
         return self._database.rows(
             "SELECT id, hash FROM photos WHERE status IN ('faces', 'no_face') AND hash IN (SELECT content FROM looks)"
             " ORDER BY id"
         )
 
     def count(self) -> int:
-        """How many different contents the next model has seen."""
+        """Count the different contents that the next model has processed."""
         return int(self._database.value("SELECT count(*) FROM looks"))
 
     def count_contents(self) -> int:
-        """How many different contents there are for it to see."""
+        """Count the different contents of visible photos, which the next model has to process."""
         return int(
             self._database.value(
                 "SELECT count(DISTINCT hash) FROM photos WHERE missing_since IS NULL AND status IN ('faces', 'no_face')"
@@ -103,18 +103,18 @@ class Staging:
         return bool(self._database.rows("SELECT 1 FROM looks LIMIT 1"))
 
     def drop(self, contents: Sequence[bytes]) -> None:
-        """Forget what the next model has found in these contents; it sees them once more."""
+        """Delete what is staged for these contents; the next model processes them again."""
         self._database.many("DELETE FROM looks WHERE content = ?", ((content,) for content in contents))
 
     def drop_some(self) -> bool:
-        """Forget a part of what is staged, overwritten on the disk; False when nothing was left."""
+        """Delete a part of what is staged, overwriting it on the disk; return False if nothing was left."""
         dropped = self._database.rows(
             "DELETE FROM looks WHERE content IN (SELECT content FROM looks LIMIT ?) RETURNING 1", _DROPPED_AT_ONCE
         )
         return bool(dropped)
 
     def drop_face(self, content: bytes, box: Box) -> None:
-        """A face was forgotten: what the next model has found at its place is forgotten, too."""
+        """Delete what the next model found in the place of a forgotten face."""
         for row_id, *place in self._database.typed(
             _PLACE, f"SELECT {_PLACE.sql} FROM seen_faces WHERE content = ?", content
         ):
@@ -122,7 +122,7 @@ class Staging:
                 self._database.run("DELETE FROM seen_faces WHERE id = ?", row_id)
 
     def unusable(self, dim: int) -> list[bytes]:
-        """Contents in which a face was found whose embedding is not float32[dim] of unit length."""
+        """Return the contents with a staged embedding that is not float32[dim] of unit length."""
         staged = self._database.each("SELECT content, vector FROM seen_faces")
         return list({content for content, vector in staged if not _is_unit_vector(vector, dim)})
 

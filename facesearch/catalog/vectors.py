@@ -1,4 +1,4 @@
-"""The embeddings of faces, by ids that are never given twice; and the ids of those that have gone."""
+"""The embeddings of faces, by ids that are never reused; and the ids of deleted embeddings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Vectors:
         self._database = database
 
     def get(self, ids: Sequence[int], dim: int) -> FloatArray:
-        """float32[n, dim] for the given vector ids, in their order; ids that are not there give zeros."""
+        """Return float32[n, dim] for vector ids, in their order; an unknown id gets zeros."""
         import numpy as np
 
         found = np.zeros((len(ids), dim), dtype=np.float32)
@@ -40,7 +40,7 @@ class Vectors:
         return found
 
     def after(self, vector_id: int, dim: int) -> Iterator[tuple[IdArray, FloatArray]]:
-        """Vectors with ids above `vector_id`, ascending, in pieces: int64[n] and float32[n, dim]."""
+        """Yield the vectors with ids above `vector_id`, ascending, in batches: int64[n] and float32[n, dim]."""
         import numpy as np
 
         while True:
@@ -55,16 +55,16 @@ class Vectors:
             vector_id = int(ids[-1])
 
     def last_id(self) -> int:
-        """The highest vector id ever given, 0 before the first."""
+        """Return the highest vector id ever assigned, 0 before the first."""
         rows = self._database.typed(_LAST, "SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
         return int(rows[0][0]) if rows else 0
 
     def count(self) -> int:
-        """All vectors, those of hidden photos included."""
+        """Count all vectors, including those of hidden photos."""
         return int(self._database.value("SELECT count(*) FROM vectors"))
 
     def count_changed(self, vector_id: int) -> int:
-        """How many vectors have come after `vector_id`, and how many are listed as dead."""
+        """Return the number of vectors added after `vector_id` plus the number listed as deleted."""
         return int(
             self._database.value(
                 "SELECT (SELECT count(*) FROM vectors WHERE id > ?) + (SELECT count(*) FROM dead_vectors)", vector_id
@@ -72,18 +72,18 @@ class Vectors:
         )
 
     def dead(self) -> IdArray:
-        """Ids, int64[n], that a vector file written since generation `dead_since` may hold and that are gone."""
+        """Return the ids, int64[n], of deleted vectors that a file written since generation `dead_since` may hold."""
         import numpy as np
 
         return np.array([row[0] for row in self._database.rows("SELECT id FROM dead_vectors")], dtype=np.int64)
 
     def forget_dead(self, generation: int) -> None:
-        """A vector file of this generation has been written: what died before it is not in it."""
+        """Clear the list of deleted vectors after a vector file of this generation has been written."""
         self._database.run("DELETE FROM dead_vectors")
         self._database.run("UPDATE meta SET value = ? WHERE key = 'dead_since'", generation)
 
     def unusable(self, dim: int) -> list[int]:
-        """Ids of vectors that have the wrong length in bytes, are not finite, or not of unit length to 1e-3."""
+        """Return the ids of vectors that are of the wrong size in bytes, not finite, or not of unit length to 1e-3."""
         import numpy as np
 
         bad = [row[0] for row in self._database.rows("SELECT id FROM vectors WHERE length(vector) != ?", dim * 4)]
@@ -95,7 +95,7 @@ class Vectors:
         return bad
 
     def discard(self, vector_ids: Sequence[int]) -> None:
-        """Drop vectors that cannot be used, and have their photos read anew by the next run, as if changed."""
+        """Delete unusable vectors, and mark their photos as changed, so that the next run reads them again."""
         for part in batches(vector_ids):
             self._database.run(
                 "UPDATE photos SET size = -1, hash = NULL WHERE id IN (SELECT photo FROM faces JOIN vectors ON"
@@ -106,5 +106,5 @@ class Vectors:
 
     def _whole(self, vector: bytes, dim: int) -> bytes:
         if len(vector) != dim * 4:
-            raise damaged(self._database.name, f"a vector of {len(vector)} bytes cannot be")
+            raise damaged(self._database.name, f"invalid vector of {len(vector)} bytes")
         return vector

@@ -1,1 +1,1 @@
-"""Models and calibrations, measured on labelled photos."""
+"""Measure models and calibrations on labelled photos."""

@@ -1,4 +1,4 @@
-"""Which model is best for these photos: every one finds and tells apart the same people, and is timed."""
+"""Compare models on labelled photos: how well and how fast each finds people and tells them apart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ _SUPPORTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one model does on labelled photos.
+    """The results of one model on labelled photos.
 
-    `found` of `photos` show a face, `left_out` of those seem to be labelled wrongly. `rank1` is the share whose nearest
-    other face is of the same person, `tmr` the share of pairs of one person that are more alike than all but the
-    share of strangers in `RATES`; None where there are too few pairs of strangers to say. `seconds` is the time a
-    photo takes, with nothing else going on beside it.
+    `found` of `photos` show a face; `left_out` of those seem to be labelled wrongly. `rank1` is the share of faces
+    whose nearest other face is of the same person. `tmr` is the true-match rate at each false-match rate in `RATES`,
+    None if there are too few pairs of strangers. `seconds` is the time per photo when nothing else is running.
     """
 
     model: str
@@ -49,10 +48,10 @@ def standing(
     *,
     observer: Observer = SILENT,
 ) -> Standing:
-    """Find, embed and compare all faces in a folder with one folder a person.
+    """Find, embed and compare all faces in a folder with one folder per person.
 
-    Every person counts alike, however many photos there are of them. Raises `InputError` where there are no two people
-    with two photos each.
+    Every person has the same weight, whatever the number of photos. Raises `InputError` if there are fewer than two
+    people with two photos each.
     """
     started = time.perf_counter()
     faces = labelled_faces(folder, model, observer=observer)
@@ -63,8 +62,8 @@ def standing(
     several = [label for label in np.unique(labels).tolist() if (labels == label).sum() > 1]
     if len(several) < 2:
         raise InputError(
-            f"{folder}: {counted(len(several), 'person', 'people')} with two photos or more in which {name} finds a "
-            "face; models are compared on two people at least, better on twelve"
+            f"{folder}: {counted(len(several), 'person', 'people')} with two or more photos in which {name} finds a "
+            "face; a comparison needs at least two people, better twelve"
         )
     similarities = vectors @ vectors.T
     np.fill_diagonal(similarities, -2.0)

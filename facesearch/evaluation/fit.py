@@ -1,13 +1,13 @@
-"""From labelled faces to a calibration: how often strangers, and photos of one person, reach each similarity.
+"""Measure a calibration on labelled faces: how often strangers, and photos of one person, reach each similarity.
 
-Labels are cleaned first: a face is taken for wrongly labelled and left out when its similarity to the mean of its own
-folder's others is under 0.3, or less than to another folder's mean.
+Labels are cleaned first: a face counts as wrongly labelled and is omitted if its similarity to the mean of the others
+in its own folder is under 0.3, or lower than to another folder's mean.
 
-Templates of one, two, three, five and ten photos of a person, drawn at random, are compared with every single face: of
-other people for the false-match rate, of the same person (those in the template left out) for the true-match rate.
-Every pair of people counts alike, however many faces they have. Below the least rate that 30 pairs of faces still
-support, the curve goes on along the straight line that its last decade follows in the logarithm: from there on it is
-extrapolated, and the table says where. The intervals, 5 to 95 %, come from drawing the people anew with replacement,
+Templates of one, two, three, five and ten photos of a person, drawn at random, are compared with every single face:
+with those of other people for the false-match rate, with those of the same person (except those in the template) for
+the true-match rate. Every pair of people has the same weight, however many faces they have. Below the lowest rate that
+30 pairs of faces still support, the curve is extrapolated along the straight line that its last decade follows in the
+logarithm, and the table says from where. The intervals, 5 to 95 %, come from resampling the people with replacement,
 400 times: a dozen people are few, whatever the number of their faces.
 """
 
@@ -52,13 +52,13 @@ __all__ = [
 
 LEAST_PEOPLE = 3
 FEW_PEOPLE = 12
-"""With fewer, other people would give quite other rates."""
+"""With fewer people, the rates depend strongly on who they are."""
 
 LEAST_FACES = 4
-"""Of each person; who has fewer says nothing about the same person's photos."""
+"""The faces needed per person; fewer say nothing about photos of the same person."""
 
 PHOTOS = (1, 2, 3, 5, 10)
-"""Sizes of templates that curves are measured for."""
+"""The template sizes for which curves are measured."""
 
 _GRID = np.round(np.arange(0.0, 1.0001, 0.01), 2)
 _TEMPLATES = 400
@@ -69,9 +69,9 @@ _LEAST_OWN = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFaces:
-    """One face a photo: float32[n, dim] of unit length, and whose they are, int64[n] into `people`.
+    """One face per photo: vectors, float32[n, dim] of unit length, and labels, int64[n], indices into `people`.
 
-    `left_out` tells which photos were not used, and why.
+    `left_out` says which photos were skipped, and why.
     """
 
     vectors: FloatArray
@@ -87,13 +87,14 @@ def labelled_faces(
     rotations: bool = True,
     observer: Observer = SILENT,
 ) -> LabelledFaces:
-    """The faces in a folder with one folder a person; of a photo with several the one most like the person's others.
+    """Return the faces in a folder with one folder per person.
 
-    Progress counts photos: those done of all, the faces so far, and photos of no use. When `observer` cancels, what is
-    done so far is the result. Raises `InputError` where there is no such folder.
+    If a photo has several faces, the one most similar to the person's others is used. Progress reports photos done and
+    in total, faces, and skipped photos. If `observer` cancels, the result so far is returned. Raises `InputError` if
+    there is no such folder.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give one that has a folder of photos for each person")
+        raise InputError(f"{folder}: no such folder; give one with a folder of photos per person")
     people = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     photos = {person: photos_in(person) for person in people}
     total, done = sum(map(len, photos.values())), 0
@@ -126,9 +127,9 @@ def labelled_faces(
 def _ahead(
     pool: ThreadPoolExecutor, model: FaceModel, photos: Sequence[Path], *, rotations: bool
 ) -> Iterator[list[Probe] | FacesearchError]:
-    """The faces of each photo, or why there are none; a few photos are worked on ahead."""
+    """Yield the faces of each photo, or why there are none; a few photos are processed ahead."""
 
-    def look(path: Path) -> list[Probe] | FacesearchError:
+    def detected(path: Path) -> list[Probe] | FacesearchError:
         try:
             return probe_faces(model, str(path), rotations=rotations)
         except FacesearchError as error:
@@ -136,14 +137,14 @@ def _ahead(
 
     paths = iter(photos)
     while portion := list(islice(paths, 16)):
-        yield from pool.map(look, portion)
+        yield from pool.map(detected, portion)
 
 
 def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Sequence[int] = PHOTOS) -> dict[str, Any]:
-    """A calibration as plain values, to be kept as JSON and read by `facesearch.calibration.table`.
+    """Return a calibration as plain values, to be stored as JSON and read by `facesearch.calibration.table`.
 
-    `vectors` are float32[n, dim] of unit length, `labels` int64[n] say whose they are, from 0 on without gaps. Raises
-    `InputError` where there are fewer than `LEAST_PEOPLE` people with `LEAST_FACES` well labelled faces each.
+    `vectors` are float32[n, dim] of unit length, `labels` int64[n] number their people from 0 without gaps. Raises
+    `InputError` if there are fewer than `LEAST_PEOPLE` people with `LEAST_FACES` well-labelled faces each.
     """
     good = well_labelled(vectors, labels)
     kept = [
@@ -151,8 +152,8 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
     ]
     if len(kept) < LEAST_PEOPLE:
         raise InputError(
-            f"{counted(len(kept), 'person', 'people')} with {LEAST_FACES} or more well labelled faces each; a "
-            f"calibration needs {LEAST_PEOPLE}, better 12 and more"
+            f"{counted(len(kept), 'person', 'people')} with {LEAST_FACES} or more well-labelled faces each; a "
+            f"calibration needs {LEAST_PEOPLE}, better 12 or more"
         )
     used = good & np.isin(labels, kept)
     vectors, labels = vectors[used], np.searchsorted(kept, labels[used])
@@ -171,7 +172,7 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
 
 
 def well_labelled(vectors: FloatArray, labels: IdArray) -> Mask:
-    """Which faces are nearer to their own folder than to any other, and near enough."""
+    """Return a mask of the faces that are nearer to their own folder than to any other, and near enough."""
     if not len(labels):
         return np.ones(0, dtype=np.bool_)
     sums = np.stack([vectors[labels == label].sum(axis=0) for label in range(labels.max() + 1)])
@@ -184,7 +185,7 @@ def well_labelled(vectors: FloatArray, labels: IdArray) -> Mask:
 
 
 def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
-    """What templates of so many photos come to, with intervals, as plain lists over the grid."""
+    """Return the rates for templates of `photos` photos, with intervals, as plain lists over the grid."""
     rng = np.random.default_rng(photos)
     false_rates, true_rates, compared = _rates(vectors, labels, photos, rng)
     least = _SUPPORTED / compared
@@ -194,7 +195,7 @@ def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
     while len(drawn) < _DRAWS:
         chosen = rng.choice(people, people)
         if len(set(chosen.tolist())) < 2:
-            continue  # one person alone is nobody's impostor
+            continue  # one person alone has no impostors
         drawn.append(_continued(np.nanmean(false_rates[np.ix_(chosen, chosen)], axis=(0, 1)), least))
     low, high = np.percentile(np.stack(drawn), (5, 95), axis=0)
     return {
@@ -210,9 +211,9 @@ def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
 
 
 def _rates(vectors: FloatArray, labels: IdArray, photos: int, rng: np.random.Generator) -> tuple[Floats, Floats, int]:
-    """For templates of so many photos: false-match rates [person, other, grid], true-match rates [person, grid].
+    """Return false-match rates [person, other, grid] and true-match rates [person, grid] for one template size.
 
-    And how many comparisons of different people they rest on.
+    The third value is the number of comparisons of different people.
     """
     people = int(labels.max()) + 1
     false_rates, true_rates = np.full((people, people, len(_GRID)), np.nan), np.zeros((people, len(_GRID)))
@@ -238,16 +239,16 @@ def _rates(vectors: FloatArray, labels: IdArray, photos: int, rng: np.random.Gen
 
 
 def _share_from(scores: FloatArray) -> Floats:
-    """The share of scores at or above each similarity of the grid."""
+    """Return the share of scores at or above each similarity of the grid."""
     ordered = np.sort(scores)
     share: Floats = 1 - np.searchsorted(ordered, _GRID - 1e-9) / len(ordered)
     return share
 
 
 def _continued(curve: Floats, least: float) -> Floats:
-    """The curve in log10 down to the rate `least`, and from there along the line of its last decade.
+    """Return the curve in log10, extrapolated below the rate `least` along the line of its last decade.
 
-    Where so few strangers come near that not even the first rate is measured, it is `least` at most.
+    If so few strangers come near that even the first rate is below `least`, it is set to `least`.
     """
     if curve[0] < least:
         curve = np.concatenate([[least], curve[1:]])

@@ -1,1 +1,1 @@
-"""A picture to its faces."""
+"""Find, align, measure and embed the faces in a picture."""

@@ -1,4 +1,4 @@
-"""Faces cut out of a photo for the networks: aligned crops to embed, and upright views to find landmarks in."""
+"""Crop faces from a photo for the networks: aligned crops to embed, and upright views to detect landmarks in."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ __all__ = ["aligned_crops", "face_view"]
 
 
 def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
-    """uint8[n, 112, 112, 3]: each face aligned, from a decode that has at least a pixel for each pixel of the crop.
+    """Return the aligned faces, uint8[n, 112, 112, 3].
 
-    Where the photo itself has fewer, the whole photo is what there is. Raises `PhotoError`.
+    Each comes from a decode with at least one pixel per pixel of the crop, or from the full-size photo if that has
+    fewer. Raises `PhotoError`.
     """
     crops = np.empty((len(detections), CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)
     for row, detection in enumerate(detections):
@@ -28,7 +29,7 @@ def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
 
 
 def face_view(photo: Photo, transform: Similarity, side: int, *, rough: bool = False) -> Pixels:
-    """uint8[side, side, 3]: the part of a photo that `transform` brings into a square; see `align.crop_face`.
+    """Return the part of a photo that `transform` maps to a square, uint8[side, side, 3]; see `align.crop_face`.
 
     Raises `PhotoError`.
     """

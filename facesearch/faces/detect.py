@@ -1,17 +1,17 @@
-"""Which faces a photo shows: how large it is given to the detector, which way up, and when a larger one is worth it.
+"""Detect the faces in a photo: at which sizes and rotations the detector runs, and when another pass is worth it.
 
-The detector is first given the photo with its longer side at 640 pixels: there a face of a twentieth of the photo's
-size is found, which in most photos is all there are. A detector that misses faces that fill the picture is given it at
-160 pixels too. Four things ask for another pass:
+The first pass scales the photo to 640 pixels on its longer side. It finds faces down to a twentieth of the photo's
+size, which in most photos is all of them. A detector that misses faces that fill the picture also gets the photo at
+160 pixels. Four cases call for another pass:
 
-* a small face, or a faint hint of one, or no face at all: where one is smaller than 48 pixels, others may be too small
-  to be found, and the photo is taken at 1280 pixels;
-* the same again: where a face is smaller than 24 pixels at 1280, at 2560;
-* no sure face: the photo may have been stored on its side, and is turned by 90, 180 and 270 degrees;
-* no face at all, in a query: the face may fill the frame, and the photo gets a wide border.
+* a face or a faint candidate smaller than 48 pixels, or no face at all: other faces may be too small to be found, so
+  the photo is scaled to 1280 pixels;
+* a face smaller than 24 pixels at 1280: the photo is scaled to 2560 pixels;
+* no confident face: the photo may be stored on its side, so it is rotated by 90, 180 and 270 degrees;
+* no face at all in a query photo: the face may fill the frame, so the photo gets a wide border.
 
-The two large sizes are for small faces only and are cut into tiles that overlap by more than such a face: so a large
-photo takes no more memory than a small one, and what a network works on stays in the processor's cache.
+The two large sizes serve small faces only and are cut into tiles that overlap by more than such a face. So a large
+photo takes no more memory than a small one, and the input of the network fits into the processor's cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_SIDE", "detect_faces"]
 
 FIRST_SIDE = 640
-"""Pixels along the longer side of a photo when it is first given to the detector."""
+"""Pixels on the longer side of a photo in the first pass of the detector."""
 
 _NEAR_SIDE = 160
 _LARGE_SHARE = 0.2
@@ -44,10 +44,10 @@ _MAX_OVERLAP = 0.3
 
 
 def detect_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thorough: bool = False) -> list[Detection]:
-    """The faces in a photo, best score first, in pixels of the upright photo.
+    """Return the faces in a photo, best score first, in pixels of the upright photo.
 
-    `rotations` tries the other three turns where no face is sure. `thorough`, for a query, tries them where any face is
-    unsure, and a wide border where none is found. Raises `PhotoError` when the photo cannot be decoded.
+    `rotations` tries the other three rotations if no face is confident. `thorough`, for a query, tries them if any face
+    is not confident, and a wide border if none is found. Raises `PhotoError` if the photo cannot be decoded.
     """
     found = _detected(model, photo)
     if rotations and not any(_is_sure(model, face) for face in found):
@@ -61,9 +61,9 @@ def detect_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thor
 
 
 def _detected(model: FaceModel, photo: Photo, turns: int = 0) -> list[Detection]:
-    """The faces in a photo turned counter-clockwise by so many right angles, in pixels of the turned photo.
+    """Return the faces in a photo rotated counter-clockwise by `turns` right angles, in pixels of the rotated photo.
 
-    Only the unturned photo is taken larger when nothing at all was found.
+    If nothing at all is found, only the unrotated photo is scaled up.
     """
     longer, side = max(photo.size), FIRST_SIDE
     candidates = _detected_whole(model, photo, turns)
@@ -80,9 +80,9 @@ def _detected(model: FaceModel, photo: Photo, turns: int = 0) -> list[Detection]
 
 
 def _detected_turned(model: FaceModel, photo: Photo, *, only_sure: bool = False) -> list[list[Detection]]:
-    """What is found at each of the other three turns, in the unturned photo; nothing at turns without a sure face.
+    """Return the faces at each other rotation that shows a confident face, in pixels of the unrotated photo.
 
-    At a wrong turn detectors fire too, less surely, and what they find there embeds to nothing useful.
+    At a wrong rotation detectors fire too, with a lower score, and the embeddings of what they find are useless.
     """
     found = []
     for turns in (1, 2, 3):
@@ -94,7 +94,7 @@ def _detected_turned(model: FaceModel, photo: Photo, *, only_sure: bool = False)
 
 
 def _detected_whole(model: FaceModel, photo: Photo, turns: int) -> list[Detection]:
-    """Candidates in the photo at 640 pixels, and at 160 those that are large in it, in pixels of the turned photo."""
+    """Return the candidates at 640 pixels and the large ones at 160 pixels, in pixels of the rotated photo."""
     longer = max(photo.size)
     near = longer > _NEAR_SIDE and not model.detector.finds_faces_of_any_size
     sides = [FIRST_SIDE, _NEAR_SIDE] if near else [FIRST_SIDE]
@@ -103,17 +103,17 @@ def _detected_whole(model: FaceModel, photo: Photo, turns: int) -> list[Detectio
         [scaled(detection, longer / min(side, longer)) for detection in detections]
         for side, detections in zip(sides, passes, strict=True)
     )
-    # The smaller picture is there for large faces: what is small in it the larger one shows better. A faint hint in it
-    # asks for no larger picture.
+    # The smaller picture serves large faces only: the larger one shows small faces better. A faint candidate in it does
+    # not call for a larger picture.
     large = [face for found in smaller for face in _faces(model, found) if face.box.shorter >= _LARGE_SHARE * longer]
     return _merged(whole, large)
 
 
 def _detected_in_tiles(model: FaceModel, picture: Pixels, factor: float) -> list[Detection]:
-    """Small faces in a large picture, tile by tile, in pixels of a photo `factor` times its size.
+    """Return the small faces in a large picture, tile by tile, in pixels of a photo `factor` times its size.
 
-    A face up to as large as the overlap lies in one of the tiles as a whole; what the border of a tile cuts is left
-    out.
+    Every face up to the size of the overlap lies entirely in one of the tiles; faces cut by the border of a tile are
+    dropped.
     """
     height, width = picture.shape[:2]
     found: list[Detection] = []
@@ -130,7 +130,7 @@ def _detected_in_tiles(model: FaceModel, picture: Pixels, factor: float) -> list
 
 
 def _tiles(length: int) -> list[tuple[int, int]]:
-    """As few overlapping stretches of about one length as cover `length` pixels."""
+    """Return the fewest overlapping ranges of about equal length that cover `length` pixels."""
     count = max(1, -(-(length - _TILE_OVERLAP) // (_TILE - _TILE_OVERLAP)))
     size = -(-(length + (count - 1) * _TILE_OVERLAP) // count)
     starts = [min(number * (size - _TILE_OVERLAP), length - size) for number in range(count)]

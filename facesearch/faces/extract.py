@@ -1,7 +1,7 @@
-"""Photos to faces, the same for every model: detect, align, measure the quality, embed.
+"""Extract faces from photos, in the same way for every model: detect, align, measure the quality, embed.
 
-In two steps, so that the faces of several photos can be embedded together: `detect_and_align` for each photo (or for
-each moment of a video), `embed_faces` for many of them.
+There are two steps, so that the faces of several photos can be embedded in one batch: `detect_and_align` per photo (or
+per moment of a video), then `embed_faces` for many of them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = ["AlignedFaces", "detect_and_align", "embed_faces", "extract_faces", "
 
 
 class AlignedFaces(NamedTuple):
-    """The faces of one source, not embedded yet: n detections, crops as uint8[n, 112, 112, 3], and their qualities.
+    """The faces of one source before embedding: n detections, crops as uint8[n, 112, 112, 3], and n qualities.
 
-    `at_ms` tells for each when in a video it is seen, in milliseconds; None in a still photo.
+    `at_ms` is the time of each face in a video, in milliseconds; None in a still photo.
     """
 
     detections: list[Detection]
@@ -50,7 +50,7 @@ def detect_and_align(
     thorough: bool = False,
     mark: Callable[[str], None] = ignore_step,
 ) -> AlignedFaces:
-    """The faces of a source, moment by moment; see `detect_faces` for the options.
+    """Detect and align the faces of a source, moment by moment; see `detect_faces` for the options.
 
     `mark` is called with `decode` and `detect` after these steps of each moment. Raises `PhotoError`.
     """
@@ -73,7 +73,7 @@ def detect_and_align(
 
 
 def embed_faces(model: FaceModel, sources: Sequence[AlignedFaces]) -> list[list[Face]]:
-    """The faces of each source; all are embedded together."""
+    """Embed the faces of all sources in one batch; return the faces per source."""
     if not sources:
         return []
     embeddings = iter(model.embed(np.concatenate([source.crops for source in sources])))
@@ -94,7 +94,7 @@ def extract_faces(
     thorough: bool = False,
     mark: Callable[[str], None] = ignore_step,
 ) -> list[Face]:
-    """The faces of one photo, embedded; see `detect_faces` for the options.
+    """Detect, align and embed the faces of one photo; see `detect_faces` for the options.
 
     `mark` is called with `decode`, `detect` and `embed` after these steps. Raises `PhotoError`.
     """

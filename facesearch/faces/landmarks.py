@@ -1,14 +1,14 @@
-"""Better landmarks: each detected face is detected again by itself, upright and at one size.
+"""Refine landmarks: each detected face is detected again on its own, upright and at a fixed size.
 
-An embedding is only as good as its alignment, and a detector places landmarks coarsely: in passing, on a grid of 8 to
-32 pixels, at whatever size and tilt the face has.
+An embedding is only as good as its alignment, and a detector places landmarks coarsely, on a grid of 8 to 32 pixels, at
+whatever size and tilt the face has.
 
-Measured with YuNet and SFace on 22 faces in group photos, each asked for with five portraits of its person: found 90
-times of 110, and 72 times without this. With SCRFD-500M and SFace on 1,430 crops of 17 people, tilted by up to 20
-degrees and 45 to 157 pixels wide, twelve to a picture: at a false-match rate of 1e-4 the true-match rate is 0.819, and
-0.791 without this (at 1e-3 0.907 and 0.890, at 1e-2 0.963 and 0.955). Landmarks of one face at several tilts and sizes
-scatter by 0.8 % of the distance between the eyes, and by 3.2 % without this; the mean similarity of a face to itself is
-0.985 and 0.966.
+Measured with YuNet and SFace on 22 faces in group photos, each searched with five portraits of its person: 90 of 110
+searches find it, and 72 without refinement. With SCRFD-500M and SFace on 1,430 crops of 17 people, tilted by up to 20
+degrees and 45 to 157 pixels wide, twelve per picture: the true-match rate at a false-match rate of 1e-4 is 0.819, and
+0.791 without refinement (0.907 and 0.890 at 1e-3, 0.963 and 0.955 at 1e-2). The landmarks of one face at several tilts
+and sizes scatter by 0.8 % of the distance between the eyes, and by 3.2 % without refinement; the mean similarity of a
+face to itself is 0.985 and 0.966.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _MIRRORED = [1, 0, 2, 4, 3]
 
 
 def with_refined_landmarks(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> list[Detection]:
-    """The same faces, their landmarks the mean of those in four views: upright, at two sizes, as they are and mirrored.
+    """Return the same faces, their landmarks averaged over four upright views: two sizes, each plain and mirrored.
 
-    Where they moved by more than 2.5 pixels of the crop the face was not upright yet, and gets a second pass. A face
-    that is detected in no view keeps the landmarks that it has. Raises `PhotoError`.
+    If the landmarks move by more than 2.5 pixels of the crop, the face was not upright yet and gets a second pass. A
+    face that is detected in no view keeps its landmarks. Raises `PhotoError`.
     """
     refined = list(detections)
     pending = list(range(len(refined)))
@@ -50,7 +50,9 @@ def with_refined_landmarks(model: FaceModel, photo: Photo, detections: Sequence[
             break
         transforms = [similarity_to_template(refined[index].landmarks) for index in pending]
         moved_far = []
-        for index, transform, landmarks in zip(pending, transforms, _placed(model, photo, transforms), strict=True):
+        for index, transform, landmarks in zip(
+            pending, transforms, _mean_landmarks(model, photo, transforms), strict=True
+        ):
             if landmarks is not None:
                 moved = float(np.abs(landmarks - refined[index].landmarks).mean()) * abs(transform[0])
                 refined[index] = replace(refined[index], landmarks=landmarks)
@@ -60,8 +62,8 @@ def with_refined_landmarks(model: FaceModel, photo: Photo, detections: Sequence[
     return refined
 
 
-def _placed(model: FaceModel, photo: Photo, transforms: Sequence[Similarity]) -> list[FloatArray | None]:
-    """The mean landmarks of each face over its views, in pixels of the photo; None where no view shows it."""
+def _mean_landmarks(model: FaceModel, photo: Photo, transforms: Sequence[Similarity]) -> list[FloatArray | None]:
+    """Return the mean landmarks of each face over its views, in pixels of the photo; None if no view shows it."""
     placements = [centred(transform, zoom, _VIEW_SIDE) for transform in transforms for zoom in _ZOOMS]
     views = [face_view(photo, placement, _VIEW_SIDE, rough=True) for placement in placements]
     views += [np.ascontiguousarray(view[:, ::-1]) for view in views]
@@ -81,7 +83,7 @@ def _placed(model: FaceModel, photo: Photo, transforms: Sequence[Similarity]) ->
 
 
 def _central_landmarks(model: FaceModel, candidates: Sequence[Detection]) -> FloatArray | None:
-    """Those of the surest face in the middle of a view: at its edges there may be neighbours."""
+    """Return the landmarks of the best face in the middle of a view: the edges may show neighbours."""
     middle, reach = _VIEW_SIDE / 2, _VIEW_SIDE * _OFF_CENTRE
     for candidate in candidates:
         box = candidate.box
@@ -92,7 +94,7 @@ def _central_landmarks(model: FaceModel, candidates: Sequence[Detection]) -> Flo
 
 
 def _unmirrored(landmarks: FloatArray | None) -> FloatArray | None:
-    """From a mirrored view back to the view: what was left is right."""
+    """Map landmarks from a mirrored view back to the view; left and right are swapped."""
     if landmarks is None:
         return None
     width = np.array([_VIEW_SIDE - 1, 0], dtype=np.float32)

@@ -1,9 +1,9 @@
-"""How much an embedding can be relied on: one number for each face, from what the face looks like.
+"""The quality of a face: one number per face that says how reliable its embedding is.
 
-Four things make an embedding bad, and each is brought to [0, 1]: a blurred crop, a small face, a head turned away, and
-a detector that was not sure. The ranges are those in which embeddings were seen to go from useless to as good as they
-get. Measured on 1,600 crops of twelve people, as they are and blurred or shrunk in seven ways: those of a quality under
-0.2 had a mean similarity of 0.39 to their person, those over 0.8 one of 0.75; the rank correlation is 0.70.
+Four things make an embedding unreliable, and each is scaled to [0, 1]: a blurred crop, a small face, a head turned
+away, and a low detector score. Over each range, embeddings were seen to go from useless to as good as they get.
+Measured on 1,600 crops of twelve people, original and blurred or shrunk in seven ways: crops of a quality under 0.2 had
+a mean similarity of 0.39 to their person, those over 0.8 one of 0.75; the rank correlation is 0.70.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _SURE_SCORE = 0.92
 
 
 def face_quality(crop: Pixels, detection: Detection, *, face_score: float) -> float:
-    """From 0 to 1 for an aligned crop, uint8[112, 112, 3]; `face_score` is the least that the detector gives a face."""
+    """Return the quality, 0 to 1, of an aligned crop, uint8[112, 112, 3]; `face_score` is the detector's minimum."""
     sure = _part(detection.score, face_score, _SURE_SCORE)
     size = _part(math.log(max(detection.box.shorter, 1e-3)), math.log(_TINY), math.log(_LARGE))
     return round(sure * math.sqrt(_sharpness(crop) * size * _frontality(detection.landmarks)), 4)
 
 
 def _sharpness(crop: Pixels) -> float:
-    """How much fine detail (2 to 4 pixels) there is for each bit of coarse detail (8 to 16), whatever the contrast.
+    """Return the ratio of fine detail (2 to 4 pixels) to coarse detail (8 to 16), scaled; contrast does not matter.
 
-    From the eyes to the chin: hair and background have details of their own.
+    It is measured from the eyes to the chin: hair and background have details of their own.
     """
     grey = crop[_ROWS, _COLUMNS].mean(axis=2, dtype=np.float32)
     by_two = _halved(grey)
@@ -56,12 +56,12 @@ def _halved(grey: FloatArray) -> FloatArray:
 
 
 def _detail(finer: FloatArray, coarser: FloatArray) -> float:
-    """What is lost from one size to the next, as a standard deviation."""
+    """Return the standard deviation of what is lost from one size to the next."""
     return float((finer - coarser.repeat(2, axis=0).repeat(2, axis=1)).std())
 
 
 def _frontality(landmarks: FloatArray) -> float:
-    """How far apart the eyes are for the height of the face, and how near the nose lies to its middle line."""
+    """Return how frontal a face is: the eye distance relative to the height, and the nose's distance from the axis."""
     a, b = similarity_to_template(landmarks)
     left, right, nose, mouth_left, mouth_right = (a * complex(x, y) + b for x, y in landmarks.tolist())
     eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
@@ -74,5 +74,5 @@ def _frontality(landmarks: FloatArray) -> float:
 
 
 def _part(value: float, least: float, most: float) -> float:
-    """Where a value lies between two others, from 0 to 1."""
+    """Return where a value lies between two others, from 0 to 1."""
     return min(1.0, max(0.0, (value - least) / (most - least)))

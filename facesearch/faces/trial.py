@@ -1,14 +1,14 @@
-"""Whether a model works: both of its networks are run on a photo of six people, and have to tell those apart.
+"""Test a model: its detector and its recogniser run on a photo of six people and must tell them apart.
 
-The photo is `t1.jpg`, which the insightface package ships. The model's own detector finds the faces in it, and in the
-same photo at half its size, tilted. Its own recogniser then sees each face in ways that do not change who it is: from
-both pictures, mirrored, shifted and turned a little, coarse, in grey, darker, brighter, lit from the left and from the
-right. Every pair of one person has to be more alike than every pair of two people, by `LEAST_GAP`.
+The photo is `t1.jpg`, which the insightface package ships. The model's own detector finds the faces in it, and in a
+copy at half its size, tilted. Its own recogniser then embeds each face in variants that do not change the identity:
+from both pictures, mirrored, shifted and rotated a little, coarse, in grey, darker, brighter, lit from the left and
+from the right. Every pair of one person must be more similar than every pair of two people, by `LEAST_GAP`.
 
-SFace has a gap of 0.28 behind its own detector, 0.36 behind SCRFD-500M, and 0.08 behind one that places landmarks
-coarsely. What does not know faces sees the light first: of 42 networks with random weights (linear, convolutional, with
-and without pooling and biases) none had a gap above -0.10, whatever faces and pixel scales they were given. A network
-that always says the same has 0.
+SFace has a gap of 0.28 with its own detector, 0.36 with SCRFD-500M, and 0.08 with one that places landmarks coarsely. A
+network that does not know faces reacts to the light first: of 42 networks with random weights (linear, convolutional,
+with and without pooling and biases) none had a gap above -0.10, with any faces and pixel scales. A network with a
+constant output has 0.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_GAP", "Trial", "examined", "gap", "sample_photo", "tried"]
 
 LEAST_GAP = 0.02
-"""By how much the least similar pair of one person is more alike than the most similar pair of two people."""
+"""How much more similar the least similar pair of one person must be than the most similar pair of two people."""
 
 _SAMPLE = "data/images/t1.jpg"
 _PEOPLE, _LEAST_PEOPLE = 6, 4
 _TILT, _SHRUNK = -15.0, 0.5
 _SAME_PLACE = 28.0
-"""Pixels of the small picture, in which the faces are 50 pixels wide and 70 and more apart."""
+"""In pixels of the small picture, in which the faces are 50 pixels wide and at least 70 apart."""
 
 _COARSE = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a trial: `fault` says what is wrong; `note` what could not be tried. Neither: all is well."""
+    """A trial's result: `fault` says what is wrong, `note` what could not be tested; both None if all is well."""
 
     fault: str | None = None
     note: str | None = None
 
 
 def tried(name: str) -> Trial:
-    """Open the model called `name` (or the pack in that folder) on the processor, and try it.
+    """Open the model `name` (or the pack in that folder) on the CPU and test it.
 
-    Never raises: whatever a network that is none does to the libraries that run it is its fault.
+    Never raises: any error that a bad network causes in the libraries that run it is reported as the fault.
     """
     try:
         model = open_model(name, choose_runtime("cpu"))
         photo = sample_photo()
         if photo is None:
             _run_once(model)
-            return Trial(note="not tried on faces: the insightface package here lacks its sample photo")
+            return Trial(note="not tested on faces: the installed insightface package lacks its sample photo")
         return Trial(_fault(model, photo))
     except FacesearchError as error:
         return Trial(str(error))
@@ -77,7 +77,7 @@ def tried(name: str) -> Trial:
 
 
 def examined(name: str | None = None) -> list[VerifiedPack]:
-    """What `verified_packs` says, and a trial of each whose files are as they should be. Raises `ModelError`."""
+    """Return the result of `verified_packs`, with a trial of each pack whose files are intact. Raises `ModelError`."""
     packs = []
     for pack in verified_packs(name):
         trial = Trial() if pack.faults else tried(pack.name)
@@ -87,7 +87,7 @@ def examined(name: str | None = None) -> list[VerifiedPack]:
 
 
 def sample_photo() -> Path | None:
-    """The photo of six people that the insightface package ships; None where it does not."""
+    """Return the path of the photo of six people that the insightface package ships; None if it is missing."""
     spec = find_spec("insightface")
     if spec is None or spec.origin is None:
         return None
@@ -96,10 +96,10 @@ def sample_photo() -> Path | None:
 
 
 def gap(model: FaceModel, crops: Pixels, again: Pixels) -> float:
-    """The least similarity of two pictures of one person, less the greatest of two people.
+    """Return the least similarity of two pictures of one person, minus the greatest of two people.
 
     `crops` are aligned faces of different people, uint8[n, 112, 112, 3] RGB with n > 1; `again` are the same people in
-    the same order, from another picture. NaN where the recogniser gives NaN.
+    the same order, from another picture. NaN if the recogniser returns NaN.
     """
     seen = [view for crop in crops for view in _views(crop)] + list(again)
     people = len(crops)
@@ -127,19 +127,19 @@ def _fault(model: FaceModel, path: Path) -> str | None:
             pairs.append((number, int(np.argmin(distances))))
     if len(pairs) < _LEAST_PEOPLE:
         return (
-            f"its detector finds {len(pairs)} of the {_PEOPLE} faces in {path} again when that is shrunk and tilted; "
-            "it is no face detector that can be used"
+            f"its detector finds {len(pairs)} of the {_PEOPLE} faces in {path} again when it is shrunk and tilted; "
+            "it is not a usable face detector"
         )
     if gap(model, crops[[one for one, _ in pairs]], again[[other for _, other in pairs]]) >= LEAST_GAP:
         return None
     return (
-        f"its recogniser does not tell people apart: of the {len(pairs)} in {path} two are more alike than two "
-        "pictures of one; it is no face recogniser that can be used"
+        f"its recogniser does not tell people apart: of the {len(pairs)} in {path} two are more similar than two "
+        "pictures of one; it is not a usable face recogniser"
     )
 
 
 def _faces(model: FaceModel, picture: Picture) -> tuple[Pixels, list[tuple[float, float]]]:
-    """Aligned crops of the faces in a picture, and where in it their middles are."""
+    """Return aligned crops of the faces in a picture, and the centres of the faces."""
     encoded = io.BytesIO()
     picture.save(encoded, "PNG", compress_level=0)
     aligned = detect_and_align(model, [Moment(Photo(encoded.getvalue()))], rotations=False)
@@ -148,7 +148,7 @@ def _faces(model: FaceModel, picture: Picture) -> tuple[Pixels, list[tuple[float
 
 
 def _tilted(place: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:
-    """Where a place in the whole picture is in the small, tilted one."""
+    """Map a place in the whole picture to the small, tilted one."""
     x, y = ((at - side / 2) * _SHRUNK for at, side in zip(place, size, strict=True))
     sine, cosine = math.sin(math.radians(_TILT)), math.cos(math.radians(_TILT))
     middle = (size[0] * _SHRUNK / 2, size[1] * _SHRUNK / 2)
@@ -156,7 +156,7 @@ def _tilted(place: tuple[float, float], size: tuple[int, int]) -> tuple[float, f
 
 
 def _views(crop: Pixels) -> list[Pixels]:
-    """A face as it is, and in ways that do not change whose it is."""
+    """Return a face and variants of it that do not change the identity."""
     from PIL import Image, ImageOps
 
     picture = Image.fromarray(crop)
@@ -171,7 +171,7 @@ def _views(crop: Pixels) -> list[Pixels]:
 
 
 def _moved(picture: Picture, degrees: float, scale: float, shift: float) -> Picture:
-    """Turned and scaled about its middle, and shifted by some pixels."""
+    """Rotate and scale a picture about its centre, and shift it by `shift` pixels."""
     from PIL import Image
 
     x, y = math.cos(math.radians(degrees)) / scale, math.sin(math.radians(degrees)) / scale
@@ -181,6 +181,6 @@ def _moved(picture: Picture, degrees: float, scale: float, shift: float) -> Pict
 
 
 def _run_once(model: FaceModel) -> None:
-    """Both networks, on a picture of nothing."""
+    """Run both networks on a plain grey picture."""
     model.detect([np.full((640, 640, 3), 127, dtype=np.uint8)])
     model.embed(np.full((1, CROP_SIDE, CROP_SIDE, 3), 127, dtype=np.uint8))

@@ -1,1 +1,1 @@
-"""Where faces are searched."""
+"""Galleries: where faces are searched."""

@@ -1,4 +1,4 @@
-"""The gallery of one index on this machine, or of one in memory."""
+"""The gallery of one index, on this machine or in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECORDS_AT_ONCE = 500
 
 
 class LocalGallery:
-    """`Gallery` over an open index. What the index holds is looked up again whenever it has changed."""
+    """A `Gallery` over an open index. Its caches are dropped whenever the index has changed."""
 
     def __init__(self, store: Store, name: str | None = None) -> None:
         self._store = store
@@ -58,8 +58,8 @@ class LocalGallery:
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`.
 
-        The vectors of hidden photos are searched too, because they are kept: as many more are asked for as take places
-        among the k best if they are spread evenly, and more where that was not enough.
+        The vectors of hidden photos are kept, so a search finds them too. It therefore requests the number of extra
+        results that hidden faces would take up if they were spread evenly, and more if that was not enough.
         """
         allowed = None if where.lets_all_through else self._ids(where)
         total = len(self._store) if allowed is None else len(allowed)
@@ -107,14 +107,14 @@ class LocalGallery:
         return self._store.catalog.photos.any_at(path)
 
     def _ids(self, where: Filter) -> IdArray:
-        """int64[n], ascending: the vectors of the faces that a filter lets through. A search asks more than once."""
+        """Return the vector ids, int64[n] ascending, of the faces that pass a filter; cached within a search."""
         self._keep_up()
         if where not in self._allowed:
             self._allowed = {where: self._store.catalog.faces.matching(where)}
         return self._allowed[where]
 
     def _records_of(self, keys: set[int]) -> dict[int, FaceRecord]:
-        """The records of these vectors, of those that can be found. The best are asked for again and again."""
+        """Return the records of the vectors that can be found, cached: the best faces are requested again and again."""
         self._keep_up()
         if len(keys) > _RECORDS_KEPT:
             return self._store.catalog.faces.records(sorted(keys))

@@ -1,4 +1,4 @@
-"""What a gallery is: faces that can be searched, wherever they are kept."""
+"""The protocol of a gallery: faces that can be searched, wherever they are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ALL", "Gallery", "GallerySize", "ScoredFace"]
 
 ALL = Filter()
-"""The filter that leaves nothing out."""
+"""The filter that every face passes."""
 
 
 class ScoredFace(NamedTuple):
@@ -25,7 +25,7 @@ class ScoredFace(NamedTuple):
 
 
 class GallerySize(NamedTuple):
-    """How many photos and faces can be found; of `unmeasured` faces the quality is not known."""
+    """The numbers of photos and faces that can be found, and of faces whose quality is not known (`unmeasured`)."""
 
     photos: int
     faces: int
@@ -33,53 +33,53 @@ class GallerySize(NamedTuple):
 
 
 class Gallery(Protocol):
-    """Faces that can be searched. Whoever asks gets whole records, and needs no second look anywhere.
+    """Faces that can be searched. Results are complete records, so the caller needs no further look-up.
 
-    Only faces that can be found count: none of photos that are out of sight, and none that the gallery's model has not
-    embedded. Use from one thread.
+    Only faces that can be found count: none of hidden photos, and none that the gallery's model has not embedded. Use
+    from one thread.
     """
 
     @property
     def name(self) -> str:
-        """How the gallery is called in answers: a path, an address, or what was searched."""
+        """The name of the gallery in answers: a path, an address, or what was searched."""
         ...
 
     @property
     def model(self) -> ModelInfo:
-        """The model that its embeddings are of."""
+        """The model of its embeddings."""
         ...
 
     def size(self) -> GallerySize:
-        """How much can be found."""
+        """Return the numbers of photos and faces that can be found."""
         ...
 
     def count(self, where: Filter = ALL) -> int:
-        """How many faces a filter lets through."""
+        """Return the number of faces that pass a filter."""
         ...
 
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
-        """For each of float32[q, dim] probes of unit length the k most similar faces that the filter lets through.
+        """Return the k most similar faces that pass the filter, per probe; probes are float32[q, dim] of unit length.
 
-        Best first; of equal similarities the one with the lower vector id. Fewer than k only where there are no more.
+        The best come first; at equal similarity, the lower vector id. Fewer than k only if there are no more.
         """
         ...
 
     def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
-        """float32[n, dim]: the embeddings of faces that this gallery has given, in their order."""
+        """Return the embeddings, float32[n, dim], of faces that this gallery has returned, in their order."""
         ...
 
     def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
-        """Every face that the filter lets through, by vector id."""
+        """Yield every face that passes the filter, by vector id."""
         ...
 
     def folders(self) -> list[bytes]:
-        """The absolute paths of the folders and single photos whose faces are here, in the system's bytes."""
+        """Return the absolute paths of the folders and single photos in the gallery, in the system's bytes."""
         ...
 
     def covers(self, path: bytes) -> bool:
-        """Whether an absolute path is, lies in, or lies around one of `folders`."""
+        """Whether an absolute path is one of `folders`, lies in one, or contains one."""
         ...
 
     def has_photos_at(self, path: bytes) -> bool:
-        """Whether a photo is known at an absolute path, or in the folder there; also one without faces."""
+        """Whether there is a known photo, with or without faces, at an absolute path or in the folder at that path."""
         ...

@@ -1,1 +1,1 @@
-"""An index on the disk: opened, checked, kept in step."""
+"""Open, lock, search and maintain an index on disk."""

@@ -1,8 +1,8 @@
-"""Which photos are being read: what a process that died leaves behind.
+"""Record which photos are in progress, so that the next run knows what a process was reading when it died.
 
-Decoders are written in C and meet hostile files; one can take the whole process down, where no error can be caught. So
-each photo is noted before it is read and struck out afterwards. What the next run finds noted was in hand when the last
-one died. That is a suspicion and no more: a power cut, a full memory or `kill -9` end a process as well.
+Decoders are written in C and read hostile files; one can crash the whole process, and no error can be caught. So each
+photo is recorded before it is read and removed afterwards. What the next run finds in the record was in progress when
+the last one died. That is only a suspicion: a power cut, full memory or `kill -9` end a process as well.
 """
 
 from __future__ import annotations
@@ -18,44 +18,43 @@ _LARGE = 65536
 
 
 class CrashGuard:
-    """A small file of paths in hand: a line with 1 takes a path, one with 0 strikes it out.
+    """A small log of the paths in progress: a line with 1 adds a path, a line with 0 removes it.
 
-    Lines are added, and the file is written again when it has grown. Written without flushing to the disk: it is there
-    for a process that dies, not for a power cut. `path` None keeps nothing. One run at a time uses it: the holder of
-    the writer's lock.
+    Lines are appended, and the file is rewritten when it has grown. It is not flushed to the disk: it is for a process
+    that dies, not for a power cut. With `path` None nothing is stored. Only the holder of the writer's lock uses it.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._noted: set[bytes] = set()
-        if path is not None and path.is_file():  # a pipe would be waited for
+        if path is not None and path.is_file():  # reading a pipe would block
             *lines, _cut_off = path.read_text("ascii", "replace").split("\n")
             for line in lines:
                 count, _, name = line.partition(" ")
                 try:
                     taken, noted = int(count) > 0, bytes.fromhex(name)
                 except ValueError:
-                    continue  # not written by us
+                    continue  # not written by facesearch
                 (self._noted.add if taken and noted else self._noted.discard)(noted)
         self.suspects: frozenset[bytes] = frozenset(self._noted)
-        """Photos that were in hand when an earlier run died, and have not been read since."""
+        """Photos that were in progress when an earlier run died, and have not been read since."""
         self._descriptor: int | None = None
         self._length = 0
 
     def take(self, path: bytes) -> None:
-        """Note a photo before it is read."""
+        """Record a photo before it is read."""
         self._noted.add(path)
         self._add(path)
 
     def drop(self, path: bytes) -> None:
-        """Strike a photo out: it was read, and the process is alive."""
+        """Remove a photo: it was read, and the process is alive."""
         self.suspects -= {path}
         if path in self._noted:
             self._noted.discard(path)
             self._add(path)
 
     def close(self) -> None:
-        """The run ends: what is in hand is given up in good order. Suspects that nobody has read stay."""
+        """End the run in good order: only suspects that have not been read stay recorded."""
         self._noted = set(self.suspects)
         if self._path is None:
             return
@@ -67,7 +66,7 @@ class CrashGuard:
         except OSError:
             pass  # a full disk: as in `_add`
         self._close()
-        if not self._path.is_dir():  # not ours
+        if not self._path.is_dir():  # a folder is not facesearch's
             self._path.unlink(missing_ok=True)
 
     def _add(self, path: bytes) -> None:
@@ -79,11 +78,11 @@ class CrashGuard:
                 self._begin(self._path)
             else:
                 self._length += os.write(self._descriptor, line)
-        except OSError:  # a full disk is told by the catalog; this note is a precaution, and the next begins anew
+        except OSError:  # a full disk: the catalog reports it; the next call starts a new file
             self._close()
 
     def _begin(self, path: Path) -> None:
-        """A new file with what is in hand now: a process may die at any moment, and the note is for that moment."""
+        """Replace the file with one that lists what is in progress now; the process may die at any moment."""
         self._close()
         text = "".join(f"1 {name.hex()}\n" for name in self._noted).encode("ascii")
         with replacing(path, flush=False) as stream:

@@ -1,6 +1,6 @@
-"""Deleting for good, so that nothing stays on the disk; also on a disk that is full.
+"""Delete for good, so that nothing stays on the disk, even if the disk is full.
 
-Deleting takes room, too. So some is set aside while there is room to spare, to be given up when there is none.
+Deleting needs disk space, too. So a reserve file is kept while there is space, and given up when there is none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from facesearch.index.vector_file import VectorFile
 __all__ = ["Eraser"]
 
 _RESERVE = 256 * 1024
-"""Bytes set aside on the disk. Deleting a photo writes some dozen pages of 4 KiB first: where a disk is full to its
-last byte nothing could be deleted, and the vector file of a small index is no larger than that."""
+"""Bytes reserved on the disk. Deleting a photo first writes about a dozen pages of 4 KiB: on a completely full disk
+nothing could be deleted, and the vector file of a small index frees no more than that."""
 
 
 class Eraser:
-    """Deletes from a catalog and its vector file; `reserve` is the file that takes up some room, None for none."""
+    """Deletes from a catalog and its vector file; `reserve` is the file that reserves disk space, or None."""
 
     def __init__(
         self, catalog: Catalog, vectors: VectorFile, reserve: Path | None, notify: Callable[[str], None]
@@ -33,11 +33,11 @@ class Eraser:
         self._notify = notify
 
     def erase(self, deletions: Sequence[Callable[[], object]]) -> None:
-        """Delete from the catalog for good, all at once, and leave nothing of it on the disk; see `vacuum`.
+        """Delete from the catalog for good, in one transaction, and leave nothing of it on the disk; see `vacuum`.
 
-        On a full disk the vector file goes first, which can be made again at any time, then the reserve; after that
-        the deletions are made in ever smaller parts, each in the room of the one before. Raises `DiskFullError` where
-        even a single one is too much.
+        If the disk is full, the vector file is deleted first, since it can be rebuilt at any time, then the reserve.
+        After that the deletions are made in smaller and smaller batches, each in the space that the one before has
+        freed. Raises `DiskFullError` if even a single deletion does not fit.
         """
         done, at_once = 0, max(len(deletions), 1)
         while done < len(deletions):
@@ -56,17 +56,17 @@ class Eraser:
         self.vacuum()
 
     def vacuum(self) -> None:
-        """Leave nothing of what was deleted: write the catalog and the vector file again.
+        """Leave nothing of what was deleted: rewrite the catalog and the vector file.
 
-        Where a full disk has no room for that the catalog keeps its size: what was deleted is overwritten in it. And
-        there is no vector file then, so that nothing is left in it, either.
+        If the disk is too full for that, the catalog keeps its size: what was deleted is overwritten in it. The vector
+        file is deleted then, so that nothing stays in it either.
         """
         self._vectors.let_go()
         try:
             self._catalog.vacuum()
         except DiskFullError:
             self._notify(
-                "no room to make the catalog smaller: what was deleted is overwritten in it, and its room is used again"
+                "not enough disk space to shrink the catalog: deleted data is overwritten, and its space is reused"
             )
         if self._vectors.file is None:
             return
@@ -76,11 +76,11 @@ class Eraser:
         except DiskFullError:
             self._vectors.file.unlink(missing_ok=True)
             self._notify(
-                f"no room for {self._vectors.file}: questions make it from the catalog, each time, until there is"
+                f"not enough disk space for {self._vectors.file}: every query rebuilds it in memory until there is"
             )
 
     def keep_reserve(self, *, only_with_room_to_spare: bool = False) -> None:
-        """Have some room set aside, where there is that much; or, on request, four times as much."""
+        """Create the reserve if there is enough free space, or with `only_with_room_to_spare` four times as much."""
         if self._reserve is None or self._reserve.exists():
             return
         try:
@@ -91,7 +91,7 @@ class Eraser:
             pass
 
     def _make_room(self) -> bool:
-        """Give up one file that is not needed; False when nothing is left to be given up."""
+        """Delete one file that is not needed; return False if there is none left."""
         self._vectors.let_go()
         for file in (self._vectors.file, self._reserve):
             if file is not None and file.exists():

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock of the operating system's, which dies with the process that holds it."""
+"""Allow one writer at a time, with a lock of the operating system that ends with the process that holds it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["WriterLock"]
 
 
 class WriterLock:
-    """Holds the file at `path` locked until `release`.
+    """A lock on the file at `path`, held until `release`.
 
-    Raises `LockedError`, saying who has it, when another process still does after `wait` seconds, and `StorageError`
-    where the file cannot be opened or locked.
+    Raises `LockedError`, naming the holder, if another process still holds it after `wait` seconds, and `StorageError`
+    if the file cannot be opened or locked.
 
-    The file stays; only the lock on it counts, so there is never a stale one to remove. It tells who holds it.
+    The file stays and names the holder; only the lock on it counts, so there is never a stale one to remove.
     """
 
     def __init__(self, path: Path, *, wait: float = 0.0) -> None:
@@ -45,7 +45,7 @@ class WriterLock:
         _write_holder(self._descriptor, f"{os.getpid()} {time.time():.0f}\n")
 
     def release(self) -> None:
-        """Let the next one in, whoever has inherited the descriptor."""
+        """Release the lock, even if a child process has inherited the descriptor."""
         _write_holder(self._descriptor, "")
         unlock(self._descriptor)
         os.close(self._descriptor)
@@ -58,7 +58,7 @@ class WriterLock:
 
 
 def _write_holder(descriptor: int, text: str) -> None:
-    """Leave word of who holds the lock. On a full disk there is no room for it, and none is needed."""
+    """Write who holds the lock. This is optional, so a full disk is ignored."""
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)

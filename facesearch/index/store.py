@@ -1,4 +1,4 @@
-"""An index: a folder with a catalog and the vector file that is derived from it, opened, checked, written to."""
+"""An index: a folder with a catalog and the vector file that is derived from it."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ _LOCK_FILE = "writer.lock"
 _CRASH_GUARD_FILE = "in-hand"
 _RESERVE_FILE = "reserve"
 _LEFTOVERS = (f".{VECTORS_FILE}.*.tmp", f".{_CRASH_GUARD_FILE}.*tmp", f"{CATALOG_FILE}.*.new*")
-"""Of a run that was killed."""
+"""Temporary files that a killed run leaves behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSize:
-    """Bytes on disk."""
+    """The size of an index in bytes on disk."""
 
     catalog: int
     vectors: int
 
 
 def check_index_type(name: str) -> None:
-    """Raises `UsageError` for a name that is none of `INDEX_TYPES`."""
+    """Raise `UsageError` if a name is not one of `INDEX_TYPES`."""
     if name not in INDEX_TYPES:
         raise UsageError(f"index_type {name}: choose one of {', '.join(INDEX_TYPES)}", option="index_type")
 
 
 class Store:
-    """One index. Readers see what was committed when they began; there is one writer at a time.
+    """One index. Readers see what was committed when they started; there is one writer at a time.
 
-    `path` is the index's folder, None for one in memory. Use as a context manager, from one thread.
+    `path` is the index's folder, None for an in-memory index. Use it as a context manager, from one thread.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Store:
         *,
         keep: bool = True,
     ) -> None:
-        """Put together by `open`, `create` and `memory`."""
+        """Use `open`, `create` or `memory` instead."""
         self.path = path
         self.catalog = catalog
         self._lock = lock
@@ -81,7 +81,7 @@ class Store:
         self._use_model()
 
     def _use_model(self) -> None:
-        """Have the parts that depend on the model of the catalog."""
+        """Create the parts that depend on the model of the catalog."""
         path = self.path
         self.model = self.catalog.models.current()
         self._vectors = VectorFile(
@@ -95,12 +95,12 @@ class Store:
         self._eraser = Eraser(self.catalog, self._vectors, reserve, self._notify)
 
     def _alone(self) -> AbstractContextManager[object]:
-        """The right to write to the folder, for a moment. Raises `LockedError`, `StorageError`."""
+        """Return a lock for a short write to the folder. Raises `LockedError` and `StorageError`."""
         return nullcontext() if self._lock or self.path is None else WriterLock(self.path / _LOCK_FILE)
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Self:
-        """An index that is gone when it is closed, and writes nothing anywhere."""
+        """Return an empty in-memory index, which writes nothing to disk."""
         return cls(None, Catalog.memory(model), None, lambda _message: None)
 
     @classmethod
@@ -112,9 +112,9 @@ class Store:
         wait: float = 0.0,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> Self:
-        """A new, empty index for embeddings of `model`, opened for writing; its folder is for its owner alone.
+        """Create an empty index for embeddings of `model` and open it for writing; only its owner can read the folder.
 
-        Raises `StorageError`, `LockedError`.
+        Raises `StorageError` and `LockedError`.
         """
         lock = cls.lock(path, wait=wait)
         try:
@@ -146,14 +146,14 @@ class Store:
         keep: bool = True,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> Self:
-        """An index that exists. `notify` is told, in one line, when the vectors had to be made again.
+        """Open an existing index. `notify` gets a line of text if the vector file had to be rebuilt.
 
-        One that is being written to by another process can be waited for, for `wait` seconds, to write to it next.
-        Without `prepare` the vector file is left as it is, to be looked at. Without `keep` a reader writes nothing:
-        vectors that had to be made again are not kept for the next one.
+        For writing, `wait` is how many seconds to wait for another process that is writing. Without `prepare` the
+        vector file is left as it is, for inspection. Without `keep` a reader writes nothing: rebuilt vectors are not
+        stored for the next reader.
 
-        Raises `IndexNotFoundError`, `LockedError` (for writing), `StorageError` for an index that may not be read, and
-        what the catalog raises.
+        Raises `IndexNotFoundError`, `LockedError` (for writing), `StorageError` if the index is unreadable, and what
+        the catalog raises.
         """
         cls.require(path)
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
@@ -167,7 +167,7 @@ class Store:
     @classmethod
     @contextmanager
     def open_catalog(cls, path: Path, *, write: bool = False, wait: float = 0.0) -> Iterator[Catalog]:
-        """The catalog of an index alone, whatever is in it, to be looked at or mended. Raises what `open` raises."""
+        """Open only the catalog of an index, even if damaged, to inspect or repair it. Raises what `open` raises."""
         cls.require(path)
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
@@ -182,7 +182,7 @@ class Store:
 
     @classmethod
     def require(cls, path: Path) -> None:
-        """Raises `IndexNotFoundError` where there is no index."""
+        """Raise `IndexNotFoundError` if there is no index."""
         if not cls.exists(path):
             raise IndexNotFoundError(f"no index at {path}", Hint.MAKE_INDEX)
 
@@ -197,15 +197,15 @@ class Store:
         keep: bool = True,
     ) -> Self:
         if lock is not None:
-            for pattern in _LEFTOVERS:  # whoever writes here holds the lock
+            for pattern in _LEFTOVERS:  # safe: this process holds the lock
                 for leftover in path.glob(pattern):
                     leftover.unlink(missing_ok=True)
         catalog = Catalog.open(path / CATALOG_FILE, write=lock is not None, trace=keep)
         try:
             store = cls(path, catalog, lock, notify, keep=keep)
             if lock is not None and prepare:
-                # Before anything is added: a vector file from another past of this index (the catalog was restored
-                # from a backup) is told by its generation, which would be overtaken by new commits.
+                # Before anything is added: if the catalog was restored from a backup, the vector file is recognised as
+                # not matching by its generation, which new commits would overtake.
                 store._vectors.load()
                 catalog.end_view()
         except BaseException:
@@ -215,7 +215,7 @@ class Store:
 
     @staticmethod
     def exists(path: Path) -> bool:
-        """Whether there is an index in this folder. Raises `StorageError` where that cannot be seen, or not be read."""
+        """Whether there is an index in this folder. Raises `StorageError` if the folder or the index is unreadable."""
         catalog = path / CATALOG_FILE
         try:
             found = os.stat(catalog)
@@ -229,7 +229,7 @@ class Store:
 
     @staticmethod
     def identity(path: Path) -> tuple[int, int] | None:
-        """What tells the index in this folder from another that takes its place; None where there is none."""
+        """Return a value that changes when another index takes the place of this one; None if there is no index."""
         try:
             found = os.stat(path / CATALOG_FILE)
         except OSError:
@@ -237,7 +237,7 @@ class Store:
         return found.st_dev, found.st_ino
 
     def close(self) -> None:
-        """Let go of the files; what was not committed is dropped."""
+        """Close the files; uncommitted changes are discarded."""
         self.catalog.close()
         if self._lock is not None:
             self._lock.release()
@@ -249,7 +249,7 @@ class Store:
         self.close()
 
     def require_model(self, model: ModelInfo) -> None:
-        """Raises `ModelMismatchError`, naming both, when embeddings of `model` cannot be compared with those here."""
+        """Raise `ModelMismatchError`, naming both models, if their embeddings are not comparable."""
         if model.identity == replace(self.model, revision=model.revision).identity != self.model.identity:
             raise ModelMismatchError(
                 f"{self.path}: made by another version of facesearch (embedding revision {self.model.revision}, this "
@@ -265,12 +265,12 @@ class Store:
             )
 
     def require_outside(self, file: Path) -> None:
-        """Raises `UsageError` for a file that the index itself is made of."""
+        """Raise `UsageError` if a file is in the folder of the index."""
         if self.path is not None and file.parent.resolve() == self.path.resolve():
-            raise UsageError(f"{file}: this is the index itself; name a file outside of {self.path}")
+            raise UsageError(f"{file}: part of the index itself; name a file outside {self.path}")
 
     def take_model(self, model: ModelInfo) -> None:
-        """Use this model from now on, by its name and where it is; `require_model` has to hold."""
+        """Record this model's name and folder as the index's model. Raises what `require_model` raises."""
         self.require_model(model)
         if (model.name, model.source) != (self.model.name, self.model.source):
             with self.catalog.transaction():
@@ -278,7 +278,7 @@ class Store:
             self.model = self.catalog.models.current()
 
     def promote_next_model(self) -> Promotion:
-        """Answer with the embeddings of the next model from now on; see `catalog.promotion`."""
+        """Switch to the embeddings of the next model; see `catalog.promotion`."""
         promotion = promote_next_model(self.catalog)
         self._use_model()
         if self._vectors.file is not None:
@@ -286,44 +286,44 @@ class Store:
         return promotion
 
     def drop_staging(self) -> None:
-        """Forget what the next model has extracted; nothing of it stays on the disk."""
+        """Delete what the next model has extracted; nothing of it stays on the disk."""
         left = True
         while left:
             with self.catalog.transaction():
                 left = self.catalog.staging.drop_some()
 
     def size(self) -> StoreSize:
-        """Bytes on disk; zeros for an index in memory."""
+        """Return the size in bytes on disk; zeros for an in-memory index."""
         if self.path is None:
             return StoreSize(0, 0)
         catalog = sum(size_of(self.path / f"{CATALOG_FILE}{suffix}") for suffix in ("", "-wal"))
         return StoreSize(catalog, size_of(self.path / VECTORS_FILE))
 
     def follow(self) -> None:
-        """For a reader that is kept open: see what others have written since, another model included."""
+        """See what others have written since, including another model; for a reader that is kept open."""
         self._vectors.follow()
         if self.catalog.models.current().identity != self.model.identity:
             self.catalog.end_view()
             self._use_model()
 
-    # Questions
+    # Searching
 
     def __len__(self) -> int:
-        """Vectors that a search looks at."""
+        """Return the number of vectors that a search covers."""
         return len(self._vectors)
 
     def search(self, queries: FloatArray, k: int, allowed: IdArray | None = None) -> tuple[FloatArray, IdArray]:
-        """Scores and vector ids of the nearest faces; see `VectorIndex.search`."""
+        """Return scores and vector ids of the nearest faces; see `VectorIndex.search`."""
         return self._vectors.search(queries, k, allowed)
 
     def search_facts(self) -> SearchFacts:
-        """How this index answers."""
+        """Return how this index is searched."""
         return self._vectors.facts()
 
     def use_index_type(self, name: str) -> SearchFacts:
-        """Answer with that kind of vector file from now on; the file is written anew where it is another.
+        """Choose the kind of vector file; a file of another kind is rewritten.
 
-        Raises `UsageError` for a name that is none of `INDEX_TYPES`.
+        Raises `UsageError` if the name is not one of `INDEX_TYPES`.
         """
         check_index_type(name)
         with self.catalog.transaction():
@@ -332,16 +332,17 @@ class Store:
         return self._vectors.facts()
 
     def kind_for(self, chosen: str) -> str:
-        """The kind of vector file that an index of this size has for one of `INDEX_TYPES`."""
+        """Return the kind of vector file for one of `INDEX_TYPES` in an index of this size."""
         return self._vectors.kind_for(chosen)
 
     # Writing
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """What is written to the catalog while this lasts is durable at its end, or none of it is.
+        """Commit everything written to the catalog in the block at its end, or none of it.
 
-        The vector file follows when vectors came or went and it has fallen far behind. Raises what the catalog raises.
+        If vectors were added or deleted and the vector file has fallen far behind, it is rewritten. Raises what the
+        catalog raises.
         """
         before = self.catalog.meta.generation
         try:
@@ -349,27 +350,27 @@ class Store:
                 yield
                 changed = self.catalog.meta.generation != before
         except BaseException:
-            self._vectors.let_go()  # they may have been opened with what is not kept
+            self._vectors.let_go()  # they may have been loaded with uncommitted data
             raise
         if changed:
             self._vectors.let_go()
             self._vectors.keep_up(in_a_run=True)
 
     def crash_guard(self) -> CrashGuard:
-        """What is in hand, and what was when an earlier run died; for whoever writes to this index."""
+        """Return the record of photos in progress, now and when an earlier run died. For the writer only."""
         return CrashGuard(None if self.path is None else self.path / _CRASH_GUARD_FILE)
 
     def keep_report(self, report: dict[str, Any]) -> None:
-        """Remember what the last indexing run did, for its status."""
+        """Store the report of an indexing run, for the status of the index."""
         with self.catalog.transaction():
             self.catalog.meta.set_last_run(report)
 
     def finish(self) -> None:
-        """The end of a run: bring the vector file up to date where that is cheap, fold the log into the catalog."""
+        """End a run: bring the vector file up to date if that is cheap, and merge the log into the catalog."""
         if self._lock is None:
             return
         if self.catalog.models.next() is None and self.catalog.staging.has_any():
-            self.drop_staging()  # of a run that was killed just after a model was promoted, or dropped
+            self.drop_staging()  # a run was killed just after promoting or dropping a model
         self._vectors.keep_up(in_a_run=False)
         self.catalog.checkpoint()
         self._eraser.keep_reserve(only_with_room_to_spare=True)
@@ -379,15 +380,15 @@ class Store:
         self._eraser.erase(deletions)
 
     def vacuum(self) -> None:
-        """Leave nothing of what was deleted: write the catalog and the vector file again; see `Eraser.vacuum`."""
+        """Leave nothing of what was deleted: rewrite the catalog and the vector file; see `Eraser.vacuum`."""
         self._eraser.vacuum()
 
     def has_vector_file(self) -> bool:
-        """Whether the vector file is there, or nothing is to be in it."""
+        """Whether the vector file exists, or is not needed because there are no vectors."""
         return self._vectors.is_there()
 
     def vector_file_fault(self) -> str | None:
-        """What is wrong with the vector file, in one line; None when it is what the catalog holds."""
+        """Return what is wrong with the vector file, in one line; None if it matches the catalog."""
         return self._vectors.fault()
 
 

@@ -1,7 +1,7 @@
-"""The vector file of an index, kept in step with its catalog, which is the truth.
+"""The vector file of an index, kept in step with its catalog, which is the source of truth.
 
-The file is brought up to date when it is opened, and made anew when it is missing, damaged or another index's; it is
-written again only when what came since has grown to a tenth of it.
+It is brought up to date when it is opened, and rebuilt if it is missing, damaged or from another index. It is rewritten
+only when the changes since have grown to a tenth of it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _TAIL_AT_REST = 0
 
 @dataclass(frozen=True, slots=True)
 class SearchFacts:
-    """How questions are answered: the kind of vector index that does so, and the type that was chosen, `auto` without.
+    """How an index is searched: the `kind` of vector index in use, and the type that was `chosen`, by default `auto`.
 
-    Where no vector file can be written all vectors are compared in memory, which is `flat`, whatever was chosen.
-    `recall` is the share of the true ten nearest that is found, 1 when exact; `probes` is how many clusters a question
-    visits, None where there are none.
+    If no vector file can be written, all vectors are compared in memory, which is `flat`, whatever was chosen. `recall`
+    is the share of the true ten nearest that is found, 1 if exact; `probes` is the number of clusters that a query
+    visits, None if there are none.
     """
 
     kind: str
@@ -46,15 +46,15 @@ class SearchFacts:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing is ever missed."""
+        """Whether a search never misses a nearest face."""
         return KINDS[self.kind].exact
 
 
 class VectorFile:
-    """The vectors of a catalog, of one model, as a searchable index: what is in `file`, and what came and went since.
+    """The vectors of a catalog, of one model, as a searchable index: the content of `file` plus the changes since.
 
-    `file` None keeps them in memory. `alone` gives the right to write the file; where it raises `LockedError`, or is
-    None, a file that is lost is not made again for the next reader.
+    With `file` None they are in memory. `alone` takes the lock to write the file; if it raises `LockedError`, or is
+    None, a lost file is not rebuilt for the next reader.
     """
 
     def __init__(
@@ -74,31 +74,31 @@ class VectorFile:
         self._loaded: VectorIndex | None = None
         self._generation = 0
 
-    # Questions
+    # Searching
 
     def __len__(self) -> int:
-        """Vectors that a search looks at."""
+        """Return the number of vectors that a search covers."""
         return len(self._vectors())
 
     def search(self, queries: FloatArray, k: int, allowed: IdArray | None = None) -> tuple[FloatArray, IdArray]:
-        """Scores and vector ids of the nearest faces, scored by the catalog's own vectors; see `VectorIndex.search`."""
+        """Return scores, from the catalog's own vectors, and ids of the nearest faces; see `VectorIndex.search`."""
         vectors = self._vectors()
         scores, ids = vectors.search(queries, k, allowed)
         return (scores, ids) if vectors.exact else self._scored_again(queries, ids)
 
     def facts(self) -> SearchFacts:
-        """How questions are answered."""
+        """Return how the vectors are searched."""
         vectors = self._vectors()
         return SearchFacts(vectors.kind, self._catalog.meta.index_type(), vectors.recall, vectors.probes)
 
     # Keeping in step
 
     def load(self) -> None:
-        """Open the vectors now. Raises `ModelSwitchedError` and `StorageError`."""
+        """Load the vectors now. Raises `ModelSwitchedError` and `StorageError`."""
         self._vectors()
 
     def follow(self) -> None:
-        """See what others have written since; vectors that no longer fit are opened again when they are asked for."""
+        """See what others have written since; outdated vectors are loaded again when they are next used."""
         self._catalog.end_view()
         if self._loaded is None:
             return
@@ -108,20 +108,20 @@ class VectorFile:
             self._catalog.end_view()
 
     def let_go(self) -> None:
-        """The catalog has changed: open the vectors again when they are asked for next."""
+        """Unload the vectors after a change of the catalog; they are loaded again when they are next used."""
         self._loaded = None
 
     def kind_for(self, chosen: str) -> str:
-        """The kind of vector file that an index of this size has for one of `INDEX_TYPES`."""
+        """Return the kind of vector file for one of `INDEX_TYPES` in an index of this size."""
         return kind_for(chosen, self._catalog.vectors.count(), self._model.dim).name
 
     def follow_choice(self) -> None:
-        """Write the file anew where it is of another kind than was chosen. Raises `StorageError`."""
+        """Rewrite the file if it is not of the chosen kind. Raises `StorageError`."""
         if self.file is not None and read_kind(self.file, self._catalog.meta.uuid) != self._wanted_kind():
             self.write()
 
     def keep_up(self, *, in_a_run: bool) -> None:
-        """Write the file anew when it lacks, or has too much, by more than a tenth of it; in a run by 10,000 as well.
+        """Rewrite the file if the vectors added and deleted since exceed a tenth of it, and in a run also 10,000.
 
         So a few new faces in a large index cost little, and the cost of writing stays in proportion while it grows.
         Raises `StorageError`.
@@ -132,14 +132,14 @@ class VectorFile:
         stamp = read_stamp(self.file, uuid)
         last_id = stamp.last_id if stamp else 0
         behind = self._catalog.vectors.count_changed(last_id)
-        # A run may have died between the choice of another type and the file of that type.
+        # A run may have died after another type was chosen, before the file of that type was written.
         wrong = stamp is not None and self._catalog.meta.index_type() != "auto"
         wrong = wrong and read_kind(self.file, uuid) != self._wanted_kind()
         if wrong or behind > max(_TAIL_IN_A_RUN if in_a_run else _TAIL_AT_REST, last_id // _TAIL_SHARE):
             self.write()
 
     def write(self) -> None:
-        """Write the file anew from the catalog. Raises `StorageError`."""
+        """Rewrite the file from the catalog. Raises `StorageError`."""
         assert self.file is not None
         self._loaded = None
         self._write(self.file)
@@ -149,11 +149,11 @@ class VectorFile:
     # Care
 
     def is_there(self) -> bool:
-        """Whether the file is there, or nothing is to be in it."""
+        """Whether the file exists, or is not needed because there are no vectors."""
         return self.file is None or self.file.exists() or not self._catalog.vectors.last_id()
 
     def fault(self) -> str | None:
-        """What is wrong with the file, in one line; None when it is, with what came since, what the catalog holds."""
+        """Return what is wrong with the file, in one line; None if it matches the catalog, with the changes since."""
         import numpy as np
 
         if self.file is None or not self._catalog.vectors.last_id():
@@ -162,13 +162,13 @@ class VectorFile:
         if snapshot is None:
             return f"{self.file} is damaged"
         if not self._fits(snapshot.stamp):
-            return f"{self.file} is from another time of this index"
+            return f"{self.file} does not match the state of this index"
         vectors = self._brought_up_to_date(snapshot)
         for ids, expected in self._catalog.vectors.after(0, self._model.dim):
             if not np.allclose(vectors.vectors(ids), expected, rtol=0, atol=0 if vectors.exact else 1e-3):
                 return f"{self.file} holds other vectors than the catalog"
         if len(vectors) != self._catalog.vectors.count():
-            return f"{self.file} holds vectors that the catalog does not"
+            return f"{self.file} holds vectors that the catalog lacks"
         return None
 
     def _vectors(self) -> VectorIndex:
@@ -177,17 +177,17 @@ class VectorFile:
                 self._loaded = self._in_memory() if self.file is None else self._read(self.file)
                 self._generation = self._catalog.meta.generation
             except BaseException:
-                self._catalog.end_view()  # nobody is to see that moment for ever
+                self._catalog.end_view()  # do not stay at this state for ever
                 raise
         return self._loaded
 
     def _read(self, file: Path) -> VectorIndex:
-        """The file as the catalog now has it; begins the transaction that keeps the two in step.
+        """Load the file and bring it up to date; begins the read transaction that keeps it in step with the catalog.
 
-        The file is opened before the transaction begins: so it is never newer than what the transaction sees, and
-        whatever it lacks is in the catalog.
+        The file is opened before the transaction begins, so it is never newer than what the transaction sees, and
+        everything it lacks is in the catalog.
         """
-        for _attempt in range(2):  # a writer may have put a new file in its place since: then it fits the second time
+        for _attempt in range(2):  # a writer may have replaced the file meanwhile: then the second attempt matches
             self._catalog.end_view()
             snapshot = self._opened(file)
             self._catalog.view()
@@ -196,10 +196,10 @@ class VectorFile:
                 return self._brought_up_to_date(snapshot)
         if self._catalog.vectors.last_id():
             self._notify(
-                f"{file} is {'damaged or out of date' if file.exists() else 'missing'}: made anew from the catalog"
+                f"{file} is {'damaged or out of date' if file.exists() else 'missing'}: rebuilt from the catalog"
             )
         snapshot = self._opened(file) if self._made_again(file) else None
-        # What answers is what is there now: in the file, where it could be written, else in memory.
+        # Searches use the file if it could be written, else vectors in memory.
         return self._in_memory() if snapshot is None else self._brought_up_to_date(snapshot)
 
     def _opened(self, file: Path) -> Snapshot | None:
@@ -210,7 +210,7 @@ class VectorFile:
         return meta.dead_since <= stamp.generation <= meta.generation
 
     def _brought_up_to_date(self, snapshot: Snapshot) -> VectorIndex:
-        """With what the catalog has got since the file was written, and without what it has lost."""
+        """Add the vectors that the catalog has gained since the file was written, and remove those it has lost."""
         vectors: VectorIndex = snapshot.vectors
         for ids, added in self._catalog.vectors.after(snapshot.stamp.last_id, self._model.dim):
             vectors.add(ids, added)
@@ -218,7 +218,7 @@ class VectorFile:
         return vectors
 
     def _in_memory(self) -> VectorIndex:
-        """The vectors as the catalog has them, none taken from a file."""
+        """Return the vectors of the catalog in memory, without a file."""
         import numpy as np
 
         vectors: VectorIndex = LayeredIndex(self._model.dim)
@@ -228,7 +228,7 @@ class VectorFile:
         return vectors
 
     def _made_again(self, file: Path) -> bool:
-        """So that the next reader need not make it again; a read-only or busy index is left as it is."""
+        """Rebuild the file for the next reader; return False if the index is read-only or busy."""
         if self._alone is None:
             return False
         try:
@@ -248,16 +248,16 @@ class VectorFile:
         return self.kind_for(self._catalog.meta.index_type())
 
     def _require_same_model(self) -> None:
-        """Raises `ModelSwitchedError` when another model has taken over since this index was opened."""
+        """Raise `ModelSwitchedError` if the index has been switched to another model since it was opened."""
         now = self._catalog.models.current()
         if now.identity != self._model.identity:
             where = None if self.file is None else self.file.parent
             raise ModelSwitchedError(
-                f"{where}: switched from model {self._model.name} to {now.name} at this moment; ask again"
+                f"{where}: just switched from model {self._model.name} to {now.name}; run the query again"
             )
 
     def _scored_again(self, queries: FloatArray, ids: IdArray) -> tuple[FloatArray, IdArray]:
-        """Scores from the catalog's own vectors: a large file may have changed, an approximate one rounds."""
+        """Score again with the catalog's own vectors: a large file may be altered, an approximate one rounds."""
         import numpy as np
 
         scores = np.full(ids.shape, -np.inf, dtype=np.float32)

@@ -1,5 +1,5 @@
-"""Keeping an index current: diff, then read, extract and write what changed; and switching the index's model.
+"""Keep an index current (diff, then read, extract and write what changed), and switch its model.
 
-`refresh` and `model_switch` are what others call. From the ground up: options, report, diff; contents, extraction,
+Other packages call `refresh` and `model_switch`. From the bottom up: options, report, diff; contents, extraction,
 suspects, pipeline; headers, moves, writer.
 """

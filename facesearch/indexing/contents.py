@@ -1,4 +1,4 @@
-"""Files as contents: their bytes and the SHA-256 of these. A large file is hashed first, and read again in its turn."""
+"""Read files: their bytes and SHA-256. A large file is only hashed at first, and read again when it is decoded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from facesearch.photos.picture import memory_needed
 __all__ = ["KEPT_BYTES", "MAX_FILE_BYTES", "Content", "Item", "Readable", "read", "reopened"]
 
 MAX_FILE_BYTES = 1 << 30
-"""Larger files are refused: each is read whole, several at once."""
+"""Larger files are rejected: files are read as a whole, several at a time."""
 
 KEPT_BYTES = 32 * 2**20
-"""Larger files are not kept in memory while they wait for the next stage, but read again then."""
+"""Larger files are not kept in memory until the next stage, but read again then."""
 
 
 class Readable(Protocol):
@@ -25,12 +25,12 @@ class Readable(Protocol):
 
     @property
     def path(self) -> bytes:
-        """Absolute, in the system's bytes."""
+        """The absolute path, in the system's bytes."""
         ...
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes."""
         ...
 
 
@@ -38,9 +38,9 @@ Item = TypeVar("Item", bound=Readable)
 
 
 class Content(NamedTuple, Generic[Item]):
-    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it is gone).
+    """A file's bytes and their SHA-256, or why it could not be read (no hash and no error: it no longer exists).
 
-    `memory` is how many bytes decoding it may take. `data` is empty for a large file.
+    `memory` is the number of bytes that decoding it may take. `data` is empty for a large file.
     """
 
     item: Item
@@ -50,12 +50,12 @@ class Content(NamedTuple, Generic[Item]):
     memory: int = 0
 
     def without_data(self) -> Content[Item]:
-        """The same, with the bytes let go."""
+        """Return a copy without the bytes."""
         return self._replace(data=b"")
 
 
 def read(item: Item) -> Content[Item]:
-    """A file's bytes and their hash; for a large file the hash alone."""
+    """Read a file's bytes and hash them; for a large file return only the hash."""
     size = item.size
     if size > MAX_FILE_BYTES:
         return Content(item, b"", None, f"{size / 1e6:,.0f} MB are over the limit of 1,074 MB for a photo")
@@ -77,15 +77,15 @@ def read(item: Item) -> Content[Item]:
 
 @contextmanager
 def reopened(content: Content[Item]) -> Iterator[BinaryIO]:
-    """A stream of a content's bytes: the kept ones, or a large file itself, which is never in memory as a whole.
+    """Open a stream of a content's bytes: from memory, or from the file if it is large.
 
-    Raises `FileNotFoundError`, and `PhotoError` where the file cannot be read or has another content now.
+    Raises `FileNotFoundError`, and `PhotoError` if the file cannot be read or its content has changed.
     """
     if content.data:
         yield io.BytesIO(content.data)
         return
     try:
-        stream = open(content.item.path, "rb")  # noqa: SIM115 - what is done with it has errors of its own
+        stream = open(content.item.path, "rb")  # noqa: SIM115 - its use raises errors of its own
     except FileNotFoundError:
         raise
     except OSError as error:

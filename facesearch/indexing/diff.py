@@ -1,6 +1,6 @@
-"""What an indexing run has to do: which folders it goes through, and how they differ from the catalog.
+"""Plan an indexing run: which folders it scans, and how they differ from the catalog.
 
-Names, sizes and times are compared. No photo is read, and nothing is written.
+Only names, sizes and times are compared. No photo is read, and nothing is written.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ASK_EVERY = 256
 
 
 def require_paths(paths: Iterable[Path | bytes]) -> None:
-    """Raises `InputError` for the first path where there is neither a file nor a folder."""
+    """Raise `InputError` for the first path that is neither a file nor a folder."""
     for path in paths:
         if not os.path.exists(path):
             raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
@@ -49,14 +49,14 @@ def require_paths(paths: Iterable[Path | bytes]) -> None:
 
 
 class Scope(NamedTuple):
-    """A root, or one folder or file of it."""
+    """A root, or one folder or file in it."""
 
     root: Root
     within: bytes
 
 
 class Task(NamedTuple):
-    """A file to be read; `known` is what the catalog has at its path."""
+    """A file to read; `known` is the catalog's photo at its path, if any."""
 
     root: Root
     file: PhotoFile
@@ -64,20 +64,20 @@ class Task(NamedTuple):
 
     @property
     def path(self) -> bytes:
-        """Absolute, in the system's bytes."""
+        """The absolute path, in the system's bytes."""
         return os.path.join(self.root.path, self.file.path) if self.file.path else self.root.path
 
     @property
     def size(self) -> int:
-        """Bytes, as the scan saw it."""
+        """The size in bytes, according to the scan."""
         return self.file.size
 
 
 class Plan(NamedTuple):
-    """What a run has to do. Only in `seen` roots, those that are there, can a photo be known to have gone.
+    """What a run has to do. Photos can be recognised as missing only in `seen` roots, which were available.
 
-    `tasks` are the files to read, `gone` the ids of photos in sight whose files are missing, `back` those of missing
-    photos whose files are there again, as they were.
+    `tasks` are the files to read, `gone` the ids of visible photos whose files are missing, `back` the ids of hidden
+    photos whose files are back unchanged.
     """
 
     tasks: list[Task]
@@ -87,9 +87,9 @@ class Plan(NamedTuple):
 
 
 def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
-    """What a run goes through: every root, or these paths. A path that is in no root yet becomes one, outer ones first.
+    """Return what a run scans: every root, or these paths. A path in no root is added as one, outer ones first.
 
-    Raises `UsageError` where there is neither a path nor a root, `InputError` where a path does not exist.
+    Raises `UsageError` if there is neither a path nor a root, `InputError` if a path does not exist.
     """
     roots = {root.id: root for root in store.catalog.roots.all()}
     if not paths:
@@ -112,7 +112,7 @@ def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
 
 
 def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
-    """Whether a path is a root, or holds photos of one: then it may be missing, and its photos are missing with it."""
+    """Whether a path is a root or contains known photos: then it may be missing, and its photos with it."""
     return any(
         not place.inner or next(_known(store, place.root, place.inner), None) is not None
         for place in locations.containing(path)
@@ -120,7 +120,7 @@ def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
 
 
 def _upwards(inner: bytes) -> Iterator[bytes]:
-    """A path in a root, its folder, the folder of that, up to the root."""
+    """Yield a path in a root, then its parent folders, up to the root."""
     while inner:
         yield inner
         inner = os.path.dirname(inner)
@@ -134,9 +134,10 @@ def make_plan(
     report: Report,
     observer: Observer = SILENT,
 ) -> Plan:
-    """Compare the files that are there with the known photos, both in the order of their paths.
+    """Compare the files on disk with the known photos, both in the order of their paths.
 
-    What needs no work is counted in the report. When `observer` cancels, the plan ends early and the report says so.
+    Photos that need no work are counted in the report. If `observer` cancels, the plan ends early and the report says
+    so.
     """
     plan = Plan([], [], [], set())
     for number, scope in enumerate(scopes):
@@ -148,14 +149,14 @@ def make_plan(
         else:
             plan.seen.add(scope.root.id)
             _compare(store, scope, options, plan, report, observer)
-    # New paths first: where files were renamed in a row, each old name is free when its turn comes.
-    # Of the known ones, first what an earlier version did not measure: so every run makes progress, however short.
+    # New paths first: if files were renamed in a chain, each old name is free when its turn comes.
+    # Then known photos that an earlier version did not measure: so every run makes progress, however short.
     plan.tasks.sort(key=lambda task: (task.known is not None, task.known is not None and task.known.measured))
     return plan
 
 
 def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
-    """An unmounted disk looks like an empty folder, or a missing one. No photo is missing because of it."""
+    """Report a root as missing: an unmounted disk looks like an empty or missing folder, so no photo is hidden."""
     root, within = scope
     kept = sum(not known.missing for known in store.catalog.photos.within(root.id, within))
     report.unchanged += kept
@@ -164,7 +165,7 @@ def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
 
 
 def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: Report, observer: Observer) -> None:
-    """Add what differs in one scope to the plan. Nothing is known to be missing in a folder that cannot be listed."""
+    """Add the differences in one scope to the plan. In a folder that cannot be listed, no photo counts as missing."""
     root, within = scope
     unlisted: list[bytes] = []
 
@@ -197,14 +198,14 @@ def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: R
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:
-    broken = known.status == "failed" and known.was_read  # its faces are from before; they wait for another content
+    broken = known.status == "failed" and known.was_read  # keeps its earlier faces until its content changes
     if options.again or (known.outdated and not broken) or not looks_unchanged(file, known.file):
         return True
     return known.status == "failed" and (options.retry_failed or not known.was_read)
 
 
 def _known(store: Store, root: int, within: bytes) -> Iterator[KnownPhoto]:
-    """The photos of a scope, which may also be a single file of a root."""
+    """Yield the photos of a scope, which may be a single file in a root."""
     single = store.catalog.photos.at(root, within) if within else None
     if single is not None:
         yield single
@@ -215,7 +216,7 @@ def _known(store: Store, root: int, within: bytes) -> Iterator[KnownPhoto]:
 def side_by_side(
     files: Iterable[PhotoFile], known: Iterable[KnownPhoto]
 ) -> Iterator[tuple[PhotoFile | None, KnownPhoto | None]]:
-    """Pairs by path, of two sequences in the order of their paths; where one lacks a path its half is None."""
+    """Pair two sequences, both in the order of their paths, by path; None stands for a path missing from one."""
     rest = iter(known)
     old = next(rest, None)
     for file in files:
@@ -233,10 +234,10 @@ def side_by_side(
 
 
 def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
-    """Whether a file has the same size, and the same time apart from what file systems do to times.
+    """Whether a file has the same size and the same time, allowing for what file systems do to times.
 
     FAT stores times in steps of two seconds and in local time, and some network shares do the same. So a difference of
-    up to two seconds, or of whole hours up to the width of the world's time zones, is no change.
+    up to two seconds, or of whole hours up to the range of the world's time zones, does not count as a change.
     """
     if now.size != then.size:
         return False
@@ -246,5 +247,5 @@ def looks_unchanged(now: PhotoFile, then: PhotoFile) -> bool:
 
 
 def forgotten_before(options: Options) -> int:
-    """In seconds since 1970: photos that went missing before this moment are deleted now."""
+    """Return the time, in seconds since 1970, before which photos must have gone missing to be deleted now."""
     return max(0, int(time.time() - min(options.keep_missing, 1e12)))

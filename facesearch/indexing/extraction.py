@@ -1,4 +1,4 @@
-"""From one photo's content to its faces: decode, detect, align, then embed; or the reason why not."""
+"""Extract the faces from one photo's content (decode, detect, align, embed), or report why that failed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LARGE = 128 * 2**20
 
 
 class Outcome(NamedTuple, Generic[Item]):
-    """What was extracted from a photo: its faces, or why it failed; `lasting` if only another content can change that.
+    """What was extracted from a photo: its faces, or why it failed; `lasting` if only a change of content can help.
 
-    `deaths` is how many processes died while they worked on it and on nothing else.
+    `deaths` is the number of processes that died while they processed this photo alone.
 
-    No faces, no facts and no error: the file has gone since it was listed.
+    No faces, no facts and no error means that the file no longer exists.
     """
 
     content: Content[Item]
@@ -38,7 +38,7 @@ class Outcome(NamedTuple, Generic[Item]):
 
 
 class Detected(NamedTuple, Generic[Item]):
-    """A photo with its faces detected and aligned, not embedded; `faces` is None where there is nothing to embed."""
+    """A photo with its faces detected and aligned, not embedded; `faces` is None if there is nothing to embed."""
 
     faces: AlignedFaces | None
     outcome: Outcome[Item]
@@ -50,7 +50,7 @@ def extract(model: FaceModel, content: Content[Item], options: Options) -> Outco
 
 
 def detect(model: FaceModel, content: Content[Item], options: Options) -> Detected[Item]:
-    """Decode a photo, detect its faces and align them. What is wrong with the photo is in the outcome, not raised."""
+    """Decode a photo, detect its faces and align them. Errors of the photo are in the outcome, not raised."""
     detected = _detected(model, content, options)
     if content.memory > _LARGE:
         give_back_memory()
@@ -69,9 +69,9 @@ def _detected(model: FaceModel, content: Content[Item], options: Options) -> Det
 
 
 def detect_in_stream(model: FaceModel, stream: BinaryIO, done: Content[Item], options: Options) -> Detected[Item]:
-    """The same, from a stream of the bytes of `done`: the one place where a file becomes a picture for an index.
+    """Do the same from a stream of the bytes of `done`. Only this function decodes photos for an index.
 
-    Pictures that facesearch made are known by their headers; no face is detected in them.
+    Pictures that facesearch made are recognised by their headers; no faces are detected in them.
     """
     try:
         with open_source(stream, max_pixels=options.max_pixels) as source:
@@ -80,17 +80,17 @@ def detect_in_stream(model: FaceModel, stream: BinaryIO, done: Content[Item], op
             faces = detect_and_align(model, source.moments(), rotations=options.rotations)
             return Detected(faces, Outcome(done, [], source.facts, None, fingerprint=fingerprint(source.cover)))
     except PhotoTooLargeError as error:
-        # Not the content's fault: without its hash it is tried again by every run, with the limits of the day.
+        # The content may be fine: without its hash, every run tries it again, with the limits of that run.
         return Detected(None, Outcome(done, [], None, str(error), lasting=False))
     except PhotoError as error:
-        # What the disk could not read now, unlike what makes no sense, has a number of the system's.
+        # A read error of the disk has an errno, unlike an error in the content.
         lasting = getattr(error.__cause__, "errno", None) is None
         return Detected(None, Outcome(done, [], None, str(error), lasting=lasting))
     except MemoryError:
-        return Detected(None, Outcome(done, [], None, "not enough memory to look at it", lasting=False))
+        return Detected(None, Outcome(done, [], None, "not enough memory to process it", lasting=False))
 
 
 def embed(model: FaceModel, photos: Sequence[Detected[Item]]) -> list[Outcome[Item]]:
-    """The outcome of each photo, the faces of all of them embedded together."""
+    """Embed the faces of all photos in one batch; return the outcome of each photo."""
     faces = iter(embed_faces(model, [photo.faces for photo in photos if photo.faces is not None]))
     return [photo.outcome if photo.faces is None else photo.outcome._replace(faces=next(faces)) for photo in photos]

@@ -1,7 +1,7 @@
-"""Headers of known photos, read again where an earlier reader read them: when each was taken, and what is no photo.
+"""Read the headers of known photos again that an earlier version read: the date, and whether facesearch made the file.
 
-Nothing is decoded and no face is looked for. A photo whose metadata says nothing has its date from its name, or that of
-a folder: so its header counts as unread, too, once it has another name.
+Nothing is decoded and no face is detected. A photo without a date in its metadata gets one from its name, or from the
+name of a folder, so its header also counts as unread after a change of name.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _AT_ONCE = 200
 
 
 def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
-    """The facts of the photo at a path relative to its root, with the date in its name where they have none.
+    """Return the facts of the photo at a path relative to its root, with the date from its name if they have none.
 
-    Of the root's own path the last folder counts: whoever indexes ~/Pictures/1962 has said so, `/mnt/2020` has not.
+    Of the root's own path only the last folder counts: the user chose `1962` in `~/Pictures/1962`, but not a
+    folder above it such as `/mnt/2020`.
     """
     if facts.taken is not None and facts.taken.source != "name":
         return facts
@@ -39,7 +40,7 @@ def dated(facts: PhotoFacts, root: bytes, path: bytes) -> PhotoFacts:
 
 
 def date_by_name(store: Store, photo: int, task: Task) -> None:
-    """Date a photo without a date of its own by the name that it has now, at the path of `task`."""
+    """Date a photo without a date of its own by its current name, at the path of `task`."""
     known = store.catalog.photos.facts_of(photo)
     now = dated(known, task.root.path, task.file.path)
     if now != known and not known.ours:
@@ -49,9 +50,9 @@ def date_by_name(store: Store, photo: int, task: Task) -> None:
 def read_old_headers(
     store: Store, scopes: Iterable[Scope], report: Report, *, workers: int, observer: Observer = SILENT
 ) -> None:
-    """Read the headers of photos in sight that an earlier reader read, and commit what they say as it comes.
+    """Read the headers of visible photos that an earlier reader read, and commit the results in batches.
 
-    Files that have changed or cannot be read now are left for another run. Raises what the store raises.
+    Files that have changed or cannot be read now are left for a later run. Raises what the store raises.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="header") as pool:
         for root, within in scopes:
@@ -65,7 +66,7 @@ def read_old_headers(
 
 
 class _Reread(NamedTuple):
-    """What a photo's header said before, and what it says now."""
+    """The facts from a photo's header before and now."""
 
     photo: int
     before: PhotoFacts
@@ -73,7 +74,7 @@ class _Reread(NamedTuple):
 
 
 def _read(root: bytes, known: tuple[int, PhotoFile, PhotoFacts]) -> _Reread | None:
-    """On a worker thread."""
+    """Read one header, on a worker thread; None if the file has changed or cannot be read."""
     photo, file, facts = known
     try:
         with open(os.path.join(root, file.path) if file.path else root, "rb") as stream:

@@ -1,9 +1,9 @@
-"""Switch an index to another model: stage its faces beside those of the first, then promote them in one transaction.
+"""Switch an index to another model: stage its faces next to the current ones, then promote them in one transaction.
 
-While the next model extracts faces, questions are answered from the first model's. What it extracts is staged in the
-catalog as it comes, by the content of photos: so a run that is stopped or killed is continued, photos may be moved or
-renamed meanwhile, and the first model need not be installed any more. When every photo that can be read is staged, one
-transaction puts the new faces in the place of the old (`Store.promote_next_model`).
+While the next model extracts faces, queries are answered from the current model's. What it extracts is staged in the
+catalog as it comes, by the content of photos. So a stopped or killed run can be continued, photos may be moved or
+renamed meanwhile, and the current model need not be installed any more. When every readable photo is staged, one
+transaction replaces the old faces with the new ones (`Store.promote_next_model`).
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ __all__ = [
 
 @dataclass(slots=True, kw_only=True)
 class StagingReport:
-    """How far the next model is. Photos of one content count once.
+    """The progress of the next model. Photos of one content count once.
 
-    `extracted` in this run, with so many `faces`; `known` were staged before. `failed` could not be decoded,
-    `elsewhere` are missing or have changed since the last indexing run, which later ones take care of. `offline` lists
-    roots that are not there and have photos that are not staged yet; `stopped` says that the run was cancelled before
-    its end. `seconds` is the time the run took.
+    `extracted` counts the photos of this run, `faces` the faces in them, and `known` the photos staged before. `failed`
+    photos could not be decoded; `elsewhere` photos are missing or have changed since the last indexing run and are left
+    to the next one. `offline` lists missing roots with photos that are not staged yet; `stopped` is set if the run was
+    cancelled. `seconds` is the duration of the run.
     """
 
     extracted: int = 0
@@ -66,9 +66,9 @@ class StagingReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """From one model to another: how far it is, and what became of faces and photos once it was done.
+    """A switch from one model to another: its progress, and the results for faces and photos once it is done.
 
-    `takeover` and `refresh` are None where the index still has the first model.
+    `takeover` and `refresh` are None while the index still has the first model.
     """
 
     origin: ModelInfo
@@ -79,27 +79,27 @@ class Switch:
 
     @property
     def complete(self) -> bool:
-        """Whether the index has the other model now, and nothing was left out."""
+        """Whether the index has the other model now, and no photo was skipped."""
         return self.refresh is not None and self.refresh.complete and not self.staging.failed
 
 
 def require_switchable(store: Store, model: ModelInfo) -> None:
-    """Raises `UsageError` where `model` is the index's own, or a switch to another one is under way."""
+    """Raise `UsageError` if `model` is the index's own, or if a switch to another one is in progress."""
     if model.identity == store.model.identity:
-        raise UsageError(f"{store.path}: has this model already, as {store.model.name}", Hint.ALREADY_ITS_MODEL)
-    under_way = store.catalog.models.next()
-    if under_way is not None and under_way.identity != model.identity:
+        raise UsageError(f"{store.path}: already has this model, as {store.model.name}", Hint.ALREADY_ITS_MODEL)
+    pending = store.catalog.models.next()
+    if pending is not None and pending.identity != model.identity:
         staged = store.catalog.staging.count()
         raise UsageError(
-            f"{store.path}: a switch to {under_way.name} is under way, {counted(staged, 'photo')} looked at",
+            f"{store.path}: a switch to {pending.name} is in progress, {counted(staged, 'photo')} done",
             Hint.SWITCH_UNDER_WAY,
         )
 
 
 def begin_switch(store: Store, model: ModelInfo) -> None:
-    """Make `model`, where it is installed now, the next model of the index; what it has staged already is kept.
+    """Make `model`, in its current folder, the next model of the index; what is already staged for it is kept.
 
-    Raises `UsageError` where it cannot be, see `require_switchable`.
+    Raises `UsageError` if it cannot be, see `require_switchable`.
     """
     require_switchable(store, model)
     if store.catalog.models.next() is None:
@@ -110,13 +110,13 @@ def begin_switch(store: Store, model: ModelInfo) -> None:
 
 
 def cancel_switch(store: Store) -> ModelInfo:
-    """Drop a switch that is under way, with all that is staged for it, and return the model that was to be next.
+    """Cancel a model switch in progress, delete everything staged for it, and return the model it was to.
 
-    Raises `UsageError` where none is under way.
+    Raises `UsageError` if none is in progress.
     """
     model = store.catalog.models.next()
     if model is None:
-        raise UsageError(f"{store.path}: no switch to another model is under way; there is nothing to cancel")
+        raise UsageError(f"{store.path}: no switch to another model is in progress; there is nothing to cancel")
     with store.transaction():
         store.catalog.models.drop_next()
     store.drop_staging()
@@ -124,9 +124,9 @@ def cancel_switch(store: Store) -> ModelInfo:
 
 
 def left_to_extract(store: Store, model: ModelInfo) -> tuple[int, int]:
-    """How many contents `model` has to extract before the switch can be made, and how many are staged already."""
-    under_way = store.catalog.models.next()
-    if under_way is not None and under_way.identity == model.identity:
+    """Return the number of contents that `model` still has to extract before a switch, and the number staged."""
+    pending = store.catalog.models.next()
+    if pending is not None and pending.identity == model.identity:
         return len({photo.content for photo in store.catalog.staging.pending()}), store.catalog.staging.count()
     return store.catalog.staging.count_contents(), 0
 
@@ -141,9 +141,9 @@ def switch(
 ) -> Switch:
     """Stage what is left for the next model, make the switch, and refresh what has changed since the last run.
 
-    `model` is the one of `begin_switch`. No switch is made while a root with photos that are not staged is missing,
-    unless `leave_offline`: such photos are found again once they have been read. Raises what the store raises; until
-    the switch is made nothing is changed.
+    `model` is the one passed to `begin_switch`. If a root with photos that are not staged is missing, the switch is not
+    made, unless `leave_offline` is set: such photos are found again once they have been read. Raises what the store
+    raises; until the switch is made, nothing changes.
     """
     origin, target = store.model, model.info
     staged = stage(store, model, options=options, observer=observer)
@@ -154,13 +154,13 @@ def switch(
     report = refresh(store, model, options=options, observer=observer)
     try:
         store.vacuum()
-    except StorageError as error:  # the switch is made all the same; the space is used again
-        observer.note(f"the index could not be made smaller: {error}")
+    except StorageError as error:  # the switch is made nevertheless; the space is reused
+        observer.note(f"could not shrink the index: {error}")
     return Switch(origin=origin, target=target, staging=staged, takeover=takeover, refresh=report)
 
 
 def stage(store: Store, model: FaceModel, *, options: Options = DEFAULTS, observer: Observer = SILENT) -> StagingReport:
-    """Have the next model extract every photo in sight that it has not; no answer changes.
+    """Let the next model extract every visible photo that it has not processed; answers do not change.
 
     Work is committed every few seconds. Raises what the store raises.
     """
@@ -173,7 +173,7 @@ def stage(store: Store, model: FaceModel, *, options: Options = DEFAULTS, observ
 
 
 class _Staging:
-    """Extracts one photo of each content; where that is missing or has changed, another of the same content."""
+    """Extracts one photo per content; if that is missing or has changed, another one of the same content."""
 
     def __init__(
         self, store: Store, model: FaceModel, options: Options, observer: Observer, report: StagingReport
@@ -185,7 +185,7 @@ class _Staging:
         self._report = report
         self._writer = Writer(store, cancelled=observer.cancelled)
         self._photos, self._report.offline = _left_by_content(store)
-        """Of each content that is not staged yet, the photos that have not been tried."""
+        """The photos that have not been tried, by each content that is not staged yet."""
         self._total = len(self._photos)
 
     def carry_out(self) -> None:
@@ -209,7 +209,7 @@ class _Staging:
             self._report.elsewhere = len(self._photos)
 
     def _unchanged(self, contents: Iterable[Content[PendingPhoto]]) -> Iterator[Content[PendingPhoto] | None]:
-        """Pass on what still is what the catalog knows; a later indexing run takes care of the rest."""
+        """Pass on files that are unchanged since they were indexed; a later indexing run handles the rest."""
         for content in contents:
             yield content if content.hash == content.item.content else None
 
@@ -229,7 +229,7 @@ class _Staging:
 
 
 def _left_by_content(store: Store) -> tuple[dict[bytes, deque[PendingPhoto]], list[str]]:
-    """The photos to extract, by their contents, and the missing roots that have contents which are nowhere else."""
+    """Return the photos to extract, by content, and the missing roots with contents that exist nowhere else."""
     offline = {root.id: root.path for root in store.catalog.roots.all() if is_offline(root.path)}
     left: dict[bytes, deque[PendingPhoto]] = {}
     waiting: dict[bytes, set[int]] = {}

@@ -1,8 +1,8 @@
-"""Which known photo a content is, when it turns up at another path: one that has moved, been copied or made way.
+"""Match content at a new path to a known photo: one that has moved, been copied, or lost its path to another.
 
-A photo that moves keeps its id and its faces. So before a known path is given to another content, it is found out
-whether the content that was there is edited, or has moved and is met later in the same run. However many photos share
-a content, each of these questions costs the same.
+A photo that moves keeps its id and its faces. So before a known path is given to another content, the run determines
+whether the earlier content was edited, or has moved and is found later in the same run. Each of these checks has the
+same cost, however many photos share a content.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["Moves", "has_current_faces"]
 
 
 def has_current_faces(photo: KnownPhoto) -> bool:
-    """Whether the catalog knows which faces the model of today finds in a photo."""
+    """Whether the catalog has the faces that the index's current model finds in a photo."""
     return photo.status != "failed" and not photo.outdated
 
 
 class Moves:
-    """The moves of one run at the time `now`, in seconds since 1970, which reads `tasks`.
+    """The moves of one run, which reads `tasks` at the time `now`, in seconds since 1970.
 
     Use on the thread that owns the store, inside its transactions.
     """
@@ -49,7 +49,7 @@ class Moves:
 
     @property
     def displaced(self) -> int:
-        """How many photos have lost their path to another one and were not met elsewhere."""
+        """The number of photos that have lost their path to another one and were not found elsewhere."""
         return len(self._displaced)
 
     def has_moved(self, photo: int) -> bool:
@@ -57,7 +57,7 @@ class Moves:
         return photo in self._moved
 
     def note_hash(self, content: Content[Task]) -> None:
-        """Remember the hash of a file that was read, where `make_way` may ask for it: else it would read it again."""
+        """Remember the hash of a file that was read, if `make_way` may need it: otherwise it would read it again."""
         size = content.item.size
         if size in self._sizes_before and size in self._of_size:
             self._hashes[content.item.path] = content.hash
@@ -65,14 +65,15 @@ class Moves:
     def bring(self, content: Content[Task], here: KnownPhoto | None, *, outdated: bool = False) -> bool:
         """Move a photo of this content that has left its place to the path of `content`, where `here` was.
 
-        `outdated` asks for photos whose faces are an earlier model's. False where no such photo has left its place.
+        With `outdated`, move a photo whose faces come from an earlier model. Returns False if no such photo has left
+        its place.
         """
         assert content.hash is not None
         moved = self._one_that_left(content.hash, outdated=outdated)
         if moved is None:
             return False
         task = content.item
-        if here is not None:  # names were swapped, or it is missing from now on
+        if here is not None:  # names were swapped, or it is missing now
             self._displace(here)
         self._store.catalog.photos.touch(moved.id, task.root.id, task.file)
         date_by_name(self._store, moved.id, task)
@@ -81,7 +82,7 @@ class Moves:
         return True
 
     def bring_outdated(self, content: Content[Task]) -> bool:
-        """Move a photo whose faces an earlier model found to where its content is now: they come with it."""
+        """Move a photo with an earlier model's faces to where its content is now, so that the faces keep their ids."""
         catalog, task = self._store.catalog, content.item
         here = catalog.photos.at(task.root.id, task.file.path)
         if here is not None and here.outdated and catalog.photos.content_of(here.id) == content.hash:
@@ -89,10 +90,10 @@ class Moves:
         return self.bring(content, here, outdated=True)
 
     def make_way(self, content: Content[Task]) -> bool:
-        """Another content comes to a known path: what was there is edited, or has moved and is met later in this run.
+        """Prepare a known path for another content: the photo there was edited, or has moved and is found later.
 
-        A file that was moved has the size that it had: only others of that size are read to find out. False where the
-        run was cancelled before that was done.
+        A moved file keeps its size, so only files of that size are read to find out. Returns False if the run was
+        cancelled before that was done.
         """
         task, catalog = content.item, self._store.catalog
         here = None if task.known is None else catalog.photos.at(task.root.id, task.file.path)
@@ -108,13 +109,13 @@ class Moves:
             if other.path != task.path and not itself:
                 self._displace(here)
                 return True
-            others.popleft()  # it has that content already, and keeps it to the end of this run
+            others.popleft()  # it already has that content, and keeps it to the end of this run
         return True
 
     def _tasks_of(self, content: bytes, size: int) -> deque[Task] | None:
-        """The files of this run that have a content of this size; None where it was cancelled before that is known.
+        """Return the files of this run with a content of this size; None if the run was cancelled first.
 
-        All files of the size are read for it, once: those that were not read yet.
+        All files of this size that have not been read yet are read for it, once.
         """
         if size not in self._by_content:
             for task in self._of_size.get(size, []):
@@ -132,19 +133,19 @@ class Moves:
 
     @cached_property
     def _sizes_before(self) -> frozenset[int]:
-        """The sizes in the catalog of the known files that this run reads."""
+        """The sizes, according to the catalog, of the known files that this run reads."""
         return frozenset(task.known.file.size for task in self._tasks if task.known is not None)
 
     @cached_property
     def _of_size(self) -> dict[int, list[Task]]:
-        """The files that this run reads, by their sizes."""
+        """The files that this run reads, by size."""
         sizes: dict[int, list[Task]] = defaultdict(list)
         for task in self._tasks:
             sizes[task.file.size].append(task)
         return sizes
 
     def _displace(self, photo: KnownPhoto) -> None:
-        """Its path belongs to another photo now: it is missing until it is met elsewhere."""
+        """Hide a photo whose path belongs to another one now, until it is found elsewhere."""
         catalog = self._store.catalog
         catalog.photos.displace(photo.id, self._now)
         self._displaced.add(photo.id)
@@ -152,12 +153,12 @@ class Moves:
         content = catalog.photos.content_of(photo.id)
         candidates = None if content is None else self._may_have_left.get((content, photo.outdated))
         if candidates is not None and has_current_faces(photo):
-            candidates.append((replace(photo, missing=True), b""))  # it has left for certain
+            candidates.append((replace(photo, missing=True), b""))  # it has certainly left
 
     def _one_that_left(self, content: bytes, *, outdated: bool) -> KnownPhoto | None:
-        """Of the photos of one content one that is no longer at its place; preferably one that was in sight.
+        """Return a photo of this content that is no longer at its place, preferably one that was visible.
 
-        Each is checked once per run: one that is still there is not asked about again.
+        Each is checked once per run: one that is still at its place is not checked again.
         """
         key = content, outdated
         if key not in self._may_have_left:
@@ -171,14 +172,14 @@ class Moves:
         return None
 
     def _has_left(self, photo: KnownPhoto, path: bytes) -> bool:
-        """Whether a known photo is no longer at its place: the file is gone, or has become another.
+        """Whether a known photo is no longer at its place: the file is missing, or has become another.
 
-        On a disk that is not mounted it may well be there still.
+        On a disk that is not mounted it may still exist, so the answer is no.
         """
         if photo.root in self._offline:
             return False
         try:
             found = os.stat(path)
-        except (OSError, ValueError):  # a displaced photo's path is none
+        except (OSError, ValueError):  # the path of a displaced photo does not exist
             return True
         return photo.missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)

@@ -1,4 +1,4 @@
-"""How an indexing run reads photos, and for how long it keeps missing ones."""
+"""Options of an indexing run: how it reads photos, and how long it keeps missing ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["DEFAULTS", "Options"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How photos are read: `workers` of them at the same time, turned ones too with `rotations`.
+    """How photos are read: `workers` at the same time, and with `rotations` also rotated if no face is confident.
 
-    `retry_failed` reads photos again that could not be read, `again` all photos, also known and unchanged ones; their
-    faces keep their ids. A photo of more than `max_pixels` pixels is refused.
+    `retry_failed` reads photos again that could not be read, `again` all photos, even known and unchanged ones; their
+    faces keep their ids. A photo of more than `max_pixels` pixels is rejected.
 
-    Photos in work take up to `memory` bytes together, however many they are; a single one may take more.
+    The photos in progress take up to `memory` bytes together; a single one may take more.
 
-    A photo that has been missing for `keep_missing` seconds is deleted for good; 0 deletes it at once.
+    A photo that has been missing for `keep_missing` seconds is deleted for good; 0 deletes it immediately.
     """
 
     rotations: bool = True
@@ -31,4 +31,4 @@ class Options:
 
 
 DEFAULTS = Options()
-"""What holds where nothing else is asked for."""
+"""The default options."""

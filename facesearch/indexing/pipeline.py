@@ -1,9 +1,9 @@
-"""Many photos to their faces at once: read and hashed, detected and aligned, embedded in batches across photos.
+"""Extract the faces of many photos concurrently: read and hash, detect and align, embed in batches across photos.
 
-Three stages run on worker threads, with the caller's own thread between them: read; let the caller select, by the
-contents' hashes, which are to be extracted; decode, detect and align; embed. Whole photos are worked on at the same
-time, so that no thread waits for another. Faces of several photos are embedded together: insightface's own loop embeds
-one by one, and a large recogniser takes 10 ms a face in batches of sixteen where it takes 19 alone (ResNet-50 in bf16).
+Three stages run on worker threads, with the caller's thread between them: read; let the caller select the contents to
+extract by their hashes; decode, detect and align; embed. Each worker processes a whole photo, so that no thread waits
+for another. Faces of several photos are embedded in one batch: insightface's own loop embeds them one by one, and a
+large recogniser takes 10 ms per face in batches of sixteen, but 19 ms for a single face (ResNet-50 in bf16).
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _Out = TypeVar("_Out")
 
 
 class Extractor(Generic[Item]):
-    """Extracts the faces of many photos with one model; `guard` knows which were in work when an earlier run died.
+    """Extracts the faces of many photos with one model; `guard` knows which were in progress when an earlier run died.
 
-    `select` passes on the contents to extract and deals with the others itself: it gives None for each of those, so
-    that finished photos are handed over though nothing more may need extracting for a while. `keep` gets the outcome of
-    each extracted photo. `flush` is called before a photo is extracted that may end the process. All three run on the
+    `select` passes on the contents to extract and handles the others itself: it yields None for each of those, so that
+    finished photos are handed over even if nothing needs extracting for a while. `keep` gets the outcome of each
+    extracted photo. `flush` is called before the extraction of photos that may end the process. All three run on the
     caller's thread.
 
-    Suspects come last, each in a process of its own, when everything else has been kept: what was in work at a death,
-    and what `is_suspect` says.
+    Suspects come last, in a separate process, after everything else has been kept. They are the photos that were in
+    progress when an earlier run died, and those for which `is_suspect` is true.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Extractor(Generic[Item]):
         self._cancelled = cancelled
         self._is_suspect = is_suspect
         self.stopped = False
-        """Whether it was cancelled before its end."""
+        """Whether the run was cancelled before its end."""
 
     def run(self, items: Sequence[Item]) -> None:
-        """Extract all of them, or as many as there are before it is cancelled."""
+        """Extract all items, or those that are done before the run is cancelled."""
         before = self._guard.suspects
         suspects = [item for item in items if item.path in before or self._is_suspect(item)]
         others = [item for item in items if not (item.path in before or self._is_suspect(item))] if suspects else items
@@ -125,7 +125,7 @@ class Extractor(Generic[Item]):
 
 
 def _batches(photos: Iterable[Detected[Item] | None]) -> Iterator[list[Detected[Item]] | None]:
-    """Photos in the order in which they come, together once they have enough faces for a batch, or waited long."""
+    """Yield batches of photos in their order, once they have enough faces for a batch or have waited long enough."""
     batch: list[Detected[Item]] = []
     faces, since = 0, time.monotonic()
     for photo in photos:
@@ -144,7 +144,7 @@ def _batches(photos: Iterable[Detected[Item] | None]) -> Iterator[list[Detected[
 
 
 class Ahead:
-    """Work that is done on a pool's threads ahead of whoever asks for it, within bounds."""
+    """Runs work on a pool's threads ahead of its consumer, within bounds."""
 
     def __init__(self, pool: ThreadPoolExecutor, *, depth: int) -> None:
         self._pool = pool
@@ -153,24 +153,24 @@ class Ahead:
     def __call__(
         self, work: Callable[[_In], _Out], items: Iterable[_In | None], *, cost: Callable[[_In], int], limit: int
     ) -> Iterator[_Out | None]:
-        """Results in order; under way are up to `depth` items that together cost up to `limit`, and always one.
+        """Yield results in order; up to `depth` items, together costing up to `limit`, are in progress, at least one.
 
-        None among the items is no work: what is done by then is given out, and None after it.
+        None among the items is not work: it yields the results that are ready by then, and None after them.
         """
-        under_way: deque[tuple[Future[_Out], int]] = deque()
+        running: deque[tuple[Future[_Out], int]] = deque()
         spent = 0
         for item in items:
             price = 0 if item is None else cost(item)
-            while under_way and (
-                under_way[0][0].done() if item is None else len(under_way) >= self._depth or spent + price > limit
+            while running and (
+                running[0][0].done() if item is None else len(running) >= self._depth or spent + price > limit
             ):
-                done, paid = under_way.popleft()
+                done, paid = running.popleft()
                 yield done.result()
                 spent -= paid
             if item is None:
                 yield None
             else:
-                under_way.append((self._pool.submit(work, item), price))
+                running.append((self._pool.submit(work, item), price))
                 spent += price
-        while under_way:
-            yield under_way.popleft()[0].result()
+        while running:
+            yield running.popleft()[0].result()

@@ -1,7 +1,7 @@
-"""Build and refresh an index: plan what to read, have faces extracted, and keep what the photos are and show.
+"""Build and refresh an index: plan what to read, extract faces, and write the results to the catalog.
 
-Worker threads read and extract; see `pipeline`. Here, on the thread that owns the catalog, it is decided which contents
-are known already, and what becomes of photos that are new, edited, moved, copied or missing.
+Worker threads read and extract; see `pipeline`. This module runs on the thread that owns the catalog and decides which
+contents are already known, and how new, edited, moved, copied and missing photos are recorded.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = ["preview", "refresh"]
 
 
 def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = DEFAULTS) -> Report:
-    """What `refresh` would do, from names, sizes and times alone: a moved photo counts as new and as missing.
+    """Return what `refresh` would do, from names, sizes and times alone: a moved photo counts as new and as missing.
 
-    No photo is read, and nothing is written: an index opened for reading will do. Raises what `refresh` raises.
+    No photo is read and nothing is written, so the index may be open for reading only. Raises what `refresh` raises.
     """
     report = Report()
     with store.catalog.dry_run():
@@ -56,11 +56,11 @@ def refresh(
     options: Options = DEFAULTS,
     observer: Observer = SILENT,
 ) -> Report:
-    """Bring the index up to date with `paths`, or with every known root when none are given.
+    """Bring the index up to date with `paths`, or with every known root if none are given.
 
     A path inside a known root refreshes that part of it; another becomes a root. Work is committed every few seconds.
-    When `observer` cancels, the photos in work are finished and kept, and the next run does the rest. Raises
-    `InputError` when a path is not there, `UsageError` when there is nothing to do, and what the store raises.
+    If `observer` cancels, the photos in progress are finished and kept, and the next run does the rest. Raises
+    `InputError` if a path does not exist, `UsageError` if there is nothing to index, and what the store raises.
     """
     started = time.monotonic()
     report = Report()
@@ -79,7 +79,7 @@ def refresh(
 
 
 class _Run:
-    """Carries out one plan. What runs on worker threads is the extractor's; all methods here run on the caller's."""
+    """Carries out one plan. All methods here run on the caller's thread; the extractor uses worker threads."""
 
     def __init__(
         self, store: Store, model: FaceModel, plan: Plan, options: Options, observer: Observer, report: Report
@@ -94,7 +94,7 @@ class _Run:
         self._writer = Writer(store, cancelled=observer.cancelled)
         self._moves = Moves(store, plan.tasks, now=self._now, cancelled=observer.cancelled)
         self._copies: dict[bytes, list[Content[Task]]] = {}
-        """Of each content that is being extracted, the other files that were read with it."""
+        """The other files with the same content, by each content that is being extracted."""
         self._done = self._faces = self._failures = 0
 
     def carry_out(self) -> None:
@@ -113,7 +113,7 @@ class _Run:
         self._writer.commit(self._end)
 
     def _select(self, contents: Iterable[Content[Task]]) -> Iterator[Content[Task] | None]:
-        """Pass on what has to be extracted; what the catalog knows by its content, or cannot be read, ends here."""
+        """Pass on what has to be extracted; handle unreadable files and contents that the catalog knows here."""
         for content in contents:
             self._moves.note_hash(content)
             if content.hash is None:
@@ -121,7 +121,7 @@ class _Run:
                     self._failures += 1
                     self._write_later(partial(self._fail, content, content.error))
                 else:
-                    self._step()  # it has gone since it was listed
+                    self._step()  # it no longer exists
                 yield None
             elif self._is_wanted_again(content.item) and not self._store.catalog.photos.is_unwanted(content.hash):
                 yield content
@@ -146,7 +146,7 @@ class _Run:
         self._write_later(partial(self._keep, outcome))
 
     def _keep(self, outcome: Outcome[Task]) -> None:
-        """Write what was extracted from a photo, and have its copies written."""
+        """Write what was extracted from a photo, and schedule its copies to be written."""
         content, error = outcome.content, outcome.error
         if error is not None:
             self._fail(content, error, lasting=outcome.lasting, deaths=outcome.deaths)
@@ -155,7 +155,7 @@ class _Run:
         elif outcome.facts is not None:
             self._put(outcome)
         for copy in self._copies.pop(content.hash or b"", []):
-            if not outcome.lasting:  # that was about this file, or about the moment
+            if not outcome.lasting:  # the error was about this file or this moment
                 self._writer.add(partial(self._extract_now, copy.item))
             elif error is not None:
                 self._writer.add(partial(self._fail, copy, error, deaths=outcome.deaths))
@@ -180,7 +180,7 @@ class _Run:
             self._count(task, ours=facts.ours)
 
     def _fail(self, content: Content[Task], error: str, *, lasting: bool = True, deaths: int = 0) -> None:
-        """A photo that cannot be read keeps the faces it had: half a file may be a copy under way."""
+        """Record a failure. The photo keeps its earlier faces: half a file may be a copy in progress."""
         task, known_as = content.item, content.hash if lasting else None
         self._store.catalog.photos.put(task.root.id, task.file, known_as, "failed", error=error, deaths=deaths)
         self._report.failed += 1
@@ -191,13 +191,13 @@ class _Run:
     def _adopt(self, content: Content[Task]) -> None:
         """Take the faces from a known photo of the same content: itself, one that has moved here, or a copy.
 
-        Costs the same however many photos have this content.
+        The cost does not depend on the number of photos with this content.
         """
         catalog, task = self._store.catalog, content.item
         assert content.hash is not None
         here = catalog.photos.at(task.root.id, task.file.path)
         if here is not None and has_current_faces(here) and catalog.photos.content_of(here.id) == content.hash:
-            if catalog.photos.is_unwanted(content.hash):  # an earlier version left the copies of what it was to forget
+            if catalog.photos.is_unwanted(content.hash):  # an earlier version did not forget copies
                 catalog.photos.keep_out(here.id)
             catalog.photos.touch(here.id, task.root.id, task.file)
             self._report.unchanged += 1
@@ -224,7 +224,7 @@ class _Run:
             self._fail(content, content.error)
 
     def _end(self) -> None:
-        """What is known only when all has been read: which photos are missing, are back, or have been missing long."""
+        """Record what is known only at the end: which photos are missing, are back, or have been missing too long."""
         catalog, plan = self._store.catalog, self._plan
         catalog.photos.show(plan.back)
         self._report.stopped = self._report.stopped or self._writer.left_over
@@ -235,7 +235,7 @@ class _Run:
             self._delete_missing(plan.seen)
 
     def _delete_missing(self, roots: Iterable[int]) -> None:
-        """Delete the photos that have been missing for long enough."""
+        """Delete the photos that have been missing for too long."""
         before = forgotten_before(self._options)
         for root in roots:
             count = self._store.catalog.photos.count_hidden(root, before)
@@ -259,6 +259,6 @@ class _Run:
         self._writer.commit_if_due()
 
     def _step(self) -> None:
-        """One more photo is done."""
+        """Count one more photo as done and report the progress."""
         self._done += 1
         self._observer.progress(self._done, len(self._plan.tasks), self._faces, self._failures)

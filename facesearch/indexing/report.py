@@ -1,4 +1,4 @@
-"""What an indexing run did, in figures."""
+"""The report of an indexing run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = ["Report"]
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a run did. `photos` and `faces` are the index's afterwards; the others count this run's photos.
+    """What a run did. `photos` and `faces` are those in the index afterwards; the other fields count this run's photos.
 
-    `given_up` lists photos that ended a process which worked on nothing else. `offline` lists roots that were missing,
-    `unreadable` folders that could not be listed; `stopped` says that the run was cancelled before its end.
-    `not_looked_at` counts media files of kinds that are not read, by the suffixes of their names. `ours` are pictures
-    that facesearch made, which are no photos and count as nothing else. `headers` of known photos were read again,
-    because this version reads more in them. `seconds` is the time the run took.
+    `given_up` lists photos that ended a process which processed nothing else. `offline` lists missing roots,
+    `unreadable` folders that could not be listed; `stopped` is set if the run was cancelled. `not_looked_at` counts
+    skipped media files of unsupported kinds, by suffix. `ours` counts pictures that facesearch made, which do not count
+    as photos. `headers` counts known photos whose headers were read again, because this version reads more in them.
+    `seconds` is the duration of the run.
     """
 
     photos: int = 0
@@ -44,5 +44,5 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every root could be listed and the run came to its end."""
+        """Whether every root could be listed and the run was not cancelled."""
         return not (self.offline or self.unreadable or self.stopped)

@@ -1,7 +1,7 @@
-"""Photos that may have ended an earlier run: each is extracted in a process of its own, to find out whether it did.
+"""Extract photos that may have ended an earlier run in a separate process, to find out whether they did.
 
-Being in work when a process died proves nothing: the process may have been killed from outside. Only a process that
-worked on one photo and nothing else, and died, tells which photo it was.
+That a photo was in progress when a process died proves nothing: the process may have been killed from outside. Only a
+process that died while it processed a single photo identifies that photo.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEATHS = 2
 
 
 class IsolatedExtractor:
-    """Extracts single photos in another process, which is started when it is first needed; use as a context manager."""
+    """Extracts single photos in another process, started when it is first needed. Use as a context manager."""
 
     def __init__(self, model: FaceModel, options: Options, *, cancelled: Callable[[], bool]) -> None:
         self._options = options
@@ -37,9 +37,9 @@ class IsolatedExtractor:
         self._process.__exit__(*error)
 
     def extract(self, content: Content[Item]) -> Outcome[Item] | None:
-        """The outcome of a photo, which has failed once the process has died twice of it.
+        """Return the outcome of a photo; it fails if the process has died twice of it.
 
-        None where the run was cancelled when the process died: whatever stops the run may have ended the process.
+        None if the process died and the run was cancelled: the same cause may have ended both.
         """
         deaths = 0
         while True:
@@ -49,17 +49,17 @@ class IsolatedExtractor:
                 if self._cancelled():
                     return None
                 if not died.started:
-                    reason = f"cannot be looked at alone now, and may have ended an earlier run ({died.how})"
+                    reason = f"may have ended an earlier run, and cannot be processed alone now ({died.how})"
                     return Outcome(content.without_data(), [], None, reason, lasting=False)
                 deaths += 1
                 if deaths == _DEATHS:
-                    reason = f"facesearch died {deaths} times while looking at it alone ({died.how})"
+                    reason = f"facesearch died {deaths} times while processing it alone ({died.how})"
                     reason += f"; {Hint.RETRY_FAILED}"
                     return Outcome(content.without_data(), [], None, reason, deaths=deaths)
 
 
 class _OfThisProcess:
-    """The model of the process that extracts suspects."""
+    """Holds the model in the process that extracts suspects."""
 
     model: FaceModel | None = None
 

@@ -1,4 +1,4 @@
-"""What waits to be written to the catalog. It is committed every few seconds: a crash costs no more than that."""
+"""Collect writes to the catalog and commit them every few seconds: a crash loses no more than that."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facesearch.index.store import Store
 __all__ = ["COMMIT_SECONDS", "Writer"]
 
 COMMIT_SECONDS = 5.0
-"""What a crash can cost at most, and how long another writer may have to wait."""
+"""The work that a crash can lose at most, and the time that another writer may have to wait."""
 
 _COMMIT_WRITES = 500
 
@@ -30,25 +30,25 @@ class Writer:
         self._committed_at = time.monotonic()
 
     def add(self, write: Callable[[], None]) -> None:
-        """Have this written with the next commit."""
+        """Schedule a write for the next commit."""
         self._writes.append(write)
 
     def add_optional(self, write: Callable[[], None]) -> None:
-        """Have this written after all else, unless the run is cancelled by then: the next run can do it as well."""
+        """Schedule a write after all others. It is skipped if the run is cancelled: the next run can do it."""
         self._optional.append(write)
 
     @property
     def left_over(self) -> bool:
-        """Whether optional writes have not been written."""
+        """Whether optional writes are still waiting."""
         return bool(self._optional)
 
     def commit_if_due(self) -> None:
-        """Commit once enough time has gone by, or enough is waiting."""
+        """Commit if enough time has passed or enough writes are waiting."""
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS or len(self._writes) >= _COMMIT_WRITES:
             self.commit()
 
     def commit(self, last: Callable[[], None] = lambda: None) -> None:
-        """Write all that waits, and `last` at the end. Where that takes longer, it commits every few seconds."""
+        """Write everything that waits, then `last`. If that takes long, commit every few seconds."""
         done = False
         while not done:
             with self._store.transaction():

@@ -66,10 +66,10 @@ REFUSED: dict[str, Refused] = {
         lambda store, at: move_root(store, at / "photos", at / "others"), UsageError, "overlaps the root",
     ),
     "a move of a folder to a file": (
-        lambda store, at: move_root(store, at / "others", at / "file"), InputError, "a photo, and .* was a folder",
+        lambda store, at: move_root(store, at / "others", at / "file"), InputError, "a photo, but .* was a folder",
     ),
     "a move to other photos": (
-        lambda store, at: move_root(store, at / "photos", at / "empty"), InputError, "holds 0 of 10 known photos",
+        lambda store, at: move_root(store, at / "photos", at / "empty"), InputError, "has 0 of 10 known photos",
     ),
     "photos that are not known": (
         lambda store, at: to_forget_photos(store, at / "no.jpg", never_again=True), InputError, "no known photo",

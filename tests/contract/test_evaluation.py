@@ -78,7 +78,7 @@ def test_how_a_model_does_on_people_it_tells_apart(people: Path, model: FaceMode
 def test_one_person_is_nobody_to_be_compared_with(people: Path, model: FaceModel, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (people / "ada").rename(tmp_path / "one/ada")
-    with pytest.raises(InputError, match="1 person with two photos or more in which toy finds a face"):
+    with pytest.raises(InputError, match="1 person with two or more photos in which toy finds a face"):
         standing("toy", model, tmp_path / "one")
 
 

@@ -218,13 +218,13 @@ def test_a_disk_that_is_not_there(
 
 
 def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) -> None:
-    with pytest.raises(UsageError, match=r"has this model already, as embedded; .* with again"):
+    with pytest.raises(UsageError, match=r"already has this model, as embedded; .* with again"):
         begin_switch(store, model.info)
     begin_switch(store, other.info)
     begin_switch(store, other.info)
     stage(store, other)
     third = replace(other.info, name="third", revision=9)
-    with pytest.raises(UsageError, match=r"a switch to other is under way, 5 photos looked at; go on with it, or"):
+    with pytest.raises(UsageError, match=r"a switch to other is in progress, 5 photos done; go on with it, or"):
         begin_switch(store, third)
     assert cancel_switch(store).name == "other"
     assert not store.catalog.staging.has_any()
@@ -266,7 +266,7 @@ def test_a_reader_that_opened_before_the_switch_is_told(
             begin_switch(store, other.info)
             switch(store, other)
         assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS, "it still sees what it began with"
-        with pytest.raises(ModelSwitchedError, match="switched from model embedded to other at this moment; ask again"):
+        with pytest.raises(ModelSwitchedError, match="just switched from model embedded to other; run the query"):
             len(late)
 
 
@@ -325,7 +325,7 @@ def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
         stage(store, other)
         with store.transaction():
             store.catalog.database.run("UPDATE seen_faces SET vector = ? WHERE id = 1", vector)
-        assert check(index).faults == ["1 photo is not kept as the next model can have seen it"]
+        assert check(index).faults == ["1 photo with invalid vectors of the next model"]
         if len(vector) < 512:
             with pytest.raises(IndexDamagedError):
                 store.promote_next_model()

@@ -86,7 +86,7 @@ def test_an_index_is_for_its_owner_alone(path: Path) -> None:
 def test_a_missing_vector_file_is_made_anew_once(path: Path) -> None:
     (path / VECTORS_FILE).unlink()
     (said,) = check(path, range(20))
-    assert "missing: made anew from the catalog" in said
+    assert "missing: rebuilt from the catalog" in said
     assert check(path, range(20)) == []
 
 

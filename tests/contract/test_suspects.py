@@ -71,7 +71,7 @@ def test_a_photo_of_which_the_process_dies_twice_is_the_one(tmp_path: Path) -> N
     assert died is not None
     assert (died.deaths, died.facts, died.content.data) == (2, None, b"")
     assert died.error is not None
-    assert "died 2 times while looking at it alone (SIGABRT)" in died.error
+    assert "died 2 times while processing it alone (SIGABRT)" in died.error
 
 
 def test_a_death_while_the_run_is_cancelled_proves_nothing(tmp_path: Path) -> None:

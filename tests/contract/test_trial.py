@@ -91,7 +91,7 @@ def test_a_detector_that_finds_nothing(tmp_path: Path) -> None:
 
 def test_without_the_photo_the_networks_are_run_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "_SAMPLE", "data/images/not there.jpg")
-    note = "not tried on faces: the insightface package here lacks its sample photo"
+    note = "not tested on faces: the installed insightface package lacks its sample photo"
     assert tried(str(make_pack(tmp_path / "own"))) == Trial(note=note)
     assert "can load" in (tried(str(make_pack_with(tmp_path / "unknown", unknown_recogniser()))).fault or "")
 

@@ -314,7 +314,7 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
     (tmp_path / "file").write_text("")
     refused = facesearch(*asked, "--copy-to", "file/folder", exit_code=3)
     assert names(refused.stdout) == found, "the answer comes first"
-    assert "cannot be made" in refused.stderr.splitlines()[-1]
+    assert "cannot be created" in refused.stderr.splitlines()[-1]
 
 
 def test_what_cannot_be_copied_is_told_with_exit_code_5(facesearch: Run, tmp_path: Path) -> None:
@@ -324,7 +324,7 @@ def test_what_cannot_be_copied_is_told_with_exit_code_5(facesearch: Run, tmp_pat
     facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
     (tmp_path / "photos/gone.png").unlink()
     answer = facesearch("query", "photos/here.png", "--index", "ix", "--copy-to", "copies", exit_code=5)
-    assert "gone.png: not there now; left out" in answer.stderr
+    assert "gone.png: not found; left out" in answer.stderr
     assert [path.name for path in (tmp_path / "copies").iterdir()] == ["here.png"]
 
 

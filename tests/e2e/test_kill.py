@@ -271,7 +271,7 @@ def test_a_photo_that_crashes_the_process_is_left_out(
     failed = facesearch("status", "--failed", "--index", index).stdout.splitlines()
     assert len(failed) == 1
     assert "07.png" in failed[0]
-    assert "died 2 times while looking at it alone (SIGABRT)" in failed[0]
+    assert "died 2 times while processing it alone (SIGABRT)" in failed[0]
     facts = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
     assert (facts["photos"], facts["faces"]) == (PHOTOS, PHOTOS - 1)
     assert not (index / "in-hand").exists()

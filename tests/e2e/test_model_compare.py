@@ -51,7 +51,7 @@ def test_what_cannot_be_compared(facesearch: Run, people: Path, tmp_path: Path) 
         if person.name != "ada":
             shutil.rmtree(person)
     alone = facesearch("models", "compare", people, exit_code=3)
-    assert "1 person with two photos or more" in alone.stderr
+    assert "1 person with two or more photos" in alone.stderr
     assert "no such folder" in facesearch("models", "compare", "nowhere", exit_code=3).stderr
     assert "choose table or json" in facesearch("models", "compare", people, "-f", "csv", exit_code=2).stderr
     assert "no model 'nonsense'" in facesearch("models", "compare", people, "--model", "nonsense", exit_code=3).stderr

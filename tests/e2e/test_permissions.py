@@ -149,9 +149,9 @@ def test_check_tells_what_has_gone_from_what_cannot_be_seen(
     try:
         told = bound("check", "--index", "ix").stdout
         assert "1 photo is no longer in" in told
-        assert f"note: 4 photos in {photos} cannot be looked at (Permission denied); nothing is hidden" in told
+        assert f"note: 4 photos are unreadable in {photos} (Permission denied); nothing is hidden" in told
         photos.chmod(mode)
-        assert f"note: 11 photos in {photos} cannot be looked at" in bound("check", "--index", "ix").stdout
+        assert f"note: 11 photos are unreadable in {photos}" in bound("check", "--index", "ix").stdout
     finally:
         photos.chmod(0o700)
         (photos / "shut").chmod(0o700)
@@ -173,7 +173,7 @@ def test_a_photo_that_cannot_be_copied_says_why(bound: Any, photos: Path, tmp_pa
     finally:
         (photos / "shut").chmod(0o700)
     (photos / "open/bea.jpg").unlink()
-    assert f"{photos / 'open/bea.jpg'}: not there now; left out" in bound(*asked, exit_code=5).stderr
+    assert f"{photos / 'open/bea.jpg'}: not found; left out" in bound(*asked, exit_code=5).stderr
 
 
 def test_no_room_for_a_new_index(bound: Any, photos: Path, tmp_path: Path) -> None:

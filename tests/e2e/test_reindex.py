@@ -69,8 +69,8 @@ def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: 
     ("asked", "exit_code", "message"),
     [
         ((), 0, r"no switch is in progress; --model NAME starts one"),
-        (("--model", "embedded"), 2, r"has this model already, as embedded; `facesearch index` reads what is left"),
-        (("--model", "embedded", "--dry-run"), 2, r"has this model already"),
+        (("--model", "embedded"), 2, r"already has this model, as embedded; `facesearch index` reads what is left"),
+        (("--model", "embedded", "--dry-run"), 2, r"already has this model"),
         (("--cancel", "--dry-run"), 2, r"omit --model, --index-type and --dry-run"),
         (("--model", "nonsense"), 3, r"no model 'nonsense'"),
         (("--model", "broken"), 3, r"broken.*not a model file"),

@@ -225,10 +225,10 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     broken = calibration_of(model)
     assert not broken.measured
     assert broken.note is not None
-    assert "cannot be read" in broken.note
+    assert "unreadable and not used" in broken.note
     table = measured(*people(6, 50), model)
     path.write_text(json.dumps({**table, "digests": ["other"]}))
-    assert "of another model" in (calibration_of(model).note or "")
+    assert "belongs to another model" in (calibration_of(model).note or "")
     curve = table["curves"][0]
     damages: tuple[dict[str, object], ...] = (
         {"curves": []}, {"people": 1e999}, {"people": -3}, {"similarity": []}, {"curves": [{**curve, "tmr": []}]},
@@ -238,9 +238,9 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     )  # fmt: skip
     for damage in damages:
         path.write_text(json.dumps({**table, **damage}))
-        assert "cannot be read" in (calibration_of(model).note or ""), damage
+        assert "unreadable and not used" in (calibration_of(model).note or ""), damage
     path.write_text("[" * 200_000)
-    assert "cannot be read" in (calibration_of(model).note or "")
+    assert "unreadable and not used" in (calibration_of(model).note or "")
 
 
 def test_a_calibration_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

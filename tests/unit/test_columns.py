@@ -62,5 +62,5 @@ def test_a_shape_reads_and_checks_the_same_columns() -> None:
     assert shape.sql == "faces.id, faces.quality, count(*)"
     assert list(shape.checked([(1, None, 3), (2, 0.5, 0)], "it")) == [(1, None, 3), (2, 0.5, 0)]
     for row, what in [((0, None, 3), "faces.id 0"), ((1, 2.0, 3), "faces.quality 2.0"), ((1, None, None), "count")]:
-        with pytest.raises(IndexDamagedError, match=rf"it: the catalog is damaged \({what}.* cannot be"):
+        with pytest.raises(IndexDamagedError, match=rf"it: the catalog is damaged \(invalid {what}"):
             list(shape.checked([row], "it"))

@@ -138,12 +138,12 @@ def test_a_photo_that_is_gone_is_told_and_the_rest_done(photos: list[KnownFile],
     os.unlink(photos[0].path)
     done = copy_photos(photos, tmp_path / "out")
     assert done.made == 2
-    assert done.failed == [f"{os.fsdecode(photos[0].path)}: not there now"]
+    assert done.failed == [f"{os.fsdecode(photos[0].path)}: not found"]
 
 
 def test_a_folder_that_cannot_be_written_is_said(photos: list[KnownFile], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match=r"cannot be made .*choose another folder"):
+    with pytest.raises(StorageError, match=r"cannot be created .*choose another folder"):
         copy_photos(photos, tmp_path / "file/out")
 
 
@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_nothing_half_done(photos: list[KnownFile], tmp_path:
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
-        with pytest.raises(StorageError, match="cannot be put there"):
+        with pytest.raises(StorageError, match="cannot be created"):
             copy_photos(photos, tmp_path / "out")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

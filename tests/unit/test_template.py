@@ -1,4 +1,4 @@
-"""Several photos of one person as one question: weights, whose face is meant, and the odd one out."""
+"""Templates of several query photos: weights, which face is meant in a group photo, and outliers."""
 
 from __future__ import annotations
 

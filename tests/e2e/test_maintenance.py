@@ -1,4 +1,4 @@
-"""Cron's index: windows, waiting, hiding, deleting, checking, forgetting, moving, copying."""
+"""Maintenance of an index: time limits, waiting, hidden photos, check, backup, forget, export, moved folders."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_library_that_is_mounted_elsewhere_keeps_everything(facesearch: Run, p
     assert found(facesearch, exit_code=1) == set()
 
 
-def test_check_finds_and_repair_mends(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_check_finds_and_repair_fixes(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     assert facesearch("check", "--index", "ix").stdout == "ix is sound\n"
     (photos / "ada.jpg").unlink()
     assert "1 photo is no longer in" in facesearch("check", "--index", "ix").stdout
@@ -354,10 +354,10 @@ def test_a_photo_that_was_never_read_is_kept_out_by_its_content(facesearch: Run,
 def test_a_folder_does_not_become_a_photo(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "bea.jpg", tmp_path / "elsewhere.jpg")
     refused = facesearch("folders", "move", "photos", "elsewhere.jpg", "--anyway", "--index", "ix", exit_code=3)
-    assert "a photo, and" in refused.stderr
+    assert "a photo, but" in refused.stderr
     facesearch("index", "elsewhere.jpg", "--index", "one", "-q")
     refused = facesearch("folders", "move", "elsewhere.jpg", "photos", "--anyway", "--index", "one", exit_code=3)
-    assert "a folder, and" in refused.stderr
+    assert "a folder, but" in refused.stderr
 
 
 def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, photos: Path, tmp_path: Path) -> None:
