@@ -94,7 +94,7 @@ def test_a_pulled_pack_is_deleted_once_that_is_confirmed(tmp_path: Path, home: P
     with pytest.raises(ModelError) as gone:
         models.to_remove("mine")
     assert gone.value.hint is Hint.LIST_MODELS
-    with pytest.raises(UsageError, match="a part of facesearch"):
+    with pytest.raises(UsageError, match="is part of facesearch"):
         models.to_remove("embedded")
 
 

@@ -311,7 +311,7 @@ def test_a_signal_finishes_what_is_in_hand(
     run.send_signal(number)
     output, messages = run.communicate(timeout=60)
     assert run.returncode == exit_code, messages
-    assert "what is done is kept" in messages
+    assert "finished work is kept" in messages
     report = json.loads(output)
     assert report["stopped"]
     assert 0 < report["new"] < 70

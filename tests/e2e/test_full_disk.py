@@ -91,7 +91,7 @@ def test_a_full_disk_answers(facesearch: Run, library: Path, photos: Path, disk:
         dates = {json.loads(line).get("taken_at") for line in answer.stdout.splitlines()}
         assert dates == ({"2001-02-03T04:05:06"} if log else {None}), "what is committed counts"
     assert json.loads(facesearch("status", "--index", disk / "ix", "-f", "json").stdout)["photos"] == 11
-    assert "is sound" in facesearch("check", "--index", disk / "ix").stdout
+    assert "has no faults" in facesearch("check", "--index", disk / "ix").stdout
     assert len(facesearch("export", "--index", disk / "ix").stdout.splitlines()) > 10
     full = facesearch("index", "--again", "--index", disk / "ix", exit_code=3).stderr
     assert "the disk is full; make room" in full
@@ -113,7 +113,7 @@ def test_forgetting_makes_room(facesearch: Run, library: Path, photos: Path, dis
     assert not any(vector in contents(index) for vector in kept)
     (disk / "filler").unlink()
     assert json.loads(facesearch("index", photos, "--index", index, "-f", "json").stdout)["new"] == 11
-    assert facesearch("check", "--index", index).stdout.endswith("is sound\n")
+    assert facesearch("check", "--index", index).stdout.endswith("has no faults\n")
 
 
 def test_little_room_is_enough_for_much(disk: Path) -> None:
