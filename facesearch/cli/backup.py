@@ -20,7 +20,7 @@ __all__ = ["register"]
 _BACKUP = examples(("facesearch backup faces.sqlite", "works during an indexing run too"))
 _RESTORE = examples(
     ("facesearch restore faces.sqlite --index ~/faces", "make an index from the backup"),
-    ("facesearch restore faces.sqlite --index ~/faces --overwrite", "replace the index that is there"),
+    ("facesearch restore faces.sqlite --index ~/faces --overwrite", "replace the existing index"),
 )
 
 _Target = Annotated[Path, typer.Argument(metavar="FILE", help="The backup: one SQLite file, with mode 0600.")]

@@ -62,4 +62,4 @@ def switch_line(record: dict[str, Any]) -> str:
     """Return the report in one line, for a log."""
     done = f"{counted(record['looked_at'], 'photo')} read in {record['seconds']:.1f} s"
     route = f"from {record['from']} to {record['to']}"
-    return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, nothing is lost"
+    return f"switched {route}; {done}" if record["switched"] else f"not switched yet {route}; {done}, which is kept"

@@ -74,7 +74,7 @@ def test_several_photos_make_one_question(facesearch: Run, library: Path, indexe
             mean = sum(scores[hit["path"]] for scores in alone.values()) / 2
             assert abs(hit["similarity"] - mean) < 0.1
     error = facesearch("query", *bea, "--face", "1", "--index", indexed, exit_code=2)
-    assert "--face 1 picks a face of one photo" in error.stderr
+    assert "--face 1 selects a face of a single photo" in error.stderr
 
 
 def test_options_that_contradict_each_other(facesearch: Run, library: Path, indexed: Path) -> None:

@@ -166,9 +166,9 @@ def test_a_photo_that_cannot_be_copied_says_why(bound: Any, photos: Path, tmp_pa
     try:
         for _folder in ("a copy is there", "none is"):
             told = bound(*asked, exit_code=5).stderr
-            assert f"{photos / 'open/bea.jpg'}: cannot be read: Permission denied; left out" in told
-            assert f"{photos / 'shut/everybody.jpg'}: cannot be read: Permission denied; left out" in told
-            assert "not there" not in told
+            assert f"{photos / 'open/bea.jpg'}: cannot be read: Permission denied; skipped" in told
+            assert f"{photos / 'shut/everybody.jpg'}: cannot be read: Permission denied; skipped" in told
+            assert "not found" not in told
             shutil.rmtree(tmp_path / "to")
     finally:
         (photos / "shut").chmod(0o700)
