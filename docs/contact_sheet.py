@@ -3,13 +3,16 @@
 NASA's portrait of the astronaut Eileen Collins comes with scikit-image. It is cropped, turned, recoloured and shrunk to
 make a small library, which facesearch then indexes and queries. Run it in the development environment:
 
-    python docs/contact_sheet.py docs/images/contact-sheet.jpg
+    python docs/contact_sheet.py docs/images/contact-sheet.jpg /home/me
+
+The sheet shows the paths of the photos. So the second argument is the folder to work in; it must not exist yet, and is
+removed again.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
@@ -21,21 +24,24 @@ from facesearch.render.sheet import save_sheet
 _WIDTH = 1000
 
 
-def main(target: Path) -> None:
-    """Make the library in a temporary folder, query it, and write the sheet to `target`."""
-    with tempfile.TemporaryDirectory(prefix="home-") as folder:
-        photos = Path(folder) / "Pictures"
+def main(target: Path, home: Path) -> None:
+    """Make the library in the new folder `home`, query it, write the sheet to `target`, and remove `home`."""
+    home.mkdir()
+    try:
+        photos = home / "Pictures"
         _make_library(photos)
-        query = Path(folder) / "me.jpg"
+        query = home / "me.jpg"
         face = ImageOps.mirror(Image.fromarray(data.astronaut()).crop((130, 20, 330, 250)))
         ImageEnhance.Color(face).enhance(0.6).save(query, quality=90)
-        with Index.open(Path(folder) / "index", create=True, model="embedded") as index:
+        with Index.open(home / "index", create=True, model="embedded") as index:
             index.refresh([photos])
             answer = index.query(query, top_k=8)
-            save_sheet(answer.answers[0], answer.threshold, Path(folder) / "sheet.png")
-        with Image.open(Path(folder) / "sheet.png") as sheet:
+            save_sheet(answer.answers[0], answer.threshold, home / "sheet.png")
+        with Image.open(home / "sheet.png") as sheet:
             height = round(sheet.height * _WIDTH / sheet.width)
             sheet.convert("RGB").resize((_WIDTH, height), Image.Resampling.LANCZOS).save(target, quality=85)
+    finally:
+        shutil.rmtree(home)
 
 
 def _make_library(photos: Path) -> None:
@@ -60,4 +66,4 @@ def _make_library(photos: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
