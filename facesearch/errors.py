@@ -86,7 +86,7 @@ class Hint(StrEnum):
     MADE_WHEN_NEEDED = "the next query or refresh rebuilds it"
     MAKE_INDEX = "make one from a folder of photos, or name another"
     MEASURE_OR_THRESHOLD = "give a threshold, or calibrate the model on photos of known people"
-    MODEL_PATH = "name its folder as the model"
+    MODEL_PATH = "install it, or give its folder as the model"
     MORE_PIXELS = "raise max_pixels"
     MORE_PIXELS_TO = "raise max_pixels to {megapixels} million"
     NAME_A_FOLDER = "name photos, or folders of photos"

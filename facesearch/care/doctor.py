@@ -141,9 +141,9 @@ def _models() -> Iterator[Finding]:
     chosen = choose_model(None)
     try:
         note = calibration_of(model_info(chosen.name)).note
-        yield Finding("new indexes get", chosen.name)
+        yield Finding("default model", chosen.name)
     except FacesearchError as error:
-        yield Finding("new indexes get", str(error), f"{Hint.DEFAULT_MODEL}; or unset $FACESEARCH_MODEL", broken=True)
+        yield Finding("default model", str(error), f"{Hint.DEFAULT_MODEL}; or unset $FACESEARCH_MODEL", broken=True)
         return
     if note is not None:
         yield Finding("calibration", note, f"delete it, or {Hint.CALIBRATE}")

@@ -29,7 +29,7 @@ def find_root(store: Store, path: Path) -> Root:
     if found is not None:
         return roots[found]
     known = ", ".join(os.fsdecode(root.path) for root in roots.values()) or "none"
-    raise InputError(f"{os.fsdecode(wanted)}: not a root of this index (roots: {known})")
+    raise InputError(f"{os.fsdecode(wanted)}: not a folder of this index (folders: {known})")
 
 
 def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> None:
@@ -47,7 +47,7 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
     locations = Locations(others.values())
     for place in locations.places(target):
         raise UsageError(
-            f"{os.fsdecode(target)} overlaps the root {os.fsdecode(others[place.root].path)}; roots cannot be nested"
+            f"{os.fsdecode(target)} overlaps the folder {os.fsdecode(others[place.root].path)}; folders of an index cannot be nested"
         )
     is_single = store.catalog.photos.at(root.id, b"") is not None
     if is_single == os.path.isdir(target):

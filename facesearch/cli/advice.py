@@ -41,7 +41,7 @@ _WORDS = {
     Hint.MADE_WHEN_NEEDED: "the next query or `facesearch index` rebuilds it",
     Hint.MAKE_INDEX: "make one with `facesearch index FOLDER`, or name another with --index",
     Hint.MEASURE_OR_THRESHOLD: "use --threshold, or measure them with facesearch models calibrate FOLDER",
-    Hint.MODEL_PATH: "say where it is with --model",
+    Hint.MODEL_PATH: "install it with facesearch models pull, or give its folder with --model",
     Hint.MORE_PIXELS: "raise the limit with --max-megapixels",
     Hint.MORE_PIXELS_TO: "raise the limit with --max-megapixels {megapixels}",
     Hint.NAME_A_FOLDER: "name a folder of photos: facesearch index FOLDER",

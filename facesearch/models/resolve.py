@@ -260,5 +260,5 @@ def _pack(name: str) -> tuple[Path, str | None]:
         raise ModelError(f"no model {known!r}: {gone} is missing", Hint.REMOVE_GONE, name=known)
     have = ", ".join([EMBEDDED, *installed_packs(), *sorted(registry.added)])
     raise ModelError(
-        f"no model {name!r}: not a folder of .onnx files, and not installed (available: {have})", Hint.MODEL_PATH
+        f"no model {name!r}: neither installed nor a folder of .onnx files (available: {have})", Hint.MODEL_PATH
     )

@@ -86,8 +86,8 @@ def search_line(search: SearchFacts) -> str:
     """Return the index type and its recall in one line."""
     from facesearch.vectors.ivf import LEAST_RECALL
 
-    why = "as chosen" if search.chosen == search.kind else f"not yet {search.chosen}, which is chosen"
-    why = "by its size" if search.chosen == "auto" else why
+    why = "as chosen" if search.chosen == search.kind else f"{search.chosen} chosen but not in use yet"
+    why = "chosen by size" if search.chosen == "auto" else why
     if search.exact:
         return f"{search.kind}, exact, {why}"
     found = f"finds {search.recall:.1%} of the true ten nearest"

@@ -57,7 +57,7 @@ def state(store: Store) -> object:
 
 Refused = tuple[Callable[[Store, Path], object], type[FacesearchError], str]
 REFUSED: dict[str, Refused] = {
-    "a root that is none": (lambda store, at: find_root(store, at / "none"), InputError, "not a root of this index"),
+    "a root that is none": (lambda store, at: find_root(store, at / "none"), InputError, "not a folder of this index"),
     "a move of what is no root": (lambda store, at: move_root(store, at / "none", at), InputError, "not a root"),
     "a move to nowhere": (
         lambda store, at: move_root(store, at / "photos", at / "gone"), InputError, "no such file or folder",

@@ -107,7 +107,8 @@ def test_a_library_that_is_mounted_elsewhere_keeps_everything(facesearch: Run, p
     photos.rename(tmp_path / "mnt")
     (tmp_path / "other").mkdir()
     assert (
-        "not a root of this index" in facesearch("folders", "move", "other", "mnt", "--index", "ix", exit_code=3).stderr
+        "not a folder of this index"
+        in facesearch("folders", "move", "other", "mnt", "--index", "ix", exit_code=3).stderr
     )
     assert "no such file" in facesearch("folders", "move", "photos", "nowhere", "--index", "ix", exit_code=3).stderr
     facesearch("folders", "move", "photos", "mnt", "--index", "ix")

@@ -102,11 +102,11 @@ def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path
     facesearch("index", library / "photos", "--index", "ix", "--index-type", "flat", "-q")
     assert "search       flat, exact, as chosen" in facesearch("status", "--index", "ix").stdout
     again = facesearch("reindex", "--index-type", "auto", "--index", "ix")
-    assert again.stdout == "ix: flat, exact, by its size\n"
+    assert again.stdout == "ix: flat, exact, chosen by size\n"
     told = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
     assert told["search"] == {"kind": "flat", "chosen": "auto", "recall": 1.0, "probes": None}
     few = facesearch("reindex", "--index-type", "ivf", "--index", "ix")
-    assert few.stdout == "ix: flat, exact, not yet ivf, which is chosen\n"
+    assert few.stdout == "ix: flat, exact, ivf chosen but not in use yet\n"
     assert "too few faces for ivf: it needs 1,000 or more" in few.stderr
     for command in (["index"], ["reindex"]):
         error = facesearch(*command, "--index", "ix", "--index-type", "hnsw", exit_code=2)
