@@ -47,7 +47,7 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
     locations = Locations(others.values())
     for place in locations.places(target):
         raise UsageError(
-            f"{os.fsdecode(target)} overlaps the folder {os.fsdecode(others[place.root].path)}; folders of an index cannot be nested"
+            f"{os.fsdecode(target)} overlaps the folder {os.fsdecode(others[place.root].path)}; folders cannot be nested"
         )
     is_single = store.catalog.photos.at(root.id, b"") is not None
     if is_single == os.path.isdir(target):

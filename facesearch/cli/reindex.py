@@ -104,7 +104,7 @@ def reindex(
     with console, Index.open(index_path, device=device, threads=threads, wait=wait, observer=console) as index:
         if cancel:
             kept, dropped = index.cancel_switch()
-            say(f"{index.path}: canceled the switch to {dropped.name}; the model is still {kept.name}")
+            say(f"{index.path}: cancelled the switch to {dropped.name}; the model is still {kept.name}")
         elif index_type is not None and model is None:
             _change_type(index, index_type, console, dry_run=dry_run)
         elif dry_run:

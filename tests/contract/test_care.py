@@ -63,7 +63,7 @@ REFUSED: dict[str, Refused] = {
         lambda store, at: move_root(store, at / "photos", at / "gone"), InputError, "no such file or folder",
     ),
     "a move into another root": (
-        lambda store, at: move_root(store, at / "photos", at / "others"), UsageError, "overlaps the root",
+        lambda store, at: move_root(store, at / "photos", at / "others"), UsageError, "overlaps the folder",
     ),
     "a move of a folder to a file": (
         lambda store, at: move_root(store, at / "others", at / "file"), InputError, "a photo, but .* was a folder",

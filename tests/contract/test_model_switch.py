@@ -224,7 +224,7 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
     begin_switch(store, other.info)
     stage(store, other)
     third = replace(other.info, name="third", revision=9)
-    with pytest.raises(UsageError, match=r"a switch to other is in progress, 5 photos done; go on with it, or"):
+    with pytest.raises(UsageError, match=r"a switch to other is in progress, 5 photos done; continue it, or"):
         begin_switch(store, third)
     assert cancel_switch(store).name == "other"
     assert not store.catalog.staging.has_any()

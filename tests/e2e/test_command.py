@@ -166,7 +166,7 @@ def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path)
     for name in odd:
         shutil.copy(bytes(library / "photos/portraits/bea.jpg"), os.path.join(os.fsencode(folder), name))
     (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
-    assert "could not be read: 1;" in facesearch("index", "odd", "--index", "ix").stderr
+    assert "unreadable photos: 1;" in facesearch("index", "odd", "--index", "ix").stderr
     query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")
     answer = facesearch("query", query, "--index", "ix", "-0", exit_code=1)  # all are copies of the question
     assert sorted(os.path.basename(os.fsencode(path)) for path in answer.stdout.split("\0")[:-1]) == sorted(odd)
@@ -195,7 +195,7 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("query", "me.jpg", "--index", "{ix}", "--fmr", "2"), 2, r"--fmr 2: give a rate between 0 and 1"),
     (("query", "me.jpg", "--index", "{ix}", "--fmr", "1e-4", "-t", "0.4"), 2, r"--threshold and --fmr contradict"),
     (("query", "me.jpg", "--index", "{ix}", "--since", "summer"), 2, r"--since summer: not a date; write it as 2019"),
-    (("query", "me.jpg", "--index", "{ix}", "--since", "2020", "--until", "2019"), 2, r"lies after --until 2019"),
+    (("query", "me.jpg", "--index", "{ix}", "--since", "2020", "--until", "2019"), 2, r"is later than --until 2019"),
     (("query", "me.jpg", "--index", "{ix}", "--faces", "many"), 2, r"--faces many: give a number such as 2"),
     (
         ("query", "me.jpg", "--index", "{ix}", "--faces", "2", "--alone"),
@@ -265,7 +265,7 @@ def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: 
     assert "below threshold" in nearest.stdout
     (tmp_path / "empty").mkdir()
     nobody = facesearch("scan", library / "query.jpg", "empty", "--no-threshold", exit_code=1)
-    assert "no face among 0 faces" in nobody.stderr
+    assert "no face was found among 0 faces" in nobody.stderr
 
 
 def test_a_root_that_is_gone_leaves_its_photos_and_exit_code_5(facesearch: Run, library: Path, tmp_path: Path) -> None:

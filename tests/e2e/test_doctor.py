@@ -37,7 +37,7 @@ def test_all_is_well(facesearch: Run, indexed: Path) -> None:
 
 def test_without_an_index_it_says_how_to_make_one(facesearch: Run, tmp_path: Path) -> None:
     answer = facesearch("doctor", "--index", "none/yet")
-    assert "index: facesearch index FOLDER makes one" in answer.stdout
+    assert "index: make one with `facesearch index FOLDER`" in answer.stdout
     assert not (tmp_path / "none").exists(), "looking changes nothing"
     assert list((tmp_path / "home").iterdir()) == []
 
@@ -81,7 +81,7 @@ def test_a_damaged_index(facesearch: Run, indexed: Path, tmp_path: Path) -> None
     with (tmp_path / "ix/catalog.sqlite").open("r+b") as stream:
         stream.write(os.urandom(4096))
     damaged = facesearch("doctor", "--index", "ix", exit_code=3)
-    assert "index: facesearch check tells more" in damaged.stdout
+    assert "index: run `facesearch check`" in damaged.stdout
 
 
 def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
@@ -94,8 +94,11 @@ def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> 
         stream.write(b"more")
     finding = findings(facesearch("doctor", "--index", indexed, "-f", "json").stdout)["model mine"]
     assert finding["found"] == f"{changed}: changed, its checksum is wrong"
-    assert finding["advice"] == "remove it, then install it again: facesearch models remove mine"
-    assert "model mine: remove it, then install it again" in facesearch("doctor", "--index", indexed).stdout
+    assert finding["advice"] == "run `facesearch models remove mine`, then install it again"
+    assert (
+        "model mine: run `facesearch models remove mine`, then install it again"
+        in facesearch("doctor", "--index", indexed).stdout
+    )
 
 
 def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_window_ends_a_run_cleanly(facesearch: Run, photos: Path) -> None:
     assert 0 < stopped["new"] < 30
     rest = report(facesearch, "--max-time", "1h")
     assert stopped["new"] + rest["new"] == 30
-    assert "30m, 2h, 90s" in facesearch("index", "--index", "ix", "--max-time", "soon", exit_code=2).stderr
+    assert "90s, 30m, 2h" in facesearch("index", "--index", "ix", "--max-time", "soon", exit_code=2).stderr
 
 
 def test_what_is_hidden_is_deleted_in_time_or_when_asked(facesearch: Run, photos: Path, tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_check_finds_and_repair_fixes(facesearch: Run, photos: Path, tmp_path: P
         facesearch("check", "--index", "ix", "--repair")
         facesearch("check", "--index", "ix")
     vectors.unlink()
-    missing = "note: the vector file is missing; the next question or `facesearch index` makes it\n"
+    missing = "note: the vector file is missing; the next query or `facesearch index` rebuilds it\n"
     assert missing in facesearch("check", "--index", "ix").stdout
-    assert found(facesearch) == {"bea.jpg"}, "a question mends it, too"
+    assert found(facesearch) == {"bea.jpg"}, "a query rebuilds it too"
     facesearch("check", "--index", "ix")
     with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
         catalog.execute("UPDATE vectors SET vector = zeroblob(512) WHERE id = 3")

@@ -134,9 +134,9 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     (models / "tiny/rec.onnx").write_bytes(b"rot")
     bad = facesearch("models", "verify", exit_code=3)
     assert bad.stdout == f"fault: tiny: {models / 'tiny/rec.onnx'}: changed, its checksum is wrong\n"
-    assert "not sound: tiny; facesearch models remove NAME" in bad.stderr
+    assert "faults in tiny; facesearch models remove NAME" in bad.stderr
     damaged = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3)
-    assert "remove tiny, then pull it again" in damaged.stderr
+    assert "models remove tiny`, then pull it again" in damaged.stderr
     asked = facesearch("models", "remove", "tiny", exit_code=2, stdin=subprocess.DEVNULL)
     assert "cannot ask without a terminal; confirm with --yes" in asked.stderr
     assert (
@@ -206,14 +206,14 @@ def test_a_registered_pack_is_called_by_its_name_everywhere(
     assert refused.stderr.endswith("facesearch reindex --model ours\n")
     shutil.rmtree(folder)
     gone = facesearch("query", photo, "--index", "ix", exit_code=3)
-    assert f"no model 'ours': {folder} is missing; facesearch models remove ours takes it off the list" in gone.stderr
+    assert f"no model 'ours': {folder} is missing; unregister it with facesearch models remove ours" in gone.stderr
 
 
 def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
     facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
     facesearch("models", "use", "embedded")
     made = facesearch("index", library / "photos/portraits", "--index", "ix")
-    assert "using embedded, the default set with facesearch models use; --model takes another" in made.stderr
+    assert "using embedded, the default set with facesearch models use; --model selects another" in made.stderr
     facesearch("models", "use", "--none")
     assert listed(facesearch)["default"] == "tiny"
     facesearch("models", "use", "tiny")
@@ -290,7 +290,7 @@ FAULTS = [
     (("pull", "nonsense"), 2, r"no pack 'nonsense' is known"),
     (("pull", "../evil", "--from", "x.zip"), 2, r"cannot name a pack"),
     (("pull", "embedded", "--from", "x.zip"), 2, r"cannot name a pack"),
-    (("pull", "buffalo_l"), 2, r"nobody is there to accept the licence of buffalo_l; .*--accept-licence"),
+    (("pull", "buffalo_l"), 2, r"cannot ask about the licence of buffalo_l without a terminal; .*--accept-licence"),
     (("pull", "x", "--accept-licence", "--from", "gone.zip"), 3, r"gone.zip: cannot be read"),
     (("pull", "x", "--accept-licence", "--from", "ftp://h/x.zip"), 2, r"not an address to fetch from"),
     (("add", "nowhere", "--name", "x"), 3, r"nowhere: no such folder"),

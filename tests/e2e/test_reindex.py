@@ -59,7 +59,7 @@ def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, 
 def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: Path) -> None:
     facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", "-q", exit_code=5)
     dropped = facesearch("reindex", "--cancel", "--index", index)
-    assert "the switch to other was dropped; embedded answers as before" in dropped.stderr
+    assert "cancelled the switch to other; the model is still embedded" in dropped.stderr
     assert "\nswitch " not in facesearch("status", "--index", index).stdout
     nothing = facesearch("reindex", "--cancel", "--index", index, exit_code=2)
     assert "nothing to cancel" in nothing.stderr

@@ -177,7 +177,7 @@ def test_very_many_photos_are_asked_about(tty: Tty, facesearch: Run, tmp_path: P
     for number in range(100_001):
         (crowd / f"{number}.jpg").touch()
     told = tty("index", "crowd", "--index", "ix", "--max-time", "1s", answer=answer, exit_code=code or 5).text
-    assert "100,001 photos will be read. Go on? [y/N]" in told
+    assert "100,001 photos will be read. Continue? [y/N]" in told
     assert (tmp_path / "ix").exists() == (code == 0)
     if code:
         assert "nothing was done" in told
