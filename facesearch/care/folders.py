@@ -46,9 +46,8 @@ def move_root(store: Store, old: Path, new: Path, *, anyway: bool = False) -> No
     others = {other.id: other for other in store.catalog.roots.all() if other.id != root.id}
     locations = Locations(others.values())
     for place in locations.places(target):
-        raise UsageError(
-            f"{os.fsdecode(target)} overlaps the folder {os.fsdecode(others[place.root].path)}; folders cannot be nested"
-        )
+        other = os.fsdecode(others[place.root].path)
+        raise UsageError(f"{os.fsdecode(target)} overlaps the folder {other}; folders cannot be nested")
     is_single = store.catalog.photos.at(root.id, b"") is not None
     if is_single == os.path.isdir(target):
         was, now = ("a photo", "a folder") if is_single else ("a folder", "a photo")

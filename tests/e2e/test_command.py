@@ -404,7 +404,7 @@ def test_ordinary_odd_environments(facesearch: Run, library: Path, tmp_path: Pat
     os.mkfifo(tmp_path / "pipe.jpg")
     assert "neither a file nor a folder" in facesearch("index", "pipe.jpg", exit_code=3).stderr
     facesearch("index", library / "photos/portraits", "--index", "ix", "-q")
-    assert "not a file" in facesearch("query", "pipe.jpg", "--index", "ix", exit_code=3).stderr
+    assert "not a regular file" in facesearch("query", "pipe.jpg", "--index", "ix", exit_code=3).stderr
     closed = tmp_path / "closed"
     closed.mkdir()
     (closed / ".insightface").write_text("not a folder")
