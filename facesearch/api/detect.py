@@ -32,8 +32,8 @@ def detect(
     """Detect the faces in a photo; the largest comes first, each with box, landmarks, score, quality and embedding.
 
     `model` is `embedded`, the name of a pack or a folder; None selects the model for new indexes. `device` and
-    `threads` are those of `Index.open`. If no face is found with confidence, the photo is also searched turned by 90,
-    180 and 270 degrees, unless `rotations` is false. A photo with more than `max_pixels` is refused.
+    `threads` are those of `Index.open`. A photo without a clear face is also tried turned by 90, 180 and 270 degrees,
+    unless `rotations` is false. A photo with more than `max_pixels` is refused.
 
     Raises `PhotoError` if the photo cannot be read, `NoFaceError` if it shows no face, `ModelError`, `DeviceError`.
     """

@@ -170,15 +170,16 @@ class Index:
         if a run is cancelled or killed, the next one continues it.
 
         - `progress(done, total, faces, failed)` is called with the number of photos processed, the number to process,
-          the faces found and the photos that could not be read. `observer` replaces the one of the index for this run.
-        - `rotations`: detect faces in turned photos too.
+          the faces found and the photos that could not be read.
+        - `observer`: replaces the observer of the index for this run.
+        - `rotations`: turn photos without a clear face by 90, 180 and 270 degrees.
         - `retry_failed`: try photos again that could not be read before.
-        - `again`: read all photos from scratch.
-        - `max_pixels`: refuse larger photos.
-        - `keep_missing_days`: delete hidden photos after this time; 0 deletes them immediately.
-        - `max_memory`: the memory of the whole process, in bytes.
-        - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate).
-        - `confirm`: called with the report of `preview`.
+        - `again`: read all photos again.
+        - `max_pixels`: refuse photos with more pixels.
+        - `keep_missing_days`: delete hidden photos for good after this time; 0 deletes them immediately.
+        - `max_memory`: the memory limit of the whole process, in bytes.
+        - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate); None changes nothing.
+        - `confirm`: is called with the report of `preview`.
 
         Raises `InputError` if a path is not found, `UsageError` if no folder is given or known, `ModelError`,
         `DeviceError`.

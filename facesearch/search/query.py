@@ -58,7 +58,7 @@ def require_filter(where: Filter, options: QueryOptions) -> Filter:
     if not options.alone:
         return where
     if where.faces is not None:
-        raise UsageError("alone says how many faces a photo shows; omit faces, or alone", option="alone")
+        raise UsageError("alone and faces contradict each other; omit one of them", option=("alone", "faces"))
     return replace(where, faces=1 + len(options.companions))
 
 

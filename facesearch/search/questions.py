@@ -30,7 +30,7 @@ from facesearch.wording import counted
 __all__ = ["photos_of", "probe_each_person", "question_probes", "remark_on_calibration"]
 
 _ODD_FMR = 1e-2
-"""A query photo that does not reach this FMR shows somebody else. One in 200 of a person's own photos is misjudged."""
+"""The FMR at which a query photo counts as somebody else's; it misjudges one in 200 of a person's own photos."""
 
 
 def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:

@@ -161,7 +161,7 @@ def test_a_wrong_question_is_refused_before_anything_is_opened(tmp_path: Path) -
         for wrong in ({"topk": 3}, {"top_k": 0}, {"threshold": 2.0}):
             with pytest.raises(UsageError):
                 index.query("me.jpg", **wrong)
-        with pytest.raises(UsageError, match="alone says how many faces a photo shows"):
+        with pytest.raises(UsageError, match="alone and faces contradict each other"):
             index.query("me.jpg", alone=True, where=Filter(faces=2))
     assert list(tmp_path.iterdir()) == []
 
