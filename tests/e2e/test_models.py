@@ -287,7 +287,7 @@ def test_a_pack_that_knows_no_faces_is_found_where_it_is(facesearch: Run, models
 
 
 FAULTS = [
-    (("pull", "nonsense"), 2, r"no pack 'nonsense' is known"),
+    (("pull", "nonsense"), 2, r"'nonsense': unknown pack"),
     (("pull", "../evil", "--from", "x.zip"), 2, r"cannot name a pack"),
     (("pull", "embedded", "--from", "x.zip"), 2, r"cannot name a pack"),
     (("pull", "buffalo_l"), 2, r"cannot ask about the licence of buffalo_l without a terminal; .*--accept-licence"),
