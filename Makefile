@@ -1,4 +1,12 @@
 # The two commands of the README: `make demo` and `make test`. Everything goes into .venv and demo/.
+#
+#   make test      the tests that take seconds each
+#   make test-all  these, and the thorough ones: many rounds, a browser, benchmarks, what root alone may do
+#   make check     lint, types and tests
+#   make slow      the proofs that take many minutes
+#
+# With CI set, as .ci/run has it, `make test` and `make check` run the thorough tests too, a test that skips fails, and
+# each command under test starts a Python of its own.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +16,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 QUERY ?=
 
-.PHONY: demo test check lint types slow wheel wheelhouse clean
+.PHONY: demo test test-all check lint types slow wheel wheelhouse clean
 
 demo: $(VENV)/installed
 ifeq ($(strip $(PHOTOS)),)
@@ -26,8 +34,15 @@ else
 	@echo "The nearest are drawn in demo/hits.png."
 endif
 
+# One process per core, four at most; one that has nothing left to do takes tests from another.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+ALL := -m "not slow"
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST) $(if $(CI),$(ALL))
+
+test-all: $(VENV)/installed-dev
+	$(PYTEST) $(ALL)
 
 check: lint types test
 
@@ -38,7 +53,6 @@ lint: $(VENV)/installed-dev
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
-# The proofs that take minutes.
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
 

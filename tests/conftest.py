@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,17 +24,36 @@ from facesearch.models.resolve import open_model
 from facesearch.models.runtime import Runtime, choose_runtime
 from facesearch.types import Box, Detection, Face, KnownFile, ModelInfo
 
+if TYPE_CHECKING:
+    from forks import Forks
+
 CHECKOUT = Path(__file__).parents[1]
 REAL_PHOTOS = Path(os.environ.get("FACESEARCH_TEST_PHOTOS", CHECKOUT.parent / "shared" / "data"))
 
+NO_REAL_PHOTOS = f"no labelled photos at {REAL_PHOTOS}; name a folder of them with FACESEARCH_TEST_PHOTOS"
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, fail a test that skips: what it needs must be installed. Only the labelled photos may be missing."""
+    report = yield
+    if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        if NO_REAL_PHOTOS not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{path}:{line}: a test must not skip in CI. {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")
 def real_photos() -> Path:
     """Labelled photos of real people, which are not part of the project."""
     if not REAL_PHOTOS.is_dir():
-        pytest.skip(f"no labelled photos at {REAL_PHOTOS}; name a folder of them with FACESEARCH_TEST_PHOTOS")
+        pytest.skip(NO_REAL_PHOTOS)
     return REAL_PHOTOS
 
 
@@ -66,22 +86,45 @@ def people(tmp_path: Path) -> Path:
     return tmp_path / "people"
 
 
+def environment_in(folder: Path) -> dict[str, str]:
+    """A user's environment with an empty home, on a machine where facesearch was never used."""
+    home = folder / "home"
+    home.mkdir()
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "HOME": str(home), "TMPDIR": str(folder), "PYTHONWARNINGS": "error"}
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A user's environment with an empty home, on a machine where facesearch was never used."""
-    home = tmp_path / "home"
-    home.mkdir()
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "HOME": str(home), "TMPDIR": str(tmp_path), "PYTHONWARNINGS": "error"}
+    return environment_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """A Python that has loaded the libraries and forks for each command."""
+    from forks import Forks
+
+    forks = Forks(environment_in(tmp_path_factory.mktemp("forks")))
+    yield forks
+    forks.close()
 
 
 @pytest.fixture
-def facesearch(environment: dict[str, str], tmp_path: Path) -> Run:
-    """The real command, in a process of its own, in an empty folder; `exit_code` is what it has to end with."""
+def facesearch(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path) -> Run:
+    """The real command, in a process of its own, in an empty folder; `exit_code` is what it may end with.
 
-    def run(*arguments: str | Path | bytes, exit_code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    In CI, in tests marked `fresh_python`, and with options for `subprocess.run`, the process is a new Python. Otherwise
+    it is a fork of one that has loaded the libraries.
+    """
+    fresh = bool(os.environ.get("CI")) or request.node.get_closest_marker("fresh_python") is not None
+
+    def start(arguments: Sequence[str | Path | bytes], options: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        if not (fresh or options):
+            forks: Forks = request.getfixturevalue("forks")
+            return forks.run(arguments, environment, tmp_path)
         extra: Mapping[str, str] = options.pop("env", {})
-        result = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", "facesearch", *arguments],
             capture_output=True,
             text=True,
@@ -93,11 +136,32 @@ def facesearch(environment: dict[str, str], tmp_path: Path) -> Run:
             check=False,
             **options,
         )
+
+    def run(
+        *arguments: str | Path | bytes, exit_code: int | Collection[int] = 0, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        result = start(arguments, options)
         assert "Traceback" not in result.stderr, result.stderr
-        assert result.returncode == exit_code, f"exit {result.returncode}: {result.stderr}{result.stdout}"
+        expected = [exit_code] if isinstance(exit_code, int) else exit_code
+        assert result.returncode in expected, f"exit {result.returncode}: {result.stderr}{result.stdout}"
         return result
 
     return run
+
+
+def start_process(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[Any]:
+    """Start a process that signals can end, no matter how the tests themselves were started.
+
+    A script's background job ignores SIGINT, one under `nohup` ignores SIGHUP, and children inherit that. They do not
+    inherit handlers: a signal that has one while a child starts is back at its default in the child.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        return subprocess.Popen(command, **options)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:

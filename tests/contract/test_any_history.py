@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from conftest import toy_model_info
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -282,7 +283,14 @@ class Library(RuleBasedStateMachine):
         assert self.ids == ids
 
 
-Library.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
+class OtherLibrary(Library):
+    """The same, for histories of its own."""
+
+
+SETTINGS = settings(
+    max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), phases=PHASES
 )
+Library.TestCase.settings = SETTINGS
+OtherLibrary.TestCase.settings = settings(SETTINGS, max_examples=60)
 TestAnyHistory = Library.TestCase
+TestManyHistories = pytest.mark.thorough(OtherLibrary.TestCase)

@@ -121,7 +121,12 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+COMMON = {"jpeg", "turned jpeg", "progressive jpeg", "png", "webp", "heic", "tiff"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in COMMON else pytest.mark.thorough) for kind in KINDS]
+)
 def test_what_is_told_is_what_it_takes(kind: str, tmp_path: Path) -> None:
     path = KINDS[kind](tmp_path)
     small = tmp_path / f"small{path.suffix}"
@@ -143,6 +148,7 @@ def flat(mode: str, megapixels: float) -> Image.Image:
     return Image.new(mode, (side, side), (9, 99, 200, 50)[: len(mode)])
 
 
+@pytest.mark.thorough
 def test_a_run_stays_within_its_memory_with_photos_near_the_limits(
     facesearch: Run, tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, start_process
 from jsonschema import Draft202012Validator
 from own_pack import make_pack
 from PIL import Image, ImageOps
@@ -433,8 +433,9 @@ def test_a_terminated_run_leaves_nothing_half_made(
 ) -> None:
     """A pipe that nobody reads holds the command in the middle of its gallery: there it is asked to end."""
     (tmp_path / "photos").mkdir()
-    for number in range(40):
-        shipped_photo("t1").resize((2560, 1772)).save(tmp_path / f"photos/{number}.png", compress_level=0)
+    shipped_photo("t1").resize((2560, 1772)).save(tmp_path / "photos/0.png", compress_level=0)
+    for number in range(1, 40):
+        os.link(tmp_path / "photos/0.png", tmp_path / f"photos/{number}.png")
     run = [sys.executable, "-m", "facesearch"]
     subprocess.run(
         [*run, "index", "photos", "--index", "many", "--model", "embedded", "-q"],
@@ -442,9 +443,7 @@ def test_a_terminated_run_leaves_nothing_half_made(
     )  # fmt: skip
     asked = [*run, "query", str(me), "--index", "many", "--no-threshold", "--all-faces", "--html", "out/hits.html"]
     (tmp_path / "out").mkdir()
-    with subprocess.Popen(
-        asked, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with start_process(asked, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 60
         while not list((tmp_path / "out").iterdir()) and time.monotonic() < deadline:
             time.sleep(0.005)

@@ -17,6 +17,8 @@ from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.models import bundled
 
+pytestmark = pytest.mark.thorough
+
 GROUPS = {"left.png": ((0, 0, 640, 886), "bea"), "right.png": ((640, 0, 1280, 886), "dan")}
 
 

@@ -70,6 +70,7 @@ def test_a_dry_run_needs_no_lock_and_writes_nothing(facesearch: Run, tmp_path: P
     assert state(tmp_path) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", DRY, ids=" ".join)
 def test_a_dry_run_on_a_disk_that_is_read_only(
     facesearch: Run, photos: Path, tmp_path: Path, command: tuple[str, ...]

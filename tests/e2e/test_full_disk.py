@@ -20,6 +20,8 @@ from facesearch.errors import DiskFullError
 from facesearch.index.store import Store
 from facesearch.types import PhotoFile
 
+pytestmark = pytest.mark.thorough
+
 Fill = Callable[[], None]
 
 

@@ -20,6 +20,8 @@ from facesearch.types import FaceRecord, Verdict
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.thorough
+
 INDEX = {"path": "/index", "model": "embedded", "faces": 1234, "photos": 560}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = b"<img src=x onerror=alert(1)> 'n' \"m\" & 50% #1?\n\xff.jpg"

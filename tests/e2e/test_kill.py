@@ -158,8 +158,11 @@ def kills(count: int, seed: int, run: Run, environment: dict[str, str], photos: 
     return places
 
 
-def test_a_killed_run_goes_on(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
-    kills(6, SEED, facesearch, environment, photos, tmp_path)
+@pytest.mark.parametrize(("count", "seed"), [(2, SEED + 3), pytest.param(6, SEED, marks=pytest.mark.thorough)])
+def test_a_killed_run_goes_on(
+    count: int, seed: int, facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
+    kills(count, seed, facesearch, environment, photos, tmp_path)
 
 
 SWITCHING = [*PLACES, "while looks are put", "while looks are dropped", "in a vacuum"]
@@ -197,10 +200,11 @@ def killed_switches(
     return places
 
 
+@pytest.mark.parametrize(("count", "seed"), [(2, SEED + 3), pytest.param(6, SEED, marks=pytest.mark.thorough)])
 def test_a_killed_switch_to_another_model_goes_on(
-    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+    count: int, seed: int, facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
-    killed_switches(6, SEED, facesearch, environment, photos, tmp_path)
+    killed_switches(count, seed, facesearch, environment, photos, tmp_path)
 
 
 @pytest.mark.slow

@@ -244,12 +244,12 @@ def test_everything_can_be_handed_out(facesearch: Run, photos: Path, tmp_path: P
 
 
 def test_waiting_for_another_run(facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path) -> None:
-    from test_command import start, wait_for_the_lock
+    from test_command import start, wait_for
 
     for number in range(12):
         shipped_photo("t1").save(photos / f"{number}.webp", quality=50 + number)
     first = start(environment, tmp_path, "index", "--index", "ix", "-q")
-    wait_for_the_lock(tmp_path / "ix")
+    wait_for(tmp_path / "ix/writer.lock")
     started = time.monotonic()
     facesearch("index", "--index", "ix", "-q", exit_code=4)
     assert time.monotonic() - started < 60

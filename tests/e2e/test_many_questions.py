@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, start_process
 
 from facesearch.models.runtime import choose_runtime
 
@@ -163,7 +163,7 @@ def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment
 def test_ctrl_c_during_a_question_is_told(library: Path, indexed: Path, environment: dict[str, str]) -> None:
     many = [str(library / "photos")] * 20
     command = [sys.executable, "-m", "facesearch", "query", "--each", *many, "--index", str(indexed), "--quiet"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+    with start_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, start_process
 from own_pack import make_pack, make_pack_with, random_recogniser, unknown_recogniser
 
 from facesearch.models import bundled
@@ -365,7 +365,7 @@ def test_ctrl_c_keeps_what_has_come(
     facesearch: Run, environment: dict[str, str], archive: Path, models: Path, stalling: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "facesearch", "models", "pull", "tiny", *ACCEPTED, stalling]
-    running = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    running = start_process(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     part, half = models / ".tiny.zip.part", archive.stat().st_size // 2
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size == half):

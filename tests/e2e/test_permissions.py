@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 

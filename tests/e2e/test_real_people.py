@@ -7,9 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from conftest import Run
 
 from facesearch.models import bundled
+
+pytestmark = pytest.mark.thorough
 
 
 def test_everybody_is_found_among_portraits_and_groups(facesearch: Run, real_photos: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, start_process
 from own_pack import make_pack
 
 
@@ -120,9 +120,10 @@ main()
 
 def test_ctrl_c_keeps_what_was_looked_at(index: Path, pack: Path, facesearch: Run, environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", STOPPED, "reindex", "--model", str(pack), "--index", str(index), "--threads", "1"]
-    stopped = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
-    assert stopped.returncode == 130, stopped.stderr
-    assert "which is kept" in stopped.stderr
+    stopped = start_process(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130, said
+    assert "which is kept" in said
     done = json.loads(facesearch("reindex", "--index", index, "-q", "-f", "json").stdout)
     assert done["switched"]
     assert 2 <= done["known"] < 20

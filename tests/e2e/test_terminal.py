@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import Run
-from test_command import many_photos
+from conftest import Run, start_process
+from test_command import many_photos, wait_for
 
 EVIL = [
     "\x1b[31mred\x1b]0;title\x07.jpg",
@@ -47,7 +47,7 @@ def start_on_a_terminal(
     """The command with a terminal of its own as stdin, stdout and stderr; and the other end of it."""
     ours, theirs = pty.openpty()
     code = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    process = subprocess.Popen(
+    process = start_process(
         [sys.executable, "-c", code, sys.executable, "-m", "facesearch", *arguments], start_new_session=True,
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env={**environment, "COLUMNS": "200"},
     )  # fmt: skip
@@ -170,18 +170,25 @@ def test_pipes_and_print0_get_raw_bytes(tty: Tty, facesearch: Run, evil: Path) -
     assert {os.fsencode(path) for path in on_terminal.split("\0")[:-1]} == expected
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n\n", 2), ("y\n", 0)])
-def test_very_many_photos_are_asked_about(tty: Tty, facesearch: Run, tmp_path: Path, answer: str, code: int) -> None:
-    crowd = tmp_path / "crowd"
-    crowd.mkdir()
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One photo more than are read unasked; all are empty."""
+    folder = tmp_path_factory.mktemp("crowd")
     for number in range(100_001):
-        (crowd / f"{number}.jpg").touch()
-    told = tty("index", "crowd", "--index", "ix", "--max-time", "1s", answer=answer, exit_code=code or 5).text
+        (folder / f"{number}.jpg").touch()
+    return folder
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 2), ("y\n", 0)])
+def test_very_many_photos_are_asked_about(
+    tty: Tty, facesearch: Run, crowd: Path, tmp_path: Path, answer: str, code: int
+) -> None:
+    told = tty("index", crowd, "--index", "ix", "--max-time", "1s", answer=answer, exit_code=code or 5).text
     assert "100,001 photos will be read. Continue? [y/N]" in told
     assert (tmp_path / "ix").exists() == (code == 0)
     if code:
-        assert "nothing was done" in told
-        facesearch("index", "crowd", "--index", "ix", "--max-time", "1s", exit_code=5)  # without a terminal it goes on
+        assert "nothing was changed" in told
+        facesearch("index", crowd, "--index", "ix", "--max-time", "1s", exit_code=5)  # without a terminal it goes on
 
 
 def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals: int = 0) -> int:
@@ -191,7 +198,7 @@ def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals:
     while b" failed " not in seen:  # the bar is there
         assert select.select([ours], [], [], 60)[0]
         seen += os.read(ours, 65536)
-    time.sleep(0.5)
+    wait_for(folder / "ix/in-hand")
     os.close(ours)
     for _ in range(signals):
         time.sleep(0.05)
@@ -204,28 +211,24 @@ def test_a_closed_terminal_loses_nothing(
     facesearch: Run, environment: dict[str, str], tmp_path: Path, signals: int
 ) -> None:
     """The system sends the signal when the terminal goes; the shell that a run was started from sends it again."""
-    many_photos(tmp_path / "photos", 70)
+    many_photos(tmp_path / "photos", 100)
     assert hang_up(environment, tmp_path, "index", "photos", "--index", "ix", signals=signals) == 129
     facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
-    assert 0 < facts["photos"] < 70
+    assert 0 < facts["photos"] < 100
     assert facts["last_run"]["stopped"], "the run came to an end of its own, and kept its report"
     rest = json.loads(facesearch("index", "--index", "ix", "-f", "json").stdout)
-    assert (rest["unchanged"], rest["new"]) == (facts["photos"], 70 - facts["photos"])
+    assert (rest["unchanged"], rest["new"]) == (facts["photos"], 100 - facts["photos"])
 
 
 def test_nohup_is_heeded(facesearch: Run, environment: dict[str, str], tmp_path: Path) -> None:
-    many_photos(tmp_path / "photos", 30)
+    many_photos(tmp_path / "photos", 100)
     command = [sys.executable, "-m", "facesearch", "index", "photos", "--index", "ix", "-f", "json"]
-    run = subprocess.Popen(
-        ["nohup", *command], cwd=tmp_path, env=environment, stdout=-1, stderr=-1, stdin=-3, text=True
-    )
-    while not (tmp_path / "ix/writer.lock").exists():
-        time.sleep(0.05)
-    time.sleep(0.5)
+    run = start_process(["nohup", *command], cwd=tmp_path, env=environment, stdout=-1, stderr=-1, stdin=-3, text=True)
+    wait_for(tmp_path / "ix/in-hand")
     run.send_signal(signal.SIGHUP)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 0
-    assert json.loads(output)["new"] == 30
+    assert json.loads(output)["new"] == 100
 
 
 @pytest.mark.parametrize("command", ["status", "query"])
@@ -242,7 +245,7 @@ def test_a_hangup_ends_other_commands_too(
         "main()"
     )
     arguments = [command, *(["me.jpg"] if command == "query" else []), "--index", str(indexed)]
-    run = subprocess.Popen(
+    run = start_process(
         [sys.executable, "-c", script, *arguments], cwd=tmp_path, env=environment, stdout=-1, stderr=-1, text=True
     )
     assert run.stderr is not None
