@@ -1,14 +1,14 @@
-"""Are answers right, and is a strong hit right: precision and recall for every person, with default settings.
+"""Measure the precision and recall of answers and of strong hits, per person, with default settings.
 
     python benchmarks/answers.py photos FOLDER    portraits/<person>/, groups/ and who.json
     python benchmarks/answers.py folders FOLDER   train/<person>/ and test/: who is found
     python benchmarks/answers.py crops FOLDER     <person>/, aligned crops of 112 x 112 pixels
 
-`photos` asks with every single portrait, and with every template of three, among all other portraits and the group
-photos: a hit is right when its photo shows the person. `crops` asks with random templates of one and of three crops
-among all others, once more expanded with the strong hits, and once more with the question averaged with its mirror
-image. Then it asks people whom the calibration does not know: the table is measured on six people drawn at random and
-used on the other six, of whom all photos but two of the person's own are searched, the hardest case for a verdict.
+`photos` queries with every single portrait, and with every template of three, among all other portraits and the group
+photos. A hit is right if its photo shows the person. `crops` queries with random templates of one and of three crops
+among all others: plain, expanded with the strong hits, and averaged with the query's mirror image. Then it queries for
+people that the calibration does not know: the table is measured on six people drawn at random and used on the other
+six. All photos of these six are searched, but only two of the queried person's own, the hardest case for a verdict.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SPLITS = 24
 FEW = 2
 SEED = 1
 RANKED_FROM = 0.2
-"""Where ranking ends for the mean average precision: below there is next to none of the same person."""
+"""The lowest similarity that is ranked for the mean average precision; below it there are hardly any genuine hits."""
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -54,14 +54,14 @@ Shown = Mapping[str, set[str]]
 
 
 class Score:
-    """What became of the questions about one person."""
+    """The results of the queries for one person."""
 
     def __init__(self) -> None:
         self.questions = self.there = self.right = self.wrong = self.sure = self.sure_wrong = 0
         self.precisions: list[float] = []
 
     def add(self, answer: Answer, right: Iterable[bool], there: int, threshold: float) -> None:
-        """`right` tells of every hit whether it is, best first; `there` is how many photos show the person."""
+        """Add an answer; `right` says per hit, best first, whether it is right, `there` how many photos to find."""
         self.questions += 1
         self.there += there
         good, ranked = 0, []
@@ -79,17 +79,17 @@ class Score:
 
     @property
     def recall(self) -> float:
-        """The share of a person's photos that is found."""
+        """The share of the person's photos that are found."""
         return self.right / self.there if self.there else 1.0
 
     @property
     def precision(self) -> float:
-        """The share of what is found that is right."""
+        """The share of the hits that are right."""
         return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
 
     @property
     def false_hits(self) -> float:
-        """For each question."""
+        """The mean number of false hits per query."""
         return self.wrong / self.questions
 
     @property
@@ -99,13 +99,14 @@ class Score:
 
     @property
     def mean_precision(self) -> float:
-        """Over the ranks of what is right, and over questions."""
+        """The average precision over the ranks of the right hits, averaged over the queries."""
         return float(np.mean(self.precisions)) if self.precisions else float("nan")
 
 
 def show(title: str, scores: Mapping[str, Score]) -> None:
     print(f"\n{title}\n")
-    print("| person | recall | precision | false hits a question | strong | of them right | mean average precision |")
+    print("| person | recall | precision | false hits per query | strong: recall | strong: precision "
+          "| mean average precision |")  # fmt: skip
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for person, score in scores.items():
         print(_row(person, [score]))
@@ -130,7 +131,7 @@ def _row(name: str, scores: Sequence[Score]) -> str:
 
 
 def photos(folder: Path) -> dict[int, dict[str, Score]]:
-    """Precision and recall over portraits and group photos, by template size and person."""
+    """Measure precision and recall on portraits and group photos, by template size and person."""
     model = open_model("embedded", choose_runtime("cpu"))
     who = json.loads((folder / "groups/who.json").read_text())
     portraits: dict[str, list[Probe]] = defaultdict(list)
@@ -163,7 +164,7 @@ def _asked_about(store: Store, person: str, probes: Sequence[Probe], shown: Show
 
 
 def folders(folder: Path) -> dict[str, list[str]]:
-    """Which test photos are found for a template of all training photos of each person."""
+    """Return the test photos found with a template of all training photos, per person."""
     model = open_model("embedded", choose_runtime("cpu"))
     found: dict[str, list[str]] = {}
     with Store.memory(model.info) as store:
@@ -179,14 +180,14 @@ def folders(folder: Path) -> dict[str, list[str]]:
                 f"{name} ({hit.similarity:.2f}, {hit.verdict})"
                 for name, hit in zip(found[person.name], answer.hits, strict=True)
             ]
-            print(f"| {person.name} | {len(seen)} | {', '.join(told) or 'nobody'} |")
+            print(f"| {person.name} | {len(seen)} | {', '.join(told) or 'none'} |")
     return found
 
 
 def crops(
     folder: Path, questions: int = QUESTIONS, splits: int = SPLITS, *, as_photos: bool = False
 ) -> dict[str, dict[str, Score]]:
-    """Recall, false hits and certainty on labelled crops, each person's and the worst."""
+    """Measure recall, false hits and certainty on labelled crops, by kind of query and person."""
     runtime = choose_runtime("cpu")
     model = open_model("embedded", runtime.shared_by(runtime.threads))
     if as_photos:
@@ -219,15 +220,15 @@ def crops(
                 show(name, scores[name])
     for size in SIZES if splits else ():
         looked, blind = _strangers_to_the_table(model.info, vectors, labels, people, size, rng, questions, splits)
-        name = f"{size} crop{'s' * (size > 1)} at a time, people whom the table does not know"
-        for title, found in ((name, looked), (f"{name}, with no look at their own impostors", blind)):
+        name = f"{size} crop{'s' * (size > 1)} at a time, people that the table does not know"
+        for title, found in ((name, looked), (f"{name}, ignoring look-alikes", blind)):
             scores[title] = found
             show(title, found)
     return scores
 
 
 def _library(model: ModelInfo, vectors: Vectors) -> Store:
-    """A store with a photo for each crop, its number for a name."""
+    """Make a store with one photo per crop, named by its number."""
     store = Store.memory(model)
     with store.transaction():
         root = store.catalog.roots.add(b"/crops")
@@ -280,9 +281,9 @@ def _strangers_to_the_table(
     questions: int,
     splits: int,
 ) -> tuple[dict[str, Score], dict[str, Score]]:
-    """A table from half of the people, asked about the others, of whom `FEW` own photos are among all of the rest.
+    """Measure a table on half of the people, use it on the others; `FEW` own photos are among all photos of the rest.
 
-    Twice: as verdicts are given, and with nothing known of who else comes near.
+    Returns two results: with verdicts as usual, and with verdicts that ignore how many other faces come near.
     """
     looked: dict[str, Score] = defaultdict(Score)
     blind: dict[str, Score] = defaultdict(Score)
@@ -297,7 +298,7 @@ def _strangers_to_the_table(
             for _question in range(max(1, questions // 2)):
                 own = rng.choice(np.flatnonzero(labels == label), size + FEW, replace=False)
                 mean = vectors[own[:size]].sum(axis=0)
-                # A store for each question would cost more than the question: what it would find is found here.
+                # Making a store per query would cost more than the query, so the search is done here.
                 found = vectors[np.concatenate([own[size:], rest])] @ (mean / np.linalg.norm(mean))
                 nearest = np.sort(found)[::-1][:1024].tolist()
                 for score, near in ((looked[people[label]], nearest), (blind[people[label]], [])):
@@ -306,7 +307,7 @@ def _strangers_to_the_table(
 
 
 def _judged(score: Score, judge: Judge, found: Vectors, threshold: float) -> None:
-    """Count what becomes of one question, whose first `FEW` faces are right."""
+    """Add the result of one query to the score; the first `FEW` faces are the right ones."""
     score.questions += 1
     score.there += FEW
     for number in np.flatnonzero(found >= min(threshold, 0.4)).tolist():
@@ -323,9 +324,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["photos", "folders", "crops"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--questions", type=int, default=QUESTIONS, help="about each person, on crops")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="queries per person, on crops")
     parser.add_argument("--splits", type=int, default=SPLITS)
-    parser.add_argument("--as-photos", action="store_true", help="detect and align the crops anew, as photos")
+    parser.add_argument("--as-photos", action="store_true", help="detect and align the crops again, as photos")
     arguments = parser.parse_args()
     if arguments.what == "photos":
         photos(arguments.folder)

@@ -1,9 +1,9 @@
-"""From similarities to how sure: a model's false-match and true-match rates, measured on labelled crops.
+"""Measure a calibration on labelled crops: a model's false-match and true-match rates by similarity.
 
     python benchmarks/calibrate.py CROPS [--output TABLE.json]
 
-CROPS has one folder a person, with aligned crops of 112 x 112 pixels. How labels are cleaned, rates measured and tails
-extrapolated is told in facesearch/evaluation/fit.py; the table that the package carries was made by this script.
+CROPS has one folder per person, with aligned crops of 112 x 112 pixels. facesearch/evaluation/fit.py explains how
+labels are cleaned, rates measured and tails extrapolated. This script made the table that the package ships.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from facesearch.models.runtime import choose_runtime
 
 
 def faces_in_crops(folder: Path, model: FaceModel) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
-    """The same for crops that are looked at as photos of their own: detected and aligned anew; some show no face."""
+    """As `embedded_crops`, but the crops are detected and aligned again, as photos; some have no face."""
     found = labelled_faces(folder, model)
     print(f"{len(found.labels):,} faces found, {len(found.left_out):,} crops without one")
     return found.vectors, found.labels, found.people
@@ -33,7 +33,7 @@ def faces_in_crops(folder: Path, model: FaceModel) -> tuple[NDArray[np.float32],
 def embedded_crops(
     folder: Path, model: FaceModel, *, mirrored: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[str]]:
-    """Embeddings, whose they are, and the people's names."""
+    """Return the embeddings, the person's number for each, and the people's names."""
     crops, labels = [], []
     people = sorted(path for path in folder.iterdir() if path.is_dir())
     for label, person in enumerate(people):
@@ -53,7 +53,7 @@ def main(folder: Path, model_name: str, output: Path | None) -> dict[str, Any]:
     model = open_model(model_name, choose_runtime("cpu"))
     vectors, labels, _people = embedded_crops(folder, model)
     result = measured(vectors, labels, model.info)
-    print(f"{result['faces']:,} crops of {result['people']} people, {result['left_out']} left out as wrongly labelled")
+    print(f"{result['faces']:,} crops of {result['people']} people, {result['left_out']} omitted as wrongly labelled")
     print("| photos | FMR | similarity | 5 to 95 % of FMR | worst pair | TMR | worst person |")
     print("| ---: | ---: | ---: | --- | ---: | ---: | ---: |")
     for curve in result["curves"]:

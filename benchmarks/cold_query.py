@@ -1,9 +1,9 @@
-"""Where the time of one `facesearch query` goes, as a fresh process over 10,000 faces; medians.
+"""Measure where the time of one `facesearch query` goes, in a new process over 10,000 faces; medians.
 
     python benchmarks/cold_query.py PHOTO [RUNS [FACES]] [--json OUT.json]
 
-The steps are those that `--timing` tells; the whole process is timed from outside, by its start and end. The faces are
-random directions: for the time of an exact search it does not matter what they are.
+The steps are those that `--timing` reports; the whole process is timed from outside, from start to end. The faces have
+random embeddings, because an exact search takes the same time with any.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WHOLE, HELP = "whole process", "facesearch --help"
 
 
 def make_index(folder: Path, faces: int) -> None:
-    """An index of so many faces, each in a photo of its own, that was never on a disk."""
+    """Make an index with `faces` faces, one per photo; the photos do not exist."""
     info = model_info("embedded")
     vectors = np.random.default_rng(0).normal(size=(faces, info.dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -62,7 +62,7 @@ def main(photo: Path, runs: int = 9, faces: int = 10_000, output: Path | None = 
             started = time.perf_counter()
             subprocess.run([*facesearch, "--help"], check=True, capture_output=True)
             times.setdefault(HELP, []).append(time.perf_counter() - started)
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first warms the caches
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first run warms the caches
     for name, seconds in medians.items():
         print(f"{name:<36} {seconds * 1000:7.0f} ms")
     if output is not None:

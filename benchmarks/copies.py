@@ -1,10 +1,10 @@
-"""Many copies of one photo: what each costs among COPIES (20,000), and among a tenth of that.
+"""Measure the cost per copy of one photo, with COPIES (20,000) copies and with a tenth of that.
 
     python benchmarks/copies.py [COPIES]
 
-The copies are hard links of a photo with six faces: a run indexes them, a second one finds one more, a third all of
-them renamed; and a run is given each as a folder of its own. What a copy costs must not grow with their number. The
-longest time between two commits, and from SIGTERM to the end, is measured in a run over all of them.
+The copies are hard links to a photo with six faces. One run indexes them, a second one finds one more, a third finds
+all of them renamed; another run gets each copy in a separate folder. The cost per copy must not grow with the number of
+copies. A run over all of them measures the longest time between two commits, and the time from SIGTERM to the end.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from pathlib import Path
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """The command line of an indexing run."""
+    """Return the command line of an indexing run."""
     return [sys.executable, "-m", "facesearch", "index", *map(str, arguments), "-q", "-f", "json"]
 
 
 def timed(*arguments: str | Path) -> tuple[float, dict[str, float]]:
-    """Seconds of a whole process, and its report."""
+    """Run `facesearch index`; return the seconds of the whole process and its report."""
     started = time.perf_counter()
     done = subprocess.run(command(*arguments), check=True, capture_output=True, text=True)
     return time.perf_counter() - started, json.loads(done.stdout)
 
 
 def linked(photo: Path, folder: Path, count: int) -> Path:
-    """A folder with `count` hard links to one photo."""
+    """Make a folder with `count` hard links to one photo."""
     folder.mkdir()
     for number in range(count):
         os.link(photo, folder / f"{number:06}.jpg")
@@ -44,7 +44,7 @@ def linked(photo: Path, folder: Path, count: int) -> Path:
 
 
 def in_one_folder(photo: Path, folder: Path, count: int) -> dict[str, float]:
-    """Seconds of each run over one folder of copies."""
+    """Return the seconds of each run over one folder of copies."""
     photos, index = linked(photo, folder / "photos", count), folder / "index"
     seconds = {"new": timed(photos, "--index", index)[0]}
     os.link(photo, photos / "one more.jpg")
@@ -60,7 +60,7 @@ def in_one_folder(photo: Path, folder: Path, count: int) -> dict[str, float]:
 
 
 def as_roots(photo: Path, folder: Path, count: int) -> float:
-    """Seconds of a run over `count` folders with one copy each."""
+    """Return the seconds of a run over `count` folders with one copy each."""
     folders = []
     for number in range(count):
         folders.append(folder / f"root {number}")
@@ -70,7 +70,7 @@ def as_roots(photo: Path, folder: Path, count: int) -> float:
 
 
 def watched(photo: Path, folder: Path, count: int) -> tuple[float, float]:
-    """The longest time between two commits while all are indexed, and from SIGTERM half-way to the end; in seconds."""
+    """Return the longest time between two commits, and the time from SIGTERM to the end of a run; in seconds."""
     photos = linked(photo, folder / "photos", count)
     longest = 0.0
     for stop in (False, True):
@@ -81,7 +81,7 @@ def watched(photo: Path, folder: Path, count: int) -> tuple[float, float]:
                 time.sleep(0.05)
                 now = _photos(index)
                 if now is None:
-                    since = time.perf_counter()  # it has not begun yet
+                    since = time.perf_counter()  # the run has not begun yet
                     continue
                 if now != known and not stop:
                     longest = max(longest, time.perf_counter() - since)
@@ -96,7 +96,7 @@ def watched(photo: Path, folder: Path, count: int) -> tuple[float, float]:
 
 
 def _photos(index: Path) -> int | None:
-    """How many are committed; None where there is no index yet."""
+    """Return the number of committed photos; None if there is no index yet."""
     if not (index / "catalog.sqlite").exists():
         return None
     with closing(sqlite3.connect(f"file:{index / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
@@ -104,7 +104,7 @@ def _photos(index: Path) -> int | None:
 
 
 def main(count: int) -> None:
-    """Print a row per kind of run."""
+    """Print one row per kind of run."""
     photo = Path(str(files("insightface") / "data/images/t1.jpg"))
     print(f"{'run':<28}{'copies':>8}{'seconds':>9}{'ms per copy':>13}")
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as temporary:
@@ -118,14 +118,14 @@ def main(count: int) -> None:
             base = timed(linked(source, place / "single", 1), "--index", place / "single index")[0]
             (place / "roots").mkdir()
             runs = in_one_folder(source, place, number)
-            for kind, seconds in {**runs, "a folder each": as_roots(source, place / "roots", number)}.items():
+            for kind, seconds in {**runs, "one folder per copy": as_roots(source, place / "roots", number)}.items():
                 each = max(seconds - base, 0.0) / number * 1000
                 per_copy.setdefault(kind, []).append(each)
                 print(f"{kind:<28}{number:>8,}{seconds:>9.2f}{each:>13.2f}")
         (folder / "watched").mkdir()
         longest, stopped = watched(source, folder / "watched", count)
         print(f"longest time between commits {longest:.1f} s; from SIGTERM to the end {stopped:.1f} s")
-        for kind in ("new", "all renamed", "a folder each"):
+        for kind in ("new", "all renamed", "one folder per copy"):
             few, many = per_copy[kind]
             print(f"{kind}: a copy costs {many / few if few else 0:.2f} times as much among {count:,}")
 

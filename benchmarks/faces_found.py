@@ -1,11 +1,11 @@
-"""How many faces facesearch's few looks at a photo find, of those that looking at every size finds, and their price.
+"""Measure the share of faces that facesearch's few detector passes find, of those found at all sizes, and the cost.
 
     python benchmarks/faces_found.py FOLDER... [--mosaics 30]
 
-All sizes are 320, 640, 1280 and 2560 pixels for every photo, each as a whole. What is found there with a score of 0.75
-or more and at least 20 pixels in the photo counts as a face. `--mosaics` adds pictures of twelve megapixels, made of
-eight photos each at sizes from 150 to 1300 pixels: far, near and middling faces beside each other. The price is the
-number of pixels that went through the detector.
+All sizes are 320, 640, 1280 and 2560 pixels, always of the whole photo. A detection there with a score of 0.75 or more
+and at least 20 pixels in the photo counts as a face. `--mosaics` adds pictures of twelve megapixels, each made of eight
+photos at sizes from 150 to 1300 pixels: far, near and middling faces in one picture. The cost is the number of pixels
+that go through the detector.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ SIZES = (150, 250, 400, 600, 900, 1300)
 
 
 class CountingModel(BundledModel):
-    """The real model, and how many pixels it has looked at; those that place landmarks do not count."""
+    """The real model; counts the pixels that it searches for faces, without those of the landmark pass."""
 
-    looked_at = 0
+    searched = 0
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """See `FaceModel.detect`."""
-        self.looked_at += sum(image.shape[0] * image.shape[1] for image in images if image.shape[:2] != (160, 160))
+        self.searched += sum(image.shape[0] * image.shape[1] for image in images if image.shape[:2] != (160, 160))
         return super().detect(images)
 
 
 class Tally(NamedTuple):
-    """Sums over photos: faces there, faces found, pixels looked at by facesearch and by looking at all sizes."""
+    """Sums over photos: faces at all sizes, faces found, pixels searched by facesearch, and pixels of all sizes."""
 
     photos: int
     there: int
@@ -58,7 +58,7 @@ class Tally(NamedTuple):
 
 
 def everything(model: CountingModel, photo: Photo) -> list[Detection]:
-    """The faces that looking at all sizes finds."""
+    """Return the faces found by detecting at all sizes."""
     longer = max(photo.size)
     found: list[Detection] = []
     for side in SIDES:
@@ -72,14 +72,14 @@ def tally(model: CountingModel, photos: Iterable[Photo]) -> Tally:
     sums = np.zeros(5, dtype=np.int64)
     for photo in photos:
         try:
-            model.looked_at = 0
+            model.searched = 0
             there = everything(model, photo)
-            of_all, model.looked_at = model.looked_at, 0
+            of_all, model.searched = model.searched, 0
             seen = detect_faces(model, photo, rotations=False)
         except PhotoError:
             continue
         found = sum(any(face.box.overlap(other.box) > 0.3 for other in seen) for face in there)
-        sums += (1, len(there), found, model.looked_at, of_all)
+        sums += (1, len(there), found, model.searched, of_all)
     return Tally(*sums.tolist())
 
 
@@ -93,7 +93,7 @@ def photos_in(folder: Path) -> Iterator[Photo]:
 
 
 def mosaics(folders: Sequence[Path], count: int) -> Iterator[Photo]:
-    """Pictures of 4000 x 3000 pixels with eight photos in each, on a blurred photo or a plain ground."""
+    """Yield pictures of 4000 x 3000 pixels with eight photos in each, on a blurred photo or a plain background."""
     rng = np.random.default_rng(1)
     pictures = [photo.level(2560).image for folder in folders for photo in photos_in(folder)]
     for number in range(count):
@@ -114,7 +114,7 @@ def main(folders: Sequence[Path], count: int) -> dict[str, Tally]:
     tallies = {folder.name: tally(model, photos_in(folder)) for folder in folders}
     if count:
         tallies["mosaics"] = tally(model, mosaics(folders, count))
-    print("| photos | | faces at any size | found | megapixels a photo | at all sizes |")
+    print("| photos | | faces at all sizes | found | megapixels per photo | at all sizes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, (photos, there, found, pixels, of_all) in tallies.items():
         each = max(1, photos) * 1e6

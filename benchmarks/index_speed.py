@@ -1,23 +1,23 @@
-"""Photos a second of `facesearch index` beside other programs, on the same photos, in one run.
+"""Compare the photos per second of `facesearch index` with other programs, on the same photos, in one run.
 
     python benchmarks/index_speed.py FOLDER [--megapixels 2 12] [--runs 3] [--copies 2] [--peers loop face_recognition]
         [--device cpu] [--limit N] [--slow-limit 20] [--bound 60] [--work DIR] [--json OUT.json]
 
-Any folder of photos will do. Of each photo upright JPEG copies are made, scaled to each of the sizes asked for, with a
-little grain: what was enlarged would otherwise be smooth and quick to decode. The bits a pixel are printed; cameras
-write some two to four. `--copies` makes several copies with different grain, for longer runs.
+Any folder of photos will do. The script makes upright JPEG copies of each photo, scaled to each requested size, with a
+little grain: enlarged photos would otherwise be smooth and quick to decode. It prints the bits per pixel; cameras write
+about two to four. `--copies` makes several copies with different grain, for longer runs.
 
-* facesearch: photos by the `seconds` that `facesearch index` reports for a new index. That is all of its work from
-  listing the folder to the last commit, with reading and hashing, and with what the first photos cost more than the
-  others; not the start of Python and the loading of the model.
-* the peers, in processes and virtual environments of their own (see `peers/`): by their own clocks, without their
-  start, the loading of their models and one photo to warm up. The slow ones get a part of the photos, and few runs.
-* the bound: the calls of decoder and networks that facesearch makes for the first `--bound` photos, and nothing else,
-  on all cores at once (see `peers/kernels.py`). facesearch's share of it tells what all the rest costs; where these
-  photos are only a part, it is as good as they stand for all.
+* facesearch: photos divided by the `seconds` that `facesearch index` reports for a new index. They include all work
+  from listing the folder to the last commit, with reading, hashing and the extra cost of the first photos, but not the
+  start of Python or the loading of the model.
+* Peers, each in its own process and virtual environment (see `peers/`): measured by their own clocks, without startup,
+  model loading and one photo to warm up. The slow ones get a part of the photos, and few runs.
+* The bound: the decoder and network calls that facesearch makes for the first `--bound` photos, and nothing else, on
+  all cores at once (see `peers/kernels.py`). facesearch's share of the bound shows what everything else costs. If these
+  are not all the photos, the share is as accurate as they are representative.
 
-Programs take turns, so that a machine which is busy or hot for a while does not count against one of them; of several
-runs the median counts. With `--work DIR` the environments stay there for the next time: dlib takes minutes to compile.
+Programs take turns, so that a machine that is busy or hot for a while slows all of them. The median of the runs counts.
+With `--work DIR` the environments stay there for the next time: dlib takes minutes to compile.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ STAGES = ("decode", "detect", "embed")
 
 
 class Peer(NamedTuple):
-    """A script in `peers/` and what its environment has; `bare` packages come without what they depend on."""
+    """A script in `peers/` and the packages of its environment; `bare` ones are installed without dependencies."""
 
     script: str
     packages: Sequence[str]
@@ -70,13 +70,13 @@ class Peer(NamedTuple):
 
 PEERS = {
     LOOP: Peer("loop.py", ("numpy==2.4.6", "onnxruntime==1.31.1", "opencv-python-headless==4.14.0.94")),
-    # face_recognition_models finds its files by pkg_resources, which setuptools no longer has.
+    # face_recognition_models finds its files with pkg_resources, which newer setuptools no longer has.
     "face_recognition": Peer(
         "face_recognition_hog.py",
         ("dlib==20.0.1", "face_recognition==1.3.0", "face_recognition_models==0.3.0", "setuptools==80.10.2"),
         slow=True,
     ),
-    # deepface does not say that it needs werkzeug.
+    # deepface does not declare that it needs werkzeug.
     DEEPFACE: Peer(
         "deepface_sface.py", ("deepface==0.0.103", "numpy==2.4.6", "onnxruntime==1.31.1", "werkzeug==3.1.9")
     ),
@@ -85,12 +85,12 @@ GRAPH_MAKER = Peer("plain_sface.py", ("numpy==2.4.6", "onnx==1.23.2"), bare=("ve
 
 
 class FailedError(Exception):
-    """A program could not be installed or did not run to its end; tells why in one line."""
+    """A program could not be installed or did not finish; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The copies of one size; `slow` and `bound` are folders with a part of them."""
+    """The copies at one size; `slow` and `bound` are folders with a part of them."""
 
     megapixels: float
     folder: Path
@@ -102,7 +102,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a program told; `stages` are seconds, `calls` and `runtime` those of the kernels."""
+    """The report of one run of a program; `stages` are seconds; only the kernels report `calls` and `runtime`."""
 
     photos: int
     faces: int
@@ -113,7 +113,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Photos a second."""
+        """Photos per second."""
         return self.photos / self.seconds
 
 
@@ -122,7 +122,7 @@ Runs = dict[tuple[float, str], list[Run]]
 
 @dataclass(frozen=True)
 class Row:
-    """A program at one size: its photos a second, how many times the plain loop's, milliseconds a photo by stages."""
+    """A program at one size: photos per second, their ratio to the plain loop's, milliseconds per photo by stage."""
 
     megapixels: float
     program: str
@@ -136,7 +136,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bound:
-    """What the kernels allow at one size; calls and core-milliseconds a photo, and how much facesearch makes of it."""
+    """The bound at one size: calls and core-milliseconds per photo, and the share that facesearch reaches."""
 
     megapixels: float
     photos: int
@@ -189,11 +189,11 @@ def note(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-# The photos.
+# Photos.
 
 
 def make_copies(options: argparse.Namespace, temporary: Path) -> list[Copies]:
-    """Each usable photo of the folder at each size, `copies` times with different grain."""
+    """Make `copies` copies of each usable photo of the folder at each size, with different grain."""
     sizes = sorted(set(options.megapixels))
     folders = {size: temporary / f"{size:g} megapixels" for size in sizes}
     pixels = dict.fromkeys(sizes, 0)
@@ -203,7 +203,7 @@ def make_copies(options: argparse.Namespace, temporary: Path) -> list[Copies]:
         for size, folder in folders.items():
             scaled = scaled_to(picture, size)
             for copy in range(options.copies):
-                # The copy comes first in the name: the first few names are of different photos.
+                # The number of the copy comes first in the name, so the first few names are different photos.
                 grained(scaled, (number, copy)).save(folder / f"{copy:03}-{number:05}.jpg", quality=QUALITY)
                 pixels[size] += scaled.width * scaled.height
     if not any(pixels.values()):
@@ -214,14 +214,14 @@ def make_copies(options: argparse.Namespace, temporary: Path) -> list[Copies]:
 def _described(size: float, folder: Path, pixels: int, options: argparse.Namespace) -> Copies:
     files = sorted(folder.iterdir())
     bits = 8 * sum(file.stat().st_size for file in files) / pixels
-    note(f"{size:g} megapixels: {len(files)} photos, {bits:.2f} bits a pixel")
+    note(f"{size:g} megapixels: {len(files)} photos, {bits:.2f} bits per pixel")
     slow = _part_of(files, options.slow_limit, folder.with_name(f"{folder.name}, slow"))
     bound = _part_of(files, options.bound, folder.with_name(f"{folder.name}, bound"))
     return Copies(size, folder, slow, bound, len(files), bits)
 
 
 def _part_of(files: Sequence[Path], count: int, folder: Path) -> Path:
-    """A folder of links to the first few photos."""
+    """Make a folder of links to the first `count` photos."""
     folder.mkdir()
     for file in files[:count]:
         (folder / file.name).symlink_to(file)
@@ -229,7 +229,7 @@ def _part_of(files: Sequence[Path], count: int, folder: Path) -> Path:
 
 
 def usable_photos(folder: Path, limit: int | None) -> Iterator[Image.Image]:
-    """Up to `limit` photos that can be read and are large enough, upright and in RGB, from all over the folder."""
+    """Yield up to `limit` readable, large enough photos from all over the folder, upright and in RGB."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     random.Random(0).shuffle(files)
     used = small = unreadable = 0
@@ -247,7 +247,7 @@ def usable_photos(folder: Path, limit: int | None) -> Iterator[Image.Image]:
             continue
         used += 1
         yield picture
-    note(f"{folder}: {used} photos used, {small} are too small, {unreadable} cannot be read")
+    note(f"{folder}: {used} photos used, {small} too small, {unreadable} unreadable")
 
 
 def scaled_to(picture: Image.Image, megapixels: float) -> Image.Image:
@@ -257,17 +257,17 @@ def scaled_to(picture: Image.Image, megapixels: float) -> Image.Image:
 
 
 def grained(picture: Image.Image, seed: tuple[int, int]) -> Image.Image:
-    """Normal noise on the brightness of each pixel, as a film or a sensor has it."""
+    """Add normal noise to the brightness of each pixel, like that of film or a sensor."""
     pixels = np.asarray(picture)
     noise = np.random.default_rng(seed).standard_normal(pixels.shape[:2], dtype=np.float32) * GRAIN
     return Image.fromarray(np.clip(pixels + np.rint(noise).astype(np.int16)[..., None], 0, 255).astype(np.uint8))
 
 
-# The programs.
+# Programs.
 
 
 def prepare(peers: Iterable[str], work: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The command of each peer, still without its folder of photos, and why the others cannot run."""
+    """Return the command of each peer, still without its folder of photos, and why the others cannot run."""
     commands: dict[str, list[str]] = {}
     not_run: dict[str, str] = {}
     for name in dict.fromkeys(peers):
@@ -285,7 +285,7 @@ def prepare(peers: Iterable[str], work: Path) -> tuple[dict[str, list[str]], dic
 
 
 def environment(name: str, peer: Peer, work: Path) -> str:
-    """The Python of a virtual environment with the peer's packages, made unless it is there with just these."""
+    """Return the Python of a virtual environment with exactly the peer's packages; make it if needed."""
     folder = work / f"venv-{name}"
     python, finished = str(folder / "bin" / "python"), folder / "packages.txt"
     packages = ", ".join([*peer.packages, *peer.bare])
@@ -301,7 +301,7 @@ def environment(name: str, peer: Peer, work: Path) -> str:
 
 
 def plain_sface(work: Path) -> Path:
-    """SFace as most programs run it, made unless it is there; see `peers/plain_sface.py`."""
+    """Return the path of SFace as most programs run it; make it if needed, see `peers/plain_sface.py`."""
     path = work / "sface_plain.onnx"
     if not path.is_file():
         call([environment("graphs", GRAPH_MAKER, work), str(SCRIPTS / GRAPH_MAKER.script), str(path)])
@@ -309,7 +309,7 @@ def plain_sface(work: Path) -> Path:
 
 
 def call(command: Sequence[str]) -> str:
-    """What a program prints. Raises `FailedError` with the last thing it complained of."""
+    """Run a program and return its output. Raises `FailedError`, with the last line of its messages, if it fails."""
     extra = {"FACESEARCH_MODEL": bundled.model_info().name, "ORT_DISABLE_TELEMETRY": "1"}
     result = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **extra})
     if result.returncode != 0:
@@ -324,7 +324,7 @@ def run_all(
     commands: Mapping[str, list[str]],
     not_run: dict[str, str],
 ) -> Runs:
-    """Every program on every size, in turns. A peer that fails is left out from there on, and `not_run` tells why."""
+    """Run every program on every size, in turns. A peer that fails is skipped from then on; `not_run` says why."""
     runs: Runs = {}
     programs = [FACESEARCH, *commands, *([KERNELS] if options.bound else [])]
     for number in range(options.runs):
@@ -367,11 +367,11 @@ def index_once(folder: Path, device: str | None) -> Run:
         command += ["-q", "--format", "json", *(["--device", device] if device else [])]
         report = json.loads(call(command))
     if report["failed"]:
-        raise FailedError(f"{report['failed']} photos could not be read")
+        raise FailedError(f"{report['failed']} photos are unreadable")
     return Run(report["photos"], report["faces"], report["seconds"])
 
 
-# The figures.
+# Figures.
 
 
 def make_rows(runs: Runs) -> list[Row]:
@@ -444,22 +444,23 @@ def show(result: Mapping[str, Any], rows: Sequence[Row], bounds: Sequence[Bound]
     print(f"{facts['processor']}, {facts['cores']} cores, {'with' if facts['amx'] else 'no'} AMX")
     print(f"Python {facts['python']}, {libraries}")
     for size in result["sizes"]:
-        print(f"{size['megapixels']:g} megapixels: {size['photos']} photos, {size['bits_per_pixel']:.2f} bits a pixel")
+        bits = f"{size['bits_per_pixel']:.2f} bits per pixel"
+        print(f"{size['megapixels']:g} megapixels: {size['photos']} photos, {bits}")
     print()
-    heads = ("megapixels", "program", "photos", "faces", "runs", "photos/s", "to the loop", "ms a photo")
+    heads = ("megapixels", "program", "photos", "faces", "runs", "photos/s", "relative to the loop", "ms per photo")
     show_table(heads, [_cells(row) for row in rows])
     for name, reason in result["not_run"].items():
         print(f"{name}: not run: {reason}")
     if any(_is_slow(row.program) for row in rows):
         slow = ", ".join(name for name, peer in PEERS.items() if peer.slow)
-        print(f"Slow, so only with a part of the photos and at most {SLOW_RUNS} runs: {slow}.")
+        print(f"Only part of the photos and at most {SLOW_RUNS} runs, because slow: {slow}.")
     if bounds:
         print()
         bound_heads = (
             "megapixels",
             "photos",
-            "calls a photo",
-            "core-ms a photo",
+            "calls per photo",
+            "core-ms per photo",
             "bound, photos/s",
             FACESEARCH,
             "share",
@@ -491,17 +492,17 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="photos: .jpg, .jpeg and .png, also in folders inside")
+    parser.add_argument("folder", type=Path, help="folder of .jpg, .jpeg and .png photos; subfolders are included")
     parser.add_argument("--megapixels", type=float, nargs="+", default=[2.0, 12.0], help="sizes (2 12)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each program on each size (3)")
     parser.add_argument("--copies", type=int, default=2, help="copies of each photo at each size (2)")
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=[LOOP], help="other programs (loop)")
-    parser.add_argument("--device", help="for facesearch and the bound (what facesearch chooses)")
-    parser.add_argument("--limit", type=int, help="so many photos of the folder (all)")
+    parser.add_argument("--device", help="device for facesearch and the bound (chosen by facesearch)")
+    parser.add_argument("--limit", type=int, help="number of photos to use from the folder (all)")
     parser.add_argument("--slow-limit", type=int, default=20, help="photos of each size for the slow peers (20)")
-    parser.add_argument("--bound", type=int, default=60, help="photos of each size for the bound; 0: without (60)")
-    parser.add_argument("--work", type=Path, help="folder in which environments and graphs stay (a temporary one)")
-    parser.add_argument("--json", type=Path, help="file to write all figures to")
+    parser.add_argument("--bound", type=int, default=60, help="photos of each size for the bound; 0 omits it (60)")
+    parser.add_argument("--work", type=Path, help="folder that keeps environments and graphs (a temporary one)")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
     return parser.parse_args(arguments)
 
 

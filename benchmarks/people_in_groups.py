@@ -1,9 +1,9 @@
-"""Who is found in group photos, by a single portrait and by the mean of three.
+"""Count the people found in group photos, with a single portrait and with the mean of three.
 
     python benchmarks/people_in_groups.py FOLDER
 
-FOLDER has `portraits/PERSON/*`, `groups/*` and `groups/who.json`, which tells for each group photo its `people`.
-A portrait finds a person in a group photo when that photo is a hit; it is wrong when the person is not in it.
+FOLDER has `portraits/PERSON/*`, `groups/*` and `groups/who.json`, which lists the `people` in each group photo. A
+portrait finds a person in a group photo if that photo is a hit. The hit is wrong if the person is not in the photo.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def main(folder: Path) -> dict[str, dict[str, list[int]]]:
     with Store.memory(model.info) as store:
         refresh(store, model, [folder / "groups"])
         for person, alone in portraits.items():
-            for column, (questions, threshold) in enumerate(itertools.product((alone, templates[person]), THRESHOLDS)):
-                for probe in questions:
+            for column, (probes, threshold) in enumerate(itertools.product((alone, templates[person]), THRESHOLDS)):
+                for probe in probes:
                     hits = find(LocalGallery(store), probe, Want(threshold=threshold)).hits
                     for photo in {os.path.basename(os.fsdecode(hit.face.path)) for hit in hits}:
                         if person in who[photo]["people"]:
@@ -69,7 +69,8 @@ def _mean(probes: Sequence[Probe]) -> Probe:
 
 def _show(table: dict[str, dict[str, list[int]]], wrong: list[int], alone: int, templates: int) -> None:
     outof = [alone] * len(THRESHOLDS) + [templates] * len(THRESHOLDS)
-    heads = [f"{kind} at {threshold}" for kind in ("alone", f"template of {TEMPLATE}") for threshold in THRESHOLDS]
+    kinds = ("one portrait", f"template of {TEMPLATE}")
+    heads = [f"{kind} at {threshold}" for kind in kinds for threshold in THRESHOLDS]
     print("| photo | person |", " | ".join(heads), "|")
     print("| --- | --- |", " | ".join(["---:"] * len(heads)), "|")
     sums = [0] * len(heads)

@@ -1,12 +1,13 @@
-"""Does face quality tell how much an embedding can be relied on, and what do two poor faces have in common.
+"""Measure how well face quality predicts the reliability of an embedding, and how often poor faces are confused.
 
     python benchmarks/quality.py CROPS [--crops 1600]
 
-CROPS has one folder a person, with aligned crops of 112 x 112 pixels. Crops drawn at random are looked at as photos of
-their own, as they are and blurred or shrunk in two of seven ways each: their faces are detected, aligned and embedded
-as any other's. Printed are the similarity to the person's mean by quality, its rank correlation, and how often faces of
-two people reach a similarity by the quality of the better of the two: the false matches that verdicts are widened by.
-Last, what templates of three of all these faces find among the untouched ones, as plain means and weighted by quality.
+CROPS has one folder per person, with aligned crops of 112 x 112 pixels. Crops drawn at random are treated as photos, as
+they are and blurred or shrunk in two of seven ways each: their faces are detected, aligned and embedded as usual. The
+script prints the similarity to the person's mean by quality, its rank correlation, and how often faces of two people
+reach a similarity, by the quality of the better face; because of these false matches, verdicts on poor faces are more
+careful. Last, it prints what templates of three faces find among the untouched ones, as plain means and weighted by
+quality.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ LEAST_WEIGHT = 0.1
 
 
 def spoilt(image: Image.Image, way: str) -> Image.Image:
-    """The same picture, out of focus or smaller; "as it is" leaves it alone."""
+    """Return the picture blurred or shrunk; "as it is" leaves it unchanged."""
     name, _, amount = way.partition(" ")
     if name == "blur":
         return image.filter(ImageFilter.GaussianBlur(float(amount)))
@@ -49,7 +50,7 @@ def spoilt(image: Image.Image, way: str) -> Image.Image:
 
 
 def largest_face(model: FaceModel, image: Image.Image) -> Face | None:
-    """As a query photo is looked at."""
+    """Return the largest face of a picture, extracted as from a query photo; None if it has no face."""
     data = io.BytesIO()
     image.save(data, "PNG")
     faces = extract_faces(model, Photo(data.getvalue()), thorough=True)
@@ -88,7 +89,7 @@ def main(folder: Path, count: int) -> dict[str, float]:
 def _reliance(
     vectors: NDArray[np.float32], labels: NDArray[np.int64], quality: NDArray[np.float64], untouched: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """How like their person's mean faces of each quality are."""
+    """Measure the similarity of faces to their person's mean, by quality."""
     good = untouched.copy()
     good[untouched] = well_labelled(vectors[untouched], labels[untouched])
     means = np.stack([vectors[good & (labels == label)].mean(axis=0) for label in range(labels.max() + 1)])
@@ -109,7 +110,7 @@ def _reliance(
 def _look_alikes(
     vectors: NDArray[np.float32], labels: NDArray[np.int64], quality: NDArray[np.float64]
 ) -> dict[str, float]:
-    """How often faces of two people are this much alike, by the quality of the better one, and of the worse one."""
+    """Measure how often faces of two people reach a similarity, by the quality of the better and of the worse face."""
     scores = vectors @ vectors.T
     strangers = labels[:, None] != labels
     better, worse = np.maximum.outer(quality, quality), np.minimum.outer(quality, quality)
@@ -118,7 +119,7 @@ def _look_alikes(
     print("| --- |" + " ---: |" * len(LIMITS))
     rows = [
         ("the better", better, strangers),
-        (f"the worse, beside one over {GOOD}", worse, strangers & (better >= GOOD)),
+        (f"the worse, the other is over {GOOD}", worse, strangers & (better >= GOOD)),
     ]
     for name, number, among in rows:
         for low, high in pairwise(STEPS):
@@ -138,7 +139,7 @@ def _templates(
     untouched: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """The share of a person's untouched crops that templates of three faces find, at a false-match rate of 1e-4."""
+    """Measure the share of a person's untouched crops that templates of three faces find, at FMR 1e-4."""
     gallery, whose, source = vectors[untouched], labels[untouched], crops[untouched]
     weights = {"plain": np.ones(len(quality)), "weighted by quality": np.maximum(LEAST_WEIGHT, quality)}
     own: dict[str, list[NDArray[np.float32]]] = {name: [] for name in weights}
@@ -163,7 +164,7 @@ def _templates(
 
 
 def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Spearman's, ties by order."""
+    """Return Spearman's rank correlation; ties are ranked by order."""
     return float(np.corrcoef(np.argsort(np.argsort(one)), np.argsort(np.argsort(other)))[0, 1])
 
 

@@ -1,10 +1,11 @@
-"""Milliseconds a face for recognisers, on one thread, by runtime, precision and batch; medians.
+"""Measure milliseconds per face of recognisers on one thread, by runtime, precision and batch size; medians.
 
     python benchmarks/recognisers.py [ROUNDS] [--layers 3 4 14 3] [--json OUT.json]
 
-The embedded SFace, and a network of the size of those in InsightFace's large packs: ResNet-50 as ArcFace uses it (four
-stages of 3, 4, 14 and 3 blocks, 112 x 112 pixels in, 512 numbers out; Deng et al. 2019). Its weights are random: the
-time does not depend on them. Settings take turns in every round, so that a slow moment of the machine meets all.
+The recognisers are the embedded SFace and a network of the size of those in InsightFace's large packs: ResNet-50 as
+ArcFace uses it (four stages of 3, 4, 14 and 3 blocks, 112 x 112 pixels in, 512 numbers out; Deng et al. 2019). Its
+weights are random, because the time does not depend on them. Settings take turns in every round, so that a slow moment
+of the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SFACE = Path(bundled.__file__).parent / "weights" / "sface_2021dec.onnx"
 
 
 class ResNet:
-    """A graph with random weights, put together layer by layer."""
+    """A graph with random weights, built layer by layer."""
 
     def __init__(self) -> None:
         self._nodes: list[NodeProto] = []
@@ -40,7 +41,7 @@ class ResNet:
         self._rng = np.random.default_rng(0)
 
     def build(self, layers: Sequence[int]) -> onnx.ModelProto:
-        """One block each for every number of every stage."""
+        """Build the network; `layers` has the number of blocks of each of the four stages."""
         value, width = self._prelu(self._conv("input", 3, 64, 3, 1), 64), 64
         for channels, blocks in zip((64, 128, 256, 512), layers, strict=True):
             for block in range(blocks):
@@ -91,7 +92,7 @@ class ResNet:
 
 
 def runtimes() -> list[Runtime]:
-    """What there is to be compared on this machine."""
+    """Return the runtimes available on this machine."""
     found = [Runtime("ONNX Runtime", "cpu", 1)]
     if find_spec("openvino") is not None:
         found += [Runtime("OpenVINO", "cpu", 1, precision) for precision in ("f32", "bf16")[: 1 + has_bf16()]]
@@ -99,7 +100,7 @@ def runtimes() -> list[Runtime]:
 
 
 def milliseconds(session: Session, faces: int) -> float:
-    """One batch, a face."""
+    """Return the milliseconds per face for one batch."""
     (taken,) = session.get_inputs()
     pixels = np.random.default_rng(1).uniform(0, 255, (faces, 3, 112, 112)).astype(np.float32)
     started = time.perf_counter()
@@ -108,7 +109,7 @@ def milliseconds(session: Session, faces: int) -> float:
 
 
 def measure(rounds: int, layers: Sequence[int]) -> list[dict[str, Any]]:
-    """A row for each network, runtime and batch."""
+    """Return one row per network, runtime and batch size."""
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "resnet.onnx"
         onnx.save(ResNet().build(layers), large)
@@ -122,7 +123,7 @@ def measure(rounds: int, layers: Sequence[int]) -> list[dict[str, Any]]:
             for (name, runtime), session in sessions.items():
                 for batch in BATCHES:
                     took = milliseconds(session, batch)
-                    if turn:  # the first warms up
+                    if turn:  # the first round warms up
                         times.setdefault((name, runtime, batch), []).append(took)
     return [
         {
@@ -141,7 +142,8 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.rounds, options.layers)
     for row in rows:
-        print("{network:<16} {runtime:<12} {precision:<4}  batch {batch:>2}  {ms_a_face:8.2f} ms a face".format(**row))
+        line = "{network:<16} {runtime:<12} {precision:<4}  batch {batch:>2}  {ms_a_face:8.2f} ms per face"
+        print(line.format(**row))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2))
 

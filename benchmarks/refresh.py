@@ -1,9 +1,9 @@
-"""What an unattended run costs when little or nothing has changed; medians of five.
+"""Measure indexing runs in which little or nothing has changed; medians of five.
 
     python benchmarks/refresh.py [FILES [FACES]]
 
-First a folder of FILES (100,000) small JPEG files that are known already; then ten new photos in an index of FACES
-(1,000,000) faces, whose vectors are random: what is measured is what is read and written, not what is found.
+The first is over a folder of FILES (100,000) small JPEG files that are all known. The second adds ten new photos to an
+index of FACES (1,000,000) faces. Their vectors are random: the benchmark measures reading and writing, not search.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RUNS = 5
 
 
 def run(*arguments: str | Path) -> tuple[dict[str, float], float, int]:
-    """The report of an indexing run, its seconds as a whole process, and its peak memory in MiB."""
+    """Run `facesearch index`; return its report, the seconds of the run, and its peak memory in MiB."""
     code = (
         "import sys, time; start = time.perf_counter(); from facesearch.cli import _run; code = _run();"
         " seconds = time.perf_counter() - start; status = open('/proc/self/status').read();"
@@ -41,7 +41,7 @@ def run(*arguments: str | Path) -> tuple[dict[str, float], float, int]:
 
 
 def known_files(folder: Path, count: int) -> Path:
-    """Files in folders of a thousand, and an index that knows them, without having looked at each."""
+    """Write files in folders of a thousand, and an index that lists them all without having read them."""
     photos, index = folder / "photos", folder / "index"
     photos.mkdir()
     Image.new("RGB", (8, 8), (90, 120, 150)).save(folder / "one.jpg")
@@ -61,7 +61,7 @@ def known_files(folder: Path, count: int) -> Path:
 
 
 def known_faces(folder: Path, count: int) -> Path:
-    """An index of so many faces, four to a photo, in a folder that is not there."""
+    """Make an index with `count` faces, four per photo, in a folder that does not exist."""
     index, info, rng = folder / "index", model_info("embedded"), np.random.default_rng(0)
     landmarks = np.zeros((5, 2), dtype=np.float32)
     with Store.create(index, info) as store:

@@ -1,12 +1,12 @@
-"""The `deepface` package with the same two networks, YuNet and SFace; runs in an environment of its own.
+"""Run the `deepface` package with the same two networks, YuNet and SFace, in a separate virtual environment.
 
     python deepface_sface.py FOLDER YUNET.onnx SFACE.onnx
 
-Photo by photo: `DeepFace.represent`, which decodes, detects, aligns and embeds; it looks for faces in 640 pixels. The
-graphs are put where the package would put those that it takes from the network. The clock runs from the first photo to
-the last embedding; one photo goes through before that.
+For each photo, `DeepFace.represent` decodes, detects at 640 pixels, aligns and embeds. The graphs are put where the
+package would put downloaded ones. The time is measured from the first photo to the last embedding, after one photo to
+warm up.
 
-Prints one line of JSON: photos, faces, seconds, and the seconds of the stages, of which only one shows here.
+Prints one line of JSON: photos, faces, seconds, and the seconds per stage, here of all stages together.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ SCORE = 0.6
 
 
 def prepared(home: Path, graphs: list[str]) -> Any:
-    """The package with a home of its own, which it looks for in the environment when it is imported."""
+    """Import the package with a home folder of its own, which it reads from the environment on import."""
     weights = home / ".deepface" / "weights"
     weights.mkdir(parents=True)
     for name, graph in zip(GRAPHS, graphs, strict=True):
         (weights / name).symlink_to(graph)
     os.environ.update(DEEPFACE_HOME=str(home), yunet_score_threshold=str(SCORE))
-    # It belongs to this script's own environment: no type checker of the project's is asked to know it.
+    # Only this script's own environment has the package, so the project's type checker does not know it.
     return import_module("deepface.DeepFace")
 
 
 def look(deepface: Any, path: Path) -> int:
-    """One photo; where no face is found the package embeds the whole photo, with a confidence of nothing."""
+    """Return the number of faces in a photo. If it has none, the package embeds the whole photo, at confidence 0."""
     found = deepface.represent(str(path), model_name="SFace", detector_backend="yunet", enforce_detection=False)
     return sum(face["face_confidence"] > 0 for face in found)
 

@@ -1,12 +1,11 @@
-"""The `face_recognition` package as its own examples use it; runs in an environment of its own.
+"""Run the `face_recognition` package as its own examples use it, in a separate virtual environment.
 
     python face_recognition_hog.py FOLDER
 
-Photo by photo: load it, find faces with the HOG detector (enlarging the photo twofold, the default), encode those
-found. dlib works on one core. The clock runs from loading the first photo to the last encoding; one photo goes through
-before that.
+For each photo: load it, find faces with the HOG detector (photo enlarged twofold, the default), encode them. dlib uses
+one core. The time is measured from loading the first photo to the last encoding, after one photo to warm up.
 
-Prints one line of JSON: photos, faces, seconds, and how the seconds fall to the stages.
+Prints one line of JSON: photos, faces, seconds, and the seconds per stage.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-# It belongs to this script's own environment: no type checker of the project's is asked to know it.
+# Only this script's own environment has the package, so the project's type checker does not know it.
 face_recognition: Any = import_module("face_recognition")
 
 STAGES = ("decode", "detect", "embed")
 
 
 def look(path: Path) -> tuple[int, list[float]]:
-    """One photo: its faces' number and the seconds of each stage."""
+    """Return the number of faces in a photo and the seconds of each stage."""
     marks = [time.perf_counter()]
     photo = face_recognition.load_image_file(path)
     marks.append(time.perf_counter())

