@@ -1,4 +1,4 @@
-"""Whatever is done to a library between runs, the index tells what is there: held against a model of the truth."""
+"""The index matches the library whatever happens between runs: stateful tests against a model of the library."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from facesearch.types import Box, Detection
 Colour = tuple[int, int, int]
 Array = np.ndarray[Any, Any]
 PHASES = [phase for phase in Phase if phase is not Phase.shrink or "HYPOTHESIS_SHRINK" in os.environ]
-"""Making a failing history short takes minutes; whoever looks for the fault sets this variable."""
+"""Shrinking a failing history takes minutes; set this variable to do it when debugging."""
 
 LANDMARKS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], dtype=np.float32)
 
 
 class ColourModel:
-    """Sees one face in every picture, and embeds its mean colour: it computes, quickly."""
+    """A fast model that detects one face in every picture and embeds its mean colour."""
 
     runtime = Runtime("none", "cpu", 1)
     detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
@@ -70,7 +70,7 @@ colours = st.sampled_from([(0, 0, 250), (0, 250, 0), (250, 0, 0), (250, 250, 0),
 
 
 class Library(RuleBasedStateMachine):
-    """A folder of one-coloured photos, the index of it, and what the index ought to say."""
+    """A folder of one-coloured photos, its index, and the contents that the index should have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Library(RuleBasedStateMachine):
         self.indexed: dict[str, Colour] = {}
         self.in_between: set[str] = set()
         self.whole = False
-        """Whether the last run that changed anything came to its end: then the index holds what was there then."""
+        """Whether the last run that changed anything was complete: then the index has what was on disk at that time."""
         self.ids: dict[Colour, int] = {}
 
     def teardown(self) -> None:
@@ -92,7 +92,7 @@ class Library(RuleBasedStateMachine):
     def begin(self) -> None:
         (self.root / "sub").mkdir(parents=True)
         (self.root / "deep/er").mkdir(parents=True)
-        self.write("keep.png", (1, 2, 3))  # so that the folder is never empty, which would mean unplugged
+        self.write("keep.png", (1, 2, 3))  # keeps the folder from being empty, which would mean unplugged
         Store.create(self.folder / "index", self.model.info).close()
         self.run()
 
@@ -170,7 +170,7 @@ class Library(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 3))
     def interrupted_run(self, after: int) -> None:
-        """A run that is stopped, or whose process dies: what it did counts, what it did not is done later."""
+        """Stop a run after a few photos: its work is kept, and a later run does the rest."""
         if self.mounted:
             self.ids = {}
             self.whole = False
@@ -186,14 +186,14 @@ class Library(RuleBasedStateMachine):
                 )
 
     @rule(after=st.integers(0, 3))
-    def another_model_begins_to_look(self, after: int) -> None:
+    def stage_another_model(self, after: int) -> None:
         asked = iter([False] * after + [True] * 100)
         with Store.open(self.folder / "index", write=True) as store:
             begin_switch(store, self.other.info)
             stage(store, self.other, options=Options(workers=2), observer=observing(cancelled=lambda: next(asked)))
 
     @rule(leave_offline=st.booleans())
-    def another_model_takes_over(self, leave_offline: bool) -> None:
+    def switch_to_another_model(self, leave_offline: bool) -> None:
         with Store.open(self.folder / "index", write=True) as store:
             begin_switch(store, self.other.info)
             done = switch(store, self.other, options=Options(workers=2), leave_offline=leave_offline)
@@ -212,7 +212,7 @@ class Library(RuleBasedStateMachine):
             self.check_ids()
         elif leave_offline:
             self.whole = False
-            self.in_between = set(self.indexed)  # what it had not seen is not found until it is back
+            self.in_between = set(self.indexed)  # photos not staged yet are not found until they are back
 
     @rule()
     def lose_the_vector_file(self) -> None:
@@ -234,7 +234,7 @@ class Library(RuleBasedStateMachine):
             assert self.model.embedded == before
 
     def check_ids(self) -> None:
-        """A content that was there once, at this run and at the last, is still the same photo with the same face."""
+        """Content that exists exactly once after this run and the last one keeps its face id."""
         with Store.open(self.folder / "index") as store:
             once = {
                 colour: path for path, colour in self.indexed.items() if list(self.indexed.values()).count(colour) == 1
@@ -247,7 +247,7 @@ class Library(RuleBasedStateMachine):
         self.ids = now
 
     @invariant()
-    def the_index_tells_the_truth(self) -> None:
+    def the_index_is_correct(self) -> None:
         if not (self.folder / "index/catalog.sqlite").exists():
             return
         with Store.open(self.folder / "index") as store:
@@ -265,7 +265,7 @@ class Library(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """After a whole run the index holds exactly what is there, and every vector is that of its content."""
+        """After a complete run, the index has exactly the photos on disk, with the right vectors."""
         self.run()
         if not self.mounted:
             return
@@ -279,7 +279,7 @@ class Library(RuleBasedStateMachine):
                 assert np.allclose(vector, vector_of(colour, self.model.info.dim), atol=0.02)
         before, ids = self.model.embedded, dict(self.ids)
         self.run()
-        assert self.model.embedded == before, "nothing changed: nothing is looked at"
+        assert self.model.embedded == before, "nothing changed, so nothing is embedded"
         assert self.ids == ids
 
 

@@ -1,4 +1,4 @@
-"""`Index`, the one door: everything that can be done with an index, on real photos with the real model."""
+"""The `Index` class: everything it can do, on real photos with the real model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from facesearch.query_options import QueryOptions
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A group of six, a portrait twice, one photo without a face, and one that cannot be read."""
+    """A group of six, a portrait twice, one photo without a face, and an unreadable one."""
     folder = tmp_path / "photos"
     (folder / "trip").mkdir(parents=True)
     shipped_photo("t1").resize((640, 443)).save(folder / "group.jpg")
@@ -48,7 +48,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def opened(path: Path, *, observer: Observer | None = None) -> Index:
-    """An index of the embedded model, on the processor."""
+    """Open an index with the embedded model, on the CPU."""
     return Index.open(path, create=True, model="embedded", device="cpu", observer=observer or Observer())
 
 
@@ -80,7 +80,7 @@ def test_an_index_is_made_and_kept_current(tmp_path: Path, photos: Path) -> None
     assert (status.calibrated_people or 0) > 10
 
 
-def test_where_there_is_none(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_index(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(IndexNotFoundError):
         Index.open(tmp_path / "index")
     index = opened(tmp_path / "index")
@@ -93,7 +93,7 @@ def test_where_there_is_none(tmp_path: Path, photos: Path, monkeypatch: pytest.M
         index.refresh([photos], index_type="hnsw")
     expected = index.preview([photos])
     assert (expected.new, expected.photos) == (5, 0)
-    assert not (tmp_path / "index").exists(), "no folder for an index of nothing"
+    assert not (tmp_path / "index").exists(), "no folder without photos to index"
     monkeypatch.setenv("FACESEARCH_INDEX", str(tmp_path / "elsewhere"))
     assert Index.open(create=True).path == tmp_path / "elsewhere"
 
@@ -106,7 +106,7 @@ def test_a_tilde_in_text_is_the_home_folder(tmp_path: Path, photos: Path, monkey
             index.refresh([Path("~/photos")])
 
 
-def test_what_is_written_is_seen_at_once(index: Index, photos: Path) -> None:
+def test_writes_are_visible_immediately(index: Index, photos: Path) -> None:
     assert index.status().faces == 8
     assert index.failed_photos() == [(photos / "broken.jpg", index.failed_photos()[0][1])]
     index.forget(photos / "group.jpg")
@@ -116,7 +116,7 @@ def test_what_is_written_is_seen_at_once(index: Index, photos: Path) -> None:
     assert index.failed_photos() == []
 
 
-def test_what_goes_is_told_before_it_does(index: Index, photos: Path) -> None:
+def test_a_deletion_is_confirmed_first(index: Index, photos: Path) -> None:
     def refuse(going: Forgetting | Report) -> None:
         raise UsageError(f"no: {going}")
 
@@ -128,7 +128,7 @@ def test_what_goes_is_told_before_it_does(index: Index, photos: Path) -> None:
         index.refresh(keep_missing_days=0, confirm=refuse)
     assert index.status().faces == 8
     assert index.forget(photos / "copy.png", never_again=True, confirm=lambda told: None).takes_copies
-    assert index.refresh().faces == 6, "they stay out"
+    assert index.refresh().faces == 6, "they stay forgotten"
 
 
 def test_one_thing_is_forgotten_at_a_time(index: Index, photos: Path) -> None:
@@ -205,8 +205,8 @@ def test_another_model(index: Index, tmp_path: Path) -> None:
     assert other.status().faces == done.refresh.faces
 
 
-def test_how_it_is_searched(index: Index) -> None:
-    assert index.kind_for("ivf") == "flat", "of eight faces"
+def test_the_type_of_the_index(index: Index) -> None:
+    assert index.kind_for("ivf") == "flat", "eight faces are too few for ivf"
     facts = index.use_index_type("flat")
     assert (facts.kind, facts.chosen) == ("flat", "flat")
     assert index.status().search == facts
@@ -228,7 +228,7 @@ def test_a_run_that_is_stopped(tmp_path: Path, photos: Path) -> None:
     with opened(tmp_path / "index", observer=watching) as index:
         assert index.refresh([photos]).stopped
         assert any(note.startswith("new index in ") for note in notes)
-        assert not index.refresh(observer=Observer()).stopped, "this run has an observer of its own"
+        assert not index.refresh(observer=Observer()).stopped, "this run has another observer"
 
 
 def test_progress_of_a_run_leaves_the_rest_to_the_index(tmp_path: Path, photos: Path) -> None:
@@ -241,7 +241,7 @@ def test_progress_of_a_run_leaves_the_rest_to_the_index(tmp_path: Path, photos: 
 
 def test_the_model_is_opened_once_for_the_same_work(index: Index) -> None:
     many = index._face_model()
-    assert index._face_model(few=True) is many, "what runs fastest will do for a few"
+    assert index._face_model(few=True) is many, "the fastest model is reused for a few photos"
     assert index._face_model() is many
     fresh = Index.open(index.path, device="cpu")
     few = fresh._face_model(few=True, at_once=False)

@@ -1,4 +1,4 @@
-"""The models of a machine, through the api: registered, verified, chosen, removed, pulled, measured."""
+"""Models through the API: register, verify, choose, remove, pull and measure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facesearch.models.resolve import model_info
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user who has never used facesearch."""
+    """The home of a user who has never used facesearch."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
@@ -44,7 +44,7 @@ def test_a_pack_is_registered_chosen_and_forgotten(tmp_path: Path) -> None:
     gone = models.remove_pack("mine")
     assert (gone.files, gone.was_default, gone.folder) == (None, True, pack)
     assert models.default_model() == "embedded"
-    assert list(pack.glob("*.onnx")), "its files stay"
+    assert list(pack.glob("*.onnx")), "its files are kept"
 
 
 def test_what_is_no_pack_is_not_registered(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_pulled_pack_is_deleted_once_that_is_confirmed(tmp_path: Path, home: P
 
 
 def test_the_better_table_counts(tmp_path: Path, people: Path) -> None:
-    """Six people made of one photo are no match for the table in the package; for a pack they are all there is."""
+    """For the embedded model the shipped table beats six people made from one photo; a pack has no other table."""
     told: list[str] = []
     (people / "ada/broken.png").write_bytes(b"no picture")
     own = measure.calibrate(people, model="embedded", device="cpu", observer=observing(notes=told.append))

@@ -1,4 +1,4 @@
-"""Single photos, through the api: the faces in one, and two compared."""
+"""Single photos through the API: detect the faces in one, compare two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facesearch.models.resolve import model_info
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A group of six, one of them alone, and somebody else."""
+    """A group of six, half of it, and another person."""
     folder = tmp_path_factory.mktemp("photos")
     group = shipped_photo("t1")
     group.save(folder / "group.png")
@@ -73,7 +73,7 @@ def test_the_nearest_pair_says_whether_it_is_one_person(photos: Path) -> None:
 
 def test_a_limit_of_ones_own(photos: Path) -> None:
     pair = photos / "half.png", photos / "astronaut.png"
-    assert compare(*pair, model="embedded", threshold=-1.0).same, "0 and below are thresholds, too"
+    assert compare(*pair, model="embedded", threshold=-1.0).same, "0 and below are valid thresholds"
     assert compare(*pair, model="embedded", threshold=0.0).threshold == 0.0
     strict, lenient = (compare(*pair, model="embedded", fmr=rate).threshold for rate in (1e-5, 1e-2))
     assert strict > lenient

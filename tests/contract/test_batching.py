@@ -1,4 +1,4 @@
-"""Several threads, one batch: each gets its own answers, and failures reach those they concern."""
+"""Batching across threads: each thread gets its own results, and errors reach the threads that they concern."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 class SlowModel:
-    """Embeds a crop as its first pixel; its first batch waits until the others have come."""
+    """Embeds a crop as its first pixel; its first batch waits until the others are queued."""
 
     info = toy_model_info("slow", 3)
     runtime = Runtime("none", "cpu", 1)
@@ -54,8 +54,8 @@ def crops_of(*values: int) -> Array:
     return np.stack([np.full((112, 112, 3), value, dtype=np.uint8) for value in values])
 
 
-def asked(model: BatchingModel, slow: SlowModel, questions: list[Array]) -> list[Any]:
-    """The first question is under way while all others come; each one's answer, or what it raised."""
+def asked(model: BatchingModel, slow: SlowModel, requests: list[Array]) -> list[Any]:
+    """Send the others while the first request is in progress; return each one's result or exception."""
 
     def ask(crops: Array) -> Any:
         try:
@@ -63,10 +63,10 @@ def asked(model: BatchingModel, slow: SlowModel, questions: list[Array]) -> list
         except ValueError as error:
             return error
 
-    with ThreadPoolExecutor(len(questions)) as pool:
-        first = pool.submit(ask, questions[0])
+    with ThreadPoolExecutor(len(requests)) as pool:
+        first = pool.submit(ask, requests[0])
         assert slow.first_is_under_way.wait(10)
-        others = [pool.submit(ask, question) for question in questions[1:]]
+        others = [pool.submit(ask, request) for request in requests[1:]]
         waiting = model._embed
         while len(waiting._waiting) < len(others):
             time.sleep(0.001)
@@ -77,13 +77,13 @@ def asked(model: BatchingModel, slow: SlowModel, questions: list[Array]) -> list
 def test_what_comes_meanwhile_goes_together_and_comes_back_apart() -> None:
     slow = SlowModel()
     model = BatchingModel(slow)
-    questions = [crops_of(1), crops_of(2, 3), crops_of(4), crops_of(*range(5, 45)), crops_of(*range(50, 70))]
-    answers = asked(model, slow, questions)
-    for question, answer in zip(questions, answers, strict=True):
-        assert answer[:, 0].tolist() == question[:, 0, 0, 0].tolist()
+    requests = [crops_of(1), crops_of(2, 3), crops_of(4), crops_of(*range(5, 45)), crops_of(*range(50, 70))]
+    answers = asked(model, slow, requests)
+    for request, answer in zip(requests, answers, strict=True):
+        assert answer[:, 0].tolist() == request[:, 0, 0, 0].tolist()
     assert slow.batches[0] == 1
     assert sum(slow.batches) == 64
-    assert len(slow.batches) == 2, "all 63 that had come"
+    assert len(slow.batches) == 2, "one batch with all 63 that were queued"
 
 
 def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_one_works() -> None:

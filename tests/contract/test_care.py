@@ -1,4 +1,4 @@
-"""Care of an index: what is refused changes nothing, and leaves no transaction and no view open."""
+"""Maintenance of an index: refused operations change nothing and leave no transaction or view open."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def vector(seed: int) -> np.ndarray:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of ten files, and another one beside it."""
+    """A folder of ten files, and another folder next to it."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(10):
@@ -38,7 +38,7 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(tmp_path: Path, photos: Path) -> Path:
-    """They are in it, and so is the other folder."""
+    """An index of both folders."""
     with Store.create(tmp_path / "ix", toy_model_info()) as store:
         with store.transaction():
             root = store.catalog.roots.add(os.fsencode(photos))
@@ -94,7 +94,7 @@ def test_what_is_refused_changes_nothing_and_leaves_nothing_open(index: Path, tm
             run(store, tmp_path)
         assert not store.catalog.database.is_viewing
         assert state(store) == before
-        with store.transaction():  # the next one is a transaction of its own
+        with store.transaction():  # the next transaction is not nested
             store.catalog.roots.remove(2)
         assert not store.catalog.database.is_viewing
     with Store.open(index) as store:
@@ -102,11 +102,11 @@ def test_what_is_refused_changes_nothing_and_leaves_nothing_open(index: Path, tm
 
 
 def fail_after_adding_a_face(store: Store) -> None:
-    """Raises `ZeroDivisionError`, after a question was answered with the face in it."""
+    """Add a face, run a query that sees it, and raise `ZeroDivisionError`."""
     with store.transaction():
         photo = store.catalog.photos.put(1, PhotoFile(b"new.jpg", 1, 1), None, "faces")
         store.catalog.faces.replace(photo, [toy_face(vector(50))])
-        assert len(store) == 10, "whoever writes sees what is written"
+        assert len(store) == 10, "the writer sees its own writes"
         _ = 1 // 0
 
 
@@ -134,7 +134,7 @@ def test_a_reader_that_another_model_has_overtaken_is_told_and_sees_the_present(
         assert not reader.catalog.database.is_viewing
         with Store.open(index, write=True) as writer, writer.transaction():
             writer.catalog.roots.remove(2)
-        assert len(reader.catalog.roots.all()) == 1, "it does not look at that moment for ever"
+        assert len(reader.catalog.roots.all()) == 1, "it does not keep the old view forever"
 
 
 def test_roots_move_and_photos_are_forgotten(index: Path, photos: Path, tmp_path: Path) -> None:

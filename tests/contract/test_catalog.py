@@ -1,4 +1,4 @@
-"""The catalog: rows in, rows out, and what survives."""
+"""The catalog: rows in, rows out, and what persists."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_damaged_photo_among_many_is_told(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("typed", [False, True])
-def test_whoever_stops_half_way_may_close_the_catalog_first(catalog: Catalog, typed: bool) -> None:
+def test_an_unfinished_iteration_does_not_keep_the_catalog_open(catalog: Catalog, typed: bool) -> None:
     catalog.roots.add(b"/a")
     catalog.roots.add(b"/b")
     shape, sql = Shape("roots.id"), "SELECT id FROM roots ORDER BY id"
@@ -108,13 +108,13 @@ def test_faces_at_the_same_place_keep_their_ids_and_get_new_vectors(catalog: Cat
     before = {row.face_id: row for row in catalog.faces.records([1, 2]).values()}
     catalog.faces.replace(photo, [edited, toy_face(np.eye(8)[3], (400, 0, 50, 60))])
     after = catalog.faces.records(range(1, 9))
-    assert set(after) == {3, 4}, "vector ids are never given again"
+    assert set(after) == {3, 4}, "vector ids are never reused"
     assert after[3].face_id == 2
     assert after[4].face_id not in before
     assert sorted(catalog.vectors.dead().tolist()) == [1, 2]
     assert np.allclose(catalog.vectors.get([4, 3, 77], 8), [np.eye(8)[3], edited.embedding, np.zeros(8)])
     catalog.faces.replace(photo, [toy_face(np.eye(8)[7], (203, 2, 50, 60))])
-    assert catalog.faces.records([5])[5].face_id not in (2, 3), "somebody else at the same place"
+    assert catalog.faces.records([5])[5].face_id not in (2, 3), "another person at the same place"
     ((ids, vectors),) = catalog.vectors.after(4, 8)
     assert ids.tolist() == [5]
     assert vectors.dtype == np.float32
@@ -156,7 +156,7 @@ def test_more_ids_than_a_statement_takes(catalog: Catalog) -> None:
 
 
 def test_the_generation_rises_with_whatever_changes_vectors(catalog: Catalog) -> None:
-    """Nobody raises it by hand: the database does."""
+    """Triggers in the database raise it, not the code."""
     root = catalog.roots.add(b"/photos")
     photo = catalog.photos.put(root.id, file(b"a.jpg"), None, "faces", facts=FACTS)
     generations = [catalog.meta.generation]
@@ -164,35 +164,35 @@ def test_the_generation_rises_with_whatever_changes_vectors(catalog: Catalog) ->
         lambda: catalog.faces.replace(photo, [toy_face(np.eye(8)[0])]),
         lambda: catalog.photos.copy(photo, root.id, file(b"copy.jpg")),
         lambda: catalog.photos.delete(photo),
-        lambda: catalog.roots.remove(root.id),  # and with it the copy
+        lambda: catalog.roots.remove(root.id),  # and the copy with it
     ]
     for change in changes:
         with catalog.transaction():
             change()
         generations.append(catalog.meta.generation)
-    assert generations == sorted(set(generations)), "each is higher than the one before"
+    assert generations == sorted(set(generations)), "each is higher than the last"
     with catalog.transaction():
         catalog.roots.add(b"/others")
     assert catalog.meta.generation == generations[-1]
 
 
-def test_what_an_error_interrupts_was_never_there(catalog: Catalog) -> None:
+def test_an_error_rolls_a_transaction_back(catalog: Catalog) -> None:
     with pytest.raises(ZeroDivisionError), catalog.transaction():
         _ = catalog.roots.add(b"/photos").id / 0
     assert catalog.roots.all() == []
     with catalog.transaction():
         with catalog.transaction():
             catalog.roots.add(b"/photos")
-        assert catalog.is_writing, "one inside another is part of it"
+        assert catalog.is_writing, "a nested transaction is part of the outer one"
     assert [len(catalog.roots.all()), catalog.is_writing] == [1, False]
 
 
 class FailedOnPurposeError(Exception):
-    """Raised by a transaction of the test."""
+    """Raised on purpose in a transaction."""
 
 
 Nested = tuple[bool, list["Nested"]]
-"""A transaction: whether it fails at its end, and those inside it; their errors are caught."""
+"""A transaction: whether it fails at its end, and the nested ones, whose errors are caught."""
 
 NESTED: st.SearchStrategy[Nested] = st.recursive(
     st.tuples(st.booleans(), st.just([])),
@@ -248,7 +248,7 @@ def test_the_model_and_last_run_are_kept(tmp_path: Path) -> None:
 
 
 def test_older_catalogs_are_brought_up_to_date_by_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From every older version to the newest, and to one that is still to come."""
+    """Every older version is migrated to the newest, and to a future one."""
     coming = (*MIGRATIONS, "ALTER TABLE faces ADD COLUMN later REAL; CREATE TABLE later (id INTEGER PRIMARY KEY)")
     schemas = []
     for version in range(1, len(coming) + 1):
@@ -342,14 +342,14 @@ def test_a_view_gives_way_to_writing_and_a_begun_write_is_kept(catalog: Catalog)
     assert [catalog.is_writing, len(catalog.roots.all())] == [False, 1]
 
 
-def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: Path) -> None:
+def test_a_log_of_a_removed_catalog_is_not_replayed(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
     old = Catalog.open(path, write=True)
     with old.transaction():
         for number in range(50):
             old.roots.add(b"/old/%d" % number)
     assert path.with_name("catalog.sqlite-wal").stat().st_size
-    path.rename(tmp_path / "taken away")  # as after a crash, with the log still there
+    path.rename(tmp_path / "taken away")  # as after a crash: the log is left behind
     new = on_disk(tmp_path)
     with closing(Catalog.open(new)) as catalog:
         assert catalog.roots.all() == []
@@ -359,7 +359,7 @@ def test_a_log_left_by_a_catalog_that_was_taken_away_is_not_replayed(tmp_path: P
 
 def test_a_read_only_folder_can_be_read(tmp_path: Path) -> None:
     path = on_disk(tmp_path)
-    # Root may write everywhere, so it becomes somebody else, once Python has found its modules.
+    # Root may write everywhere, so switch to another user once Python has found its modules.
     script = (
         "import os; from pathlib import Path; from facesearch.catalog.catalog import Catalog\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"

@@ -1,4 +1,4 @@
-"""Writers and readers at once, in processes of their own: nobody fails, nobody sees half of anything."""
+"""Concurrent writers and readers, in separate processes: none fails, none sees a partial commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import toy_model_info
 
 from facesearch.index.store import Store
 
-# Each photo has three faces with one vector, put there in one commit: a reader that finds one must find all three.
+# Each photo has three faces with the same vector, added in one commit: a reader that finds one must find all three.
 WRITER = """
 import sys, time, numpy as np
 sys.path[:0] = sys.argv[3:]
@@ -84,4 +84,4 @@ def test_two_writers_and_three_readers(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_writers_and_three_readers_for_a_minute(tmp_path: Path) -> None:
-    print("commits and questions:", together(tmp_path, 60))  # noqa: T201
+    print("commits and queries:", together(tmp_path, 60))  # noqa: T201

@@ -1,4 +1,4 @@
-"""Many copies of one photo: each costs the same, work is committed as it goes, and a run stops when it is asked to."""
+"""Many copies of one photo: linear cost, regular commits, and runs that can be stopped."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from facesearch.indexing.refresh import refresh
 from facesearch.models.protocol import FaceModel
 
 ALLOWED = 1.3
-"""Twice as many copies may take this much more than twice the work: the rest is what a run costs by itself."""
+"""Twice as many copies may take twice the work times this factor; part of it is the fixed cost of a run."""
 
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts what a run does: rows that come out of the catalog, files that are checked, and files read for moves."""
+    """Count the work of a run: rows read from the catalog, files checked, and files read to detect moves."""
     done: Counter[str] = Counter()
     rows, stat = Database.rows, os.stat
 
@@ -78,14 +78,14 @@ def renamed(store: Store, model: FaceModel, folder: Path, count: int) -> list[Pa
 
 
 def known(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path]:
-    """All are known, and touched."""
+    """Copies that are all known, but touched."""
     refresh(store, model, [copies(folder, count)])
     os.utime(folder / "000000.jpg", (0, 0))
     return [folder]
 
 
 def edited(store: Store, model: FaceModel, folder: Path, count: int) -> list[Path]:
-    """Photos of one size in bytes, as bitmaps are, each another one now and none of them moved."""
+    """Photos of one size in bytes, such as bitmaps; all are edited and none is moved."""
     folder.mkdir()
     picture = shipped_photo("astronaut").crop((120, 0, 330, 250)).resize((105, 125))
     for run in range(2):
@@ -107,7 +107,7 @@ def test_twice_as_many_copies_are_twice_the_work(tmp_path: Path, work: Counter[s
             paths = scene(store, model, tmp_path / f"photos {count}", count)
             work.clear()
             report = refresh(store, model, paths)
-            assert work.pop("reads", 0) <= count, "a file is read once to tell an edit from a move"
+            assert work.pop("reads", 0) <= count, "each file is read at most once to tell an edit from a move"
             spent.append(dict(work))
             assert (report.photos, report.faces, report.failed) == (count, count, 0)
     for kind in spent[0]:
@@ -138,7 +138,7 @@ def test_a_run_that_is_stopped_among_copies_keeps_what_it_has_and_leaves_the_res
 
 
 def test_copies_are_committed_as_they_come(model: FaceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a reader sees grows while a run is among copies."""
+    """A reader sees more and more copies while the run goes on."""
     photos = copies(tmp_path / "photos", 80)
     monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.0)
     seen: set[int] = set()

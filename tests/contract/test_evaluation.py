@@ -1,4 +1,4 @@
-"""Labelled photos, measured: whose faces there are, how well a model tells them apart, what its similarities mean."""
+"""Evaluation on labelled photos: read the labels, rank a model, measure a calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from facesearch.models.protocol import FaceModel
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Six people, four photos each, made from one of each; what is no person and no photo of one lies between them."""
+    """Six people with four photos each, all made from one; among them, files that are not photos of a person."""
     folder = tmp_path / "people"
     for person, (left, top, width, height) in FACES_IN_T1.items():
         (folder / person).mkdir(parents=True)
@@ -49,7 +49,7 @@ def test_labels_are_the_names_of_folders(people: Path, model: FaceModel) -> None
     assert told[-1] == (25, 25, 24, 1)
 
 
-def test_of_a_photo_with_several_the_face_that_is_theirs(people: Path, model: FaceModel) -> None:
+def test_in_a_group_photo_the_face_of_the_labelled_person_is_used(people: Path, model: FaceModel) -> None:
     alone = labelled_faces(people, model)
     shipped_photo("t1").save(people / "ada/z group.png")
     faces = labelled_faces(people, model)
@@ -66,24 +66,24 @@ def test_counting_stops_when_asked(people: Path, model: FaceModel) -> None:
         labelled_faces(people / "none", model)
 
 
-def test_how_a_model_does_on_people_it_tells_apart(people: Path, model: FaceModel) -> None:
+def test_the_standing_of_a_model_that_tells_all_people_apart(people: Path, model: FaceModel) -> None:
     shutil.copy(people / "ada/0.png", people / sorted(FACES_IN_T1)[-1] / "wrong label.png")
     done = standing("embedded", model, people)
     assert (done.photos, done.found, done.left_out, done.rank1) == (25, 25, 1, 1.0)
-    assert done.tmr == (None,) * len(RATES), "of 240 pairs of strangers"
+    assert done.tmr == (None,) * len(RATES), "240 pairs of strangers are too few"
     assert done.licence == model.info.licence
     assert done.seconds > 0
 
 
-def test_one_person_is_nobody_to_be_compared_with(people: Path, model: FaceModel, tmp_path: Path) -> None:
+def test_one_person_alone_cannot_be_compared(people: Path, model: FaceModel, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (people / "ada").rename(tmp_path / "one/ada")
     with pytest.raises(InputError, match="1 person with two or more photos in which toy finds a face"):
         standing("toy", model, tmp_path / "one")
 
 
-def test_strangers_who_never_come_near_are_a_calibration_too() -> None:
-    """Of too few photos no rate at all can be counted: then the least that could be is as much as may be said."""
+def test_a_calibration_without_similar_strangers() -> None:
+    """With few photos no rate can be counted; the lowest measurable rate is used instead."""
     people, photos, dim = 6, 4, 8
     rng = np.random.default_rng(0)
     middles = np.eye(dim)[:people] - 1 / people

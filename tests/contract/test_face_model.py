@@ -1,4 +1,4 @@
-"""What every face model promises, on real photos: the embedded one, an InsightFace pack, on every runtime here."""
+"""The contract of face models, on real photos: the embedded one and InsightFace packs, on every available runtime."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_face_is_the_same_at_every_size_and_in_a_mirror(any_model: FaceModel) 
 
 
 def test_small_faces_are_found(model: FaceModel) -> None:
-    """Faces of some 20 pixels, in a small photo and in one of twelve megapixels."""
+    """Faces of about 20 pixels are found in a small photo and in one of twelve megapixels."""
     group = shipped_photo("t1")
     small = group.resize((256, 177), Image.Resampling.LANCZOS)
     found = extract_faces(model, as_photo(small))
@@ -103,7 +103,7 @@ def test_exif_orientation_changes_neither_box_nor_embedding(model: FaceModel, or
     assert face.embedding @ references[0].embedding > 0.98
 
 
-# The own pack is none of them: its scores are YuNet's, at a wrong turn as sure as SCRFD is of an upright face.
+# Except the own pack: it has YuNet's scores, which at a wrong rotation are as high as SCRFD's for an upright face.
 @pytest.mark.parametrize("any_model", [name for name in MODELS if not name.startswith("own_pack")], indirect=True)
 @pytest.mark.parametrize("turns", [1, 2, 3])
 @pytest.mark.parametrize("person", ["astronaut", "t1"])
@@ -117,10 +117,10 @@ def test_a_photo_on_its_side_without_a_tag(any_model: FaceModel, turns: int, per
         assert max(float(face.embedding @ reference.embedding) for face in faces) > 0.8
     box = Box(0, 0, float(turned.width), float(turned.height))
     for face in faces:
-        assert box.overlap(face.detection.box) > 0, "boxes are those of the photo as it is stored"
-    if not any_model.detector.finds_faces_of_any_size:  # SCRFD finds some faces on their side by itself
+        assert box.overlap(face.detection.box) > 0, "boxes are in pixels of the photo as stored"
+    if not any_model.detector.finds_faces_of_any_size:  # SCRFD finds some rotated faces without it
         wrong = extract_faces(any_model, as_photo(turned), rotations=False)
-        assert not any(_is(face, references) for face in wrong), "passes without looking at other turns"
+        assert not any(_is(face, references) for face in wrong), "the test would pass without other rotations"
 
 
 def _is(face: Face, references: list[Face]) -> bool:
@@ -145,7 +145,7 @@ def test_runtimes_agree_on_real_crops(model: FaceModel) -> None:
 
 
 def test_small_faces_are_cropped_from_the_full_photo(tmp_path: Path) -> None:
-    """A reduced decode that served detection has too few pixels for a small face's crop."""
+    """The reduced decode used for detection has too few pixels to crop a small face."""
     path = tmp_path / "large.jpg"
     shipped_photo("t1").resize((3840, 2658), Image.Resampling.BICUBIC).save(path, quality=95)
     reduced = Photo(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Photos that were damaged at random: each is looked at or refused with a reason, and nothing else happens."""
+"""Photos damaged at random: each is decoded, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def originals() -> dict[str, bytes]:
 
 
 def mutated(rng: random.Random, files: dict[str, bytes]) -> bytes:
-    """Flipped bits, a cut, another file's header, absurd sizes, or a repeated piece."""
+    """Damage a file: flip bits, cut it, replace its header, write absurd sizes, or repeat a piece."""
     name = rng.choice(sorted(files))
     data = bytearray(files[name])
     kind = rng.choice(["bits", "bits", "header bits", "cut", "header", "sizes", "repeat"])
@@ -81,11 +81,11 @@ def look_at(count: int, seed: int) -> tuple[int, int]:
             shown += 1
         except PhotoError as error:
             refused += len(str(error).splitlines()) == 1
-    assert shown + refused == count, "each refusal is one line"
+    assert shown + refused == count, "each reason is one line"
     return shown, refused
 
 
-@pytest.mark.filterwarnings("ignore")  # Pillow warns about what it can live with
+@pytest.mark.filterwarnings("ignore")  # Pillow warns about damage that it tolerates
 def test_damaged_photos_are_shown_or_refused() -> None:
     shown, refused = look_at(4000, SEED)
     assert min(shown, refused) > 400, "both happen"

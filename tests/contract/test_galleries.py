@@ -1,4 +1,4 @@
-"""What every gallery has to do: held against a plain computation over all faces that can be found."""
+"""The contract of galleries, checked against a plain computation over all visible faces."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = 86_400_000_000_000
 
 @dataclass
 class Known:
-    """A face of the library, as a gallery has to give it."""
+    """A face of the library, as a gallery should return it."""
 
     path: bytes
     face: Face
@@ -63,7 +63,7 @@ def passes(one: Known, where: Filter) -> bool:
 
 
 def fill(store: Store) -> Library:
-    """Photos with none to three faces in two folders; some are copies, some hidden, some undated or unmeasured."""
+    """Add photos with zero to three faces in two folders; some are copies, hidden, undated or unmeasured."""
     library, rng = Library(store), np.random.default_rng(5)
     with store.transaction():
         root = store.catalog.roots.add(b"/library")
@@ -149,12 +149,12 @@ def test_the_most_similar_faces_that_pass_are_found(
         similar = sorted((float(one.face.embedding @ probe) for one in expected), reverse=True)[:k]
         assert [scored.similarity for scored in found] == pytest.approx(similar, abs=1e-6)
         keys = [(-scored.similarity, scored.face.vector_id) for scored in found]
-        assert keys == sorted(keys), "of equal similarities the lower id comes first"
+        assert keys == sorted(keys), "the lower id comes first if similarities are equal"
         assert len({scored.face.face_id for scored in found}) == len(found)
         assert all(-1 <= scored.similarity <= 1 for scored in found)
 
 
-def test_a_record_says_all_that_a_hit_tells(gallery: Gallery, library: Library) -> None:
+def test_a_record_has_all_fields_of_a_hit(gallery: Gallery, library: Library) -> None:
     by_place = {(one.path, one.face.detection.box): one for one in library.passing(Filter())}
     records = list(gallery.records())
     assert len(records) == len(by_place)
@@ -170,14 +170,14 @@ def test_a_record_says_all_that_a_hit_tells(gallery: Gallery, library: Library) 
         assert record.date_source == ("file" if one.taken is None else "exif")
 
 
-def test_vectors_come_in_the_order_that_is_asked_for(gallery: Gallery) -> None:
+def test_vectors_come_in_the_requested_order(gallery: Gallery) -> None:
     records = list(gallery.records())[:9]
     forwards, backwards = gallery.vectors(records), gallery.vectors(records[::-1])
     assert (forwards[::-1] == backwards).all()
     assert gallery.vectors([]).shape == (0, DIM)
 
 
-def test_sizes_leave_out_what_cannot_be_found(gallery: Gallery, library: Library) -> None:
+def test_counts_exclude_hidden_faces(gallery: Gallery, library: Library) -> None:
     in_sight = [one for one in library.known if not one.hidden]
     size = gallery.size()
     hidden = sum(1 for number in range(PHOTOS) if number % 13 == 12)
@@ -193,7 +193,7 @@ def test_folders_are_known(gallery: Gallery) -> None:
     assert [gallery.has_photos_at(path) for path in places] == [True, True, False, False]
 
 
-def test_nothing_is_found_where_nothing_passes(gallery: Gallery) -> None:
+def test_nothing_is_found_if_nothing_passes(gallery: Gallery) -> None:
     probe = np.eye(DIM, dtype=np.float32)[:2]
     nobody = Filter(min_face=10_000)
     assert gallery.count(nobody) == 0

@@ -1,4 +1,4 @@
-"""What headers and names say of photos, as runs find it out: new ones, known ones, moved ones, and facesearch's own."""
+"""Dates from headers and names, for new, known and moved photos; and pictures made by facesearch."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ TAKEN = "2001:02:03 04:05:06"
 
 
 class Blind:
-    """A model that must not be asked anything."""
+    """A model that must not be called."""
 
     def __init__(self, model: FaceModel) -> None:
         self.info, self.runtime, self.detector = model.info, model.runtime, model.detector
 
     def detect(self, *_pictures: Any) -> Any:
-        """Nobody may ask."""
-        raise AssertionError("a photo was looked at")
+        """Must not be called."""
+        raise AssertionError("faces were detected")
 
     def detect_in_views(self, *_views: Any) -> Any:
-        """Nobody may ask."""
-        raise AssertionError("a face was looked at")
+        """Must not be called."""
+        raise AssertionError("landmarks were detected")
 
     def embed(self, *_crops: Any) -> Any:
-        """Nobody may ask."""
+        """Must not be called."""
         raise AssertionError("a face was embedded")
 
 
@@ -59,7 +59,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def save(path: Path, *, original: str | None = None, changed: str | None = None, picture: str = "astronaut") -> Path:
-    """A photo of one person, from before 1980 by its file's time; `picture` tells which."""
+    """Save a photo of one person with a file time before 1980; `picture` names the source."""
     path.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     if changed:
@@ -72,7 +72,7 @@ def save(path: Path, *, original: str | None = None, changed: str | None = None,
 
 
 def dates(store: Store) -> dict[str, str]:
-    """Of each photo with a face the date as far as it is known, and who says so."""
+    """Return the date, as far as known, and its source, per photo with a face."""
     return {Path(os.fsdecode(row.path)).name: f"{row.day} {row.date_source}" for row in store.catalog.faces.all()}
 
 
@@ -82,7 +82,7 @@ def found(store: Store, since: str | None = None, until: str | None = None) -> s
 
 
 def as_before(store: Store) -> None:
-    """The catalog as an earlier version left it: dates from EXIF alone, the file's change among them."""
+    """Make the catalog one of an earlier version, with dates from EXIF alone, including its change date."""
     with store.transaction():
         store.catalog.database.run(
             "UPDATE photos SET header = 0, ours = 0, taken_at = '2015-06-07T08:09:10', date_source = 'exif',"
@@ -90,13 +90,13 @@ def as_before(store: Store) -> None:
         )
 
 
-def test_dates_come_from_the_best_that_says_so(store: Store, photos: Path, model: FaceModel) -> None:
+def test_dates_come_from_the_best_source(store: Store, photos: Path, model: FaceModel) -> None:
     save(photos / "1962-07 Italy/scan.jpg", changed="2015:06:07 08:09:10")
     save(photos / "1962-07 Italy/dated.jpg", original=TAKEN)
     save(photos / "IMG-20190703-WA0001.jpg")
     save(photos / "plain.jpg", changed="2015:06:07 08:09:10", picture="hanks")
     report = refresh(store, model, [photos])
-    assert (report.new, report.headers) == (4, 0), "headers of new photos are read once"
+    assert (report.new, report.headers) == (4, 0), "the headers of new photos are read only once"
     assert dates(store) == {
         "scan.jpg": "1962-07 name", "dated.jpg": "2001-02-03 exif", "IMG-20190703-WA0001.jpg": "2019-07-03 name",
         "plain.jpg": "1970-01-02 file",
@@ -139,7 +139,7 @@ def test_known_photos_get_the_better_date_from_their_headers_alone(
     assert store.catalog.database.value("SELECT min(header) FROM photos WHERE missing_since IS NULL") == HEADER_VERSION
 
 
-def test_only_what_the_run_is_about_is_read(store: Store, photos: Path, model: FaceModel) -> None:
+def test_only_headers_in_the_given_folders_are_read(store: Store, photos: Path, model: FaceModel) -> None:
     for name in ("1962/a.jpg", "1962-1963/b.jpg", "1963/c.jpg"):
         save(photos / name)
     refresh(store, model, [photos])
@@ -198,13 +198,13 @@ def test_a_copy_has_the_date_of_its_own_name(store: Store, photos: Path, model: 
     }  # fmt: skip
 
 
-def test_the_folder_that_was_given_counts_by_its_last_name(store: Store, tmp_path: Path, model: FaceModel) -> None:
+def test_the_last_name_of_the_given_folder_counts(store: Store, tmp_path: Path, model: FaceModel) -> None:
     save(tmp_path / "2001 disk/1962/a.jpg")
     save(tmp_path / "2001 disk/pictures/b.jpg")
     refresh(store, model, [tmp_path / "2001 disk/1962", tmp_path / "2001 disk/pictures/b.jpg"])
     assert dates(store) == {"a.jpg": "1962 name", "b.jpg": "1970-01-02 file"}
     refresh(store, Blind(model), [tmp_path / "2001 disk"])
-    assert dates(store) == {"a.jpg": "1962 name", "b.jpg": "2001 name"}, "the root around them has a name, too"
+    assert dates(store) == {"a.jpg": "1962 name", "b.jpg": "2001 name"}, "the name of the outer root counts too"
 
 
 def counts(report: Report) -> dict[str, int]:
@@ -213,13 +213,13 @@ def counts(report: Report) -> dict[str, int]:
 
 
 def ours(path: Path) -> Path:
-    """A picture of a face that facesearch made."""
+    """Save a picture of a face that facesearch made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_picture(shipped_photo("hanks"), path)
     return path
 
 
-def test_what_facesearch_made_is_no_photo(store: Store, photos: Path, model: FaceModel) -> None:
+def test_pictures_made_by_facesearch_are_not_photos(store: Store, photos: Path, model: FaceModel) -> None:
     save(photos / "photo.jpg")
     for name in ("sheet.jpg", "sheet-2.png", "drawn.webp"):
         ours(photos / "hits" / name)
@@ -235,7 +235,7 @@ def test_what_facesearch_made_is_no_photo(store: Store, photos: Path, model: Fac
     assert counts(refresh(store, model, options=Options(again=True)))["ours"] == 4
 
 
-def test_a_photo_in_the_place_of_what_was_made_is_looked_at(store: Store, photos: Path, model: FaceModel) -> None:
+def test_a_photo_that_replaces_a_picture_of_facesearch_is_read(store: Store, photos: Path, model: FaceModel) -> None:
     path = ours(photos / "a.jpg")
     assert counts(refresh(store, model, [photos])) == {"ours": 1}
     save(path)

@@ -1,4 +1,4 @@
-"""Refreshing an index with the real model: what is read, what is not, and what is kept."""
+"""Refreshing an index with the real model: what is read, what is skipped, and what is kept."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from facesearch.search.result import Hit
 
 
 class CountingModel:
-    """The real model, and how many faces it was asked to embed."""
+    """The real model; counts the faces that it embeds."""
 
     def __init__(self, model: FaceModel) -> None:
         self._model = model
@@ -58,7 +58,7 @@ def counting(model: FaceModel) -> CountingModel:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three photos of one face each in two folders, one of none, and a broken one."""
+    """Three photos of one face each in two folders, one without a face, and a broken one."""
     folder = tmp_path / "photos"
     (folder / "trip").mkdir(parents=True)
     astronaut = shipped_photo("astronaut")
@@ -102,7 +102,7 @@ def test_only_what_changed_is_read(store: Store, photos: Path, counting: Countin
         assert summary(again) == {"unchanged": 5}
     assert counting.embedded == 3
     os.utime(photos / "astronaut.jpg", (1e9, 1e9))
-    assert summary(refresh(store, counting)) == {"unchanged": 5}, "touched, but of the same content"
+    assert summary(refresh(store, counting)) == {"unchanged": 5}, "touched, but with the same content"
     assert counting.embedded == 3
     assert summary(refresh(store, counting, options=Options(retry_failed=True))) == {
         "changed": 1, "unchanged": 4, "failed": 1,
@@ -136,23 +136,23 @@ def test_names_that_change_hands_call_no_model_and_lose_nothing(
     assert summary(refresh(store, counting)) == {"moved": 2, "unchanged": 3}
     assert face_ids(store) == {"spare.jpg": before["astronaut.jpg"], "astronaut.jpg": before["cameraman.png"],
                                "hanks.png": before["hanks.png"]}  # fmt: skip
-    (photos / "spare.jpg").rename(photos / "swap.jpg")  # two names swapped
+    (photos / "spare.jpg").rename(photos / "swap.jpg")  # two names are swapped
     (trip / "hanks.png").rename(photos / "spare.jpg")
     (photos / "swap.jpg").rename(trip / "hanks.png")
     assert summary(refresh(store, counting)) == {"moved": 2, "unchanged": 3}
     assert face_ids(store) == {"spare.jpg": before["hanks.png"], "hanks.png": before["astronaut.jpg"],
                                "astronaut.jpg": before["cameraman.png"]}  # fmt: skip
     assert counting.embedded == 3
-    (trip / "hanks.png").rename(photos / "spare.jpg")  # one overwrites another, which is then out of sight
+    (trip / "hanks.png").rename(photos / "spare.jpg")  # one photo overwrites another, which is then missing
     assert summary(refresh(store, counting)) == {"moved": 1, "missing": 1, "unchanged": 3}
-    shutil.copy(photos / "astronaut.jpg", photos / "spare.jpg")  # a copy over a known photo
+    shutil.copy(photos / "astronaut.jpg", photos / "spare.jpg")  # a copy overwrites a known photo
     report = refresh(store, counting)
     assert summary(report) == {"changed": 1, "unchanged": 3}
     assert counting.embedded == 3
     assert report.photos == 4
 
 
-def test_of_two_that_left_the_one_in_sight_is_the_one_that_moved(
+def test_a_move_is_attributed_to_the_visible_photo_not_to_a_hidden_copy(
     store: Store, photos: Path, counting: CountingModel
 ) -> None:
     shutil.copy(photos / "astronaut.jpg", photos / "b.jpg")
@@ -162,11 +162,11 @@ def test_of_two_that_left_the_one_in_sight_is_the_one_that_moved(
     refresh(store, counting)
     (photos / "b.jpg").rename(photos / "c.jpg")
     assert summary(refresh(store, counting)) == {"moved": 1, "unchanged": 4}
-    assert face_ids(store)["c.jpg"] == before["b.jpg"], "not the one that has been out of sight"
+    assert face_ids(store)["c.jpg"] == before["b.jpg"], "not the hidden one"
 
 
-def test_a_copy_of_what_its_original_no_longer_is(store: Store, photos: Path, counting: CountingModel) -> None:
-    """A known photo gets the content that another known one had until it was edited in the same run."""
+def test_a_copy_of_the_earlier_content_of_a_photo(store: Store, photos: Path, counting: CountingModel) -> None:
+    """A known photo gets the content of another one that is edited in the same run."""
     between = [photos / f"between {number}.png" for number in range(12)]
     for number, path in enumerate(between):
         Image.new("RGB", (40, 40), (number, 0, 0)).save(path)
@@ -215,7 +215,7 @@ def test_a_photo_that_breaks_keeps_its_faces(store: Store, photos: Path, countin
     assert summary(refresh(store, counting)) == {"changed": 1, "unchanged": 4}
 
 
-def test_what_is_out_of_sight_is_hidden_and_comes_back(
+def test_missing_photos_are_hidden_and_come_back(
     store: Store, photos: Path, counting: CountingModel, tmp_path: Path
 ) -> None:
     refresh(store, counting, [photos])
@@ -296,7 +296,7 @@ def test_overlapping_paths_are_one(store: Store, photos: Path, counting: Countin
     assert (report.moved, report.photos) == (1, 6)
 
 
-def test_what_may_pass_is_tried_again(
+def test_temporary_failures_are_retried(
     store: Store, tmp_path: Path, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "limits"
@@ -314,7 +314,7 @@ def test_what_may_pass_is_tried_again(
     assert again.faces == 1
 
 
-def test_paths_that_are_not_there(store: Store, counting: CountingModel, tmp_path: Path) -> None:
+def test_missing_paths(store: Store, counting: CountingModel, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to index yet"):
         refresh(store, counting)
     with pytest.raises(InputError, match="no such file or folder"):
@@ -343,12 +343,12 @@ def test_progress_counts_up_to_the_total(store: Store, photos: Path, counting: C
     assert told[-1] == (5, 5, 3, 1)
 
 
-def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, counting: CountingModel) -> None:
+def test_one_hit_per_photo_filters_and_thresholds(store: Store, library: Path, counting: CountingModel) -> None:
     refresh(store, counting, [library / "photos"], options=Options(workers=2))
     probe = probe_faces(counting, str(library / "query.jpg"))[0]
     every = find(LocalGallery(store), probe, Want())
     paths = [hit.face.path for hit in every.hits]
-    assert len(paths) == len(set(paths)) == 18, "every photo with a face, once"
+    assert len(paths) == len(set(paths)) == 18, "each photo with a face once"
     assert [hit.rank for hit in every.hits] == list(range(1, 19))
     similarities = [hit.similarity for hit in every.hits]
     assert similarities == sorted(similarities, reverse=True)
@@ -370,16 +370,16 @@ def test_one_hit_a_photo_filters_and_thresholds(store: Store, library: Path, cou
 @settings(max_examples=40, deadline=None)
 @given(costs=st.lists(st.integers(0, 12), max_size=40), depth=st.integers(1, 6), limit=st.integers(0, 20))
 def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int, limit: int) -> None:
-    """What is under way was begun and not yet given out: in order, never too many nor too much, but always one."""
+    """Items are begun in order; those in progress stay within the limits of number and cost, but one may always run."""
     begun: list[int] = []
     given_out: list[int] = []
 
     class Bounded(ThreadPoolExecutor):
         def submit(self, work: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
             begun.append(arguments[0][1])
-            under_way = begun[len(given_out) :]
-            assert len(under_way) <= depth
-            assert sum(under_way) <= limit or len(under_way) == 1
+            in_progress = begun[len(given_out) :]
+            assert len(in_progress) <= depth
+            assert sum(in_progress) <= limit or len(in_progress) == 1
             return super().submit(work, *arguments, **options)
 
     with Bounded(3) as pool:
@@ -392,7 +392,7 @@ def test_work_goes_ahead_in_order_and_within_bounds(costs: list[int], depth: int
     assert given_out == begun == costs
 
 
-def test_memory_is_told_before_a_photo_is_decoded(photos: Path) -> None:
+def test_memory_is_estimated_before_a_photo_is_decoded(photos: Path) -> None:
     data = (photos / "astronaut.jpg").read_bytes()
     assert 4 * 512 * 512 < memory_needed(io.BytesIO(data)) < 8 * 512 * 512
     assert memory_needed(io.BytesIO((photos / "trip/cameraman.png").read_bytes())) > 4 * 512 * 512
@@ -408,7 +408,7 @@ def test_large_files_are_read_again_when_their_turn_comes(
     assert summary(refresh(store, counting, [photos])) == {"unchanged": 5}
 
 
-def test_photos_that_would_fill_the_memory_are_looked_at_one_by_one(
+def test_photos_that_would_fill_the_memory_are_processed_one_by_one(
     photos: Path, store: Store, counting: CountingModel
 ) -> None:
     report = refresh(store, counting, [photos], options=Options(workers=4, memory=1))
@@ -416,10 +416,10 @@ def test_photos_that_would_fill_the_memory_are_looked_at_one_by_one(
 
 
 @pytest.mark.parametrize("what", ["gone", "changed"])
-def test_a_large_file_that_goes_does_not_take_its_twin_along(
+def test_a_large_file_that_disappears_does_not_affect_its_copy(
     photos: Path, store: Store, counting: CountingModel, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Two files of one content; the first is another, or none, when its turn comes."""
+    """Of two files with the same content, the first is changed or deleted before it is read."""
     monkeypatch.setattr(contents, "KEPT_BYTES", 0)
     first, twin = photos / "a first.jpg", photos / "z twin.jpg"
     for path in (first, twin):
@@ -443,8 +443,8 @@ def test_a_large_file_that_goes_does_not_take_its_twin_along(
     assert report.faces == 3
 
 
-def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, library: Path) -> None:
-    """As after an upgrade: an earlier version measured no quality and took no fingerprints."""
+def test_again_processes_known_photos_and_keeps_their_ids(model: FaceModel, library: Path) -> None:
+    """As after an upgrade from a version without quality and fingerprints."""
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
         before = {row.face_id: row for row in store.catalog.faces.all()}
@@ -463,7 +463,7 @@ def test_again_looks_at_what_is_known_and_keeps_its_ids(model: FaceModel, librar
             assert row.fingerprint == before[face_id].fingerprint
 
 
-def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: FaceModel, library: Path) -> None:
+def test_again_with_a_time_limit_makes_progress_and_omits_forgotten_faces(model: FaceModel, library: Path) -> None:
     with Store.memory(model.info) as store:
         refresh(store, model, [library / "photos/party"])
         with store.transaction():
@@ -477,14 +477,14 @@ def test_again_under_a_deadline_gets_on_and_leaves_the_forgotten_out(model: Face
             refresh(store, model, options=Options(again=True), observer=observing(cancelled=partial(next, asked, True)))
             left.append(store.catalog.faces.count_unmeasured())
         assert left == sorted(left, reverse=True)
-        assert left[-1] == 0, "one photo a run, those first that were not measured"
+        assert left[-1] == 0, "one photo per run, unmeasured ones first"
         assert all(
             row.path != gone.path or row.detection.box.overlap(gone.detection.box) < 0.5
             for row in store.catalog.faces.all()
-        ), "forgotten for good"
+        ), "forgotten faces do not return"
 
 
-def test_what_was_forgotten_for_ever_stays_so_in_the_place_of_a_known_photo(
+def test_never_again_content_stays_out_in_the_place_of_a_known_photo(
     model: FaceModel, library: Path, tmp_path: Path
 ) -> None:
     party = Path(shutil.copytree(library / "photos/party", tmp_path / "party"))
@@ -502,7 +502,7 @@ def test_what_was_forgotten_for_ever_stays_so_in_the_place_of_a_known_photo(
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_copies_that_an_earlier_version_did_not_forget_go_when_they_are_read(
+def test_copies_that_an_earlier_version_did_not_forget_are_removed_when_read(
     model: FaceModel, library: Path, tmp_path: Path, again: bool
 ) -> None:
     party = Path(shutil.copytree(library / "photos/party", tmp_path / "party"))
@@ -517,7 +517,7 @@ def test_copies_that_an_earlier_version_did_not_forget_go_when_they_are_read(
         assert os.fsencode(party / "copy.png") not in {row.path for row in store.catalog.faces.all()}
 
 
-def test_a_run_that_is_to_stop_does_not_read_on_to_tell_an_edit_from_a_move(
+def test_a_cancelled_run_does_not_go_on_reading_to_tell_an_edit_from_a_move(
     store: Store, tmp_path: Path, counting: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bitmaps").mkdir()

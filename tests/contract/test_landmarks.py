@@ -1,4 +1,4 @@
-"""Landmarks: a second pass places them better, for every model, whatever the size and tilt of a face."""
+"""Landmarks: a second pass places them better, for every model and for any size and tilt of a face."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from facesearch.models.batching import BatchingModel
 from facesearch.models.protocol import FaceModel
 
 VIEWS = [(-18, 0.5), (-8, 0.9), (0, 0.7), (11, 1.0), (19, 0.6)]
-"""How the photo is turned, in degrees, and shrunk."""
+"""The rotations, in degrees, and scales of the photo."""
 
 
 def seen_as(picture: Image.Image, degrees: float, scale: float) -> tuple[Image.Image, complex, complex]:
-    """The picture turned and shrunk about its middle, and the similarity z -> a*z + b that did it, in corners."""
+    """Rotate and shrink a picture about its centre; return it and the a and b of the map z -> a*z + b of its pixels."""
     width, height = picture.size
     a = cmath.rect(scale, math.radians(degrees))
     size = (round(width * scale * 1.2), round(height * scale * 1.6))
@@ -34,7 +34,7 @@ def seen_as(picture: Image.Image, degrees: float, scale: float) -> tuple[Image.I
 
 
 def scatter(model: FaceModel, picture: Image.Image) -> float:
-    """How far the landmarks of the one face lie from their mean over the views, in distances between the eyes."""
+    """Return the mean distance of landmarks from their mean over the views, in distances between the eyes."""
     places = []
     for degrees, scale in VIEWS:
         view, a, b = seen_as(picture, degrees, scale)
@@ -47,7 +47,7 @@ def scatter(model: FaceModel, picture: Image.Image) -> float:
 def test_landmarks_stay_where_they_are_when_a_photo_is_tilted_and_shrunk(
     any_model: FaceModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With SCRFD the second pass leaves a sixth of the scatter, with YuNet two thirds."""
+    """The second pass reduces the scatter to a sixth with SCRFD, and to two thirds with YuNet."""
     astronaut = shipped_photo("astronaut")
     refined = scatter(any_model, astronaut)
     monkeypatch.setattr(any_model, "detector", replace(any_model.detector, refines_landmarks=False))

@@ -1,4 +1,4 @@
-"""What photos take: as much as is told before they are decoded, and never more than a run may take."""
+"""Memory: photos need what was estimated before decoding, and a run stays within its limit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIDE = 3500
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
 
-# Peaks are of the memory that the process holds, since it began or since they were set back.
+# Peaks are of the process's resident memory, since its start or the last reset.
 MEASURE = """
 import sys
 import numpy
@@ -41,7 +41,7 @@ def told(key):
 
 small, path = sys.argv[1:]
 with open(small, "rb") as stream:
-    Photo(stream).level(9e9)  # what the decoder itself takes, once
+    Photo(stream).level(9e9)  # the fixed cost of the decoder
 with open(path, "rb") as stream:
     needed = memory_needed(stream)
     before = told("VmRSS")
@@ -53,7 +53,7 @@ with open(path, "rb") as stream:
 
 
 def picture(mode: str) -> Image.Image:
-    """Not quite flat, and quick to make."""
+    """Return a gradient: not quite flat, and quick to make."""
     ramp = Image.linear_gradient("L").resize((SIDE, SIDE))
     bands = len(Image.new(mode, (1, 1)).getbands()) if mode != "P" else 1
     return ramp if mode == "L" else ramp.quantize(16) if mode == "P" else Image.merge(mode, [ramp] * bands)
@@ -127,7 +127,7 @@ COMMON = {"jpeg", "turned jpeg", "progressive jpeg", "png", "webp", "heic", "tif
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=() if kind in COMMON else pytest.mark.thorough) for kind in KINDS]
 )
-def test_what_is_told_is_what_it_takes(kind: str, tmp_path: Path) -> None:
+def test_the_estimate_is_close_to_the_real_memory(kind: str, tmp_path: Path) -> None:
     path = KINDS[kind](tmp_path)
     small = tmp_path / f"small{path.suffix}"
     tiny = Image.new("RGB", (64, 64))
@@ -140,7 +140,7 @@ def test_what_is_told_is_what_it_takes(kind: str, tmp_path: Path) -> None:
     )
     told, taken = map(int, result.stdout.split())
     assert taken <= told + path.stat().st_size + 12 * MIB
-    assert told <= 2.2 * taken, "what is told too high keeps photos waiting, or out"
+    assert told <= 2.2 * taken, "a high estimate makes photos wait, or excludes them"
 
 
 def flat(mode: str, megapixels: float) -> Image.Image:
@@ -181,7 +181,9 @@ def test_a_run_stays_within_its_memory_with_photos_near_the_limits(
     ],
     ids=["webp", "progressive jpeg"],
 )
-def test_what_would_take_too_much_is_refused_with_the_figures(save: Callable[[io.BytesIO], None], limit: int) -> None:
+def test_photos_that_need_too_much_memory_are_refused_with_figures(
+    save: Callable[[io.BytesIO], None], limit: int
+) -> None:
     stream = io.BytesIO()
     save(stream)
     with pytest.raises(PhotoTooLargeError) as caught:
@@ -196,7 +198,7 @@ def test_what_would_take_too_much_is_refused_with_the_figures(save: Callable[[io
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIF"])
-def test_a_file_that_would_be_taken_whole_into_memory_may_not_be_large(kind: str, tmp_path: Path) -> None:
+def test_files_that_are_read_whole_into_memory_have_a_size_limit(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as stream:
         if kind == "WEBP":
@@ -221,7 +223,7 @@ def test_a_tile_that_claims_to_be_enormous_is_counted() -> None:
 
 
 class FailingDisk(io.BytesIO):
-    """Reads its first part, and no more."""
+    """A file whose first part can be read, and the rest cannot."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if self.tell() > 2000:
@@ -229,7 +231,7 @@ class FailingDisk(io.BytesIO):
         return super().read(size)
 
 
-def test_what_a_disk_cannot_read_now_is_tried_again(model: FaceModel) -> None:
+def test_read_errors_of_the_disk_are_retried(model: FaceModel) -> None:
     stream = io.BytesIO()
     flat("RGB", 1).effect_spread(9).save(stream, "PNG")
     done: Content[Any] = Content(None, b"", b"hash")

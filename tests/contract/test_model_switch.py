@@ -1,4 +1,4 @@
-"""Another model for an index: what it looks at, what is answered meanwhile, what is there once it has taken over."""
+"""Switching the model of an index: what is extracted, what queries see meanwhile, and the result."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> FaceModel:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two group photos in a folder, portraits in another, one of them twice, one without a face."""
+    """Two group photos and portraits in two folders, one portrait twice, and a photo without a face."""
     folder = tmp_path / "photos"
     (folder / "trip").mkdir(parents=True)
     group = shipped_photo("t1")
@@ -66,7 +66,7 @@ def store(index: Path) -> Iterator[Store]:
 
 
 def faces(store: Store) -> dict[int, tuple[str, float]]:
-    """Face ids, with their photos and how far from the left they are."""
+    """Return the photo and the left edge of each face, by face id."""
     return {
         row.face_id: (os.path.basename(os.fsdecode(row.path)), row.detection.box.left)
         for row in store.catalog.faces.all()
@@ -82,14 +82,14 @@ def found(store: Store, model: FaceModel, path: Path) -> list[str]:
 ASTRONAUTS = ["astronaut.png", "copy of astronaut.png"]
 
 
-def test_every_face_keeps_its_id_and_all_are_the_other_models(
+def test_every_face_keeps_its_id_and_gets_a_vector_of_the_other_model(
     store: Store, model: FaceModel, other: FaceModel, photos: Path
 ) -> None:
     before = faces(store)
     begin_switch(store, other.info)
     done = switch(store, other)
     assert done.complete
-    assert (done.staging.extracted, done.staging.elsewhere) == (5, 0), "one look for each content"
+    assert (done.staging.extracted, done.staging.elsewhere) == (5, 0), "each content is extracted once"
     after = faces(store)
     assert after.keys() >= before.keys()
     for face_id, (name, left) in before.items():
@@ -101,7 +101,7 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
     assert found(store, other, photos / "trip/astronaut.png") == ASTRONAUTS
     (fresh, *_) = probe_faces(other, str(photos / "cameraman.png"))
     hit = find(LocalGallery(store), fresh, Want(top_k=1)).hits[0]
-    assert hit.similarity == pytest.approx(1, abs=0.02), "a look for a question is closer, but the model is the same"
+    assert hit.similarity == pytest.approx(1, abs=0.02), "probes are extracted more thoroughly, but with the same model"
     assert refresh(store, other).unchanged == 6
     assert store.path is not None
     assert check(store.path).faults == []
@@ -109,24 +109,24 @@ def test_every_face_keeps_its_id_and_all_are_the_other_models(
     assert store.catalog.models.next() is None
 
 
-def test_an_index_made_anew_is_the_same(store: Store, other: FaceModel, photos: Path, tmp_path: Path) -> None:
+def test_a_new_index_is_the_same(store: Store, other: FaceModel, photos: Path, tmp_path: Path) -> None:
     begin_switch(store, other.info)
     switch(store, other)
-    with Store.create(tmp_path / "anew", other.info) as anew:
-        refresh(anew, other, [photos])
-        assert sorted(faces(store).values()) == sorted(faces(anew).values())
+    with Store.create(tmp_path / "fresh", other.info) as fresh:
+        refresh(fresh, other, [photos])
+        assert sorted(faces(store).values()) == sorted(faces(fresh).values())
         vectors = [
             {
                 faces(one)[row.face_id]: one.catalog.vectors.get([row.vector_id], 128)[0]
                 for row in one.catalog.faces.all()
             }
-            for one in (store, anew)
+            for one in (store, fresh)
         ]
     for face, vector in vectors[0].items():
         assert vector @ vectors[1][face] > 0.9999
 
 
-def test_meanwhile_questions_are_answered_by_the_first(
+def test_queries_use_the_first_model_during_the_switch(
     store: Store, index: Path, model: FaceModel, other: FaceModel, photos: Path
 ) -> None:
     begin_switch(store, other.info)
@@ -141,7 +141,7 @@ def test_meanwhile_questions_are_answered_by_the_first(
         assert found(reader, model, photos / "trip/astronaut.png") == ASTRONAUTS
     shipped_photo("hanks").save(photos / "new.png")
     (photos / "group.jpg").rename(photos / "trip/renamed.jpg")
-    assert refresh(store, model).new == 1, "a nightly run goes on with the first model"
+    assert refresh(store, model).new == 1, "scheduled runs still use the first model"
     rest = stage(store, other)
     assert (rest.known, rest.extracted) == (2, 4)
     assert found(store, model, photos / "trip/astronaut.png") == ASTRONAUTS
@@ -150,26 +150,26 @@ def test_meanwhile_questions_are_answered_by_the_first(
     assert "renamed.jpg" in {name for name, _ in faces(store).values()}
 
 
-def test_what_changed_or_went_since_is_seen_to(store: Store, model: FaceModel, other: FaceModel, photos: Path) -> None:
+def test_photos_that_changed_or_disappeared(store: Store, model: FaceModel, other: FaceModel, photos: Path) -> None:
     before = faces(store)
     (photos / "trip/astronaut.png").unlink()
     shipped_photo("hanks").save(photos / "cameraman.png")
     (photos / "group.jpg").unlink()
     begin_switch(store, other.info)
     done = switch(store, other)
-    assert done.staging.elsewhere == 2, "of the astronaut there is a copy"
+    assert done.staging.elsewhere == 2, "the astronaut has a copy"
     assert done.complete
     assert done.refresh is not None
     assert (done.refresh.changed, done.refresh.missing) == (1, 2)
     assert found(store, other, photos / "copy of astronaut.png") == ["copy of astronaut.png"]
     assert found(store, other, photos / "cameraman.png") == ["cameraman.png"]
-    assert store.catalog.photos.count_outdated() == 1, "the group that has gone"
+    assert store.catalog.photos.count_outdated() == 1, "the missing group photo"
     shipped_photo("t1").resize((640, 443)).save(photos / "back.jpg")
     assert refresh(store, other).moved == 1
     after = faces(store)
     assert {face for face, (name, _) in after.items() if name == "back.jpg"} >= {
         face for face, (name, _) in before.items() if name == "group.jpg"
-    }, "it comes back under another name, and its faces with it"
+    }, "the photo comes back under another name with its faces"
     assert store.catalog.photos.count_outdated() == 0
 
 
@@ -182,7 +182,7 @@ def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Pat
     forget(store, to_forget_face(store, late.face_id))
     forget(store, to_forget_photos(store, photos / "cameraman.png", never_again=True))
     forget(store, to_forget_photos(store, photos / "trip/left half.jpg", never_again=False))
-    assert store.catalog.staging.count() == 3, "nothing of what was forgotten is kept for later"
+    assert store.catalog.staging.count() == 3, "nothing staged for forgotten photos is kept"
     (photos / "trip/left half.jpg").unlink()
     switch(store, other)
     left = list(store.catalog.faces.all())
@@ -192,9 +192,7 @@ def test_what_was_forgotten_stays_so(store: Store, other: FaceModel, photos: Pat
     assert not any(row.path.endswith((b"cameraman.png", b"left half.jpg")) for row in left)
 
 
-def test_a_disk_that_is_not_there(
-    store: Store, model: FaceModel, other: FaceModel, photos: Path, tmp_path: Path
-) -> None:
+def test_a_missing_disk(store: Store, model: FaceModel, other: FaceModel, photos: Path, tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
     shipped_photo("hanks").save(stick / "hanks.png")
@@ -237,7 +235,7 @@ def test_one_switch_at_a_time(store: Store, model: FaceModel, other: FaceModel) 
 
 
 def test_a_model_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, model: FaceModel, photos: Path) -> None:
-    """The model that made the index need not be there any more: an upgrade has changed what embeddings are."""
+    """The model that made the index need not be available: an upgrade has changed the embeddings."""
 
     class Earlier:
         info = replace(model.info, revision=model.info.revision - 1)
@@ -265,15 +263,15 @@ def test_a_reader_that_opened_before_the_switch_is_told(
         with Store.open(index, write=True) as store:
             begin_switch(store, other.info)
             switch(store, other)
-        assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS, "it still sees what it began with"
+        assert found(early, model, photos / "trip/astronaut.png") == ASTRONAUTS, "it still sees the state at its start"
         with pytest.raises(ModelSwitchedError, match="just switched from model embedded to other; run the query"):
             len(late)
 
 
-def test_a_photo_that_cannot_be_looked_at_now_waits(store: Store, model: FaceModel, other: FaceModel) -> None:
+def test_a_photo_over_the_limit_is_left_to_a_later_run(store: Store, model: FaceModel, other: FaceModel) -> None:
     begin_switch(store, other.info)
     done = switch(store, other, options=Options(max_pixels=300_000))
-    assert done.staging.failed == 1, "left half.jpg has more"
+    assert done.staging.failed == 1, "left half.jpg has more pixels"
     assert not done.complete
     assert (store.catalog.photos.count_outdated(), store.catalog.photos.counts().faces) == (1, len(faces(store)))
     assert done.refresh is not None
@@ -288,7 +286,7 @@ def test_the_folder_of_the_next_model_may_move(store: Store, other: FaceModel, t
     begin_switch(store, replace(other.info, source="/was/here"))
     stage(store, other)
     begin_switch(store, other.info)
-    assert left_to_extract(store, other.info) == (0, 5), "what it has seen is kept"
+    assert left_to_extract(store, other.info) == (0, 5), "staged photos are kept"
     switch(store, other)
     assert store.model.source == other.info.source
 
@@ -302,7 +300,7 @@ def test_a_face_is_forgotten_in_all_copies_of_a_photo(store: Store, other: FaceM
     assert not any(name in ASTRONAUTS for name, _ in faces(store).values())
 
 
-def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_every_night(
+def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_in_every_run(
     store: Store, model: FaceModel, other: FaceModel, photos: Path
 ) -> None:
     good = (photos / "cameraman.png").read_bytes()
@@ -317,7 +315,7 @@ def test_a_photo_that_broke_keeps_its_faces_and_is_not_read_every_night(
 
 
 @pytest.mark.parametrize("vector", [b"\0", b"\0" * 4, bytes(512)])
-def test_what_the_next_model_has_seen_is_checked_and_looked_at_again(
+def test_damaged_staged_faces_are_found_by_check_and_extracted_again(
     index: Path, other: FaceModel, vector: bytes
 ) -> None:
     with Store.open(index, write=True) as store:

@@ -1,4 +1,4 @@
-"""A source of several moments, an animation here: each moment's faces with its time, embedded together."""
+"""A source with several moments (here an animation): faces have the time of their moment and are embedded together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAME_MS = 400
 
 
 class Animation:
-    """Each frame of a GIF is a moment."""
+    """A source that yields each frame of a GIF as a moment."""
 
     def __init__(self, data: bytes) -> None:
         self._image = Image.open(io.BytesIO(data))
@@ -47,7 +47,7 @@ class Animation:
 
 
 def animation(*names: str) -> bytes:
-    """One shipped photo after the other."""
+    """Return a GIF of the shipped photos, one per frame."""
     frames = [shipped_photo(name).resize((512, 512)).quantize(256) for name in names]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MS, disposal=2)
@@ -64,7 +64,7 @@ def test_every_moment_gives_its_faces_with_their_time(model: FaceModel) -> None:
     assert [face.at_ms for face in moving] == [0, 2 * FRAME_MS]
     assert [face.at_ms for face in alone] == [None]
     similarities = [float(face.embedding @ alone[0].embedding) for face in moving]
-    assert similarities[0] > 0.8, "the colours of a GIF are few"
+    assert similarities[0] > 0.8, "a GIF has few colours"
     assert similarities[1] < 0.4
 
 

@@ -1,4 +1,4 @@
-"""The library and the command line give the same answers: both go through one door."""
+"""The library and the command line return the same answers, because both use the same API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from facesearch.calibration.storage import calibration_of
 from facesearch.render.records import report_record, result_record
 
 Question = tuple[list[str], dict[str, Any], dict[str, Any], list[str]]
-"""Photos, the options and the filter of the library, and the same on the command line."""
+"""Query photos, options and filter of the library, and the same query on the command line."""
 
 QUESTIONS: dict[str, Question] = {
     "plain": (["me.jpg"], {}, {}, []),
@@ -48,7 +48,7 @@ QUESTIONS: dict[str, Question] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Iterator[Path]:
-    """Photos to ask about, a folder of photos, and an index of it."""
+    """Query photos, a folder of photos, and its index."""
     folder = tmp_path_factory.mktemp("door")
     os.symlink(library / "photos/portraits", folder / "photos")
     shutil.copy(library / "query.jpg", folder / "me.jpg")
@@ -81,7 +81,7 @@ def command(folder: Path, *arguments: str) -> tuple[dict[str, Any], int]:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_has_one_answer(folder: Path, index: Index, name: str) -> None:
+def test_a_query_has_one_answer(folder: Path, index: Index, name: str) -> None:
     photos, options, limits, arguments = QUESTIONS[name]
     result = index.query(photos, where=Filter(**limits), **options)
     record, code = command(folder, "query", *photos, *arguments, "--index", str(folder / "ix"))
@@ -115,7 +115,7 @@ def test_a_scan_has_the_same_answer_as_an_index(folder: Path, index: Index) -> N
     assert scanned.report.photos == ours["index"]["photos"]
 
 
-def test_what_an_index_is_and_what_a_run_does_are_told_alike(folder: Path, index: Index) -> None:
+def test_status_and_reports_are_the_same(folder: Path, index: Index) -> None:
     status = index.status()
     record, _ = command(folder, "status", "--index", str(folder / "ix"))
     assert (record["photos"], record["faces"], record["model"]) == (status.photos, status.faces, status.model)
@@ -128,7 +128,7 @@ def test_what_an_index_is_and_what_a_run_does_are_told_alike(folder: Path, index
 
 
 def test_an_index_that_is_written_to_elsewhere_is_seen_as_it_is_now(folder: Path, tmp_path: Path) -> None:
-    """A long-lived reader must not answer from yesterday."""
+    """A long-lived reader must not return outdated answers."""
     photos = tmp_path / "photos"
     photos.mkdir()
     shipped_photo("astronaut").save(photos / "one.jpg")
@@ -156,7 +156,7 @@ def test_remarks_are_there_to_be_read(index: Index, folder: Path) -> None:
     assert any("no face reaches a similarity of 0.99" in str(one) for one in nobody.remarks)
 
 
-def test_a_wrong_question_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
+def test_an_invalid_query_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
     with Index.open(tmp_path / "nothing", create=True) as index:
         for wrong in ({"topk": 3}, {"top_k": 0}, {"threshold": 2.0}):
             with pytest.raises(UsageError):
@@ -172,7 +172,7 @@ def test_results_iterate_over_all_hits(index: Index) -> None:
     assert len(result) == len(list(result))
 
 
-def test_threads_ask_each_with_an_index_of_its_own_while_one_writes(folder: Path, tmp_path: Path) -> None:
+def test_threads_query_with_an_index_each_while_one_writes(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "ix", tmp_path / "ix")
     more = tmp_path / "more"
     more.mkdir()

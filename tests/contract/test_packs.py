@@ -1,4 +1,4 @@
-"""What is a pack and what is none: heads by manifest or by shape, sessions, and which model a new index gets."""
+"""Model packs: valid and invalid ones, heads by manifest or by shape, sessions, and the model of a new index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUILT = Path(bundled.__file__).parent / "weights"
 
 
 def test_sessions_have_the_interface_that_packs_need(pack: Path) -> None:
-    """insightface takes the outputs of a detector in the order of the graph."""
+    """insightface reads the outputs of a detector in the order of the graph."""
     reference = open_session(pack / "det_500m.onnx", choose_runtime("cpu"))
     other = open_session(pack / "det_500m.onnx", replace(openvino_runtime(), precision="f32"))
     image = np.random.default_rng(0).normal(size=(1, 3, 640, 640)).astype(np.float32)
@@ -64,7 +64,7 @@ def test_which_model_a_new_index_gets(
     assert model_info("buffalo_l").identity != model_info("embedded").identity
 
 
-def test_models_that_are_none(tmp_path: Path) -> None:
+def test_invalid_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model 'nonsense'.*available: embedded"):
         model_info("nonsense")
     with pytest.raises(ModelError, match=r"no detection head among its 0"):
@@ -82,7 +82,7 @@ def test_models_that_are_none(tmp_path: Path) -> None:
             open_session(tmp_path / "missing.onnx", choose_runtime(device))
 
 
-def test_a_device_that_is_not_there_is_never_replaced() -> None:
+def test_a_missing_device_is_never_replaced() -> None:
     with pytest.raises(UsageError, match="device tpu: choose one of"):
         choose_runtime("tpu")
     with pytest.raises(DeviceError, match=r"device cuda is not available.*onnxruntime-gpu"):
@@ -125,7 +125,7 @@ def test_manifests_that_cannot_be_used(tmp_path: Path, change: dict[str, object]
     assert "\n" not in str(caught.value)
 
 
-def test_a_manifest_of_another_kind_is_none(own_pack: Path, tmp_path: Path) -> None:
+def test_a_manifest_of_another_kind_is_ignored(own_pack: Path, tmp_path: Path) -> None:
     shutil.copytree(own_pack, tmp_path / "own")
     for text in ("no json", "[]", '{"manifest_version": 1}'):
         (tmp_path / "own/manifest.json").write_text(text)

@@ -1,4 +1,4 @@
-"""Packs come from a server that cuts, lies, redirects and changes its mind, and are installed whole or not at all."""
+"""Pulling packs from unreliable servers: broken downloads, wrong headers, redirects; no pack is half installed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def graph(outputs: int, dim: int, seed: int, weight: int = 60_000) -> bytes:
-    """A graph that has the shape of a head, and random weights so that it does not shrink in an archive."""
+    """Return a graph with the shape of a head, and random weights so that an archive cannot compress it."""
     taken = helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])
     given = [helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, [1, dim]) for i in range(outputs)]
     values = np.random.default_rng(seed).normal(size=weight).astype(np.float32)
@@ -48,7 +48,7 @@ def graph(outputs: int, dim: int, seed: int, weight: int = 60_000) -> bytes:
 
 @pytest.fixture(scope="session")
 def heads() -> dict[str, bytes]:
-    """The files of a complete pack."""
+    """Return the files of a complete pack."""
     return {"det.onnx": graph(9, 1, seed=1), "rec.onnx": graph(1, 128, seed=2)}
 
 
@@ -67,7 +67,7 @@ def archive(heads: dict[str, bytes]) -> bytes:
 
 @pytest.fixture(autouse=True)
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, and no proxy."""
+    """The models folder of an empty home; no proxy is set."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path / "insightface"))
@@ -76,7 +76,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Site:
-    """A real server on this machine: one answer after the other, the last one from then on; headers are noted."""
+    """A real local server: sends one answer after the other, then repeats the last one, and records request headers."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -113,7 +113,7 @@ def site() -> Iterator[Site]:
 def whole(
     body: bytes, *, etag: str | None = '"one"', cut: int | None = None, ranges: bool = True, length: int | None = None
 ) -> Answer:
-    """The file, or the rest of it that was asked for, cut after some bytes."""
+    """Return an answer that sends the file, or the requested rest of it, cut after some bytes."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         start = 0
@@ -152,7 +152,7 @@ def left_in(models: Path) -> list[str]:
     return sorted(path.name for path in models.iterdir())
 
 
-def test_a_pack_is_fetched_recorded_and_sound(
+def test_a_pack_is_fetched_recorded_and_valid(
     site: Site, archive: bytes, heads: dict[str, bytes], models: Path
 ) -> None:
     seen: list[tuple[int, int | None]] = []
@@ -196,8 +196,8 @@ def test_another_run_goes_on_where_the_last_one_gave_up(site: Site, archive: byt
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_begins_anew_where_it_cannot_go_on(site: Site, archive: bytes, ranges: bool) -> None:
-    """The archive has changed since, or the server knows no ranges."""
+def test_a_download_that_cannot_be_resumed_starts_from_scratch(site: Site, archive: bytes, ranges: bool) -> None:
+    """The archive has changed, or the server does not support ranges."""
     other = zipped({"old": b"x" * 999})
     first = whole(other, etag='"old"', cut=50) if ranges else whole(archive, cut=50)
     fetched(site, first, whole(archive, ranges=ranges))
@@ -226,13 +226,13 @@ def test_an_archive_that_is_shorter_now(site: Site, archive: bytes) -> None:
     assert "range" not in site.requests[2]
 
 
-def test_passing_troubles_are_waited_for(site: Site, archive: bytes) -> None:
+def test_temporary_errors_are_retried(site: Site, archive: bytes) -> None:
     fetched(site, status(503), status(429), whole(archive))
     assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize("code", [403, 404, 410])
-def test_a_refusal_is_told_at_once(site: Site, models: Path, code: int) -> None:
+def test_a_refusal_is_not_retried(site: Site, models: Path, code: int) -> None:
     with pytest.raises(ModelError, match=rf"answers {code} .*or download .* yourself, then pull"):
         fetched(site, status(code))
     assert len(site.requests) == 1
@@ -261,7 +261,7 @@ def test_a_server_that_stops_in_the_middle_is_left(site: Site, archive: bytes) -
     release.set()
 
 
-def test_nobody_there_is_told_with_another_way(models: Path) -> None:
+def test_an_unreachable_server_is_reported_with_an_alternative(models: Path) -> None:
     with pytest.raises(ModelError, match=r"127\.0\.0\.1 cannot be reached: Connection refused; or fetch .*models/mine"):
         pull("mine", "http://127.0.0.1:9/mine.zip", licence="none", limits=QUICK)
     assert left_in(models) == []
@@ -299,7 +299,7 @@ def test_sizes_are_bounded_before_and_while_bytes_come(
     seen: list[int] = []
     with pytest.raises(ModelError, match=r"pack\.zip: not a valid \.zip archive"):
         fetched(site, whole(archive, length=1000), progress=lambda done, _: seen.append(done))
-    assert max(seen) == 1000, "what was announced, whatever comes"
+    assert max(seen) == 1000, "not more than the announced size"
 
     def endless(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -315,10 +315,10 @@ def test_sizes_are_bounded_before_and_while_bytes_come(
     assert "mine" not in left_in(models)
 
 
-def test_a_full_disk_keeps_what_has_come(
+def test_a_full_disk_keeps_what_was_downloaded(
     site: Site, archive: bytes, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system writes some bytes and then no more, as it does on a full disk."""
+    """The system writes some bytes and then fails, as on a full disk."""
     room = [1000]
 
     def write(descriptor: int, data: Any) -> int:
@@ -344,7 +344,7 @@ def test_a_known_name_stands_for_its_networks(
 ) -> None:
     with pytest.raises(ModelError, match=r"not buffalo_sc \(sha256 .*expected 57d31b56.*nothing was installed"):
         fetched(site, whole(archive), name="buffalo_sc")
-    assert left_in(models) == [], "a wrong archive is not gone on with"
+    assert left_in(models) == [], "a wrong archive is not resumed"
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in heads.items()}
     pack = replace(known.KNOWN_PACKS[0], heads=digests, sha256=hashlib.sha256(archive).hexdigest())
     monkeypatch.setattr(known, "KNOWN_PACKS", (pack,))
@@ -358,7 +358,7 @@ def test_a_known_name_stands_for_its_networks(
     (models / "buffalo_l").mkdir()
     for name, content in heads.items():
         (models / "buffalo_l" / name).write_bytes(content)
-    assert sound_pack("buffalo_l") == folder, "another program has installed it"
+    assert sound_pack("buffalo_l") == folder, "as installed by another program"
     (models / "buffalo_l/rec.onnx").write_bytes(graph(1, 128, seed=3))
     with pytest.raises(ModelError, match="not the published buffalo_l"):
         sound_pack("buffalo_l")
@@ -401,7 +401,7 @@ def special(name: str, kind: int) -> zipfile.ZipInfo:
         ("det.onnx/inside", "one path for a file and a folder"),
     ],
 )
-def test_archives_that_reach_out_are_refused(
+def test_archives_with_paths_outside_are_refused(
     entry: str | zipfile.ZipInfo, complaint: str, heads: dict[str, bytes], models: Path, tmp_path: Path
 ) -> None:
     packed = tmp_path / "evil.zip"
@@ -416,7 +416,7 @@ def test_archives_that_reach_out_are_refused(
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_name_that_is_there_twice_is_refused(heads: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_archive_with_a_duplicate_name_is_refused(heads: dict[str, bytes], tmp_path: Path) -> None:
     packed = tmp_path / "twice.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for name in ("det.onnx", "./det.onnx"):
@@ -486,7 +486,7 @@ def test_two_runs_do_not_pull_the_same_pack_at_once(site: Site, archive: bytes, 
     first.join()
     assert left_in(models) == ["mine"]
     assert pull("mine", site.url, licence="none", limits=QUICK) == models / "mine"
-    assert len(site.requests) == 1, "it is there: nothing is fetched"
+    assert len(site.requests) == 1, "already installed, so nothing is fetched"
 
 
 def test_what_a_killed_run_left_is_cleared_away(archive: bytes, models: Path, tmp_path: Path) -> None:
@@ -497,7 +497,7 @@ def test_what_a_killed_run_left_is_cleared_away(archive: bytes, models: Path, tm
     (models / ".mine.zip.part.json").write_text("{damaged")
     folder = pull("mine", str(packed), licence="none")
     assert not (folder / "half").exists()
-    assert (models / ".mine.zip.part").exists(), "of a download: not this run's"
+    assert (models / ".mine.zip.part").exists(), "the partial download of another run is kept"
 
 
 def test_only_what_was_installed_is_deleted(archive: bytes, models: Path, tmp_path: Path) -> None:
@@ -527,7 +527,7 @@ def test_a_damaged_record_is_one_clear_line(record: str, models: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["ftp://x/y.zip", "file:///x.zip", "https://", "http://[::1", "https://a b/c.zip"])
-def test_addresses_that_are_none(source: str) -> None:
+def test_invalid_addresses(source: str) -> None:
     with pytest.raises(UsageError, match="not an address to fetch from"):
         is_address(source)
 

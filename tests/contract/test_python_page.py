@@ -1,4 +1,4 @@
-"""The page about Python is a program: it runs, from its first line to its last."""
+"""The code on the documentation page about Python runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs/python.md"
 
 @pytest.fixture
 def folder(tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The photos that the page speaks of."""
+    """The photos used on the page."""
     shutil.copytree(library / "photos/portraits", tmp_path / "photos")
     shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
     shipped_photo("t1").save(tmp_path / "party.jpg")

@@ -1,4 +1,4 @@
-"""Questions to a real store with made-up faces, against a plain search through all of them."""
+"""Queries to a real store with invented faces, checked against a plain search through all of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GUESS = calibration_of(toy_model_info(threshold=0.5))
 
 
 def direction(*numbers: float) -> np.ndarray:
-    """A vector whose first numbers are given."""
+    """Return a vector that begins with the given numbers."""
     vector = np.zeros(DIM, dtype=np.float32)
     vector[: len(numbers)] = numbers
     return vector
@@ -82,7 +82,7 @@ def library() -> Iterator[Library]:
 ME, YOU = direction(1), direction(0, 1)
 
 
-def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library) -> None:
+def test_the_query_photo_itself_is_marked_and_not_counted(library: Library) -> None:
     library.add("me.jpg", face(ME), face(YOU, 100))
     library.add("near.jpg", face(direction(1, 0.3)))
     library.add("far.jpg", face(direction(1, 2)))
@@ -94,7 +94,7 @@ def test_the_query_photo_itself_is_marked_and_uses_up_no_place(library: Library)
     assert names(alone) == ["near.jpg"]
 
 
-def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
+def test_the_nearest_is_named_if_nothing_passes(library: Library) -> None:
     library.add("me.jpg", face(ME))
     library.add("like me.jpg", face(direction(1, 4)))
     answer = find(library.gallery, probe(ME), Want(threshold=0.9), GUESS)
@@ -108,7 +108,7 @@ def test_the_nearest_is_named_where_nothing_passes(library: Library) -> None:
 def test_what_is_likely_and_below_the_threshold_is_counted(
     measured: Calibration, library: Library, others: int
 ) -> None:
-    """However many hits there are: the photos of those below are looked at as well."""
+    """Likely faces below the threshold are counted for any number of hits."""
     for number in range(others):
         library.add(f"hit {number}.jpg", face(direction(1, number / 1000)))
     library.add("hit.jpg", face(ME), face(direction(1, 0.45), 100))  # a second face of a photo that is found
@@ -124,7 +124,7 @@ def test_what_is_likely_and_below_the_threshold_is_counted(
 
     assert missed(threshold=0.95) == 1
     assert missed(threshold=0.85) == 0, "it is a hit"
-    assert missed(top_k=3) == 0, "no threshold, nothing below it"
+    assert missed(top_k=3) == 0, "without a threshold nothing is below it"
 
 
 def test_filters(library: Library) -> None:
@@ -140,7 +140,7 @@ def test_filters(library: Library) -> None:
     every = ["old.jpg", "new.jpg", "undated.jpg", "two.jpg", "unmeasured.jpg"]
     assert found() == every
     assert found(under=(b"/photos",)) == found(under=(b"/",)) == every
-    assert found(under=(b"/photos/a",)) == ["old.jpg", "new.jpg"], "not ab"
+    assert found(under=(b"/photos/a",)) == ["old.jpg", "new.jpg"], "not the folder ab"
     assert found(under=(b"/photos/a", b"/photos/b/two.jpg")) == ["old.jpg", "new.jpg", "two.jpg"]
     assert found(under=(b"/photo",)) == []
     assert found(not_under=(b"/photos/a", b"/photos/b")) == ["undated.jpg"]
@@ -164,27 +164,27 @@ def test_filtered_answers_count_what_they_searched(measured: Calibration, librar
     assert names(answer.hits) == [f"{number}.jpg" for number in (0, 4, 8, 12, 16)]
     for hit in answer.hits:
         assert hit.fmr == pytest.approx(measured.fmr(hit.similarity))
-        assert hit.expected_false_hits == pytest.approx(1000 * measured.fmr(hit.similarity)), "never fewer"
+        assert hit.expected_false_hits == pytest.approx(1000 * measured.fmr(hit.similarity)), "at least 1,000 faces"
     for hit in library.ask(ME, top_k=5):
-        assert (hit.fmr, hit.expected_false_hits, hit.extrapolated) == (None, None, False), "never measured"
+        assert (hit.fmr, hit.expected_false_hits, hit.extrapolated) == (None, None, False), "not measured"
 
 
 def test_together_means_each_with_a_face_of_their_own(library: Library) -> None:
     library.add("both.jpg", face(direction(1, 0.1)), face(direction(0.1, 1), 100))
     library.add("me.jpg", face(ME))
     library.add("you.jpg", face(YOU))
-    library.add("between.jpg", face(direction(1, 1)))  # one face that is like both of us
+    library.add("between.jpg", face(direction(1, 1)))  # one face that is similar to both people
     library.add("three.jpg", face(direction(1, 0.2)), face(YOU, 100), face(direction(0, 0, 1), 200))
     you, she = probe(YOU, "you2.jpg"), probe(direction(0, 0, 1), "she.jpg")
     asked = {"threshold": 0.5, "company_threshold": 0.5}
     assert names(library.ask(ME, "q.jpg", together=(you,), **asked)) == ["both.jpg", "three.jpg"]
     assert names(library.ask(ME, "q.jpg", together=(you, she), **asked)) == ["three.jpg"]
-    assert names(library.ask(ME, "q.jpg", together=(you, you), **asked)) == [], "twice the same needs two such faces"
+    assert names(library.ask(ME, "q.jpg", together=(you, you), **asked)) == [], "needs two such faces"
     only = Filter(faces=(2, 2))
     assert names(library.ask(ME, "q.jpg", together=(you,), filter=only, **asked)) == ["both.jpg"]
 
 
-def test_without_excludes_photos_that_show_somebody(library: Library) -> None:
+def test_without_excludes_photos_of_a_person(library: Library) -> None:
     library.add("both.jpg", face(direction(1, 0.1)), face(direction(0.1, 1), 100))
     library.add("me.jpg", face(ME))
     library.add("you.jpg", face(YOU))
@@ -280,7 +280,7 @@ numbers = st.one_of(st.floats(-1, -0.0078125, width=32), st.floats(0.0078125, 1,
 
 @settings(deadline=None)
 @given(st.data())
-def test_any_question_is_answered_as_by_looking_at_every_face(data: st.DataObject) -> None:
+def test_any_query_is_answered_as_by_brute_force(data: st.DataObject) -> None:
     library = Library()
     try:
         shown: dict[str, list[np.ndarray]] = {}
@@ -289,17 +289,17 @@ def test_any_question_is_answered_as_by_looking_at_every_face(data: st.DataObjec
             shown[f"{number % 3}/{number}.jpg"] = [np.array(vector, dtype=np.float32) for vector in drawn]
         for path, vectors in shown.items():
             library.add(path, *(face(vector, 100 * place) for place, vector in enumerate(vectors)))
-        question = np.array(data.draw(st.lists(numbers, min_size=DIM, max_size=DIM), label="question"), np.float32)
-        question /= np.linalg.norm(question)
+        query = np.array(data.draw(st.lists(numbers, min_size=DIM, max_size=DIM), label="query"), np.float32)
+        query /= np.linalg.norm(query)
         top_k = data.draw(st.one_of(st.none(), st.integers(1, 5)), label="top k")
         threshold = data.draw(st.sampled_from([None, -1.0, 0.0, 0.4]), label="threshold")
         folder, most = data.draw(st.sampled_from([None, "0", "1"])), data.draw(st.sampled_from([None, 1, 2]))
         wanted = Filter(
             under=() if folder is None else (f"/photos/{folder}".encode(),), faces=None if most is None else (0, most)
         )
-        hits = library.ask(question, "q.jpg", top_k=top_k, threshold=threshold, filter=wanted)
+        hits = library.ask(query, "q.jpg", top_k=top_k, threshold=threshold, filter=wanted)
         expected = [
-            max(float(vector @ question / np.linalg.norm(vector)) for vector in vectors)
+            max(float(vector @ query / np.linalg.norm(vector)) for vector in vectors)
             for path, vectors in shown.items()
             if vectors and (folder is None or path.startswith(folder)) and (most is None or len(vectors) <= most)
         ]
@@ -310,7 +310,7 @@ def test_any_question_is_answered_as_by_looking_at_every_face(data: st.DataObjec
         library.store.close()
 
 
-def test_many_questions_at_once_are_answered_like_one_by_one(library: Library) -> None:
+def test_many_queries_at_once_are_answered_like_one_by_one(library: Library) -> None:
     rng = np.random.default_rng(7)
     for number in range(300):
         library.add(f"{number}.jpg", face(rng.normal(size=DIM).astype(np.float32)))

@@ -1,4 +1,4 @@
-"""The index as a whole: catalog and vectors in step, whatever happens to the file."""
+"""The index as a whole: catalog and vector file stay consistent, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def check(path: Path, present: range, absent: range = range(0)) -> list[str]:
-    """The index answers from what its catalog holds; gives back what it said."""
+    """Check that the index finds what its catalog has; return its messages."""
     said: list[str] = []
     with Store.open(path, notify=said.append) as store:
         assert len(store) == len(present)
@@ -83,7 +83,7 @@ def test_an_index_is_for_its_owner_alone(path: Path) -> None:
     assert check(path, range(20)) == []
 
 
-def test_a_missing_vector_file_is_made_anew_once(path: Path) -> None:
+def test_a_missing_vector_file_is_rebuilt_once(path: Path) -> None:
     (path / VECTORS_FILE).unlink()
     (said,) = check(path, range(20))
     assert "missing: rebuilt from the catalog" in said
@@ -91,7 +91,7 @@ def test_a_missing_vector_file_is_made_anew_once(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "another's", "text"])
-def test_a_damaged_vector_file_is_made_anew(path: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_vector_file_is_rebuilt(path: Path, tmp_path: Path, damage: str) -> None:
     file = path / VECTORS_FILE
     data = bytearray(file.read_bytes())
     if damage == "another's":
@@ -110,12 +110,12 @@ def test_a_damaged_vector_file_is_made_anew(path: Path, tmp_path: Path, damage: 
     assert check(path, range(20)) == []
 
 
-def test_an_older_vector_file_gets_what_it_lacks(path: Path) -> None:
+def test_faces_missing_from_an_older_vector_file_are_added(path: Path) -> None:
     old = (path / VECTORS_FILE).read_bytes()
     with Store.open(path, write=True) as store:
         add_photos(store, range(20, 25), finish=False)
         remove_photo(store, 3)
-    assert (path / VECTORS_FILE).read_bytes() == old, "a handful of new faces is no reason to write it"
+    assert (path / VECTORS_FILE).read_bytes() == old, "a few new faces are no reason to write the file"
     said: list[str] = []
     with Store.open(path, notify=said.append) as store:
         assert len(store) == 24
@@ -124,7 +124,7 @@ def test_an_older_vector_file_gets_what_it_lacks(path: Path) -> None:
     assert said == []
 
 
-def test_a_vector_file_older_than_the_list_of_the_dead_is_not_trusted(path: Path) -> None:
+def test_a_vector_file_older_than_the_list_of_deleted_ids_is_not_trusted(path: Path) -> None:
     old = (path / VECTORS_FILE).read_bytes()
     with Store.open(path, write=True) as store:
         for seed in (3, 4, 5, 6):
@@ -145,7 +145,7 @@ def test_a_catalog_from_a_backup_is_not_answered_from_a_newer_vector_file(path: 
         for seed in range(20, 24):
             add_photos(store, range(seed, seed + 1))
     (path / CATALOG_FILE).write_bytes((tmp_path / "backup").read_bytes())
-    with Store.open(path, write=True) as store:  # the generation catches up with the file's
+    with Store.open(path, write=True) as store:  # the generation becomes that of the file
         for seed in range(30, 36):
             add_photos(store, range(seed, seed + 1), finish=False)
     with Store.open(path) as store:
@@ -167,7 +167,7 @@ def test_the_file_is_written_when_the_tail_has_grown_to_a_tenth(
             written.append(stamp.last_id if stamp else 0)
     assert written == sorted(written)
     assert all(count + 1 - last <= max(5, last // 10) for count, last in enumerate(written)), "never far behind"
-    assert len(set(written)) < 25, "not written for every photo"
+    assert len(set(written)) < 25, "the file is not written for every photo"
     assert check(path, range(120)) == []
 
 
@@ -176,7 +176,7 @@ def test_a_file_too_large_to_verify_is_scored_from_the_catalog(path: Path, monke
     file = path / VECTORS_FILE
     data = bytearray(file.read_bytes())
     place = data.find(vector(7).tobytes())
-    data[place : place + 4 * DIM] = (vector(7) * np.float32(0.9)).tobytes()  # a disk that forgets
+    data[place : place + 4 * DIM] = (vector(7) * np.float32(0.9)).tobytes()  # as on a faulty disk
     file.write_bytes(data)
     with Store.open(path) as store:
         scores, _ = store.search(vector(7)[None, :], 3)
@@ -203,7 +203,7 @@ def test_one_writer_at_a_time_and_no_stale_lock(path: Path) -> None:
         pytest.raises(LockedError, match=r"another run is writing.*process \d+, since 20"),
     ):
         Store.open(path, write=True)
-    (path / "writer.lock").write_text("12345 1700000000\n")  # whoever that was is no longer
+    (path / "writer.lock").write_text("12345 1700000000\n")  # the process has ended
     Store.open(path, write=True).close()
 
 
@@ -236,7 +236,7 @@ def test_an_empty_index_is_quiet(tmp_path: Path) -> None:
     assert check(tmp_path / "index", range(0)) == []
 
 
-def test_where_the_index_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_path_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACESEARCH_INDEX", "/named")
     assert default_index_path() == Path("/named")
@@ -248,7 +248,7 @@ def test_where_the_index_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert default_index_path() == Path("indexes/default")
 
 
-def test_an_index_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_index(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError, match="make one from a folder of photos"):
         Store.open(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
@@ -266,26 +266,26 @@ def test_another_type_of_index_answers_alike(tmp_path: Path, monkeypatch: pytest
         assert (facts.kind, facts.chosen) == ("ivf", "ivf")
         assert facts.recall >= 0.99
     with Store.open(path, write=True) as store:
-        assert store.search_facts() == facts, "the file tells"
+        assert store.search_facts() == facts, "read from the file"
         assert store.vector_file_fault() is None
         for seed in range(0, 1200, 50):
             assert nearest(store, seed, 1) == [b"/photos/%d.jpg" % seed]
         add_photos(store, range(1200, 1500))
-        assert store.search_facts().kind == "ivf", "it stays what was chosen when it is written anew"
+        assert store.search_facts().kind == "ivf", "a rewritten file keeps the chosen type"
         store.use_index_type("auto")
         assert store.search_facts().kind == "flat"
     monkeypatch.setattr(kinds, "_EXACT_UP_TO", 1400 * DIM * 4)
     with Store.open(path, write=True) as store:
         add_photos(store, range(1500, 1900))
         facts = store.search_facts()
-        assert (facts.kind, facts.chosen) == ("ivf", "auto"), "by its size"
+        assert (facts.kind, facts.chosen) == ("ivf", "auto"), "chosen by size"
         with pytest.raises(UsageError, match="index_type hnsw: choose one of auto, flat, ivf"):
             store.use_index_type("hnsw")
 
 
 @pytest.fixture
 def lost(tmp_path: Path) -> Path:
-    """An index that is to answer approximately and has lost its vector file."""
+    """An approximate index that has lost its vector file."""
     path = tmp_path / "index"
     with Store.create(path, toy_model_info()) as store:
         add_photos(store, range(1100))
@@ -295,11 +295,11 @@ def lost(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_a_lost_approximate_file_is_made_anew_as_one(lost: Path, write: bool) -> None:
+def test_a_lost_approximate_file_is_rebuilt_as_one(lost: Path, write: bool) -> None:
     said: list[str] = []
     with Store.open(lost, write=write, notify=said.append) as store:
         facts = store.search_facts()
-        assert (facts.kind, facts.chosen) == ("ivf", "ivf"), "what answers is the file that was made"
+        assert (facts.kind, facts.chosen) == ("ivf", "ivf"), "the rebuilt file is used"
         assert facts.probes is not None
         assert nearest(store, 77, 1) == [b"/photos/77.jpg"]
     assert len(said) == 1
@@ -316,16 +316,16 @@ def test_without_its_file_an_approximate_index_answers_exactly_and_says_so(lost:
         assert not (lost / VECTORS_FILE).exists()
 
 
-def test_a_type_that_was_chosen_comes_even_when_the_run_died(tmp_path: Path) -> None:
+def test_the_next_run_builds_the_chosen_type_if_the_last_one_died(tmp_path: Path) -> None:
     path = tmp_path / "index"
     with Store.create(path, toy_model_info()) as store:
         add_photos(store, range(1100))
         store.use_index_type("ivf")
-        with store.catalog.transaction():  # as `use_index_type` does, and no further
+        with store.catalog.transaction():  # only the first step of `use_index_type`
             store.catalog.meta.set_index_type("flat")
     with Store.open(path) as store:
         facts = store.search_facts()
-        assert (facts.kind, facts.chosen) == ("ivf", "flat"), "what is, and what was chosen"
+        assert (facts.kind, facts.chosen) == ("ivf", "flat"), "the current type and the chosen one"
     with Store.open(path, write=True) as store:
         store.finish()
         assert store.search_facts().kind == "flat"

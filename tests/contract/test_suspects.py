@@ -1,4 +1,4 @@
-"""Photos that end the process that works on them: found out in a process of their own, and nothing else is blamed."""
+"""Photos that crash the process: identified in a separate process, and no other photo is blamed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class File(NamedTuple):
 
 
 class RedKills:
-    """Finds no faces, and ends its process on red pictures, as a fault in a decoder would."""
+    """A model that finds no faces and aborts on red pictures, like a fault in a decoder."""
 
     info = toy_model_info("red kills", 4)
     runtime = Runtime("none", "cpu", 1)
@@ -50,7 +50,7 @@ class RedKills:
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other process finds the model where this one does."""
+    """Let the other process import the model from the same path."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
 
@@ -59,7 +59,7 @@ def picture(path: Path, colour: tuple[int, int, int]) -> File:
     return File(os.fsencode(path))
 
 
-def test_a_photo_of_which_the_process_dies_twice_is_the_one(tmp_path: Path) -> None:
+def test_a_photo_that_kills_the_process_twice_is_identified(tmp_path: Path) -> None:
     deadly, harmless = picture(tmp_path / "red.png", DEADLY), picture(tmp_path / "blue.png", (0, 0, 250))
     with IsolatedExtractor(RedKills(), Options(), cancelled=lambda: False) as isolated:
         before = isolated.extract(read(harmless))
@@ -79,4 +79,4 @@ def test_a_death_while_the_run_is_cancelled_proves_nothing(tmp_path: Path) -> No
     asked = iter([False, True])
     with IsolatedExtractor(RedKills(), Options(), cancelled=lambda: next(asked)) as isolated:
         assert isolated.extract(read(deadly)) is None
-    assert list(asked) == [], "it was tried twice"
+    assert list(asked) == [], "two attempts were made"

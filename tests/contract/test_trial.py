@@ -1,4 +1,4 @@
-"""A trial on faces: real models pass it, networks that know no faces do not."""
+"""The trial of a model on faces: real models pass, networks that do not recognise faces fail."""
 
 from __future__ import annotations
 
@@ -49,31 +49,31 @@ def test_a_real_detector_before_a_real_recogniser_passes(tmp_path: Path, real_ph
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("layers", [2, 4, 6])
 @pytest.mark.parametrize("pooled", [False, True])
-def test_networks_of_random_weights_do_not(tmp_path: Path, seed: int, layers: int, pooled: bool) -> None:
+def test_networks_with_random_weights_fail(tmp_path: Path, seed: int, layers: int, pooled: bool) -> None:
     found = tried(str(make_pack_with(tmp_path / "random", random_recogniser(seed, layers, pooled=pooled))))
     assert found.fault is not None
     assert "its recogniser does not tell people apart" in found.fault
 
 
 @pytest.mark.parametrize("number", [0.0, 1.0, float("nan"), float("inf")])
-def test_a_network_that_always_says_the_same_does_not(tmp_path: Path, number: float) -> None:
+def test_a_network_with_a_constant_output_fails(tmp_path: Path, number: float) -> None:
     found = tried(str(make_pack_with(tmp_path / "constant", constant_recogniser(number))))
     assert "does not tell people apart" in (found.fault or "")
 
 
-def test_there_is_room_on_both_sides(model: FaceModel) -> None:
+def test_the_gap_has_a_margin_on_both_sides(model: FaceModel) -> None:
     path = sample_photo()
     assert path is not None
     crops = detect_and_align(model, [Moment(Photo(path.read_bytes()))]).crops
     assert gap(model, crops, crops) > LEAST_GAP + 0.2
-    assert gap(model, crops, crops[::-1]) < LEAST_GAP - 0.5, "two people taken for one"
+    assert gap(model, crops, crops[::-1]) < LEAST_GAP - 0.5, "two people are mixed up"
 
 
 def test_a_recogniser_that_cannot_be_loaded_or_run(tmp_path: Path) -> None:
     unknown = tried(str(make_pack_with(tmp_path / "unknown", unknown_recogniser())))
     assert "w_other.onnx: not a model that ONNX Runtime can load" in (unknown.fault or "")
     wrong = random_recogniser(0)
-    wrong.graph.node[-1].input[1] = "kernel0"  # a product of matrices that do not fit
+    wrong.graph.node[-1].input[1] = "kernel0"  # a product of matrices with incompatible shapes
     broken = tried(str(make_pack_with(tmp_path / "broken", wrong)))
     assert broken.fault is not None
     assert "\n" not in broken.fault
@@ -89,19 +89,19 @@ def test_a_detector_that_finds_nothing(tmp_path: Path) -> None:
     assert "its detector finds 0 of the 6 faces" in (tried(str(pack)).fault or "")
 
 
-def test_without_the_photo_the_networks_are_run_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_sample_photo_the_networks_are_still_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "_SAMPLE", "data/images/not there.jpg")
     note = "not tested on faces: the installed insightface package lacks its sample photo"
     assert tried(str(make_pack(tmp_path / "own"))) == Trial(note=note)
     assert "can load" in (tried(str(make_pack_with(tmp_path / "unknown", unknown_recogniser()))).fault or "")
 
 
-def test_what_is_no_model_at_all(tmp_path: Path) -> None:
+def test_invalid_models(tmp_path: Path) -> None:
     assert "no model 'nonsense'" in (tried("nonsense").fault or "")
     (tmp_path / "rec.onnx").write_bytes(np.random.default_rng(0).bytes(1000))
     assert "rec.onnx: not a model file" in (tried(str(tmp_path)).fault or "")
     pack = make_pack(tmp_path / "plain")
     graph = onnx.load(pack / "det_yunet.onnx")
-    del graph.graph.output[5:]  # five outputs of nine: boxes without landmarks that fit
+    del graph.graph.output[5:]  # five outputs of nine: boxes without matching landmarks
     onnx.save(graph, pack / "det_yunet.onnx")
     assert tried(str(pack)).fault is not None

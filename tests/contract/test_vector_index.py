@@ -1,4 +1,4 @@
-"""One suite for every kind of vector index, with plain numpy as the oracle."""
+"""Tests for every kind of vector index, with plain numpy as the oracle."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def random_vectors(count: int, dim: int, seed: int = 0) -> Array:
 
 
 class Oracle:
-    """A dictionary, and all scores computed in double precision."""
+    """A dictionary of vectors; computes all scores in double precision."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Array] = {}
@@ -64,7 +64,7 @@ def check(index: VectorIndex, oracle: Oracle, queries: Array, k: int, allowed: s
 
 
 def write(path: Path, rows: dict[int, Array], dim: int, kind: str = "flat") -> float:
-    """A vector file of these; its recall."""
+    """Write a vector file and return its recall."""
     ids = np.array(sorted(rows), dtype=np.int64)
     vectors = np.array([rows[row_id] for row_id in sorted(rows)], dtype=np.float32).reshape(-1, dim)
     half = len(ids) // 2
@@ -75,7 +75,7 @@ def write(path: Path, rows: dict[int, Array], dim: int, kind: str = "flat") -> f
 
 
 def opened(path: Path, dim: int) -> LayeredIndex:
-    """What was written, read back."""
+    """Open a written vector file."""
     found = read_snapshot(path, dim, UUID)
     assert found is not None
     return found.vectors
@@ -83,13 +83,13 @@ def opened(path: Path, dim: int) -> LayeredIndex:
 
 @pytest.fixture(params=["read whole", "mapped"])
 def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small files are read whole, large ones mapped: a limit of 0 makes every file a large one."""
+    """Run the test with files read whole, and with mapped files: a limit of 0 makes every file a large one."""
     if request.param == "mapped":
         monkeypatch.setattr(vectors_module, "VERIFIED_BELOW", 0)
     return str(request.param)
 
 
-# A few directions only, so that there are exact copies, and equal scores across the base, the tail and the dead.
+# Only a few directions, so that there are exact copies and equal scores across base, tail and deleted rows.
 directions = random_vectors(6, 8, seed=3)
 steps = st.lists(
     st.one_of(
@@ -136,14 +136,14 @@ def filled(tmp_path: Path, count: int = 3000, dim: int = 32) -> tuple[LayeredInd
     return opened(tmp_path / "faces.faiss", dim), oracle
 
 
-@pytest.mark.parametrize("questions", [1, 3, 40])
+@pytest.mark.parametrize("count", [1, 3, 40])
 @pytest.mark.parametrize("k", [1, 10, 1500, 5000])
-def test_few_and_many_questions_and_answers(reading: str, tmp_path: Path, questions: int, k: int) -> None:
+def test_few_and_many_queries_and_answers(reading: str, tmp_path: Path, count: int, k: int) -> None:
     index, oracle = filled(tmp_path)
-    check(index, oracle, random_vectors(questions, 32, seed=9), k)
+    check(index, oracle, random_vectors(count, 32, seed=9), k)
 
 
-def test_base_tail_and_dead_together(reading: str, tmp_path: Path) -> None:
+def test_base_tail_and_deleted_rows_together(reading: str, tmp_path: Path) -> None:
     index, oracle = filled(tmp_path)
     more = random_vectors(500, 32, seed=4)
     ids = np.arange(3001, 3501, dtype=np.int64)
@@ -183,7 +183,7 @@ def test_a_file_that_does_not_fit_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "faces.faiss"
     assert read_snapshot(path, 32, UUID) is None
     filled(tmp_path)
-    assert read_snapshot(path, 32, bytes(16)) is None, "another index's"
+    assert read_snapshot(path, 32, bytes(16)) is None, "belongs to another index"
     assert read_snapshot(path, 16, UUID) is None, "another dimension"
     assert read_stamp(path, bytes(16)) is None
     assert read_stamp(path, UUID) == Stamp(UUID, 7, 3000)
@@ -217,7 +217,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.integers(0, 3000),
-    questions=st.integers(1, 9),
+    count=st.integers(1, 9),
     wanted=st.integers(1, 70),
     share=st.sampled_from([None, 0.0, 0.01, 0.5, 1.0]),
     aligned=st.booleans(),
@@ -225,16 +225,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     seed=st.integers(0, 9),
 )
 def test_products_over_blocks_find_the_best(
-    rows: int, questions: int, wanted: int, share: float | None, aligned: bool, copies: bool, seed: int
+    rows: int, count: int, wanted: int, share: float | None, aligned: bool, copies: bool, seed: int
 ) -> None:
-    """Every row that is left behind is no better than said, and no better than any that was kept."""
+    """No omitted row is better than the stated bound, or than any row that was kept."""
     vectors = directions[np.random.default_rng(seed).integers(0, 6, rows)] if copies else random_vectors(rows, 8, seed)
-    if not aligned:  # as in a mapped file
+    if not aligned:  # as vectors in a mapped file may be
         raw = np.zeros(vectors.nbytes + 1, dtype=np.uint8)
         raw[1:] = vectors.view(np.uint8).ravel()
         vectors = raw[1:].view(np.float32).reshape(-1, 8)
     mask = None if share is None else np.random.default_rng(seed).random(rows) < share
-    queries = random_vectors(questions, 8, seed + 100)
+    queries = random_vectors(count, 8, seed + 100)
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     allowed = np.ones(rows, dtype=np.bool_) if mask is None else mask
     for row, candidates in enumerate(exact.nearest(vectors, queries, wanted, mask)):
@@ -249,7 +249,7 @@ def test_products_over_blocks_find_the_best(
 
 
 def people(count: int, dim: int, seed: int = 0) -> Array:
-    """Vectors as faces have them: many of each of some hundred people."""
+    """Return vectors distributed like those of faces: many for each of some hundred people."""
     rng = np.random.default_rng(seed)
     centres = unit(rng.normal(size=(150, dim)))
     return unit(centres[rng.integers(0, 150, count)] + 0.8 * rng.normal(size=(count, dim)) / np.sqrt(dim))
@@ -257,7 +257,7 @@ def people(count: int, dim: int, seed: int = 0) -> Array:
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Array]:
-    """20,000 faces of which an approximate index was made."""
+    """An approximate index of 20,000 faces, and their vectors."""
     path = tmp_path_factory.mktemp("crowd") / "faces.faiss"
     vectors = people(20_300, 32)[:20_000]
     write(path, dict(enumerate(vectors, start=1)), 32, "ivf")
@@ -275,7 +275,7 @@ def test_an_approximate_index_is_as_good_as_it_says(reading: str, crowd: tuple[P
     exact = queries @ vectors.T
     truth = np.argsort(-exact, axis=1)[:, :10] + 1
     found = np.mean([len(set(row) & set(best)) / 10 for row, best in zip(ids.tolist(), truth.tolist(), strict=True)])
-    assert found > 0.97, "of questions that it has not seen"
+    assert found > 0.97, "for queries that are not in the index"
     assert (np.diff(scores, axis=1) <= 0).all()
     assert np.allclose(scores, np.take_along_axis(exact, ids - 1, axis=1), atol=2e-3), "within 16-bit rounding"
     own = np.arange(1, 20_001, 97)
@@ -283,8 +283,8 @@ def test_an_approximate_index_is_as_good_as_it_says(reading: str, crowd: tuple[P
     assert np.allclose(index.vectors(own), vectors[own - 1], atol=1e-3)
 
 
-def test_a_file_whose_recall_was_counted_by_ids_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The release before wrote such files; of a library with copies they say 85 to 90 %, for ever."""
+def test_a_file_whose_recall_was_counted_by_ids_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier release wrote such files; for a library with copies they state 85 to 90 % forever."""
     path = tmp_path / "faces.faiss"
     rows = dict(enumerate(people(10, 32), start=1))
     write(path, rows, 32)
@@ -297,13 +297,13 @@ def test_a_file_whose_recall_was_counted_by_ids_is_made_again(tmp_path: Path, mo
 
 @pytest.mark.parametrize("copies", [3, 30])
 def test_copies_of_a_photo_are_as_good_as_one_another(tmp_path: Path, copies: int) -> None:
-    """Which three of a photo's copies are among the ten nearest is chance; that it is found is not."""
+    """Which of a photo's copies are among the ten nearest is chance, so recall counts any of them."""
     vectors = np.tile(people(60_000 // copies, 32), (copies, 1))
     write(tmp_path / "faces.faiss", dict(enumerate(vectors, start=1)), 32, "ivf")
     index = opened(tmp_path / "faces.faiss", 32)
     assert index.recall >= LEAST_RECALL
     assert index.probes is not None
-    assert index.probes <= 64, "no more than without copies"
+    assert index.probes <= 64, "not more than without copies"
     queries = people(20_300, 32)[-100:]
     scores, _ = index.search(queries, 10)
     exact = -np.sort(-(queries @ vectors.T), axis=1)[:, :10]
@@ -327,7 +327,7 @@ def test_a_filter_makes_no_answer_shorter(crowd: tuple[Path, Array], share: floa
         assert len(set(found.tolist()) & set(best.tolist())) >= 0.9 * len(best)
 
 
-def test_an_approximate_index_has_a_tail_and_dead_like_any_other(crowd: tuple[Path, Array]) -> None:
+def test_an_approximate_index_supports_additions_and_deletions(crowd: tuple[Path, Array]) -> None:
     path, vectors = crowd
     index = opened(path, 32)
     more = people(20_300, 32)[-50:]
@@ -349,21 +349,21 @@ def test_few_faces_are_always_searched_exactly() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryKind:
-    """What any kind of vector file has to do, whatever it misses; a new one is tested by being registered."""
+    """The contract of vector files, exact and approximate; a new kind is tested once it is registered."""
 
     @pytest.fixture
     def path(self, kind: str, tmp_path: Path, reading: str) -> Path:
         write(tmp_path / "faces.faiss", dict(enumerate(people(2000, 32), start=1)), 32, kind)
         return tmp_path / "faces.faiss"
 
-    def test_it_is_chosen_by_its_name_and_tells_what_it_is(self, kind: str, path: Path) -> None:
+    def test_it_is_chosen_by_name_and_reports_its_kind(self, kind: str, path: Path) -> None:
         index = opened(path, 32)
         assert kind in INDEX_TYPES
         assert kind_for(kind, 2000, 32) is KINDS[kind]
         assert read_kind(path, UUID) == index.kind == kind
         assert len(kind.encode("ascii")) <= 8
         assert index.recall == 1 if KINDS[kind].exact else LEAST_RECALL <= index.recall <= 1
-        assert index.probes is None or not KINDS[kind].exact, "an exact one has none"
+        assert index.probes is None or not KINDS[kind].exact, "an exact one has no probes"
 
     def test_it_finds_nearly_all_that_exact_search_finds(self, kind: str, path: Path) -> None:
         index, vectors = opened(path, 32), people(2000, 32)

@@ -1,4 +1,4 @@
-"""What waits to be written: what a reader sees when, and what a run that is cancelled leaves to the next."""
+"""The writer: when a reader sees pending writes, and what a cancelled run leaves to the next one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def keep(store: Store, number: int) -> None:
 
 
 def kept(store: Store) -> int | None:
-    """What a reader of the same index sees."""
+    """Return what a reader of the same index sees."""
     assert store.path is not None
     with Store.open(store.path) as reader:
         report = reader.catalog.meta.last_run()
     return None if report is None else int(report["new"])
 
 
-def test_nothing_is_seen_before_the_commit_and_writes_keep_their_order(store: Store) -> None:
+def test_nothing_is_visible_before_the_commit_and_writes_keep_their_order(store: Store) -> None:
     writer = Writer(store, cancelled=lambda: False)
     for number in range(3):
         writer.add(partial(keep, store, number))
@@ -43,7 +43,7 @@ def test_nothing_is_seen_before_the_commit_and_writes_keep_their_order(store: St
     assert kept(store) == 2
 
 
-def test_it_is_due_after_many_writes(store: Store) -> None:
+def test_a_commit_is_due_after_many_writes(store: Store) -> None:
     writer = Writer(store, cancelled=lambda: False)
     for number in range(500):
         writer.add(partial(keep, store, number))
@@ -53,7 +53,7 @@ def test_it_is_due_after_many_writes(store: Store) -> None:
     assert kept(store) == 499
 
 
-def test_a_long_commit_is_made_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_commit_is_split(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "COMMIT_SECONDS", 0.0)
     writer, seen = Writer(store, cancelled=lambda: False), list[int | None]()
 
@@ -68,7 +68,7 @@ def test_a_long_commit_is_made_in_parts(store: Store, monkeypatch: pytest.Monkey
     assert kept(store) == 3
 
 
-def test_what_a_write_adds_is_part_of_the_commit_and_optional_writes_come_after_all_else(store: Store) -> None:
+def test_writes_added_by_a_write_are_part_of_the_commit_and_optional_writes_come_last(store: Store) -> None:
     writer, done = Writer(store, cancelled=lambda: False), list[str]()
     writer.add_optional(partial(done.append, "optional"))
     writer.add(lambda: writer.add(partial(done.append, "added")))
@@ -77,7 +77,7 @@ def test_what_a_write_adds_is_part_of_the_commit_and_optional_writes_come_after_
     assert not writer.left_over
 
 
-def test_a_cancelled_run_leaves_optional_writes_out_and_nothing_else(store: Store) -> None:
+def test_a_cancelled_run_omits_only_optional_writes(store: Store) -> None:
     done: list[str] = []
     writer = Writer(store, cancelled=lambda: bool(done))
     writer.add_optional(partial(done.append, "first"))
