@@ -1,4 +1,4 @@
-"""What lower rooms advise is said with the options of the command line."""
+"""Hints of lower layers are shown with the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def fields(text: str) -> set[str]:
 def test_every_hint_has_words_for_the_same_values(hint: Hint) -> None:
     assert fields(_WORDS[hint]) == fields(hint)
     assert "--" not in hint
-    assert "facesearch" not in hint, "what a program calls is not a command"
+    assert "facesearch" not in hint, "library callers do not use commands"
     values = {name: f"{name}-1" for name in fields(hint)}
     error = FacesearchError("a.jpg: wrong", hint, **values)
     assert str(error) == f"a.jpg: wrong; {hint.format(**values)}"
     assert in_options(error) == f"a.jpg: wrong; {_WORDS[hint].format(**values)}"
-    assert with_options(in_options(error)) == in_options(error), "what is said once is not said again"
+    assert with_options(in_options(error)) == in_options(error), "a hint is not added twice"
     assert with_options(f"left out: {error} (1)") == f"left out: a.jpg: wrong; {_WORDS[hint].format(**values)} (1)"
 
 
-def test_an_error_keeps_its_hint_when_it_is_told_what_it_is_about() -> None:
+def test_an_error_keeps_its_hint_when_its_subject_is_added() -> None:
     inner = UsageError("300 megapixels are too many", Hint.MORE_PIXELS_TO, megapixels=300)
     outer = inner.about("a {b}.jpg")
     assert isinstance(outer, UsageError)

@@ -1,4 +1,4 @@
-"""Alignment: the similarity is the best one, the crop agrees with insightface's, and large faces do not alias."""
+"""Alignment: the similarity transform is optimal, crops agree with insightface's, and large faces do not alias."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def test_crops_agree_with_insightface() -> None:
     from insightface.utils.face_align import norm_crop
 
     photo = shipped_photo("astronaut")
-    for turn in (0.0, 0.3, -0.8):  # radians; the face is 90 pixels wide: about the crop's own size
+    for turn in (0.0, 0.3, -0.8):  # radians; the face is 90 pixels wide, about the size of the crop
         a = 0.9 * np.exp(1j * turn)
         source = (TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1] - (56 + 56j)) / a + complex(224, 119)
         landmarks = np.stack([source.real, source.imag], axis=1).astype(np.float32)
         ours = crop_face(photo, 1.0, similarity_to_template(landmarks)).astype(int)
         theirs = norm_crop(np.asarray(photo), landmarks).astype(int)
-        assert np.abs(ours - theirs).mean() < 2.5, "of 255; the two sample with different filters"
+        assert np.abs(ours - theirs).mean() < 2.5, "of 255; the filters differ"
         shifted = np.roll(theirs, 1, axis=1)
-        assert np.abs(ours - theirs).mean() < 0.5 * np.abs(ours - shifted).mean(), "not a pixel beside"
+        assert np.abs(ours - theirs).mean() < 0.5 * np.abs(ours - shifted).mean(), "not shifted by a pixel"
 
 
 def test_a_large_face_is_filtered_before_it_is_sampled() -> None:
-    """Stripes finer than a crop's pixel must come out grey; sampled at points they come out as other stripes."""
+    """Stripes finer than a crop's pixel must become grey; point sampling would alias them to other stripes."""
     stripes = np.zeros((1200, 1200, 3), dtype=np.uint8)
     stripes[:, ::7] = stripes[:, 1::7] = stripes[:, 2::7] = 255
     source = (TEMPLATE - 56) * 8 + 600

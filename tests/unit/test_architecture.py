@@ -1,4 +1,4 @@
-"""The layout is a promise: imports run one way, and nothing heavy is loaded before it is needed."""
+"""The structure of the package: imports go one way, and nothing heavy is loaded before it is needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LEAVES = {
     "visible",
     "wording",
 }
-FLOORS = [
+LAYERS = [
     LEAVES,
     {"photos", "vectors", "models"},
     {"catalog", "faces"},
@@ -50,10 +50,10 @@ FLOORS = [
     {"web"},
     {"cli"},
 ]
-"""Rooms from the ground up. Imports go down only: not up, and not sideways, except from leaf to leaf."""
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-FRONT_DOORS = {"cli": {"api", "render"}, "web": {"api", "render"}}
-"""Rooms that the front ends may use besides the leaves."""
+"""Subpackages and modules, lowest layer first. Imports go down only, except from leaf to leaf."""
+LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
+FRONT_ENDS = {"cli": {"api", "render"}, "web": {"api", "render"}}
+"""The parts that front ends may import in addition to the leaves."""
 SEAMS: dict[str, set[str]] = {
     "onnxruntime": {"models/libraries.py"},
     "openvino": {"models/libraries.py", "models/openvino_session.py"},
@@ -76,7 +76,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 
 def commands_of(group: typer.Typer) -> Iterator[Callable[..., Any]]:
-    """Every command of the command line, without what is wrapped around it."""
+    """Yield every command of the command line, without decorators."""
     for command in group.registered_commands:
         assert command.callback is not None
         yield inspect.unwrap(command.callback)
@@ -89,7 +89,7 @@ COMMANDS = list(commands_of(app))
 COMMAND_NAMES = "|".join([*(command.__name__ for command in COMMANDS), "models", "folders"])
 
 
-def room_of(path: Path) -> str:
+def part_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -99,7 +99,7 @@ def module_of(path: Path) -> str:
 
 
 def imports(path: Path) -> list[str]:
-    """Every module imported anywhere in a file, also for types alone."""
+    """Return every module imported anywhere in a file, including those for types only."""
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -109,50 +109,50 @@ def imports(path: Path) -> list[str]:
     return found
 
 
-def test_every_room_has_its_floor() -> None:
-    assert {room_of(path) for path in MODULES} - {"__init__", "__main__"} <= FLOOR.keys()
+def test_every_part_has_a_layer() -> None:
+    assert {part_of(path) for path in MODULES} - {"__init__", "__main__"} <= LAYER.keys()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_one_way(path: Path) -> None:
-    here = room_of(path)
+    here = part_of(path)
     if here in ("__init__", "__main__"):
         return
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in FLOOR or parts[1] == here:
+        if parts[0] != "facesearch" or len(parts) < 2 or parts[1] not in LAYER or parts[1] == here:
             continue
         both_are_leaves = here in LEAVES and parts[1] in LEAVES
-        assert FLOOR[parts[1]] < FLOOR[here] or both_are_leaves, f"{path} imports {name}, which lies above or beside it"
+        assert LAYER[parts[1]] < LAYER[here] or both_are_leaves, f"{path} imports {name}, which is not in a lower layer"
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if room_of(path) in FRONT_DOORS], ids=lambda path: str(path.relative_to(PACKAGE))
+    "path", [path for path in MODULES if part_of(path) in FRONT_ENDS], ids=lambda path: str(path.relative_to(PACKAGE))
 )
-def test_front_ends_use_the_one_door(path: Path) -> None:
-    here = room_of(path)
-    allowed = FRONT_DOORS[here] | LEAVES | {here}
+def test_front_ends_use_only_the_api(path: Path) -> None:
+    here = part_of(path)
+    allowed = FRONT_ENDS[here] | LEAVES | {here}
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "facesearch" and len(parts) > 1 and parts[1] in FLOOR:
-            assert parts[1] in allowed, f"{path} imports {name}: what it needs of that belongs into the api"
+        if parts[0] == "facesearch" and len(parts) > 1 and parts[1] in LAYER:
+            assert parts[1] in allowed, f"{path} imports {name}; the api should offer what it needs"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.__module__}.{command.__name__}")
 def test_commands_are_thin(command: Callable[..., Any]) -> None:
-    """Options are declared beside one another, and what they mean is decided below."""
+    """Commands declare options; lower layers interpret them."""
     lines, _start = inspect.getsourcelines(command)
     assert len(lines) <= LONGEST_COMMAND, f"{command.__name__} has {len(lines)} lines"
 
 
-def test_no_file_imports_itself_by_way_of_others() -> None:
-    """Also inside a room: whoever reads the files in the order of their imports reads each once."""
-    modules = {module_of(path): path for path in MODULES if room_of(path) not in ("__init__", "__main__")}
+def test_no_import_cycles() -> None:
+    """Modules can be read in the order of their imports, also within a subpackage."""
+    modules = {module_of(path): path for path in MODULES if part_of(path) not in ("__init__", "__main__")}
     TopologicalSorter({name: used_modules(path, modules) - {name} for name, path in modules.items()}).prepare()
 
 
 def used_modules(path: Path, modules: Collection[str]) -> set[str]:
-    """Of these modules those that a file uses; the room of a module that it takes from there is none of them."""
+    """Return those of the modules that a file imports; `from package import module` counts as the module only."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -164,7 +164,7 @@ def used_modules(path: Path, modules: Collection[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_libraries_are_used_at_their_seams_only(path: Path) -> None:
+def test_libraries_are_imported_in_few_places(path: Path) -> None:
     relative = path.relative_to(PACKAGE).as_posix()
     for name in imports(path):
         homes = SEAMS.get(name.split(".")[0])
@@ -172,18 +172,18 @@ def test_libraries_are_used_at_their_seams_only(path: Path) -> None:
 
 
 def texts(path: Path) -> list[str]:
-    """Every text in a file, docstrings too."""
+    """Return every string in a file, including docstrings."""
     nodes = ast.walk(ast.parse(path.read_text()))
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in MODULES if room_of(path) not in {*FRONT_DOORS, "render"}],
+    [path for path in MODULES if part_of(path) not in {*FRONT_ENDS, "render"}],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_options_and_commands_are_named_by_front_ends_only(path: Path) -> None:
-    """Whoever calls a function has no options: what to do next is a `Hint`, in terms of the thing."""
+    """Library callers have no command-line options: lower layers use a `Hint` instead of naming an option."""
     named = [
         text
         for text in texts(path)
@@ -193,7 +193,7 @@ def test_options_and_commands_are_named_by_front_ends_only(path: Path) -> None:
 
 
 def as_ruff_sorts(name: str) -> tuple[int, str]:
-    """Constants, then classes, then functions, each by the alphabet."""
+    """Return the sort key: constants, then classes, then functions, each in alphabetical order."""
     return (0 if name.isupper() else 1 if name[:1].isupper() else 2), name
 
 
@@ -207,7 +207,7 @@ def test_public_names_exist_and_are_sorted(name: str) -> None:
     assert len(set(public)) == len(public)
     assert list(public) == sorted(public, key=as_ruff_sorts)
     if not hasattr(module, "__path__"):
-        assert public, f"{name} does not say what is public"
+        assert public, f"{name} has no `__all__`"
         defined = [
             node.name
             for node in ast.parse(Path(str(module.__file__)).read_text()).body
@@ -231,7 +231,7 @@ def test_nothing_heavy_is_loaded_for_help(code: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["scan", "query"])
-def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path, command: str) -> None:
+def test_a_query_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path, library: Path, command: str) -> None:
     photos = str(library / "photos/portraits")
     asked = ["scan", str(library / "query.jpg"), photos, "--model", "embedded", "--device", "cpu"]
     if command == "query":
@@ -245,4 +245,4 @@ def test_a_question_to_the_embedded_model_loads_only_what_it_uses(tmp_path: Path
         "('insightface', 'onnx', 'cv2', 'scipy', 'skimage', 'openvino', 'sklearn', 'rich') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "loaded: []" in result.stderr, "what others print goes to stderr"
+    assert "loaded: []" in result.stderr, "output of libraries goes to stderr"

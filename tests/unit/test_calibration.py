@@ -1,4 +1,4 @@
-"""What similarities mean: laws of the tables, and of the verdicts that rest on them."""
+"""Calibration: properties of the tables, and of the verdicts derived from them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_the_models_threshold_is_at_its_false_match_rate() -> None:
     assert TABLE.fmr(bundled.THRESHOLD) == pytest.approx(DEFAULT_FMR, rel=0.5)
     assert TABLE.similarity_at(DEFAULT_FMR) == pytest.approx(bundled.THRESHOLD, abs=0.01)
     for rate, similarity in ((1e-2, 0.34), (1e-3, 0.41), (1e-5, 0.51)):
-        assert TABLE.similarity_at(rate) == pytest.approx(similarity, abs=0.015), "points measured on other people"
+        assert TABLE.similarity_at(rate) == pytest.approx(similarity, abs=0.015), "measured on other people"
 
 
 @given(similarities, similarities, sizes)
-def test_the_more_alike_the_fewer_strangers(one: float, other: float, photos: int) -> None:
+def test_rates_fall_as_the_similarity_rises(one: float, other: float, photos: int) -> None:
     low, high = sorted((one, other))
     assert 0 <= TABLE.fmr(high, photos) <= TABLE.fmr(low, photos) <= 1
     assert 0 <= TABLE.tmr(high, photos) <= TABLE.tmr(low, photos) <= 1
@@ -87,8 +87,8 @@ def test_two_blurred_faces_are_less_sure_than_a_sharp_one_and_a_blurred() -> Non
     assert verdicts == [Verdict.strong, Verdict.possible]
 
 
-def test_many_who_come_near_make_it_less_sure() -> None:
-    """A question whose look-alikes are in the library: their photos come near, none near enough to be a hit."""
+def test_many_look_alikes_make_a_verdict_less_sure() -> None:
+    """The library has look-alikes of the query: many photos come near, but not near enough to be hits."""
     alone = Judge(TABLE, 1, 5000, [0.66])
     assert alone.verdict(0.66) is Verdict.strong
     assert Judge(TABLE, 1, 5000, [0.66] + [0.45] * 20).verdict(0.66) is Verdict.likely
@@ -96,7 +96,7 @@ def test_many_who_come_near_make_it_less_sure() -> None:
 
 
 def test_the_persons_own_photos_are_no_look_alikes() -> None:
-    """Those that no stranger is like say how many others of theirs there are, less like the question."""
+    """The photos that no stranger resembles predict how many less similar photos of the person there are."""
     share = [TABLE.tmr(similarity) - TABLE.tmr(similarity + 0.01) for similarity in np.arange(0.3, 1, 0.01)]
     counts = (np.array(share) * 500).round().astype(int)
     own = sorted(np.repeat(np.arange(0.3, 1, 0.01), counts).tolist(), reverse=True)
@@ -104,8 +104,8 @@ def test_the_persons_own_photos_are_no_look_alikes() -> None:
     assert Judge(TABLE, 1, 5000, [similarity for similarity in own if similarity < 0.6]).excess > 20
 
 
-def test_the_same_picture_is_strong_whoever_looks_alike() -> None:
-    """What is told ends at one in a thousand million; what is weighed goes on along the curve."""
+def test_the_same_picture_is_strong_despite_look_alikes() -> None:
+    """Reported rates end at 1e-9; verdicts use the rest of the curve."""
     crowded = Judge(TABLE, 1, 5000, [0.97] + [0.45] * 200)
     assert crowded.excess > 10
     assert crowded.fmr(0.97) == LEAST_FMR
@@ -115,29 +115,29 @@ def test_the_same_picture_is_strong_whoever_looks_alike() -> None:
 def test_expected_false_hits_are_the_rate_times_the_faces() -> None:
     judge = Judge(TABLE, 3, 20_000, [0.5] * 10)
     assert judge.expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 20_000)
-    assert Judge(TABLE, 3, 10).expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 1000), "as the verdict"
+    assert Judge(TABLE, 3, 10).expected_false_hits(0.5) == pytest.approx(TABLE.fmr(0.5, 3) * 1000), "as verdicts"
     assert [Judge(TABLE, 1, count).verdict(0.47) for count in (10, 2000, 10**6)] == [
         Verdict.likely, Verdict.possible, Verdict.unlikely,
     ]  # fmt: skip
 
 
 @given(similarities, st.integers(1, 10**7))
-def test_what_is_shown_as_strong_or_likely_agrees_with_the_false_hits_beside_it(similarity: float, count: int) -> None:
+def test_verdicts_agree_with_the_expected_false_hits(similarity: float, count: int) -> None:
     judge = Judge(TABLE, 1, count)
     expected = judge.expected_false_hits(similarity)
     assert expected is not None
     limits = {Verdict.strong: 0.001, Verdict.likely: 0.1, Verdict.possible: 10.0}
     surest = next((verdict for verdict, limit in limits.items() if expected <= limit), Verdict.unlikely)
-    if expected > LEAST_FMR * max(count, 1000):  # below that the rate is weighed and not told
+    if expected > LEAST_FMR * max(count, 1000):  # below that, the verdict uses a rate that is not reported
         assert judge.verdict(similarity) is surest
 
 
-def test_nothing_is_told_of_a_model_that_was_never_measured() -> None:
+def test_a_model_that_was_never_measured_has_no_rates() -> None:
     guess = calibration_of(toy_model_info(threshold=0.4))
     assert not guess.measured
     assert guess.origin == "not measured"
     judge = Judge(guess, 1, 10)
-    assert judge.verdict(1.0) is Verdict.possible, "the surest there is without a measurement"
+    assert judge.verdict(1.0) is Verdict.possible, "the best verdict without a measurement"
     assert judge.verdict(0.0) is Verdict.unlikely
     assert (judge.fmr(1.0), judge.interval(1.0), judge.expected_false_hits(1.0)) == (None, None, None)
     assert not guess.is_extrapolated(1.0)
@@ -145,7 +145,7 @@ def test_nothing_is_told_of_a_model_that_was_never_measured() -> None:
 
 
 def test_a_guess_rests_on_what_its_maker_has_published() -> None:
-    """InsightFace gives one point for the recogniser of buffalo_l and buffalo_m: 0.408 at FMR 1e-6, TMR 91.2 %."""
+    """InsightFace published one point for the recogniser of buffalo_l and buffalo_m: 0.408 at FMR 1e-6, TMR 91.2 %."""
     for name in ("buffalo_l", "buffalo_m"):
         pack = known_pack(name)
         assert pack is not None
@@ -154,7 +154,7 @@ def test_a_guess_rests_on_what_its_maker_has_published() -> None:
         assert guess.origin == "not measured; its maker has published one point, similarity 0.408 at FMR 1e-6"
         assert guess.fmr(0.408) == pytest.approx(1e-6, rel=0.1)
         assert guess.tmr(0.41) == pytest.approx(0.912)
-        assert guess.threshold == pytest.approx(0.32, abs=0.005), "at FMR 1e-4, as for every model"
+        assert guess.threshold == pytest.approx(0.32, abs=0.005), "FMR 1e-4, as for every model"
         assert Judge(guess, 1, 10).verdict(0.9) is Verdict.likely
         assert Judge(guess, 1, 10).expected_false_hits(0.9) is None
     other = known_pack("antelopev2")
@@ -198,7 +198,7 @@ def test_a_table_agrees_with_counting() -> None:
     for curve in table["curves"]:
         assert curve["log10_fmr"] == sorted(curve["log10_fmr"], reverse=True)
         assert all(low <= high for low, high in zip(curve["log10_fmr_low"], curve["log10_fmr_high"], strict=True))
-    assert min(table["curves"][0]["log10_fmr"]) < -7, "extrapolated beyond what was counted"
+    assert min(table["curves"][0]["log10_fmr"]) < -7, "extrapolated beyond the counted rates"
 
 
 def test_too_few_people_are_no_calibration() -> None:
@@ -219,7 +219,7 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     assert mine.threshold is not None
     assert mine.fmr(mine.threshold) == pytest.approx(DEFAULT_FMR, rel=0.05)
     assert not calibration_of(toy_model_info("other", dim=32)).measured, "another model"
-    assert calibration_of(replace(model, name="ours")).people == 6, "the same model by another name"
+    assert calibration_of(replace(model, name="ours")).people == 6, "the same model under another name"
     assert own_calibration_path(replace(model, name="ours")) == path
     path.write_text(path.read_text()[:100])
     broken = calibration_of(model)
@@ -243,7 +243,7 @@ def test_what_the_user_has_measured_counts(tmp_path: Path, monkeypatch: pytest.M
     assert "unreadable and not used" in (calibration_of(model).note or "")
 
 
-def test_a_calibration_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_calibration_that_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "facesearch").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(StorageError, match="cannot be written"):

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens and does not run."""
+"""CSV cells that spreadsheets do not evaluate as formulas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_formulas_are_text() -> None:
     assert rows(*formulas) == [f"'{formula}" for formula in formulas]
 
 
-def test_all_else_is_as_it_was() -> None:
+def test_other_text_is_unchanged() -> None:
     values = ["/photos/=1.jpg", "a,b", 'say "hi"', "two\nlines", "", "'=1"]
     assert rows(*values) == values
 

@@ -1,4 +1,4 @@
-"""The build step that turns quantised weights into plain graphs."""
+"""The build step that converts quantised weights into plain graphs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import clean_graphs
 
 
 def quantised_network() -> onnx.ModelProto:
-    """A convolution whose weights hide behind a block-wise DequantizeLinear and a Reshape, then PRelu and Dropout."""
+    """Return a convolution with block-wise quantised weights (DequantizeLinear, Reshape), then PRelu and Dropout."""
     rng = np.random.default_rng(5)
     weights = rng.integers(-127, 127, (4, 3 * 9), dtype=np.int8)
     constants = {
@@ -71,7 +71,7 @@ def test_other_weights_fail_the_build_with_both_digests(tmp_path: Path) -> None:
     assert clean_graphs.DETECTOR.sha256 in str(caught.value)
 
 
-def test_what_was_built_is_there_with_its_licences() -> None:
+def test_the_built_files_and_their_licences_exist() -> None:
     from facesearch.models import bundled
 
     folder = Path(bundled.__file__).parent / "weights"
@@ -80,7 +80,7 @@ def test_what_was_built_is_there_with_its_licences() -> None:
         weights.source: weights.sha256 for weights in (clean_graphs.DETECTOR, clean_graphs.RECOGNISER)
     }
     recogniser = onnx.load(folder / clean_graphs.RECOGNISER.built)
-    # insightface looks for these names among the first eight nodes to learn that the graph normalises by itself.
+    # insightface looks for these names among the first eight nodes to find out whether the graph normalises its input.
     names = [node.name for node in recogniser.graph.node[:8]]
     assert any(name.startswith("_minus") for name in names)
     assert any(name.startswith("_mul") for name in names)

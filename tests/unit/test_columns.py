@@ -1,4 +1,4 @@
-"""One table of columns: what is in the schema, in the records, in SELECTs and in what is encoded is the same."""
+"""The table of columns matches the schema, the records, the SELECTs and the encoding."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_face_is_kept_alike_in_both_tables(table: str) -> None:
 
 
 @pytest.mark.parametrize("record", [Face, FaceRecord])
-def test_what_is_measured_is_a_field_of_that_name(record: type) -> None:
+def test_every_measure_is_a_field_of_that_name(record: type) -> None:
     assert set(MEASURES) <= {field.name for field in fields(record)}
 
 

@@ -1,4 +1,4 @@
-"""What was in hand when a process died, whatever it was doing at that moment."""
+"""The crash guard: the photos in progress when a process died, at any moment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ names = st.sampled_from([b"a.jpg", b"b b.jpg", b"\xff\n.jpg", b"c", b"long" * 50
 @given(
     steps=st.lists(st.tuples(st.sampled_from(["take", "drop", "die", "end"]), names), max_size=40), large=st.booleans()
 )
-def test_what_is_in_hand_is_what_was_taken_and_not_dropped(
+def test_suspects_are_the_photos_taken_and_not_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, bytes]], large: bool
 ) -> None:
     monkeypatch.setattr(crash_guard_module, "_LARGE", 10**6 if large else 50)
@@ -42,7 +42,7 @@ def test_what_is_in_hand_is_what_was_taken_and_not_dropped(
             noted &= guard.suspects
             guard.close()
             guard = CrashGuard(path)
-            assert guard.suspects == noted, "who was in hand when a run ended in good order is no suspect"
+            assert guard.suspects == noted, "photos in progress at a normal end are not suspects"
     for name in noted:
         guard.drop(name)
     guard.close()
@@ -51,7 +51,7 @@ def test_what_is_in_hand_is_what_was_taken_and_not_dropped(
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
-def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path, cut: int) -> None:
+def test_a_truncated_line_is_ignored(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "in-hand"
     guard = CrashGuard(path)
     guard.take(b"one")
@@ -72,7 +72,7 @@ def test_without_a_file_nothing_is_kept() -> None:
     assert CrashGuard(None).suspects == frozenset()
 
 
-def test_where_no_file_can_be_written_photos_are_read_all_the_same(tmp_path: Path) -> None:
+def test_photos_are_read_even_if_no_file_can_be_written(tmp_path: Path) -> None:
     blocked = CrashGuard(tmp_path / "missing" / "in-hand")
     blocked.take(b"a")
     blocked.drop(b"a")
@@ -87,7 +87,7 @@ def test_a_disk_that_was_full_for_a_moment(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "in-hand"
     guard = CrashGuard(path)
     if failing == "write":
-        guard.take(b"z")  # the file is there by now, and is written to
+        guard.take(b"z")  # the file exists now and is open for writing
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -103,7 +103,7 @@ def test_a_disk_that_was_full_for_a_moment(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
-def test_what_is_no_file_in_its_place_is_no_trouble(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_folder_or_pipe_in_its_place_does_no_harm(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "in-hand")
     guard = CrashGuard(tmp_path / "in-hand")
     assert not guard.suspects

@@ -1,4 +1,4 @@
-"""What counts as unchanged, and the walk beside the catalog."""
+"""Changes of files: what counts as unchanged, and pairing files with the catalog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each error knows its exit code, and the drawing of the tree is the tree."""
+"""Exit codes of errors, and the drawing of their class tree."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_exit_codes() -> None:
     assert {name: getattr(errors, name)("x").exit_code for name in NAMES} == CODES
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_drawing_shows_the_real_tree() -> None:
     drawn = re.findall(r"^([│├└─ ]*)(\w+Error)", errors.__doc__ or "", re.MULTILINE)
     assert {name for _, name in drawn} == set(NAMES)
     above: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Photos to folders and faces to files: nothing half done, nothing overwritten that should not be, the right modes."""
+"""Exporting photos and faces: files are complete, never overwrite others, and have the right modes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ every_layout = pytest.mark.parametrize("save", [save_jsonl, save_csv, partial(sa
 
 
 def some_faces(*, fails: bool = False) -> Faces:
-    """Three faces, one whose photo has a name that is not UTF-8; or an error of the disk in the middle."""
+    """Yield three faces, one with a photo name that is not UTF-8, or raise a disk error after the first."""
     detection = toy_face([1.0, 0.0], (10.0, 20.0, 90.0, 100.0)).detection
     for number, path in enumerate((b"/a.jpg", b"/\xff.jpg", b"/c.jpg")):
         if fails and number == 1:
@@ -70,7 +70,7 @@ def mode(path: Path) -> int:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> list[KnownFile]:
-    """Two files of one name and other content, and one whose name is not UTF-8."""
+    """Two files with the same name and different content, and one whose name is not UTF-8."""
     made = []
     for number, name in enumerate([b"a/x.jpg", b"b/x.jpg", b"a/\xff y.jpg"]):
         path = os.path.join(os.fsencode(tmp_path), b"photos", name)
@@ -96,7 +96,7 @@ def test_copies_keep_content_and_times_and_clashes_get_numbers(photos: list[Know
     assert len(contents(out)) == 3
 
 
-def test_what_is_there_is_never_overwritten(photos: list[KnownFile], tmp_path: Path) -> None:
+def test_existing_files_are_never_overwritten(photos: list[KnownFile], tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"mine")
     (tmp_path / "x-2.jpg").symlink_to("nowhere")
     (tmp_path / "x-3.jpg").mkdir()
@@ -104,7 +104,7 @@ def test_what_is_there_is_never_overwritten(photos: list[KnownFile], tmp_path: P
     assert (tmp_path / "x.jpg").read_bytes() == b"mine"
     assert (tmp_path / "x-4.jpg").read_bytes() == b"photo 0"
     assert not (tmp_path / "nowhere").exists()
-    assert copy_photos(photos[:1], Path(os.fsdecode(os.path.dirname(photos[0].path)))).kept == 1, "onto itself"
+    assert copy_photos(photos[:1], Path(os.fsdecode(os.path.dirname(photos[0].path)))).kept == 1, "copied onto itself"
 
 
 def test_links(photos: list[KnownFile], tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_links(photos: list[KnownFile], tmp_path: Path) -> None:
         assert (out / "x-2.jpg").read_bytes() == b"photo 1"
 
 
-def test_a_dry_run_tells_and_does_nothing(photos: list[KnownFile], tmp_path: Path) -> None:
+def test_a_dry_run_reports_and_does_nothing(photos: list[KnownFile], tmp_path: Path) -> None:
     out = tmp_path / "out"
     for export in (copy_photos, link_photos):
         done = export(photos, out, dry_run=True)
@@ -131,24 +131,24 @@ def test_a_dry_run_tells_and_does_nothing(photos: list[KnownFile], tmp_path: Pat
     both = [photos[0], known_file(twin)]
     for export in (copy_photos, link_photos):
         dry, real = export(both, out / export.__name__, dry_run=True), export(both, out / export.__name__)
-        assert (len(dry.planned), dry.kept) == (real.made, real.kept), "as it is then done"
+        assert (len(dry.planned), dry.kept) == (real.made, real.kept), "as the real run does it"
 
 
-def test_a_photo_that_is_gone_is_told_and_the_rest_done(photos: list[KnownFile], tmp_path: Path) -> None:
+def test_a_missing_photo_is_reported_and_the_rest_is_exported(photos: list[KnownFile], tmp_path: Path) -> None:
     os.unlink(photos[0].path)
     done = copy_photos(photos, tmp_path / "out")
     assert done.made == 2
     assert done.failed == [f"{os.fsdecode(photos[0].path)}: not found"]
 
 
-def test_a_folder_that_cannot_be_written_is_said(photos: list[KnownFile], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(photos: list[KnownFile], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"cannot be created .*choose another folder"):
         copy_photos(photos, tmp_path / "file/out")
 
 
 def test_a_full_disk_leaves_nothing_half_done(photos: list[KnownFile], tmp_path: Path) -> None:
-    """/dev/full is no folder: what stands in for a full disk is a limit on the size of files."""
+    """A limit on file sizes simulates a full disk, because /dev/full is not a folder."""
     import resource
     import signal
 
@@ -189,8 +189,8 @@ def test_crops_are_the_faces(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
-def test_a_photo_that_has_changed_is_not_handed_out(photos: list[KnownFile], tmp_path: Path) -> None:
-    Path(os.fsdecode(photos[0].path)).write_bytes(b"photo X")  # of the same size
+def test_a_photo_that_has_changed_is_not_exported(photos: list[KnownFile], tmp_path: Path) -> None:
+    Path(os.fsdecode(photos[0].path)).write_bytes(b"photo X")  # the same size
     Path(os.fsdecode(photos[1].path)).write_bytes(b"longer than it was")
     exports: list[Callable[..., Export]] = [copy_photos, partial(link_photos, hard=True)]
     for number, export in enumerate(exports):
@@ -220,7 +220,7 @@ def test_faces_with_vectors_are_for_their_owner_alone(
 
 
 @every_layout
-def test_a_file_that_a_killed_process_left_open_to_all_is_closed(save: Save, tmp_path: Path) -> None:
+def test_a_readable_file_left_by_a_killed_process_becomes_private(save: Save, tmp_path: Path) -> None:
     left = tmp_path / f".faces.{os.getpid()}.tmp"
     left.write_bytes(b"left")
     left.chmod(0o666)
@@ -249,7 +249,7 @@ def test_a_link_to_a_file_of_faces_stays_a_link(save: Save, tmp_path: Path) -> N
     real, link = tmp_path / "real", tmp_path / "folder/link"
     link.parent.mkdir()
     link.symlink_to("../real")
-    for _ in range(2):  # first a link to nothing
+    for _ in range(2):  # at first the link is dangling
         save(some_faces(), link, vectors=True)
         assert os.readlink(link) == "../real"
         assert mode(real) == 0o600
@@ -279,7 +279,7 @@ def test_a_pipe_is_written_to_and_stays(save: Save, linked: bool, tmp_path: Path
 
 @every_layout
 def test_devices_and_open_files_are_never_replaced(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "replacing", None)  # which must not touch /dev/null, least of all in a test
+    monkeypatch.setattr(files, "replacing", None)  # must not be used: a test must not replace /dev/null
     before = os.stat("/dev/null")
     save(some_faces(), Path("/dev/null"), vectors=True)
     assert (os.stat("/dev/null").st_ino, os.stat("/dev/null").st_mode) == (before.st_ino, before.st_mode)
@@ -301,7 +301,7 @@ def test_pictures_pages_copies_and_crops_follow_the_umask(umask: int, photos: li
     index = {"path": "/index", "model": "embedded", "faces": 1, "photos": 1}
     os.chmod(photos[0].path, 0o600)
     copy_photos(photos, out)
-    for name in ("drawn.png", "sheet.jpg", "gallery.html"):  # the second time they replace a file of another mode
+    for name in ("drawn.png", "sheet.jpg", "gallery.html"):  # the second time, they replace a file with another mode
         for _ in range(2):
             if name == "drawn.png":
                 save_drawn(Photo(photo.read_bytes()), [], out / name)

@@ -1,4 +1,4 @@
-"""Files at rest: replaced whole or not at all, hashed, and what is said of those that cannot be read."""
+"""Files: atomic replacement, hashes, and messages about unreadable ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_or_not_at_all(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "kept"
     write(path, b"one")
     with pytest.raises(OSError, match="No space left"):
@@ -40,7 +40,7 @@ def test_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_where_it_is_written_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_at_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
     unfinished(tmp_path / "kept").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="symbolic links"):
@@ -58,7 +58,7 @@ def test_a_link_in_its_place_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
 
-def test_settings_are_for_whoever_the_user_lets_read_them(tmp_path: Path) -> None:
+def test_settings_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         write_json(tmp_path / "settings.json", {"é": 1})

@@ -1,4 +1,4 @@
-"""Filters as people write them: dates, ranges and places."""
+"""Filters as users write them: dates, ranges and places."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_moments(text: str, first: str, last: str) -> None:
     assert first_and_last_second("since", text) == (first, last)
     where = Filter(since=text, until=text)
     assert (where.since, where.until) == (first, last)
-    assert replace(where, min_face=1) == Filter(since=first, until=last, min_face=1), "what is kept stays what it is"
+    assert replace(where, min_face=1) == Filter(since=first, until=last, min_face=1), "parsed values are stable"
 
 
 @pytest.mark.parametrize("text", ["", "19", "2019-13", "2021-02-29", "0000", "2019-07-31T25:00", "31.7.2019", "٢٠١٩"])
-def test_what_is_no_date_is_said(text: str) -> None:
+def test_invalid_dates(text: str) -> None:
     with pytest.raises(UsageError, match=r"^until .*not a date; write it as 2019"):
         Filter(until=text)
 
@@ -47,7 +47,7 @@ def test_ranges(text: str, found: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "..", "3..1", "a", "-1", "1-3", "1...3"])
-def test_what_is_no_range_is_said(text: str) -> None:
+def test_invalid_ranges(text: str) -> None:
     with pytest.raises(UsageError, match=r"^faces "):
         Filter(faces=text)
 
@@ -82,7 +82,7 @@ def test_limits_that_make_no_sense_are_refused(limits: dict[str, Any], told: str
         Filter(**limits)
 
 
-def test_a_filter_knows_whether_it_leaves_nothing_out() -> None:
+def test_a_filter_knows_whether_it_passes_everything() -> None:
     assert Filter().lets_all_through
     assert Filter(under=()).lets_all_through
     limits: list[dict[str, Any]] = [{"photos": frozenset[int]()}, {"faces": 1}, {"min_quality": 0.1}, {"under": "/"}]

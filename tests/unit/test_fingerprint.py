@@ -1,4 +1,4 @@
-"""Fingerprints: near-identical pictures are near, others are far."""
+"""Fingerprints: those of near-identical pictures are close, others are not."""
 
 from __future__ import annotations
 

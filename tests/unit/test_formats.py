@@ -1,4 +1,4 @@
-"""What the table promises of every format: its files are found, recognised whatever they are called, and decoded."""
+"""The table of formats: files of each are found, recognised under any name, and decoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLOURS = [(200, 60, 30), (30, 60, 200)]
 
 
 def halves() -> Image.Image:
-    """Red on the left, blue on the right."""
+    """Return a picture that is red on the left and blue on the right."""
     image = Image.new("RGB", (64, 48), COLOURS[0])
     image.paste(COLOURS[1], (32, 0, 64, 48))
     return image
@@ -51,7 +51,7 @@ def test_its_files_are_found_by_their_names(form: Format, tmp_path: Path) -> Non
     assert others == []
 
 
-def test_it_alone_announces_itself(form: Format) -> None:
+def test_only_this_format_recognises_its_files(form: Format) -> None:
     data = file_of(form)
     assert [entry.name for entry in FORMATS if entry.announced_by(data[:32])] == [form.name]
     assert format_of(data[:32]) is form
@@ -65,22 +65,22 @@ def test_it_is_decoded(form: Format) -> None:
         assert np.abs(half.mean(axis=(0, 1)) - colour).max() < 25
 
 
-def test_what_it_takes_is_known_before_it_is_decoded(form: Format) -> None:
+def test_its_memory_is_known_before_it_is_decoded(form: Format) -> None:
     assert 3 * 64 * 48 <= memory_needed(io.BytesIO(file_of(form))) <= 40 * 64 * 48
 
 
-def test_metadata_that_are_not_there_are_empty(form: Format) -> None:
+def test_missing_metadata_is_empty(form: Format) -> None:
     header = read_header(io.BytesIO(file_of(form)))
     assert (header.taken, header.position, header.orientation, header.ours) == (None, None, 1, False)
 
 
-def test_what_is_read_is_no_other_medium() -> None:
+def test_photo_formats_are_not_other_media() -> None:
     assert not SUFFIXES & OTHER_MEDIA
     assert b".cr2" in OTHER_MEDIA
     suffixes = [suffix for form in FORMATS for suffix in form.suffixes.split()]
-    assert len(suffixes) == len(SUFFIXES), "each belongs to one format"
+    assert len(suffixes) == len(SUFFIXES), "each suffix belongs to one format"
 
 
-def test_what_is_no_photo_announces_nothing() -> None:
+def test_other_files_are_not_recognised() -> None:
     for head in (b"", b"PK\x03\x04", b"%PDF-1.7", bytes(32), b"just some text, no photo at all!"):
         assert format_of(head) is None

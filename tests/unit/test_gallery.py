@@ -1,4 +1,4 @@
-"""A gallery as a parser of HTML sees it: all that is in it, and nothing that a name could smuggle in."""
+"""HTML galleries, read with a parser: the contents are complete, and file names cannot inject markup."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ VOID = {"meta", "link", "img", "input", "br", "hr"}
 
 
 class Page(HTMLParser):
-    """Every element with its attributes, every text with the elements that it is in, and the words of every card."""
+    """A parsed page: every element with its attributes, and every text with the elements around it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Page(HTMLParser):
         self._open: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
-        assert self._open == [], "every element that is opened is closed"
+        assert self._open == [], "every open element is closed"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
@@ -75,12 +75,12 @@ class Page(HTMLParser):
         return [found for name, found in self.elements if name == tag and wanted.items() <= found.items()]
 
     def text(self, kind: str) -> list[str]:
-        """The pieces of text somewhere inside elements of a name (`h2`) or class (`.folder`), without empty ones."""
+        """Return the non-empty texts inside elements with a name (`h2`) or class (`.folder`)."""
         inside = [text for path, text in self.texts if any(kind in opened.split() for opened in path)]
         return [text for text in inside if text.strip()]
 
     def words(self, kind: str) -> str:
-        """The same as one line."""
+        """Return the same as one line."""
         return " ".join(" ".join(self.text(kind)).split())
 
     @property
@@ -188,7 +188,7 @@ def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     paths = [os.path.join(folder, name) for name in HOSTILE]
     shipped_photo("t1").save(tmp_path / "t1.jpg", quality=80)
     for path in paths:
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # a slash in the middle of markup makes folders
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # a slash within the markup makes folders
         os.link(tmp_path / "t1.jpg", path)
     found = [hit(rank, 0.9, path, folded=(hit(0, 0.8, path),)) for rank, path in enumerate(paths, start=1)]
     asked = Probe(os.fsdecode(paths[0]), 1, 1, toy_face([1.0, 0.0], FACES_IN_T1["bea"]))
@@ -236,7 +236,7 @@ def test_nothing_is_loaded_and_only_this_script_runs(photo: Path, tmp_path: Path
     assert sources == {"data:image/jpeg;base64"}
 
 
-def test_a_lost_photo_leaves_a_place_that_says_so(photo: Path, tmp_path: Path) -> None:
+def test_a_missing_photo_is_shown_as_missing(photo: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8 no photo")
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -258,7 +258,7 @@ def test_photos_over_the_limit_are_not_opened(photo: Path, tmp_path: Path) -> No
     assert ["over the limit" in text for text in page.text(".lost")] == [True, True]
 
 
-def test_several_answers_share_the_room(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_answers_share_the_page_limit(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "MAX_HITS", 10)
     answers = [
         Answer(probe(photo, name), [hit(rank, 0.9, bytes(photo)) for rank in range(1, count + 1)], 99)
@@ -274,7 +274,7 @@ def test_several_answers_share_the_room(photo: Path, tmp_path: Path, monkeypatch
     assert "Results of 4 queries" in page.text("h1")
 
 
-def test_more_answers_than_room(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_answers_than_the_page_limit(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "MAX_HITS", 2)
     answers = [Answer(probe(photo), [hit(1, 0.9, bytes(photo)), hit(2, 0.8, bytes(photo))], 9)] * 4
     page = written(answers, tmp_path / "hits.html")
@@ -303,7 +303,7 @@ def test_a_template_shows_the_faces_that_it_is_made_of(photo: Path, tmp_path: Pa
     assert len(page.text("figcaption")) == 12
 
 
-def test_hits_that_nothing_is_known_about(photo: Path, tmp_path: Path) -> None:
+def test_hits_without_known_facts(photo: Path, tmp_path: Path) -> None:
     found = hit(1, 0.2, bytes(photo), verdict=None, expected_false_hits=None, fmr=None)
     found = replace(found, face=replace(found.face, quality=None))
     page = written([Answer(probe(photo), [found], 9)], tmp_path / "hits.html", threshold=None)
@@ -335,7 +335,7 @@ def test_names_of_web_pages(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
-def test_a_gallery_is_there_whole_or_not_at_all(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gallery_is_written_atomically(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [Answer(probe(photo), [hit(1, 0.9, bytes(photo))], 9)]
     folder = tmp_path / "out"
     folder.mkdir()
@@ -349,7 +349,7 @@ def test_a_gallery_is_there_whole_or_not_at_all(photo: Path, tmp_path: Path, mon
         with pytest.raises(StorageError, match=r"cannot be written \(.+\); (check|choose) ") as raised:
             save_gallery(answers, None, INDEX, path)
         assert "\n" not in str(raised.value)
-    assert [path.name for path in folder.iterdir()] == ["album.html"], "nothing lost, nothing left"
+    assert [path.name for path in folder.iterdir()] == ["album.html"], "no file is lost or left behind"
 
     (folder / "hits.html").write_text("mine")
     with pytest.raises(StorageError, match="not made by facesearch"):
@@ -369,7 +369,7 @@ def interrupt(*_: object) -> str:
     raise KeyboardInterrupt
 
 
-def test_others_may_read_it_as_far_as_the_user_lets_them(photo: Path, tmp_path: Path) -> None:
+def test_its_mode_follows_the_umask(photo: Path, tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         save_gallery([Answer(probe(photo), [], 9)], None, INDEX, tmp_path / "hits.html")

@@ -1,4 +1,4 @@
-"""Turns, borders and overlaps."""
+"""Rotations, borders and overlaps."""
 
 from __future__ import annotations
 

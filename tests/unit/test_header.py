@@ -1,4 +1,4 @@
-"""What a photo says about itself, in every place where formats keep it; and metadata that means harm."""
+"""Photo metadata in all places where formats store it, and malicious metadata."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ JPEG = encoded(scene(), "JPEG")
         ({ORIGINAL: "0001:01:01 00:00:00"}, None),
     ],
 )
-def test_only_exposure_and_scan_say_when(dates: dict[int, str], expected: str | None) -> None:
+def test_only_exposure_and_scan_times_count(dates: dict[int, str], expected: str | None) -> None:
     found = taken(encoded(scene(), "JPEG", exif=exif_of(dates)))
     assert (None if found is None else f"{found[0]} {found[2]}") == expected
     assert found is None or found[1] == "exif"
@@ -184,7 +184,7 @@ def test_the_camera_comes_before_what_was_written_later() -> None:
 
 
 def late_exif(**options: Any) -> bytes:
-    """A PNG with its EXIF after the picture."""
+    """Return a PNG with its EXIF after the picture."""
     png = encoded(scene(), "PNG")
     return png[:-12] + chunk(b"eXIf", options["exif"].tobytes().removeprefix(b"Exif\0\0")) + png[-12:]
 
@@ -207,7 +207,7 @@ CONTAINERS: dict[str, Callable[..., bytes]] = {
 
 
 @pytest.mark.parametrize("kind", CONTAINERS)
-def test_every_container_gives_up_its_exif(kind: str) -> None:
+def test_exif_is_read_from_every_container(kind: str) -> None:
     exif = exif_of({ORIGINAL: "1962:07:03 10:11:12"}, software=MADE_BY)
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 30.0), 3: "E", 4: (151.0, 12.0, 0.0)})
     data = CONTAINERS[kind](exif=exif)
@@ -218,7 +218,7 @@ def test_every_container_gives_up_its_exif(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png, as text", "webp", "avif", "heif", "tiff"])
-def test_every_container_gives_up_its_xmp(kind: str) -> None:
+def test_xmp_is_read_from_every_container(kind: str) -> None:
     packet = xmp_of('photoshop:DateCreated="1962-07"')
     if kind == "png, as text":
         data = with_chunks(encoded(scene(), "PNG"), chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
@@ -242,7 +242,7 @@ def test_exif_as_imagemagick_writes_it_into_a_png() -> None:
     assert Photo(data).size == (48, 64)
 
 
-def test_xmp_says_which_way_is_up_where_exif_does_not() -> None:
+def test_xmp_orientation_is_used_without_an_exif_one() -> None:
     turned = with_xmp(JPEG, xmp_of('tiff:Orientation="6"'))
     assert Photo(turned).size == (48, 64)
     assert Photo(turned).pixels(64).shape == (64, 48, 3)
@@ -251,7 +251,7 @@ def test_xmp_says_which_way_is_up_where_exif_does_not() -> None:
 
 
 @pytest.mark.parametrize("software", ["GIMP", "made by facesearch 2", ""])
-def test_only_the_mark_is_ours(software: str) -> None:
+def test_only_our_own_mark_counts_as_ours(software: str) -> None:
     assert not header(encoded(scene(), "JPEG", exif=exif_of(software=software))).ours
 
 
@@ -268,7 +268,7 @@ ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "1962"}">' for
     ],
     ids=["entities", "external", "nul", "brackets", "utf-16", "text", "deep"],
 )  # fmt: skip
-def test_xmp_that_means_harm_says_nothing(packet: bytes) -> None:
+def test_malicious_xmp_is_ignored(packet: bytes) -> None:
     assert read_xmp(packet) == (None, None)
     assert header(with_xmp(JPEG, packet[:60000])).taken is None
 
@@ -281,7 +281,7 @@ def test_a_packet_that_is_cut_short_counts_up_to_there() -> None:
 
 
 class Counting(io.BytesIO):
-    """Counts the bytes that are read."""
+    """A stream that counts the bytes read."""
 
     taken = 0
 
@@ -292,7 +292,7 @@ class Counting(io.BytesIO):
 
 
 def test_a_jpeg_with_much_exif_is_not_read_for_it() -> None:
-    """Each more made Pillow copy all before it: 100 MB took 46 seconds."""
+    """Pillow copies all earlier segments for each new one: 100 MB took 46 seconds."""
     first = encoded(scene(), "JPEG", exif=exif_of({ORIGINAL: "1962:07:03 10:11:12"}))
     more = segment(0xE1, b"Exif\0\0" + b"x" * 65000) * 400
     at = first.index(b"\xff\xdb")
@@ -304,7 +304,7 @@ def test_a_jpeg_with_much_exif_is_not_read_for_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["iCCP", "zTXt", "iTXt", "tEXt"])
-def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> None:
+def test_a_png_with_large_other_chunks_is_decoded(kind: str) -> None:
     bomb = zlib.compress(bytes(80_000_000), 9)
     content = {
         "iCCP": b"profile\0\0" + bomb, "zTXt": b"Comment\0\0" + bomb, "iTXt": b"XML:com.adobe.xmp\0\1\0\0\0" + bomb,
@@ -315,8 +315,8 @@ def test_a_png_with_much_beside_its_picture_is_no_broken_photo(kind: str) -> Non
     assert (photo.pixels(64) == Photo(plain).pixels(64)).all()
 
 
-def test_a_jpeg_of_endless_scans_is_given_up() -> None:
-    """Each goes over the whole picture, and takes a hundred bytes to say that nothing changes."""
+def test_a_jpeg_with_too_many_scans_is_refused() -> None:
+    """Each scan covers the whole picture, and needs only a hundred bytes to change nothing."""
     written = io.BytesIO()
     Image.new("L", (8000, 8000), 100).save(written, "JPEG", progressive=True)
     plain = written.getvalue()
@@ -326,8 +326,8 @@ def test_a_jpeg_of_endless_scans_is_given_up() -> None:
         Photo(plain[:-2] + scan * 400 + plain[-2:])
 
 
-def test_the_comment_of_a_gif_is_left_out() -> None:
-    """It was kept twice, as large as it is."""
+def test_the_comment_of_a_gif_is_skipped() -> None:
+    """Otherwise it would be kept in memory twice, in full size."""
     plain = encoded(scene().quantize(), "GIF", transparency=3)
     at = plain.index(b"\x21\xf9")
     comment = b"\x21\xfe" + (b"\xff" + b"c" * 255) * 40_000 + b"\0"
@@ -339,7 +339,7 @@ def test_the_comment_of_a_gif_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
+def test_a_file_with_too_many_parts_is_refused(kind: str) -> None:
     plain = encoded(scene(), kind)
     endless = {
         "JPEG": lambda: with_segments(plain, segment(0xE2, b"") * 110_000),
@@ -353,7 +353,7 @@ def test_a_file_of_endless_parts_is_given_up(kind: str) -> None:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Of this process's processor time: what would take minutes or hours fails instead."""
+    """Limit the processor time of this process, so that code that would run for hours fails instead."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise AssertionError(f"not done after {seconds} s of processor time")
@@ -368,7 +368,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 def test_a_png_of_many_packed_texts_unpacks_one_of_each_kind() -> None:
-    """Each is a thousand times smaller than what it unpacks to: all of them would take minutes."""
+    """Each unpacks to a thousand times its size; unpacking all of them would take minutes."""
     packed = b"Raw profile type exif\0\0" + zlib.compress(bytes(1 << 20), 9)
     with at_most(20):
         found = header(with_chunks(encoded(scene(), "PNG"), chunk(b"zTXt", packed) * 50_000))
@@ -376,8 +376,8 @@ def test_a_png_of_many_packed_texts_unpacks_one_of_each_kind() -> None:
 
 
 @pytest.mark.parametrize("pieces", [65535, 1])
-def test_a_heif_file_that_lists_items_without_end_is_not_followed(pieces: int) -> None:
-    """Pieces that take no room in the list would go on for hours, an item that is listed again be read each time."""
+def test_a_heif_file_with_an_endless_item_list_is_not_followed(pieces: int) -> None:
+    """Zero-length list entries would take hours, and an item listed repeatedly would be read each time."""
 
     def box(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I4s", 8 + len(content), kind) + content
@@ -395,9 +395,9 @@ def test_a_heif_file_that_lists_items_without_end_is_not_followed(pieces: int) -
 
 def test_tags_that_claim_much_and_point_anywhere() -> None:
     entries = [
-        struct.pack("<HHII", 0x0131, 2, 0xFFFFFFFF, 8),  # four gigabytes of software
+        struct.pack("<HHII", 0x0131, 2, 0xFFFFFFFF, 8),  # a software tag of four gigabytes
         struct.pack("<HHII", 0x02BC, 1, 0x7FFFFFFF, 0xFFFFFFF0),
-        struct.pack("<HHII", 0x8769, 4, 1, 8),  # a directory that is this one
+        struct.pack("<HHII", 0x8769, 4, 1, 8),  # a pointer to this same directory
         struct.pack("<HHII", 0x8825, 4, 1, 0xFFFFFFFF),
     ]
     block = b"II*\0\x08\0\0\0" + struct.pack("<H", 65535) + b"".join(entries)

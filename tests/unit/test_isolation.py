@@ -1,4 +1,4 @@
-"""Calls in a process of their own: answers come back, and a death is told by what it was."""
+"""Calls in a separate process: results come back, and a crash is reported with its cause."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def test_answers_and_errors_come_back_and_the_process_is_kept() -> None:
         except ProcessLookupError:
             return
         time.sleep(0.01)
-    pytest.fail("the process is still there")
+    pytest.fail("the process is still running")
 
 
-def test_a_death_is_told_and_the_next_call_has_a_new_process() -> None:
+def test_a_crash_is_reported_and_the_next_call_has_a_new_process() -> None:
     with Isolation(print) as alone:
         with pytest.raises(ProcessDiedError) as died:
             alone(os.abort)
@@ -41,10 +41,10 @@ def test_a_death_is_told_and_the_next_call_has_a_new_process() -> None:
             alone(signal.raise_signal, signal.SIGKILL)
         alone(signal.raise_signal, signal.SIGINT)
         alone(signal.raise_signal, signal.SIGTERM)
-        assert alone(abs, -1) == 1, "whoever stops the parent does not end it"
+        assert alone(abs, -1) == 1, "signals to stop the parent do not end it"
 
 
-def test_a_process_that_cannot_begin_is_no_proof() -> None:
+def test_a_process_that_cannot_start_is_reported_as_such() -> None:
     with Isolation(os._exit, 5) as alone, pytest.raises(ProcessDiedError) as died:
         alone(abs, -1)
     assert (died.value.how, died.value.started) == ("exit code 5", False)

@@ -1,4 +1,4 @@
-"""The inventory of third-party licences is true of what is installed, and the page is the inventory's."""
+"""The inventory of third-party licences matches the installed packages, and the page matches the inventory."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ SPELLINGS = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
-"""What metadata says instead of an SPDX identifier; BSD and Apache stand for any of that family."""
+"""Metadata texts that stand for an SPDX identifier; BSD and Apache stand for any licence of that family."""
 
 
-# What is installed
+# Installed packages
 
 
 @cache
@@ -55,7 +55,7 @@ def installed(name: str) -> Distribution | None:
 
 
 def requirements(name: str, extras: Iterable[str] = ()) -> Iterator[tuple[str, frozenset[str]]]:
-    """What a distribution requires here, with the extras that it asks for."""
+    """Yield what a distribution requires on this system, with the extras that it requests."""
     found = installed(name)
     for line in (found and found.requires) or []:
         wanted = Requirement(line)
@@ -64,7 +64,7 @@ def requirements(name: str, extras: Iterable[str] = ()) -> Iterator[tuple[str, f
 
 
 def everything_below(name: str, extra: str = "") -> set[str]:
-    """All that a distribution requires, directly or not."""
+    """Return everything that a distribution requires, directly or indirectly."""
     seen: set[tuple[str, frozenset[str]]] = set()
     left = [(name, frozenset({extra} - {""}))]
     while left:
@@ -76,7 +76,7 @@ def everything_below(name: str, extra: str = "") -> set[str]:
 
 
 def required(group: str) -> set[str]:
-    """The distributions that the inventory has to name in a group, and no others."""
+    """Return exactly the distributions that the inventory should list in a group."""
     if group == "build":
         project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
         names = {str(canonicalize_name(Requirement(line).name)) for line in project["build-system"]["requires"]}
@@ -89,7 +89,7 @@ def required(group: str) -> set[str]:
 
 
 def stated_licences(found: Distribution) -> set[str]:
-    """SPDX identifiers, or families, that the metadata names."""
+    """Return the SPDX identifiers, or families, that the metadata names."""
     metadata = found.metadata
     lines = [str(value) for value in metadata.get_all("License-Expression") or metadata.get_all("License") or []]
     if "License-Expression" not in metadata:
@@ -100,13 +100,13 @@ def stated_licences(found: Distribution) -> set[str]:
 
 
 def identifiers(expression: str) -> set[str]:
-    """The licences that an expression names; raises `ValueError` for one that is neither SPDX nor in `SPELLINGS`."""
+    """Return the licences in an expression. Raises `ValueError` if one is neither SPDX nor in `SPELLINGS`."""
     if expression in SPELLINGS.values():
         return {expression}
     try:
         known = str(canonicalize_license_expression(expression))
     except InvalidLicenseExpression as error:
-        raise ValueError(f"{expression!r} is no SPDX expression; if it is another spelling add it here") from error
+        raise ValueError(f"{expression!r} is not an SPDX expression; if it is another spelling, add it here") from error
     return set(re.split(r" (?:AND|OR) ", known.replace("(", "").replace(")", "")))
 
 
@@ -115,20 +115,20 @@ def is_same(stated: str, listed: str) -> bool:
 
 
 def shared_libraries(found: Distribution) -> set[str]:
-    """Shared libraries that a wheel carries, as opposed to Python's own modules; without version and hash."""
+    """Return the shared libraries bundled in a wheel, without its extension modules; version and hash are removed."""
     files = (file.name for file in found.files or [])
     libraries = (name for name in files if re.search(r"\.so(\.|$)", name))
     mine = re.compile(r"\.(cpython-[\w-]+|abi3)\.so$")
     return {re.sub(r"(-[0-9a-f]{8})+$", "", name.partition(".")[0]) for name in libraries if not mine.search(name)}
 
 
-# The inventory against it
+# The inventory
 
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_what_is_required_is_listed_and_nothing_else(group: str) -> None:
     listed, found = set(GROUPS[group]), required(group)
-    if group in EXTRAS and not all(map(installed, found)):  # what these require cannot be known here
+    if group in EXTRAS and not all(map(installed, found)):  # their requirements are unknown here
         listed &= found
     assert listed == found
 
@@ -143,39 +143,39 @@ def test_every_extra_has_its_group() -> None:
 def test_the_metadata_agrees(group: str, name: str) -> None:
     entry, found = GROUPS[group][name], installed(name)
     if found is None:
-        assert group != "core"  # an extra that is not installed, or what is needed in the build's environment alone
+        assert group != "core"  # an extra that is not installed, or a package of the build environment
         return
     listed = identifiers(entry["licence"])
     if "stated" in entry:
         assert entry["stated"] in " ".join((found.read_text("METADATA") or "").split())
         return
     stated = stated_licences(found)
-    assert stated, f"{name}: its metadata names no licence; copy the sentence that does into `stated`"
+    assert stated, f"{name}: its metadata names no licence; copy the sentence that names it into `stated`"
     unmatched = {one for one in stated if not any(is_same(one, other) for other in listed)}
     unmatched |= {other for other in listed if not any(is_same(one, other) for one in stated)}
-    assert not unmatched, f"{name} {found.version}: the metadata says {sorted(stated)}, the inventory {sorted(listed)}"
+    assert not unmatched, f"{name} {found.version}: the metadata has {sorted(stated)}, the inventory {sorted(listed)}"
 
 
 @pytest.mark.parametrize(("group", "name"), LISTED)
 def test_every_library_in_a_wheel_is_named(group: str, name: str) -> None:
     entry, found = GROUPS[group][name], installed(name)
-    # The inventory lists what wheels for Linux bundle. Those for macOS bundle other libraries, as .dylib files; the
+    # The inventory lists the libraries in wheels for Linux. Those for macOS bundle others, as .dylib files; the
     # page describes the ones that matter. All other checks here run on both systems.
     carried = shared_libraries(found) if found and sys.platform == "linux" else set()
     patterns = [*entry.get("own", []), *(file for part in entry.get("bundles", []) for file in part.get("files", []))]
     unnamed = {library for library in carried if not any(fnmatchcase(library, pattern) for pattern in patterns)}
-    assert not unnamed, f"{name} {found and found.version}: find out what these are, and name them in {INVENTORY.name}"
+    assert not unnamed, f"{name} {found and found.version}: identify these libraries and add them to {INVENTORY.name}"
 
 
 @pytest.mark.parametrize(("group", "name"), [one for one in LISTED if one[0] not in NOT_FOR_USERS])
-def test_no_wheel_that_users_get_on_linux_carries_the_gpl(group: str, name: str) -> None:
+def test_no_linux_wheel_for_users_has_gpl_code(group: str, name: str) -> None:
     entry = GROUPS[group][name]
     for expression in (entry["licence"], *(part["licence"] for part in entry.get("bundles", []))):
         assert not needs_the_gpl(expression), f"{name}: {expression}"
 
 
 def needs_the_gpl(expression: str) -> bool:
-    """Without an exception, and without another licence to choose."""
+    """Return True if the GPL applies without an exception or another licence to choose."""
     choices = str(canonicalize_license_expression(expression)).split(" OR ")
     return all(re.search(r"\bA?GPL-[\w.-]+(?![\w.-]| WITH GCC-exception)", choice) for choice in choices)
 
@@ -190,7 +190,7 @@ def needs_the_gpl(expression: str) -> bool:
         ("GPL-3.0-or-later WITH GCC-exception-3.1", False),
     ],
 )
-def test_the_gpl_is_told_from_its_relatives(expression: str, needed: bool) -> None:
+def test_the_gpl_is_distinguished_from_similar_licences(expression: str, needed: bool) -> None:
     assert needs_the_gpl(expression) is needed
 
 
@@ -198,7 +198,7 @@ def test_the_gpl_is_told_from_its_relatives(expression: str, needed: bool) -> No
 
 
 def test_the_tables_are_the_inventorys() -> None:
-    """With FACESEARCH_WRITE_LICENCES=1 they are written instead of compared."""
+    """With FACESEARCH_WRITE_LICENCES=1, write the tables instead of comparing them."""
     expected = f"\n{tables()}\n"
     if os.environ.get("FACESEARCH_WRITE_LICENCES"):
         PAGE.write_text(TABLES.sub(lambda _: expected, PAGE.read_text()))

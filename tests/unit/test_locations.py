@@ -1,4 +1,4 @@
-"""Folders with several names: what lies where, on a real file system with real links."""
+"""Folders with several paths, on a real file system with symbolic links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facesearch.locations import Locations, Place, absolute, is_inside, resolved
 
 @pytest.fixture
 def top(tmp_path: Path) -> bytes:
-    """A library, a folder beside it, links into and out of it, and a link to the library itself."""
+    """A library, a folder next to it, links into and out of it, and a link to the library itself."""
     (tmp_path / "library/2019/june").mkdir(parents=True)
     (tmp_path / "other/deep").mkdir(parents=True)
     (tmp_path / "library/2019/a.jpg").write_bytes(b"a")
@@ -48,7 +48,7 @@ def top(tmp_path: Path) -> bytes:
 )
 @pytest.mark.parametrize("root", ["library", "alias"])
 def test_a_place_in_a_root_has_one_name(top: bytes, root: str, path: str, inner: bytes | None) -> None:
-    """Whichever name the root was given by, and whichever is asked for."""
+    """The name is the same for every path of the root and of the place."""
     locations = Locations([(7, os.path.join(top, root.encode()))])
     found = locations.places(os.path.join(top, path.encode()))
     assert found == ([] if inner is None else [Place(7, inner)])
@@ -64,7 +64,7 @@ def test_roots_in_a_folder_and_their_names_in_it(top: bytes) -> None:
     locations = Locations(roots)
     assert locations.inside(top) == [1, 2, 3, 4]
     assert locations.inside(top + b"/library") == [1, 3]
-    assert locations.inner_path(3, top + b"/library") == b"2019", "where a scan meets it"
+    assert locations.inner_path(3, top + b"/library") == b"2019", "the name that a scan finds"
     assert locations.at(top + b"/library") == 4
     assert locations.at(top + b"/library/2019") == 3
     assert locations.at(top + b"/nowhere") is None

@@ -1,4 +1,4 @@
-"""The lock of whoever writes: it waits, says who holds it, and goes with its process."""
+"""The writer lock: it waits, names its holder, and ends with its process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOLDER = (
 
 
 def holder(path: Path) -> subprocess.Popen[str]:
-    """Another process that holds the lock until its stdin ends."""
+    """Start a process that holds the lock until its stdin ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -30,10 +30,10 @@ def holder(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_it_says_who_holds_it_and_dies_with_that_process(tmp_path: Path) -> None:
+def test_it_names_its_holder_and_ends_with_that_process(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     with holder(path) as other:
-        for _attempt in range(2):  # trying does not take away what the file says
+        for _attempt in range(2):  # an attempt does not change the file
             with pytest.raises(LockedError, match=rf"another run is writing.*process {other.pid}, since 20"):
                 WriterLock(path)
         other.send_signal(signal.SIGKILL)
@@ -44,7 +44,7 @@ def test_it_says_who_holds_it_and_dies_with_that_process(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_it_is_waited_for(tmp_path: Path) -> None:
+def test_waiting_for_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     with holder(path) as other:
         assert other.stdin is not None
@@ -55,7 +55,7 @@ def test_it_is_waited_for(tmp_path: Path) -> None:
         later.join()
 
 
-def test_a_child_that_has_inherited_it_does_not_keep_it(tmp_path: Path) -> None:
+def test_a_child_process_does_not_keep_an_inherited_lock(tmp_path: Path) -> None:
     path = tmp_path / "writer.lock"
     lock = WriterLock(path)
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A container's limits, as the files of its control groups tell them."""
+"""Limits of a container, read from its control groups."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_share_of_processor_time(tmp_path: Path, membership: Path, quota: str,
     assert available_cores(membership, tmp_path / "mount") == cores
 
 
-def test_a_limit_further_up_counts(tmp_path: Path, membership: Path) -> None:
+def test_the_limit_of_a_parent_group_counts(tmp_path: Path, membership: Path) -> None:
     group(tmp_path / "mount", "docker", cpu__max="100000 100000", memory__max="3000000")
     group(tmp_path / "mount", "docker/abc", cpu__max="max 100000", memory__max="max")
     assert available_cores(membership, tmp_path / "mount") == 1
@@ -59,7 +59,7 @@ def test_the_first_version_of_control_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"nonsense", b"0::/missing", b"a:b", b"0::/../../../etc", b"0::/caf\xe9\n"])
-def test_without_groups_the_machine_counts(tmp_path: Path, text: bytes) -> None:
+def test_without_control_groups_the_whole_machine_is_used(tmp_path: Path, text: bytes) -> None:
     membership = tmp_path / "cgroup"
     membership.write_bytes(text)
     assert available_cores(membership, tmp_path / "mount") == CORES
@@ -70,7 +70,7 @@ def test_without_groups_the_machine_counts(tmp_path: Path, text: bytes) -> None:
 
 
 @pytest.mark.parametrize("quota", ["inf 100000", "1e400 1", "10 nan", "10 0", "-1 -1", "x y z", ""])
-def test_what_makes_no_sense_is_no_limit(tmp_path: Path, membership: Path, quota: str) -> None:
+def test_invalid_limits_are_ignored(tmp_path: Path, membership: Path, quota: str) -> None:
     group(tmp_path / "mount", "docker/abc", cpu__max=quota, memory__max="-5")
     assert available_cores(membership, tmp_path / "mount") >= 1
     memory = available_memory(membership, tmp_path / "mount")

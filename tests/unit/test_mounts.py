@@ -1,4 +1,4 @@
-"""The kernel's own file systems, told from disks."""
+"""Virtual file systems of the kernel are distinguished from disks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ bad line
 """
 
 
-def test_what_is_told_of_mounts(tmp_path: Path) -> None:
+def test_reading_the_mount_table(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_bytes(MOUNTS)
     kernel = KernelFiles(tmp_path / "mountinfo")
     assert [os.makedev(*device) in kernel for device in ((0, 22), (0, 31))] == [True, True]
@@ -36,4 +36,4 @@ def test_proc_is_not_entered(tmp_path: Path) -> None:
         file.path for file in scan(os.fsencode(tmp_path / "tree"), unreadable=lambda path, _: troubles.append(path))
     ]
     assert found == [b"disk/a.jpg"]
-    assert troubles == [], "not even looked into"
+    assert troubles == [], "it is not read at all"

@@ -1,4 +1,4 @@
-"""Dates in names, as people, phones and messengers write them, and numbers that only look like dates."""
+"""Dates in the names of files and folders, and numbers that only look like dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facesearch.photos.names import date_in_path
 
 
 def told(path: str) -> str | None:
-    """As much of the moment as the name says."""
+    """Return the date and time as precisely as the name has it."""
     found = date_in_path(os.fsencode(path))
     if found is None:
         return None
@@ -34,7 +34,7 @@ def told(path: str) -> str | None:
         ("VID_20190703_142205.avif", "2019-07-03T14:22:05"),
         ("MVIMG_20190703_142205.jpg", "2019-07-03T14:22:05"),
         ("PANO_20190703_142205.jpg", "2019-07-03T14:22:05"),
-        ("PXL_20210102_030405678.jpg", "2021-01-02"),  # its time is UTC
+        ("PXL_20210102_030405678.jpg", "2021-01-02"),  # the time is UTC
         ("PXL_20210102_030405678.PORTRAIT.jpg", "2021-01-02"),
         ("20190703_142205.jpg", "2019-07-03T14:22:05"),
         ("20190703_142205(0).jpg", "2019-07-03T14:22:05"),
@@ -83,14 +83,14 @@ def told(path: str) -> str | None:
         ("2019/07/IMG_0001.JPG", "2019-07"),
         ("2019/07/03/IMG_0001.JPG", "2019-07-03"),
         ("2019/2019-07-03/IMG_0001.JPG", "2019-07-03"),
-        # The nearest counts, refined by what agrees with it.
+        # The nearest name counts; names that agree with it may refine it.
         ("2001/1962-07 Italy/0001.tif", "1962-07"),
         ("1962-07 Italy/1962/0001.tif", "1962-07"),
         ("2019/IMG_20180102_030405.jpg", "2018-01-02T03:04:05"),
         ("1962-07 Italy/1962 tower.tif", "1962-07"),
     ],
 )
-def test_names_that_say_when(path: str, expected: str) -> None:
+def test_names_with_dates(path: str, expected: str) -> None:
     assert told(path) == expected
 
 
@@ -111,7 +111,7 @@ def test_numbers_that_are_no_dates(path: str) -> None:
     assert told(path) is None
 
 
-def test_what_is_still_to_come_is_no_date() -> None:
+def test_future_dates_do_not_count() -> None:
     assert told(f"{date.today().year + 1} plans/a.jpg") is None
     assert told(f"{date.today():%Y%m%d}_000000.jpg") == f"{date.today()}T00:00:00"
 

@@ -1,4 +1,4 @@
-"""What `import facesearch` offers: every name, none of them loaded before it is used."""
+"""The public names of `import facesearch`; none is loaded before it is used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import facesearch
 from facesearch import errors
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     assert [name for name in facesearch.__all__ if getattr(facesearch, name, None) is None] == []
     assert set(facesearch.__all__) <= set(dir(facesearch))
     assert facesearch.Index.__module__ == "facesearch.api.index"
@@ -31,7 +31,7 @@ def test_type_checkers_see_what_python_sees() -> None:
     assert declared == set(facesearch.__all__) - {"__version__"}
 
 
-def test_a_name_that_is_none_of_it() -> None:
+def test_an_unknown_name() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = facesearch.nothing
 

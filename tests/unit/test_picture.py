@@ -1,4 +1,4 @@
-"""Every format and every kind of broken file, made here."""
+"""Decoding every format, and refusing every kind of broken file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLOUR = (200, 60, 30)
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
-    """Red-brown, with a white top left quarter: which way is up can be told."""
+    """Return a red-brown picture with a white top left quarter, which shows the orientation."""
     image = Image.new("RGB", (width, height), COLOUR)
     image.paste((255, 255, 255), (0, 0, width // 2, height // 2))
     return image
@@ -87,7 +87,7 @@ def test_grey_of_every_depth_keeps_its_tones(mode: str) -> None:
     assert (pixels[:, :, 0] == pixels[:, :, 2]).all()
     expected = (ramp >= 128) * 255.0 if mode == "1" else ramp.astype(float)
     error = abs(pixels[:, :, 0].mean(axis=1) - expected.mean(axis=1)).max()
-    assert error < 3, "16 bits clipped to 8 would be white"
+    assert error < 3, "clipping 16 bits to 8 would be white"
 
 
 def test_sixteen_bit_tiff_and_fractions() -> None:
@@ -97,7 +97,7 @@ def test_sixteen_bit_tiff_and_fractions() -> None:
         assert abs(pixels[0, :, 1].astype(float) - ramp[0] * 255).max() <= 1
 
 
-def test_see_through_parts_are_white_not_what_lies_beneath() -> None:
+def test_transparent_parts_are_white() -> None:
     hidden = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
     assert (Photo(encoded(hidden, "PNG")).pixels(100) == 255).all()
 
@@ -122,10 +122,10 @@ def test_large_jpegs_are_decoded_small_and_again_when_more_is_needed(orientation
     photo = Photo(path.read_bytes())
     assert photo.size == (4000, 3000)
     assert photo.pixels(1280).shape == (960, 1280, 3)
-    assert photo.level(1280).image.size == (1280, 960), "what was shrunk is kept"
+    assert photo.level(1280).image.size == (1280, 960), "the shrunk picture is kept"
     assert photo.level(1281).image.size == (2000, 1500)
     assert photo.level(700).image.size == (1280, 960)
-    assert photo.level(500).image.size == (640, 480), "halved from what is there"
+    assert photo.level(500).image.size == (640, 480), "halved from the decoded picture"
     assert photo.pixels(640).shape == (480, 640, 3)
     assert photo.level(2001).image.size == (4000, 3000)
     assert photo.level(99999).image.size == (4000, 3000)
@@ -146,7 +146,7 @@ def test_a_level_has_enough_pixels_and_not_twice_as_many(width: int, height: int
 
 @pytest.mark.parametrize("where", [(8, 8), (1010, 8), (8, 741), (1010, 741), (517, 389)])
 def test_a_point_stays_at_its_place_on_every_level(where: tuple[int, int]) -> None:
-    """Sides that cannot be halved evenly, and a spot whose middle is looked for."""
+    """Sides that cannot be halved evenly; the centre of a spot is compared."""
     image = Image.new("RGB", (1019, 751))
     image.paste((255, 255, 255), (where[0] - 4, where[1] - 4, where[0] + 4, where[1] + 4))
     photo = Photo(encoded(image, "PNG"))
@@ -201,7 +201,7 @@ def test_the_name_does_not_matter_the_content_does(tmp_path: Path) -> None:
     path.write_bytes(encoded(scene(), "PNG"))
     with open_source(path) as source:
         pixels = source.cover.pixels(1280)
-    assert np.array_equal(pixels, np.asarray(scene())), "decoded as the PNG that it is"
+    assert np.array_equal(pixels, np.asarray(scene())), "decoded as PNG"
 
 
 def test_decompression_bombs_are_refused_before_decoding() -> None:

@@ -1,4 +1,4 @@
-"""Face quality: what makes a face worse never makes the number better."""
+"""Face quality: a worse face never has a better quality."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def encoded(image: Image.Image) -> Photo:
     return Photo(data.getvalue())
 
 
-def test_a_sharp_large_frontal_sure_face_is_as_good_as_it_gets() -> None:
+def test_a_sharp_large_frontal_confident_face_has_the_best_quality() -> None:
     assert quality() == 1.0
 
 

@@ -1,4 +1,4 @@
-"""Options of a question: what they allow, and that their two declarations say the same."""
+"""Options of a query: valid values, and agreement of their two declarations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_keywords_are_the_fields() -> None:
     assert list(QueryKeywords.__annotations__) == [option.name for option in fields(QueryOptions)]
 
 
-def test_what_is_described_needs_no_more_than_a_default() -> None:
+def test_every_option_has_a_description_and_a_default() -> None:
     for option, about in described_fields(QueryOptions):
         assert about.help.endswith("."), option.name
     assert QueryOptions() == QueryOptions.of({})

@@ -1,4 +1,4 @@
-"""What the user has registered outlives everything but its deletion, and names lead nowhere else."""
+"""The registry of models: entries persist until they are deleted, and names cannot point outside."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_changes_at_the_same_time_do_not_lose_each_other(tmp_path: Path) -> None
     assert len(read_registry().added) == 8
 
 
-def test_a_registry_that_cannot_be_kept_is_told(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_cannot_be_written(kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match=r"models\.json: cannot be written"):
         change_registry(lambda old: old)

@@ -1,4 +1,4 @@
-"""Remarks on a query and its answer: those of the library, and with the options of the command line."""
+"""Remarks on a query and its answer, for library callers and with command-line options."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_nothing_found_names_the_nearest_and_the_photo_itself() -> None:
     )
 
 
-def test_questions_without_an_answer_are_named_up_to_three() -> None:
+def test_up_to_three_queries_without_an_answer_are_named() -> None:
     without = [probe("a.jpg"), probe("b.jpg", 2, 3), probe("c.jpg"), probe("d.jpg"), probe("e.jpg")]
     assert str(NothingFor(without, 9)) == "nothing found for 5 of 9 queries: a.jpg, b.jpg, face 2, c.jpg and 2 more"
 

@@ -1,4 +1,4 @@
-"""The text formats, letter by letter."""
+"""The text formats, character by character."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
     assert (itself["is_query"], itself["rank"]) == (True, 0)
 
 
-def test_what_was_never_measured_is_said_and_is_null_for_programs(answer: Answer) -> None:
+def test_unmeasured_rates_are_reported_and_null_in_json(answer: Answer) -> None:
     answer.hits[:] = [hit(1, 0.8, b"/photos/a.jpg", fmr=None, expected_false_hits=None, verdict=Verdict.possible)]
     (line,) = text(answer, "table").splitlines()[1:]
     assert line.split()[:5] == ["1", "0.8000", "possible", "not", "measured"]
@@ -122,7 +122,7 @@ def test_what_was_never_measured_is_said_and_is_null_for_programs(answer: Answer
     assert (row["fmr"], row["expected_false_hits"]) == ("", "")
 
 
-def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
+def test_a_comparison_without_a_calibration_has_no_rates() -> None:
     face = Probe("me.jpg", 1, 1, toy_face([1.0, 0.0]))
     table = compare([face], [face], calibration_of(toy_model_info()))
     assert comparison_text(table[0][0]) == "similarity  1.0000\nverdict     possible\nfmr         not measured\n"
@@ -131,8 +131,8 @@ def test_a_comparison_without_a_measurement_tells_no_rates() -> None:
 
 
 @pytest.mark.parametrize("key", ["query", "similarity", "distance", "det_score", "fmr", "expected_false_hits"])
-def test_what_there_may_be_none_of_may_be_null(answer: Answer, key: str) -> None:
-    """Hits of people, of faces drawn by hand, of models never measured: a later null would change the contract."""
+def test_optional_values_may_be_null(answer: Answer, key: str) -> None:
+    """The schema allows null now for future hits (people, hand-drawn faces, unmeasured models) to keep the contract."""
     record = json.loads(text(answer, "jsonl").splitlines()[0])
     contract = Draft202012Validator(json.loads((files("facesearch.render") / "hit.schema.json").read_text()))
     contract.validate({**record, key: None})
@@ -163,7 +163,7 @@ def test_paths(answer: Answer) -> None:
     assert text(answer, "paths0") == "/me.jpg\0/photos/a b.jpg\0/photos/\udcff\n.jpg\0"
 
 
-def test_report_leaves_out_what_did_not_happen() -> None:
+def test_a_report_omits_zero_counts() -> None:
     report = dict.fromkeys(
         ("photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed"), 0
     )
@@ -184,7 +184,7 @@ def test_an_approximate_index_that_misses_too_much_says_so() -> None:
     )
 
 
-def test_a_format_that_is_none_is_told_with_those_there_are() -> None:
+def test_an_unknown_format_is_reported_with_the_valid_ones() -> None:
     for name in FORMATS:
         require_format(name)
     with pytest.raises(UsageError, match=r"^format xml: choose one of table, json, jsonl, csv, paths"):

@@ -1,4 +1,4 @@
-"""The small renderers: what was measured, compared, found wrong, or handed out, as text and as data."""
+"""The small renderers, as text and as data: calibrations, comparisons, findings and exported faces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def columns(table: str) -> list[list[str]]:
     return [line.split() for line in table.splitlines()]
 
 
-def test_a_calibration_tells_the_first_similarity_of_each_rate() -> None:
+def test_a_calibration_shows_the_first_similarity_of_each_rate() -> None:
     curve = {
         "photos": 1, "log10_fmr": [-1.0, -2.0, -3.5, -4.2], "tmr": [1.0, 0.9, 0.8, 0.7],
         "tmr_worst_person": [0.9, 0.8, 0.5, 0.25], "measured_to": -3.6,
@@ -55,7 +55,7 @@ def test_a_calibration_tells_the_first_similarity_of_each_rate() -> None:
 
 def test_models_are_ranked_by_the_hardest_rate_that_all_were_measured_at() -> None:
     head, *rows = columns(standings_table([QUICK, GOOD]))
-    assert [row[0] for row in rows] == ["good", "quick"], "one rate for both, though quick has more at an easier one"
+    assert [row[0] for row in rows] == ["good", "quick"], "ranked at one rate; quick is better at an easier one"
     assert "too few" in standings_table([QUICK])
     assert head[:2] == ["model", "faces"]
     record = standings_record([GOOD, QUICK])["models"]

@@ -1,4 +1,4 @@
-"""Walking folders: order, skip rules, and everything that stands in the way."""
+"""Walking folders: order, rules for skipping, and obstacles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_photos_by_their_endings_in_the_order_of_their_bytes(tmp_path: Path) -> 
     assert not unreadable
 
 
-def test_other_media_are_told(tmp_path: Path) -> None:
+def test_other_media_are_reported(tmp_path: Path) -> None:
     put(
         tmp_path,
         "a.jpg",
@@ -106,7 +106,7 @@ def test_a_root_that_is_a_link_is_walked(tmp_path: Path) -> None:
 def test_sockets_and_pipes_are_no_photos(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     here = Path.cwd()
-    os.chdir(tmp_path)  # a socket's path is short
+    os.chdir(tmp_path)  # the path of a socket must be short
     try:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("socket.jpg")
@@ -116,7 +116,7 @@ def test_sockets_and_pipes_are_no_photos(tmp_path: Path) -> None:
     assert walk(tmp_path)[0] == [b"one.jpg"]
 
 
-def test_a_missing_root_is_told(tmp_path: Path) -> None:
+def test_a_missing_root_is_reported(tmp_path: Path) -> None:
     assert walk(tmp_path / "nothing") == ([], [b""])
 
 

@@ -1,4 +1,4 @@
-"""Contact sheets and drawn photos: what is on them, not which pixel it stands on."""
+"""Contact sheets and drawn photos: their contents, not exact pixels."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def pixels(path: Path) -> Any:
 
 
 def areas(mask: Any) -> list[Any]:
-    """What hangs together in a mask, as regions."""
+    """Return the connected regions of a mask."""
     return list(regionprops(label(mask, connectivity=1)))
 
 
 def frames(shown: Any, colour: Colour) -> list[Rectangle]:
-    """Hollow rectangles of a colour: top, left, bottom, right."""
+    """Return the hollow rectangles of a colour: top, left, bottom, right."""
     found = areas((shown == colour).all(axis=2))
     return [region.bbox for region in found if 100 < region.area < region.area_bbox * 0.45]
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """All text that is drawn, in its order."""
+    """All drawn texts, in order."""
     texts: list[str] = []
     draw = ImageDraw.ImageDraw.text
 
@@ -120,10 +120,10 @@ def test_hits_stand_in_the_order_of_their_ranks(tmp_path: Path) -> None:
     firsts = [np.argwhere((shown == colour).all(axis=2)).min(axis=0) for colour in colours]
     places = [(top // 50, left) for top, left in firsts]
     assert places == sorted(places)
-    assert len({row for row, _ in places}) == 2, "more hits than stand beside one another take another row"
+    assert len({row for row, _ in places}) == 2, "hits wrap into a second row"
 
 
-def test_the_header_tells_what_was_asked(tmp_path: Path, written: list[str]) -> None:
+def test_the_header_shows_the_query(tmp_path: Path, written: list[str]) -> None:
     photo = plain_photo(tmp_path / "photo.png")
     answer = Answer(
         replace(probe(photo), number=2, of=3), [hit(1, photo), hit(2, photo, 0.25, verdict=Verdict.possible)], 1234
@@ -143,7 +143,7 @@ def test_the_header_tells_what_was_asked(tmp_path: Path, written: list[str]) -> 
     assert "answered" not in " ".join(written)
 
 
-def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]) -> None:
+def test_a_hit_shows_its_special_properties(tmp_path: Path, written: list[str]) -> None:
     photo = plain_photo(tmp_path / "photo.png")
     plain = hit(1, photo, 0.81234)
     found = [
@@ -162,7 +162,7 @@ def test_a_hit_tells_what_is_special_about_it(tmp_path: Path, written: list[str]
     assert "0" not in written, "the query photo has no rank"
 
 
-def test_a_sheet_says_where_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
+def test_a_sheet_shows_that_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
     found = [hit(1, b"/gone.jpg", verdict=Verdict.possible, fmr=None, expected_false_hits=None)]
     save_sheet(Answer(probe("/me.jpg"), found), 0.4, tmp_path / "sheet.png")
     assert any("false hits not measured" in text for text in written)
@@ -176,7 +176,7 @@ def test_a_template_shows_up_to_six_of_its_photos(tmp_path: Path, written: list[
     shown = pixels(tmp_path / "sheet.png")
     sizes = [np.count_nonzero((shown == colour).all(axis=2)) for colour in colours]
     assert [size > 0 for size in sizes] == [True] * 6 + [False] * 2
-    assert sizes[0] > 3 * sizes[1], "the first is large"
+    assert sizes[0] > 3 * sizes[1], "the first photo is large"
     assert "0.png" in written
     assert any(text.startswith("1.png, 2.png") for text in written)
     assert "8 photos of one person" in " ".join(written)
@@ -210,7 +210,7 @@ def test_many_hits_take_pages(tmp_path: Path, written: list[str]) -> None:
     assert [text for text in written if text.isdigit()] == [str(rank) for rank in range(1, 84)]
 
 
-def test_no_more_pages_than_anybody_turns(tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_pages_is_limited(tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet, "MAX_HITS_A_PAGE", 2)
     monkeypatch.setattr(sheet, "MAX_PAGES", 3)
     found = [hit(rank, b"/gone.jpg") for rank in range(1, 10)]
@@ -239,7 +239,7 @@ def test_names_of_any_bytes(tmp_path: Path, written: list[str]) -> None:
     )  # fmt: skip
     assert {"??.jpg", "????.png"} <= set(written)
     assert all(text.isprintable() for text in written)
-    assert any("x…x" in text for text in written), "a long name loses its middle"
+    assert any("x…x" in text for text in written), "the middle of a long name is omitted"
     assert any(text in written for text in ("Zoë.png", "Zoe.png"))
 
 
@@ -249,7 +249,7 @@ def test_a_pipe_is_no_photo(tmp_path: Path, written: list[str]) -> None:
     assert "this photo cannot be read now" in written
 
 
-def test_a_sheet_names_what_is_wrong(tmp_path: Path) -> None:
+def test_errors_of_a_sheet(tmp_path: Path) -> None:
     answer = Answer(probe("/gone.jpg"), [hit(1, b"/gone.jpg")])
     with pytest.raises(UsageError, match=r"hits\.txt.*\.png"):
         save_sheet(answer, None, tmp_path / "hits.txt")
@@ -260,7 +260,7 @@ def test_a_sheet_names_what_is_wrong(tmp_path: Path) -> None:
     for below in ("album.png", "album.png/kept.jpg/sheet.png"):
         with pytest.raises(StorageError, match="cannot be written"):
             save_sheet(answer, None, tmp_path / below)
-    assert [path.name for path in tmp_path.rglob("*")] == ["album.png", "kept.jpg"], "nothing lost, nothing left"
+    assert [path.name for path in tmp_path.rglob("*")] == ["album.png", "kept.jpg"], "no file is lost or left behind"
 
 
 def test_a_full_disk_leaves_the_sheet_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -
     mine = second.read_bytes()
     with pytest.raises(StorageError, match=r"hits-2\..*: already exists and was not made by facesearch"):
         save_sheet(many, None, sheet)
-    assert not sheet.exists(), "told before anything is written"
+    assert not sheet.exists(), "refused before anything is written"
     assert second.read_bytes() == mine
     second.unlink()
     first = save_sheet(many, None, sheet)
@@ -298,7 +298,7 @@ def test_a_sheet_replaces_sheets_and_nothing_else(tmp_path: Path, suffix: str) -
         save_sheet(many, None, sheet)
 
 
-def test_a_pipe_is_no_place_for_a_sheet_and_a_link_stays_one(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_a_link_stays_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(StorageError, match="not a regular file"):
         save_sheet(Answer(probe("/gone.jpg"), []), None, tmp_path / "pipe.png")
@@ -333,16 +333,16 @@ def test_fitting_keeps_both_ends() -> None:
     shown = fitted("the beginning " + "and so on " * 400 + "the end.jpg", 15, 200)
     assert shown.startswith("the b")
     assert shown.endswith("end.jpg")
-    assert text_width(shown, 15) > 160, "no more is left out than must be"
+    assert text_width(shown, 15) > 160, "no more than necessary is omitted"
     assert fitted("short.jpg", 15, 200) == "short.jpg"
 
 
 def boxes_in(picture: Image.Image) -> list[Any]:
-    """Hollow shapes as high as a letter."""
+    """Return hollow shapes as high as a letter."""
     return [region for region in areas(np.asarray(picture).any(axis=2)) if region.area_filled > 1.5 * region.area > 30]
 
 
-def test_where_no_font_shows_a_letter_its_likeness_stands_or_a_box(
+def test_a_character_without_a_font_becomes_a_similar_one_or_a_box(
     written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drawing, "_FONTS", ("", "no such font.ttf"))
@@ -393,7 +393,7 @@ def test_a_tiny_face_in_a_wide_photo_has_a_frame_that_is_seen() -> None:
     assert min(bottom - top, right - left) >= 8
     assert (top + bottom) / 2 == pytest.approx(10.6, abs=2)
     assert (left + right) / 2 == pytest.approx(100.5, abs=2)
-    assert (shown[0, 0] == QUERY).all(), "a frame that would begin outside is inside"
+    assert (shown[0, 0] == QUERY).all(), "a frame that begins outside is moved inside"
 
 
 def encoded(size: tuple[int, int], colour: Colour = GREY) -> bytes:
@@ -403,14 +403,14 @@ def encoded(size: tuple[int, int], colour: Colour = GREY) -> bytes:
 
 
 def detection(box: Rectangle) -> Detection:
-    """A face whose landmarks lie in its middle."""
+    """Return a face with its landmarks in the middle."""
     left, top, width, height = box
     middle = np.array([[left + width / 2, top + height / 2]] * 5, dtype=np.float32)
     return Detection(Box(*box), middle, 0.9)
 
 
 def changed(path: Path) -> Any:
-    """Where a photo that was grey is not so any more."""
+    """Return a mask of the pixels of a grey photo that are no longer grey."""
     return abs(pixels(path) - GREY).sum(axis=2) > 30
 
 
@@ -426,11 +426,11 @@ def test_drawn_frames_lie_where_the_faces_are(tmp_path: Path, size: tuple[int, i
             assert mask[line - 3 : line + 3, left : left + width].any(axis=0).mean() > 0.98
         for line in (left, left + width):
             assert mask[top : top + height, line - 3 : line + 3].any(axis=1).mean() > 0.98
-        assert mask[top + height // 2, left + width // 2], "a dot for the landmarks"
+        assert mask[top + height // 2, left + width // 2], "a dot marks the landmarks"
         assert mask[top + height // 10 : top + height // 3, left + width // 8 : left + width * 7 // 8].mean() < 0.02
 
 
-def test_labels_stay_inside_and_leave_faces_free(tmp_path: Path) -> None:
+def test_labels_stay_inside_and_do_not_cover_faces(tmp_path: Path) -> None:
     boxes = [(0, 0, 80, 90), (90, 0, 80, 90), (820, 500, 80, 100), (400, 250, 100, 120), (505, 250, 100, 120)]
     save_drawn(
         Photo(encoded((900, 600))), [(detection(box), f"{box[0]} is the name") for box in boxes], tmp_path / "drawn.png"
@@ -459,7 +459,7 @@ def test_a_real_group_drawn(tmp_path: Path) -> None:
     assert len([region for region in areas(difference) if region.area_bbox > 90 * 90]) == len(faces)
 
 
-def test_drawing_names_what_is_wrong(tmp_path: Path) -> None:
+def test_errors_of_drawing(tmp_path: Path) -> None:
     photo = Photo(encoded((90, 60)))
     with pytest.raises(UsageError, match=r"faces\.pdf: faces are drawn into a picture; end its name in one of \.png"):
         save_drawn(photo, [], tmp_path / "faces.pdf")

@@ -1,4 +1,4 @@
-"""Templates of several query photos: weights, which face is meant in a group photo, and outliers."""
+"""Templates of several query photos: weights, the face used from a group photo, and outliers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_odd_one_is_found_among_three_and_two_among_five() -> None:
     assert {odd.path for odd, _ in several} == {"stranger", "other"}
 
 
-def test_of_two_photos_nobody_can_say_which_is_wrong() -> None:
+def test_two_photos_have_no_outlier() -> None:
     assert odd_ones([probe("a", 1), probe("b", 0, 1)], similar_from=similar_from) == []
 
 
@@ -63,6 +63,6 @@ def test_in_a_group_photo_the_face_like_the_others_is_meant() -> None:
     alone = [probe("a", 1, 0.1)]
     group = [probe("g", 0, 0, 1, number=1, of=2), probe("g", 1, 0.3, number=2, of=2)]
     assert [(picked.path, picked.number) for picked in pick_by_others([group, alone])] == [("g", 2), ("a", 1)]
-    assert [picked.number for picked in pick_by_others([group])] == [1], "one photo: the largest"
+    assert [picked.number for picked in pick_by_others([group])] == [1], "one photo: its largest face"
     other = [probe("h", 0, 0, 1, number=1, of=2), probe("h", 0, 1, number=2, of=2)]
-    assert [picked.number for picked in pick_by_others([group, other])] == [1, 1], "the largest say who is meant"
+    assert [picked.number for picked in pick_by_others([group, other])] == [1, 1], "the largest faces are used"

@@ -1,4 +1,4 @@
-"""What a terminal would obey is shown instead; JSON stays valid, and columns as wide as they look."""
+"""Control characters are made visible; JSON stays valid, and column widths match the display."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_json_stays_what_it_is(name: str, indent: int | None) -> None:
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 
-def test_nothing_that_cannot_be_seen_gets_through() -> None:
+def test_no_invisible_character_is_printed() -> None:
     every = "".join(map(chr, range(sys.maxunicode + 1)))
     assert visible(every).isprintable()
     assert visible_in_json(every).replace("\n", "").replace("\t", "").isprintable()

@@ -1,4 +1,4 @@
-"""Numbers with their nouns."""
+"""Numbers with singular and plural nouns."""
 
 from __future__ import annotations
 
