@@ -1,4 +1,4 @@
-"""Answers a person can use, through the real command: verdicts, filters, exports, comparisons, faces."""
+"""Answers of the real command: verdicts, filters, exports, comparisons and faces."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def me(library: Path) -> Path:
         ("--each",), ("--face", "all", "--no-threshold"),
     ],
 )  # fmt: skip
-def test_every_hit_is_as_the_schema_says(
+def test_every_hit_matches_the_schema(
     facesearch: Run, library: Path, indexed: Path, options: tuple[str, ...], me: Path
 ) -> None:
     Draft202012Validator.check_schema(SCHEMA)
@@ -64,18 +64,18 @@ def test_every_hit_is_as_the_schema_says(
         assert any("folded" in hit for hit in found)
 
 
-def test_how_sure_it_is(facesearch: Run, indexed: Path, me: Path) -> None:
+def test_verdicts_and_expected_false_hits(facesearch: Run, indexed: Path, me: Path) -> None:
     found = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "--no-threshold").stdout)
     assert [hit["verdict"] for hit in found[:4]] == ["strong"] * 4
     assert found[-1]["verdict"] == "unlikely"
     for hit in found:
-        assert hit["expected_false_hits"] == pytest.approx(1000 * hit["fmr"], rel=0.02), "of 32 faces, as of 1,000"
+        assert hit["expected_false_hits"] == pytest.approx(1000 * hit["fmr"], rel=0.02), "32 faces count as 1,000"
     filtered = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "--faces", "6..").stdout)
     assert [Path(hit["path"]).name for hit in filtered] == ["everybody.jpg", "everybody small.webp"]
     assert filtered[0]["expected_false_hits"] == pytest.approx(1000 * filtered[0]["fmr"], rel=0.02)
 
 
-def test_a_rate_of_strangers_as_the_limit(facesearch: Run, indexed: Path, me: Path) -> None:
+def test_a_false_match_rate_as_the_limit(facesearch: Run, indexed: Path, me: Path) -> None:
     asked = ["query", me, "--index", indexed, "-f", "json"]
     limits = [
         json.loads(facesearch(*asked, "--fmr", rate, exit_code=code).stdout)["threshold"]
@@ -85,7 +85,7 @@ def test_a_rate_of_strangers_as_the_limit(facesearch: Run, indexed: Path, me: Pa
     assert limits[0] == pytest.approx(0.34, abs=0.02)
 
 
-def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_the_query_photo_is_marked_and_not_counted(facesearch: Run, library: Path, indexed: Path) -> None:
     itself = library / "photos/portraits/bea.jpg"
     found = hits(facesearch("query", itself, "--index", indexed, "-f", "jsonl", "-k", "2").stdout)
     assert [(hit["rank"], hit.get("is_query", False)) for hit in found] == [(0, True), (1, False), (2, False)]
@@ -98,7 +98,7 @@ def test_the_query_photo_is_marked_and_uses_up_no_place(facesearch: Run, library
     at_another = facesearch(
         "query", library / "photos/portraits/tight crop.png", "--index", indexed, "-t", "0.5", exit_code=1
     )
-    assert "two thirds" not in at_another.stderr, "that was measured at the default threshold"
+    assert "two thirds" not in at_another.stderr, "the two thirds hold only at the default threshold"
     assert "several photos of a person find more than one; give several" in at_another.stderr
 
 
@@ -168,7 +168,7 @@ def test_alone_means_nobody_but_those_who_were_asked_for(facesearch: Run, tmp_pa
     )
 
 
-def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, indexed: Path, me: Path) -> None:
+def test_likely_photos_below_the_threshold_are_counted(facesearch: Run, indexed: Path, me: Path) -> None:
     every = hits(facesearch("query", me, "--index", indexed, "-f", "jsonl", "-k", "5").stdout)
     assert [hit["verdict"] for hit in every[:4]] == ["strong"] * 4
     between = f"{(every[2]['similarity'] + every[3]['similarity']) / 2:.4f}"
@@ -176,7 +176,7 @@ def test_what_is_likely_and_just_below_the_threshold_is_told(facesearch: Run, in
     told = facesearch(*asked, "-t", between)
     assert "1 more likely photo below the threshold; a lower --threshold shows it" in told.stderr
     assert "below the threshold; a higher --fmr shows " in facesearch(*asked, "--fmr", "1e-11").stderr
-    assert "more likely" not in facesearch(*asked, "-t", between, "-k", "3").stderr, "a limit of its own"
+    assert "more likely" not in facesearch(*asked, "-t", between, "-k", "3").stderr, "-k is a limit, too"
     assert "more likely" not in facesearch(*asked, "-t", between, "-q").stderr
     assert "more likely" not in facesearch(*asked).stderr
 
@@ -233,7 +233,7 @@ def test_the_change_of_a_scan_is_not_the_day_it_was_taken(facesearch: Run, tmp_p
     assert {json.loads(line)["date_source"] for line in exported.splitlines()} == {"name"}
 
 
-def test_what_facesearch_made_does_not_come_back_as_photos(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_pictures_made_by_facesearch_are_not_indexed(facesearch: Run, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / "photos/portraits", tmp_path / "photos")
     number = len(list((tmp_path / "photos").iterdir()))
     facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
@@ -253,7 +253,7 @@ def test_what_facesearch_made_does_not_come_back_as_photos(facesearch: Run, libr
     assert names(facesearch("query", crop, "--index", "ix", "-f", "paths").stdout) == {"bea.jpg"}
 
 
-def test_copies_into_the_library_are_told_of(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_copies_into_the_library_cause_a_warning(facesearch: Run, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / "photos/portraits", tmp_path / "photos")
     (tmp_path / "link").symlink_to("photos")
     facesearch("index", "photos", "--index", "ix", "--model", "embedded", "-q")
@@ -272,11 +272,11 @@ def test_near_identical_shots_are_folded(facesearch: Run, library: Path, indexed
     plain = hits(facesearch(*asked).stdout)
     folded = hits(facesearch(*asked, "--fold").stdout)
     assert len(plain) == 6
-    assert len(folded) == 1 + 2, "upright in colour and in grey, and lying on its side"
+    assert len(folded) == 1 + 2, "upright in colour, upright in grey, and on its side"
     assert sum(len(hit.get("folded", [])) for hit in folded) + len(folded) == len(plain)
 
 
-def test_somebody_else_among_the_photos_is_left_out(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
+def test_a_query_photo_of_another_person_is_skipped(facesearch: Run, library: Path, indexed: Path, me: Path) -> None:
     portraits = library / "photos/portraits"
     answer = facesearch("query", me, portraits / "bea.jpg", portraits / "dan.jpg", "--index", indexed, "-f", "jsonl")
     assert re.search(r"dan\.jpg: not the person of the other photos \(similarity -?0\.\d\d\); skipped", answer.stderr)
@@ -310,14 +310,14 @@ def test_copies_links_and_crops(facesearch: Run, indexed: Path, me: Path, tmp_pa
         shell=True, capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert len(reader.stdout.splitlines()) == 1
-    assert len(list((tmp_path / "piped").iterdir())) >= 17, "the copies were asked for, whoever reads the list"
+    assert len(list((tmp_path / "piped").iterdir())) >= 17, "all copies are made even if the output is not read"
     (tmp_path / "file").write_text("")
     refused = facesearch(*asked, "--copy-to", "file/folder", exit_code=3)
-    assert names(refused.stdout) == found, "the answer comes first"
+    assert names(refused.stdout) == found, "the answer is printed first"
     assert "cannot be created" in refused.stderr.splitlines()[-1]
 
 
-def test_what_cannot_be_copied_is_told_with_exit_code_5(facesearch: Run, tmp_path: Path) -> None:
+def test_photos_that_cannot_be_copied_are_reported_with_exit_code_5(facesearch: Run, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     shipped_photo("astronaut").save(tmp_path / "photos/here.png")
     ImageOps.mirror(shipped_photo("astronaut")).save(tmp_path / "photos/gone.png")
@@ -365,7 +365,7 @@ def test_the_faces_of_a_photo(facesearch: Run, library: Path, tmp_path: Path) ->
     told = json.loads(facesearch("who", photo, "-f", "json").stdout)
     assert [face["face"] for face in told["faces"]] == [1, 2, 3, 4, 5, 6]
     sizes = [face["box"][2] * face["box"][3] for face in told["faces"]]
-    assert sizes == sorted(sizes, reverse=True), "as --face counts them"
+    assert sizes == sorted(sizes, reverse=True), "the order of --face"
     assert all(len(face["landmarks"]) == 5 and 0 < face["quality"] <= 1 for face in told["faces"])
     lefts = sorted(face["box"][0] for face in told["faces"])
     assert lefts == pytest.approx(sorted(box[0] for box in FACES_IN_T1.values()), abs=15)
@@ -379,7 +379,7 @@ def test_the_faces_of_a_photo(facesearch: Run, library: Path, tmp_path: Path) ->
 
 
 def test_a_model_is_calibrated_on_the_users_own_people(facesearch: Run, tmp_path: Path) -> None:
-    """With a pack, which brings no table: verdicts are a guess before, and rest on the table afterwards."""
+    """A pack ships no table: its verdicts are a guess before the calibration, and use the table afterwards."""
     photo = shipped_photo("t1")
     for person, (left, top, width, height) in FACES_IN_T1.items():
         (tmp_path / "people" / person).mkdir(parents=True)
@@ -408,7 +408,7 @@ def test_every_command_gives_examples(facesearch: Run) -> None:
         assert re.search(rf"Examples:\n +facesearch {command}", shown), command
 
 
-def test_shells_are_helped_to_complete(environment: dict[str, str]) -> None:
+def test_shell_completion(environment: dict[str, str]) -> None:
     def offered(*words: str) -> set[str]:
         line = " ".join(words)
         result = subprocess.run(
@@ -428,10 +428,10 @@ def test_shells_are_helped_to_complete(environment: dict[str, str]) -> None:
     assert offered("facesearch", "index", "--device", "c") == {"cpu", "cuda", "coreml"}
 
 
-def test_a_terminated_run_leaves_nothing_half_made(
+def test_a_terminated_run_leaves_no_partial_file(
     environment: dict[str, str], library: Path, indexed: Path, me: Path, tmp_path: Path
 ) -> None:
-    """A pipe that nobody reads holds the command in the middle of its gallery: there it is asked to end."""
+    """The command is terminated while it writes a gallery."""
     (tmp_path / "photos").mkdir()
     shipped_photo("t1").resize((2560, 1772)).save(tmp_path / "photos/0.png", compress_level=0)
     for number in range(1, 40):

@@ -1,4 +1,4 @@
-"""The real command, as a user meets it."""
+"""The real command, as a user runs it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_thresholds_alone_and_together(facesearch: Run, library: Path, indexed: 
     assert len(hits("--no-threshold", "--all-faces")) == 32
 
 
-def test_every_format_says_the_same(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_all_formats_agree(facesearch: Run, library: Path, indexed: Path) -> None:
     def answer(*options: str) -> str:
         return facesearch("query", library / "query.jpg", "--index", indexed, *options).stdout
 
@@ -168,7 +168,7 @@ def test_file_names_of_any_bytes(facesearch: Run, library: Path, tmp_path: Path)
     (folder / "broken\x1b[31m\n.jpg").write_bytes(b"\xff\xd8\xff")
     assert "unreadable photos: 1;" in facesearch("index", "odd", "--index", "ix").stderr
     query = os.path.join(os.fsencode(folder), b"\xff\xfe.jpg")
-    answer = facesearch("query", query, "--index", "ix", "-0", exit_code=1)  # all are copies of the question
+    answer = facesearch("query", query, "--index", "ix", "-0", exit_code=1)  # all are copies of the query photo
     assert sorted(os.path.basename(os.fsencode(path)) for path in answer.stdout.split("\0")[:-1]) == sorted(odd)
     for line in facesearch("query", query, "--index", "ix", "-f", "jsonl", exit_code=1).stdout.encode().splitlines():
         hit = json.loads(line.decode("utf-8"))  # valid UTF-8, whatever the names are
@@ -236,7 +236,7 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "exit_code", "message"), WRONG, ids=lambda value: str(value)[:60])
-def test_whatever_is_wrong_is_one_line(
+def test_errors_are_one_line(
     facesearch: Run,
     library: Path,
     indexed: Path,
@@ -254,7 +254,7 @@ def test_whatever_is_wrong_is_one_line(
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("facesearch: ")
     assert result.stdout == ""
-    assert not (tmp_path / "home/.local").exists(), "a command that failed leaves nothing behind"
+    assert not (tmp_path / "home/.local").exists(), "a failed command leaves nothing behind"
 
 
 def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: 
     assert "no face was found among 0 faces" in nobody.stderr
 
 
-def test_a_root_that_is_gone_leaves_its_photos_and_exit_code_5(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_a_missing_folder_keeps_its_photos_with_exit_code_5(facesearch: Run, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / "photos/portraits", tmp_path / "usb")
     facesearch("index", "usb", "--index", "ix")
     (tmp_path / "usb").rename(tmp_path / "unplugged")
@@ -303,7 +303,7 @@ def wait_for(file: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_what_is_in_hand(
+def test_a_signal_finishes_the_work_in_progress(
     facesearch: Run, environment: dict[str, str], tmp_path: Path, number: int, exit_code: int
 ) -> None:
     many_photos(tmp_path / "photos", 70)
@@ -342,14 +342,14 @@ def test_a_killed_run_loses_seconds_and_leaves_no_lock(
 
 
 @pytest.mark.thorough
-def test_a_full_disk_is_one_line_and_nothing_is_lost(facesearch: Run, tmp_path: Path) -> None:
+def test_a_full_disk_is_a_one_line_error_and_nothing_is_lost(facesearch: Run, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], check=False, capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("a small disk can only be mounted by root")
+        pytest.skip("only root can mount a small disk")
     try:
         many_photos(tmp_path / "photos", 4, faces=6)
         facesearch("index", "photos", "--index", disk / "ix")
@@ -366,7 +366,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(facesearch: Run, tmp_path: 
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_reader_that_has_seen_enough(
+def test_a_reader_that_closes_the_pipe_early(
     environment: dict[str, str], library: Path, indexed: Path, tmp_path: Path
 ) -> None:
     command = (
@@ -401,7 +401,7 @@ def test_closed_and_full_outputs(
     assert "photos" in index.stdout
 
 
-def test_ordinary_odd_environments(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_unusual_environments(facesearch: Run, library: Path, tmp_path: Path) -> None:
     bare = facesearch(exit_code=2)
     assert bare.stdout.startswith("Usage: facesearch")
     os.mkfifo(tmp_path / "pipe.jpg")

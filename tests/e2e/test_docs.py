@@ -1,4 +1,4 @@
-"""The documentation is true: its help is the program's, its commands and programs run, its links lead somewhere."""
+"""The documentation is correct: the help matches the program, commands and code run, and links work."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def test_the_help_is_the_programs_own(facesearch: Run) -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    assert len(README.read_text().splitlines()) <= 170, "the rest belongs into docs/"
+    assert len(README.read_text().splitlines()) <= 170, "move the rest to docs/"
 
 
 def session() -> list[tuple[str, str]]:
-    """Each command of the README's session, and what it printed."""
+    """Return each command of the README's session, and its output."""
     block = re.search(r"## One minute\n.*?```console\n(.*?)```", README.read_text(), re.DOTALL)
     assert block is not None
     parts = re.split(r"^\$ (.*)\n", block[1], flags=re.MULTILINE)
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_the_session_happens(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_the_session_of_the_readme(facesearch: Run, library: Path, tmp_path: Path) -> None:
     shutil.copytree(library / "photos", tmp_path / "photos")
     shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
     (tmp_path / "indexes").mkdir()
@@ -84,7 +84,7 @@ def test_the_session_happens(facesearch: Run, library: Path, tmp_path: Path) -> 
 
 
 def _without_figures(line: str) -> list[str]:
-    """Scores differ in their last digits between processors, times and dates always; the rest does not."""
+    """Drop figures: scores differ in their last digits between processors, and times and dates always differ."""
     if line.startswith(("seconds", "last run", "runtime", "device", "size", "folders")):
         return line.split()[:1]
     line = line[: line.index("/")] + Path(line.rsplit("  ", maxsplit=1)[-1]).name if "/photos/" in line else line
@@ -137,7 +137,7 @@ def test_the_readmes_python_runs(environment: dict[str, str], library: Path, tmp
     programs = [text for kind, text in BLOCK.findall(README.read_text()) if kind == "python"]
     assert programs
     for text in programs:
-        # The photos of the sample library have the date of today.
+        # The photos of the sample library have today's date.
         result = subprocess.run(
             [sys.executable, "-c", text], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
         )

@@ -1,4 +1,4 @@
-"""`facesearch doctor`: what is sound, what is not, and what to do, on real and on spoilt surroundings."""
+"""`facesearch doctor`: findings and advice, on working and on broken installations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def findings(answer: str) -> dict[str, dict[str, object]]:
 
 
 def install(folder: Path, name: str) -> None:
-    """What pip leaves of a package, without the package."""
+    """Write the metadata that pip keeps for a package, without the package."""
     info = folder / f"{name.replace('-', '_')}-9.9.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
@@ -38,11 +38,11 @@ def test_all_is_well(facesearch: Run, indexed: Path) -> None:
 def test_without_an_index_it_says_how_to_make_one(facesearch: Run, tmp_path: Path) -> None:
     answer = facesearch("doctor", "--index", "none/yet")
     assert "index: make one with `facesearch index FOLDER`" in answer.stdout
-    assert not (tmp_path / "none").exists(), "looking changes nothing"
+    assert not (tmp_path / "none").exists(), "doctor changes nothing"
     assert list((tmp_path / "home").iterdir()) == []
 
 
-def test_the_model_of_an_index_is_tried_wherever_it_is(facesearch: Run, tmp_path: Path) -> None:
+def test_the_model_of_an_index_is_tested_in_any_folder(facesearch: Run, tmp_path: Path) -> None:
     make_pack_with(tmp_path / "pack", random_recogniser(3))
     (tmp_path / "photos").mkdir()
     facesearch("index", "photos", "--index", "ix", "--model", "pack", "-q")
@@ -68,7 +68,7 @@ def test_a_library_that_cannot_be_loaded(facesearch: Run, indexed: Path, tmp_pat
     broken = "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')\n"
     (tmp_path / "site/cv2/__init__.py").write_text(broken)
     (tmp_path / "site/onnxruntime").mkdir()
-    (tmp_path / "site/onnxruntime/__init__.py").write_text("")  # what an uninstalled rival leaves behind
+    (tmp_path / "site/onnxruntime/__init__.py").write_text("")  # as left behind by an uninstalled conflicting package
     install(tmp_path / "site", "opencv-python")
     answer = facesearch("doctor", "--index", indexed, env={"PYTHONPATH": str(tmp_path / "site")}, exit_code=3)
     assert "apt install libgl1" in answer.stdout
@@ -101,7 +101,7 @@ def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> 
     )
 
 
-def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
+def test_settings_with_invalid_paths(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
     nobody = facesearch("doctor", "--index", indexed, env={"FACESEARCH_MODEL": "zzz"}, exit_code=3)
     assert "no model 'zzz'" in nobody.stdout
     (tmp_path / "file").write_text("")
@@ -111,10 +111,10 @@ def test_settings_that_lead_nowhere(facesearch: Run, indexed: Path, tmp_path: Pa
     (settings / "models.json").write_text("{")
     damaged = facesearch("doctor", "--index", indexed, exit_code=3)
     assert "models.json" in damaged.stdout
-    assert "index  " in damaged.stdout, "the rest is told all the same"
+    assert "index  " in damaged.stdout, "the rest is still reported"
 
 
-def test_weights_that_are_not_as_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modified_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bundled.built_faults() == []
     weights = tmp_path / "weights"
     shutil.copytree(Path(bundled.__file__).parent / "weights", weights)

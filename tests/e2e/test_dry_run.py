@@ -1,4 +1,4 @@
-"""Dry runs read and do nothing else: no lock, no file, no change, whatever else goes on and whatever may be written."""
+"""Dry runs only read: they take no lock and write nothing, and work on read-only disks and during other runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from facesearch.index.lock import WriterLock
 
 @pytest.fixture
 def photos(tmp_path: Path, library: Path, facesearch: Run) -> Path:
-    """A library of two folders, of which one is indexed in `ix`, and something to be done in both."""
+    """A library of two folders with work to do in both; one is indexed in `ix`."""
     folder = tmp_path / "photos"
     shutil.copytree(library / "photos/portraits", folder / "portraits")
     facesearch("index", folder / "portraits", "--index", "ix", "-q")
@@ -36,7 +36,7 @@ def photos(tmp_path: Path, library: Path, facesearch: Run) -> Path:
 
 @pytest.fixture
 def held(tmp_path: Path, photos: Path) -> Iterator[None]:
-    """Another run is writing."""
+    """Another run that is writing."""
     with WriterLock(tmp_path / "ix/writer.lock"):
         yield
 
@@ -64,7 +64,7 @@ DRY = [
 @pytest.mark.parametrize("command", DRY, ids=" ".join)
 @pytest.mark.usefixtures("held")
 def test_a_dry_run_needs_no_lock_and_writes_nothing(facesearch: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
-    (tmp_path / "ix/faces.faiss").unlink()  # the next question makes it again, but not one that is to do nothing
+    (tmp_path / "ix/faces.faiss").unlink()  # the next query rebuilds it, but a dry run must not
     before = state(tmp_path)
     facesearch(*command, "--index", "ix", "--dry-run")
     assert state(tmp_path) == before
@@ -80,7 +80,7 @@ def test_a_dry_run_on_a_disk_that_is_read_only(
 
     mounted = subprocess.run(["mount", "--bind", tmp_path / "ix", tmp_path / "ix"], check=False, capture_output=True)
     if mounted.returncode:
-        pytest.skip("a disk can only be mounted by root")
+        pytest.skip("only root can mount a disk")
     try:
         mount("-o", "remount,bind,ro")
         facesearch(*command, "--index", "ix", "--dry-run")
@@ -93,7 +93,7 @@ def plan(run: Run, *arguments: Any) -> dict[str, Any]:
     return dict(json.loads(run("index", *arguments, "--index", "ix", "--dry-run", "-f", "json").stdout))
 
 
-def test_a_plan_is_told_as_one(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_the_report_of_a_dry_run_is_a_plan(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     told = facesearch("index", "photos", "--index", "ix", "--dry-run")
     lines = [line.split(maxsplit=2) for line in told.stdout.splitlines()]
     assert lines == [
@@ -112,7 +112,7 @@ def test_a_plan_is_told_as_one(facesearch: Run, photos: Path, tmp_path: Path) ->
     pruned = facesearch("index", "--index", "ix", "--prune", "--dry-run").stdout
     assert "would delete  1" in pruned
     done = json.loads(facesearch("index", "photos", "--index", "ix", "-f", "json").stdout)
-    assert (done["new"], done["missing"], done["unchanged"]) == (4, 1, 6), "and so it comes"
+    assert (done["new"], done["missing"], done["unchanged"]) == (4, 1, 6), "as planned"
 
 
 def test_no_index_is_named_that_does_not_exist(facesearch: Run, photos: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_no_index_is_named_that_does_not_exist(facesearch: Run, photos: Path, tm
     assert not (tmp_path / "other").exists()
     assert json.loads(facesearch("index", photos, "--index", "other", "--dry-run", "-f", "json").stdout)["new_index"]
     other = facesearch("index", "--model", "own", "--index", "ix", "--dry-run", exit_code=3)
-    assert "made with model embedded" in other.stderr, "as the run itself would say"
+    assert "made with model embedded" in other.stderr, "like the real run"
 
 
 def test_an_older_index_is_left_as_it_is(facesearch: Run, photos: Path, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_an_older_index_is_left_as_it_is(facesearch: Run, photos: Path, tmp_path
     assert state(tmp_path / "old") == before
 
 
-def test_a_dry_run_by_somebody_who_may_only_read(bound: Any, photos: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_dry_run_with_read_permission_only(bound: Any, photos: Path, tmp_path: Path) -> None:  # noqa: F811
     for path in (tmp_path / "ix").iterdir():
         path.chmod(0o400)
     (tmp_path / "ix").chmod(0o500)
@@ -151,7 +151,7 @@ def test_a_dry_run_by_somebody_who_may_only_read(bound: Any, photos: Path, tmp_p
         (tmp_path / "ix").chmod(0o700)
 
 
-def test_removing_a_model_is_told_first(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_a_dry_run_of_removing_a_model(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     facesearch("models", "add", "own", "--name", "mine")
     before = state(tmp_path / "home")
     told = facesearch("models", "remove", "mine", "--dry-run").stderr

@@ -1,4 +1,4 @@
-"""A gallery in a real browser, opened as a file: it does what it says, and asks for nothing."""
+"""A gallery in a real browser, opened as a file: its controls work, and it loads nothing else."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ QUALITIES = (0.5, 0.9, None, 0.7, 0.8, 0.1)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser; pip install playwright")
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip(f"no browser here; looked for {', '.join(BROWSERS)}")
+        pytest.skip(f"no browser found; tried {', '.join(BROWSERS)}")
     with api.sync_playwright() as playwright:
-        # Its sandbox refuses to run as root, as tests in containers do.
+        # The sandbox refuses to run as root, but tests in containers run as root.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six hits of one question and two of another; one photo is gone. Names sort otherwise than similarities do."""
+    """Six hits of one query and two of another; one photo is missing. Names and similarities sort differently."""
     folder = tmp_path_factory.mktemp("gallery")
     photo = folder / "t1.jpg"
     shipped_photo("t1").save(photo, quality=85)
@@ -70,7 +70,7 @@ def hit(rank: int, path: bytes) -> Hit:
 
 @pytest.fixture
 def page(browser: Browser, gallery: Path) -> Iterator[Page]:
-    """The gallery, opened; at the end nothing has gone wrong, and nothing but the file itself was asked for."""
+    """The open gallery; checks at the end that there were no errors and no request for another file."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
     troubles: list[str] = []
     requests: list[str] = []
@@ -85,7 +85,7 @@ def page(browser: Browser, gallery: Path) -> Iterator[Page]:
 
 
 def shown(page: Page, answer: int = 0) -> list[str]:
-    """The ids of the hits that can be seen, in the order in which they are."""
+    """Return the ids of the visible hits, in their order on the page."""
     return [
         card.get_attribute("id") or ""
         for card in page.locator(".answer").nth(answer).locator(".hit").all()
@@ -147,7 +147,7 @@ def test_the_slider_hides_and_shows(page: Page) -> None:
     assert shown(page) == cards(0, 1, 2, 3, 4, 5)
 
 
-def test_verdicts_can_be_left_out(page: Page) -> None:
+def test_verdicts_can_be_hidden(page: Page) -> None:
     assert page.locator(".verdicts").inner_text().split() == [
         "strong", "4", "likely", "1", "possible", "2", "unlikely", "1"
     ]  # fmt: skip
@@ -170,7 +170,7 @@ def test_verdicts_can_be_left_out(page: Page) -> None:
 def test_sorting(page: Page, order: str, expected: tuple[int, ...]) -> None:
     page.get_by_label("Sort by").select_option(order)
     assert shown(page) == cards(*expected)
-    assert set(shown(page, 1)) == set(cards(0, 1, answer=1)), "hits stay with their question"
+    assert set(shown(page, 1)) == set(cards(0, 1, answer=1)), "hits stay with their query"
     slide(page, 0.6)
     page.get_by_label("Sort by").select_option("similarity")
     assert shown(page) == cards(0, 1, 2)
@@ -188,20 +188,20 @@ def test_arrows_go_from_hit_to_hit(page: Page) -> None:
     keys.press("ArrowLeft")
     assert focused(page) == "hit-0-1"
     keys.press("ArrowDown")
-    assert focused(page) == "hit-0-4", "three cards stand beside each other"
+    assert focused(page) == "hit-0-4", "a row has three cards"
     keys.press("ArrowDown")
-    assert focused(page) == "hit-1-1", "and on to the next question"
+    assert focused(page) == "hit-1-1", "the next query follows"
     keys.press("ArrowUp")
     keys.press("ArrowUp")
     keys.press("ArrowUp")
-    assert focused(page) == "hit-0-1", "there is no row above the first"
+    assert focused(page) == "hit-0-1", "the first row has no row above it"
     outline = page.evaluate("getComputedStyle(document.activeElement.closest('.hit')).outlineStyle")
     assert outline == "solid"
     slide(page, 0.7)
     page.locator("#hit-0-0 h3 a").focus()
     keys.press("ArrowRight")
     keys.press("ArrowRight")
-    assert focused(page) == "hit-1-0", "hidden hits are passed over"
+    assert focused(page) == "hit-1-0", "hidden hits are skipped"
 
 
 def test_enter_opens_the_original(page: Page, gallery: Path) -> None:
@@ -226,9 +226,9 @@ def test_the_large_view_opens_steps_and_closes(page: Page) -> None:
     large, keys = page.locator("#large"), page.keyboard
     page.locator("#hit-0-0 .whole").click()
     assert large.is_visible()
-    assert large.locator("img").count() == 3, "who was asked for, who was found, and where"
+    assert large.locator("img").count() == 3, "the query face, the face found, and its photo"
     assert large.locator(".score").inner_text().split()[:2] == ["1", "0.900"]
-    # The picture is decoded beside the script: it has its size a moment later.
+    # The browser decodes the picture in parallel with the script: it has its size a moment later.
     page.wait_for_function(
         "document.querySelector('#large .photo').getBoundingClientRect().width > 600", timeout=10_000
     )
@@ -238,7 +238,7 @@ def test_the_large_view_opens_steps_and_closes(page: Page) -> None:
     assert "ada 10.jpg" in large.inner_text()
     keys.press("Escape")
     assert large.is_hidden()
-    assert focused(page) == "hit-0-2", "where one has come to"
+    assert focused(page) == "hit-0-2", "the focus is on the hit shown last"
     keys.press("Space")
     assert "ada 10.jpg" in large.inner_text()
     keys.press("Space")
@@ -271,9 +271,9 @@ def test_light_and_dark(page: Page) -> None:
     toggle.click()
     assert background(page) == light
     page.emulate_media(color_scheme="dark")
-    assert background(page) == light, "what was chosen counts"
+    assert background(page) == light, "the chosen theme is used"
     page.reload()
-    assert background(page) == dark, "what the system prefers counts otherwise"
+    assert background(page) == dark, "without a choice, the system's theme is used"
 
 
 def test_nothing_is_wider_than_a_phone(page: Page) -> None:
@@ -288,12 +288,12 @@ def test_without_scripts_all_hits_are_there(browser: Browser, gallery: Path) -> 
     page.goto(gallery.as_uri())
     assert shown(page) == cards(0, 1, 2, 3, 4, 5)
     assert page.locator(".whole:visible").count() == 7
-    assert page.locator("form:visible, button:visible, .hint:visible").count() == 0, "nothing that would do nothing"
+    assert page.locator("form:visible, button:visible, .hint:visible").count() == 0, "no control that needs the script"
     page.close()
 
 
 def test_the_policy_lets_no_other_script_run(browser: Browser, gallery: Path, tmp_path: Path) -> None:
-    """Were anything to slip into the page, it would not run: so the other tests could fail."""
+    """An injected script does not run. This also shows that the tests for markup in names can fail."""
     source = gallery.read_text(encoding="utf-8")
     changed = tmp_path / "changed.html"
     changed.write_text(source.replace("<main>", '<main><script>document.title = "run"</script><img src="x.png">'))

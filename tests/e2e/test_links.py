@@ -1,4 +1,4 @@
-"""One meaning of "the same folder": every command takes a link for the folder that it leads to."""
+"""Symbolic links: every command treats a link as the folder that it points to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conftest import Run
 
 @pytest.fixture
 def photos(tmp_path: Path, library: Path, facesearch: Run) -> Path:
-    """An indexed library with a link inside it; `alias` leads to the library, `year` to a folder of it."""
+    """An indexed library with a link inside it; `alias` points to the library, `year` to a folder in it."""
     folder = tmp_path / "photos"
     shutil.copytree(library / "photos/portraits", folder / "2019")
     (folder / "inside").symlink_to("2019")
@@ -45,12 +45,13 @@ def test_a_link_adds_nothing_and_forgets_everything(facesearch: Run, photos: Pat
     assert json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)["photos"] == 0
 
 
-def test_what_was_given_is_what_is_shown(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_folders_are_shown_as_they_were_given(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     facesearch("index", "year", "--index", "other", "-q")
     assert facesearch("folders", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
     facesearch("index", "photos/2019", "--index", "other", "-q")
     assert facesearch("folders", "list", "--index", "other").stdout == f"{tmp_path / 'year'}\n"
-    facesearch("index", "photos", "--index", "other", "-q")  # around it: folded in, under the names of a scan
+    # The outer folder takes over the inner one, with the names of a scan.
+    facesearch("index", "photos", "--index", "other", "-q")
     assert facesearch("folders", "list", "--index", "other").stdout == f"{photos}\n"
     done = json.loads(facesearch("index", "--index", "other", "-q", "-f", "json").stdout)
     assert (done["new"], done["moved"], done["missing"]) == (0, 0, 0)
@@ -64,7 +65,7 @@ def test_a_root_moves_only_to_where_its_photos_are(facesearch: Run, photos: Path
     for number, path in enumerate(sorted((tmp_path / "wrong/2019").iterdir())):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= number + 1
-        path.write_bytes(data)  # of the same size, with another content
+        path.write_bytes(data)  # the same size with other content
     for target in ("empty", "wrong"):
         refused = facesearch("folders", "move", "photos", target, "--index", "ix", exit_code=3)
         assert "known photos" in refused.stderr
@@ -78,10 +79,10 @@ def test_a_root_moves_only_to_where_its_photos_are(facesearch: Run, photos: Path
     assert report(facesearch)["unchanged"] == len(list((tmp_path / "mounted/2019").iterdir()))
 
 
-def test_two_roots_for_one_folder_are_told_and_one_can_be_removed(
+def test_two_roots_for_one_folder_are_reported_and_one_can_be_removed(
     facesearch: Run, photos: Path, tmp_path: Path
 ) -> None:
-    """As an earlier version made them of a folder and a link to it."""
+    """An earlier version added both a folder and a link to it."""
     with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite", isolation_level=None)) as catalog:
         catalog.execute("INSERT INTO roots (uuid, path) VALUES ('second', ?)", (bytes(tmp_path / "alias"),))
     checked = facesearch("check", "--index", "ix").stdout

@@ -67,7 +67,7 @@ def test_a_window_ends_a_run_cleanly(facesearch: Run, photos: Path) -> None:
     assert "90s, 30m, 2h" in facesearch("index", "--index", "ix", "--max-time", "soon", exit_code=2).stderr
 
 
-def test_what_is_hidden_is_deleted_in_time_or_when_asked(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_hidden_photos_are_deleted_after_a_time_or_on_request(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     before = contents(tmp_path / "ix")
     (photos / "bea.jpg").unlink()
     assert report(facesearch, "--dry-run")["missing"] == 1
@@ -88,12 +88,12 @@ def test_what_is_hidden_is_deleted_in_time_or_when_asked(facesearch: Run, photos
     refused = facesearch("index", "--index", "ix", "--prune", exit_code=2, stdin=-3)
     assert re.search(r"deleted from the index for good.*--yes", refused.stderr)
     assert report(facesearch, "--prune", "--yes")["removed"] == 1
-    facesearch("index", "--index", "ix", "--prune", "-q", stdin=-3)  # nothing to delete: nothing to ask
+    facesearch("index", "--index", "ix", "--prune", "-q", stdin=-3)  # nothing to delete, so there is no question
     facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
     assert (facts["photos"], facts["faces"], facts["hidden"]) == (6, 6, 0)
 
 
-def test_nothing_is_deleted_on_a_disk_that_is_not_there(facesearch: Run, photos: Path) -> None:
+def test_nothing_is_deleted_on_a_missing_disk(facesearch: Run, photos: Path) -> None:
     (photos / "bea.jpg").unlink()
     report(facesearch)
     photos.rename(photos.with_name("unplugged"))
@@ -174,7 +174,7 @@ def test_a_catalog_that_is_garbage_is_an_error_and_a_backup_restores_it(
     facesearch("check", "--index", "ix")
 
 
-def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_forgotten_data_is_erased_from_disk_and_may_come_back(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ix/catalog.sqlite")) as catalog:
         vectors = dict(
             catalog.execute(
@@ -186,7 +186,7 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     facesearch("forget", "photos/bea.jpg", "--index", "ix", "--dry-run")
     assert "--yes" in facesearch("forget", "photos/bea.jpg", "--index", "ix", exit_code=2, stdin=-3).stderr
     facesearch("forget", "photos/bea.jpg", "--index", "ix", "--yes")
-    assert vectors["bea.jpg"] not in contents(tmp_path / "ix"), "neither in the catalog nor in the vector file"
+    assert vectors["bea.jpg"] not in contents(tmp_path / "ix"), "not in the catalog or the vector file"
     assert vectors["ada.jpg"] in contents(tmp_path / "ix")
     assert found(facesearch, exit_code=1) == set()
     assert report(facesearch)["new"] == 1
@@ -196,7 +196,7 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     shutil.copy(photos / "bea.jpg", photos / "copy.jpg")
     (photos / "bea.jpg").rename(photos / "renamed.jpg")
     report(facesearch)
-    assert found(facesearch, exit_code=1) == set(), "not under another name, nor as a copy"
+    assert found(facesearch, exit_code=1) == set(), "not under another name or as a copy"
     aside = tmp_path / "aside"
     aside.mkdir()
     for name in ("renamed.jpg", "copy.jpg"):
@@ -206,9 +206,10 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     for name in ("renamed.jpg", "copy.jpg"):
         (aside / name).rename(photos / name)
     assert report(facesearch)["missing"] == 0
-    assert found(facesearch, exit_code=1) == set(), "nor when it returns after it was out of sight"
+    assert found(facesearch, exit_code=1) == set(), "also not when it returns after it was missing"
 
-    asked = facesearch("query", photos / "astronaut.png", "--index", "ix", "-f", "jsonl", exit_code=1)  # itself alone
+    # The photo finds only itself.
+    asked = facesearch("query", photos / "astronaut.png", "--index", "ix", "-f", "jsonl", exit_code=1)
     line = asked.stdout.splitlines()[0]
     face = str(json.loads(line)["face_id"])
     facesearch("forget", "--face", face, "--index", "ix", "--yes")
@@ -222,7 +223,7 @@ def test_forgotten_is_gone_from_the_disk_and_may_come_back(facesearch: Run, phot
     facesearch("check", "--index", "ix")
 
 
-def test_everything_can_be_handed_out(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_everything_can_be_exported(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in facesearch("export", "--index", "ix").stdout.splitlines()]
     assert {Path(line["path"]).name for line in lines} == {path.name for path in photos.iterdir()}
     vectors = np.array([line["vector"] for line in lines])
@@ -259,7 +260,7 @@ def test_waiting_for_another_run(facesearch: Run, environment: dict[str, str], p
     assert waited["unchanged"] == 20
 
 
-def test_what_is_never_to_be_seen_again_goes_with_all_its_copies(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_never_again_removes_all_copies(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     (photos / "copies").mkdir()
     for number in range(7):
         shutil.copy(photos / "bea.jpg", photos / f"copies/{number}.jpg")
@@ -285,7 +286,7 @@ def test_what_is_never_to_be_seen_again_goes_with_all_its_copies(facesearch: Run
     assert not any(name[0].isdigit() or name in ("bea.jpg", "later.jpg", other) for name in names)
 
 
-def test_a_face_goes_from_all_copies_of_its_photo_and_that_is_said(facesearch: Run, photos: Path) -> None:
+def test_a_face_is_forgotten_in_all_copies_of_its_photo_and_they_are_listed(facesearch: Run, photos: Path) -> None:
     shutil.copy(photos / "bea.jpg", photos / "copy.jpg")
     report(facesearch)
     hits = json.loads(
@@ -299,7 +300,7 @@ def test_a_face_goes_from_all_copies_of_its_photo_and_that_is_said(facesearch: R
     assert found(facesearch, "--no-threshold").isdisjoint({"bea.jpg", "copy.jpg"})
 
 
-def test_what_is_not_read_is_told(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_files_that_are_not_read_are_reported(facesearch: Run, library: Path, tmp_path: Path) -> None:
     camera = tmp_path / "camera"
     camera.mkdir()
     for name in [*(f"{number}.CR2" for number in range(12)), "a.MP4", "b.mp4", "c.Mp4", "._a.MP4", "notes.txt"]:
@@ -313,8 +314,8 @@ def test_what_is_not_read_is_told(facesearch: Run, library: Path, tmp_path: Path
     assert "skipped" not in facesearch("index", "--index", "ix", "-q").stderr
 
 
-def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> None:
-    """Every count in its sentence, where there is one of everything."""
+def test_messages_use_the_singular_for_one(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    """Every message with a count, when every count is one."""
     (tmp_path / "one").mkdir()
     shutil.copy(library / "photos/portraits/bea.jpg", tmp_path / "one")
     shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
@@ -341,7 +342,7 @@ def test_one_is_not_several(facesearch: Run, library: Path, tmp_path: Path) -> N
 
 
 def test_a_photo_that_was_never_read_is_kept_out_by_its_content(facesearch: Run, photos: Path) -> None:
-    """It was over a limit: nobody had looked what is in it."""
+    """The photo was over a limit, so its faces are unknown."""
     facesearch("index", "photos", "--index", "small", "-q", "--max-megapixels", "0.01")
     facesearch("forget", "photos/bea.jpg", "--never-again", "--yes", "--index", "small")
     shutil.copy(photos / "bea.jpg", photos / "under another name.jpg")
@@ -361,7 +362,7 @@ def test_a_folder_does_not_become_a_photo(facesearch: Run, photos: Path, tmp_pat
     assert "a folder, but" in refused.stderr
 
 
-def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+def test_a_library_with_only_hidden_photos_can_be_moved(facesearch: Run, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     photos.rename(tmp_path / "moved")
     photos.mkdir()
@@ -374,8 +375,8 @@ def test_a_library_of_which_all_is_hidden_moves_to_its_photos(facesearch: Run, p
     assert len(found(facesearch, "--no-threshold")) == 8
 
 
-def test_what_is_binary_goes_to_no_stdout(environment: dict[str, str], indexed: Path, tmp_path: Path) -> None:
-    """A shell has emptied the file behind `>` by then: whoever typed it is told which one is no export."""
+def test_binary_output_does_not_go_to_stdout(environment: dict[str, str], indexed: Path, tmp_path: Path) -> None:
+    """The shell has emptied the file after `>` by then, so the message names that file."""
     command = [sys.executable, "-m", "facesearch", "export", "--format", "npz", "--index", str(indexed)]
     with (tmp_path / "faces.npz").open("wb") as stream:
         done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, env=environment, text=True, check=False)

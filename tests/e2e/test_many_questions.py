@@ -1,4 +1,4 @@
-"""Many photos as one question or as many, where the time goes, and how vectors are searched: the real command."""
+"""Several photos as one query or as many, timing, and types of index: the real command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def hits(answer: str) -> list[tuple[str, float]]:
     return [(Path(hit["path"]).name, hit["similarity"]) for hit in map(json.loads, answer.splitlines())]
 
 
-def test_each_photo_of_a_folder_is_asked_about(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_each_photo_of_a_folder_is_a_query(facesearch: Run, library: Path, indexed: Path) -> None:
     portraits = library / "photos/portraits"
     whole = json.loads(facesearch("query", "--each", portraits, "--index", indexed, "-f", "json").stdout)
     asked = [Path(query["path"]).name for query in whole["queries"]]
@@ -35,7 +35,7 @@ def test_each_photo_of_a_folder_is_asked_about(facesearch: Run, library: Path, i
             assert one["similarity"] == pytest.approx(other["similarity"], abs=1e-3)
 
 
-def test_what_cannot_be_asked_about_is_told_and_the_rest_answered(
+def test_unusable_query_photos_are_reported_and_the_rest_is_answered(
     facesearch: Run, library: Path, indexed: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
@@ -52,7 +52,7 @@ def test_what_cannot_be_asked_about_is_told_and_the_rest_answered(
     assert "no photos in this folder" in facesearch("query", empty, "--index", indexed, exit_code=3).stderr
 
 
-def test_several_photos_make_one_question(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_several_photos_make_one_query(facesearch: Run, library: Path, indexed: Path) -> None:
     bea = [library / "query.jpg", library / "photos/portraits/bea.jpg"]
 
     def answer(*photos: Path) -> dict[str, Any]:
@@ -68,9 +68,9 @@ def test_several_photos_make_one_question(facesearch: Run, library: Path, indexe
     assert query["hits"][0]["query"] == str(bea[0])
     alone = {photo: {hit["path"]: hit["similarity"] for hit in answer(photo)["queries"][0]["hits"]} for photo in bea}
     between = sum(next(iter(scores.values())) > 0.99 for scores in alone.values())
-    assert between == 1, "one of the two is in the index itself"
+    assert between == 1, "one of the two is in the index"
     for hit in query["hits"]:
-        if not hit["path"].endswith(("bea.jpg", "large.jpg")):  # other boxes of the same photo may be nearer
+        if not hit["path"].endswith(("bea.jpg", "large.jpg")):  # other detections in the same photo may be nearer
             mean = sum(scores[hit["path"]] for scores in alone.values()) / 2
             assert abs(hit["similarity"] - mean) < 0.1
     error = facesearch("query", *bea, "--face", "1", "--index", indexed, exit_code=2)
@@ -82,7 +82,7 @@ def test_options_that_contradict_each_other(facesearch: Run, library: Path, inde
     assert "--sheet draws the hits of one query" in facesearch(*query, "--each", "--sheet", "a.png", exit_code=2).stderr
 
 
-def test_timing_tells_where_the_time_went(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_timing_shows_the_time_per_step(facesearch: Run, library: Path, indexed: Path) -> None:
     plain = facesearch("query", library / "query.jpg", "--index", indexed)
     timed = facesearch("query", library / "query.jpg", "--index", indexed, "--timing")
     assert timed.stdout == plain.stdout
@@ -98,7 +98,7 @@ def test_timing_tells_where_the_time_went(facesearch: Run, library: Path, indexe
     assert "ms  faces of 7 photos" in many.stderr
 
 
-def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path, tmp_path: Path) -> None:
+def test_the_index_type_can_be_chosen_and_is_shown(facesearch: Run, library: Path, tmp_path: Path) -> None:
     facesearch("index", library / "photos", "--index", "ix", "--index-type", "flat", "-q")
     assert "search       flat, exact, as chosen" in facesearch("status", "--index", "ix").stdout
     again = facesearch("reindex", "--index-type", "auto", "--index", "ix")
@@ -115,7 +115,7 @@ def test_the_index_type_can_be_chosen_and_is_told(facesearch: Run, library: Path
 
 
 @pytest.mark.parametrize("size", ["3", "many", "-1G", "1.5.2G", ""])
-def test_a_size_that_is_none(facesearch: Run, library: Path, tmp_path: Path, size: str) -> None:
+def test_invalid_sizes(facesearch: Run, library: Path, tmp_path: Path, size: str) -> None:
     error = facesearch("index", library / "photos", "--index", "ix", f"--max-memory={size}", exit_code=2)
     assert "is not a size; write it as 800M, 2G or 1.5G" in error.stderr
     assert not (tmp_path / "ix").exists()
@@ -133,21 +133,21 @@ def test_every_runtime_finds_the_same(facesearch: Run, library: Path, indexed: P
     question: list[str | Path] = ["query", library / "query.jpg", "--index", indexed, "-f", "jsonl", "-k", "8"]
     one, other = (hits(facesearch(*question, "--device", device).stdout) for device in ("cpu", "openvino"))
     assert [name for name, _ in one] == [name for name, _ in other]
-    # In f32 only the order of additions differs. bf16 keeps 8 bits of a number: measured 0.002 at a similarity of 0.3.
+    # In f32 only the order of additions differs. bf16 has 8 bits of precision: measured 0.002 at a similarity of 0.3.
     apart = 1e-4 if choose_runtime("openvino").precision == "f32" else 5e-3
     for (_, first), (_, second) in zip(one, other, strict=True):
         assert first == pytest.approx(second, abs=apart)
 
 
-def test_a_photo_without_the_face_that_is_asked_for_is_left_out(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_a_query_photo_without_the_requested_face_is_skipped(facesearch: Run, library: Path, indexed: Path) -> None:
     photos = [library / "photos/party/everybody.jpg", library / "query.jpg"]
     answer = facesearch("query", "--each", *photos, "--face", "2", "--index", indexed, "-f", "json")
     assert [query["path"] for query in json.loads(answer.stdout)["queries"]] == [str(photos[0])]
     assert re.search(r"--face 2: .*query.jpg shows 1 face; .*; skipped\n", answer.stderr)
 
 
-def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment: dict[str, str]) -> None:
-    """`head` ends after a line, while there is more to write than a pipe holds."""
+def test_a_reader_that_closes_the_pipe_early(library: Path, indexed: Path, environment: dict[str, str]) -> None:
+    """`head` ends after one line, while there is more output than a pipe holds."""
     question: list[str | Path] = ["--each", *([library / "query.jpg"] * 60)]
     options = ["--index", indexed, "--no-threshold", "--all-faces", "-f", "json", "-q"]
     command = [sys.executable, "-m", "facesearch", "query", *map(str, [*question, *options])]
@@ -160,7 +160,7 @@ def test_a_reader_that_has_seen_enough(library: Path, indexed: Path, environment
         assert process.wait(60) == 141
 
 
-def test_ctrl_c_during_a_question_is_told(library: Path, indexed: Path, environment: dict[str, str]) -> None:
+def test_ctrl_c_during_a_query(library: Path, indexed: Path, environment: dict[str, str]) -> None:
     many = [str(library / "photos")] * 20
     command = [sys.executable, "-m", "facesearch", "query", "--each", *many, "--index", str(indexed), "--quiet"]
     with start_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:

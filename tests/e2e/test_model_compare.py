@@ -1,4 +1,4 @@
-"""`facesearch models compare`: models side by side on labelled photos."""
+"""`facesearch models compare`: compare models on labelled photos."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def test_the_embedded_model_alone(facesearch: Run, people: Path) -> None:
     assert "not enough pairs of different people" in table.stderr
     (told,) = json.loads(facesearch("models", "compare", people, "-f", "json", "-q").stdout)["models"]
     assert (told["model"], told["found"], told["photos"], told["rank1"]) == ("embedded", 24, 25, 1.0)
-    assert told["tmr"] == {"0.01": None, "0.001": None, "0.0001": None}, "of 240 pairs of strangers"
+    assert told["tmr"] == {"0.01": None, "0.001": None, "0.0001": None}, "240 pairs of strangers are too few"
     assert told["seconds_a_photo"] > 0
 
 
-def test_a_pack_beside_it(facesearch: Run, people: Path, real_photos: Path, tmp_path: Path) -> None:
+def test_the_embedded_model_and_a_pack(facesearch: Run, people: Path, real_photos: Path, tmp_path: Path) -> None:
     pack = tmp_path / "home/.insightface/models/mixed"
     pack.mkdir(parents=True)
     shutil.copy(real_photos / "models/scrfd_500m_kps.onnx", pack / "det.onnx")

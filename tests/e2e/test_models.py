@@ -1,4 +1,4 @@
-"""`facesearch models`: from an empty home to a pack that is used, checked and removed. No network is touched."""
+"""`facesearch models`: from an empty home to a pack that is used, checked and removed. No network is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def packed(pack: Path, archive: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a pack that works: what is installed or registered is tried on faces first."""
+    """A folder with a working pack, because packs are tested on faces before they are installed or registered."""
     folder = make_pack(tmp_path_factory.mktemp("packs") / "tiny")
     (folder / "det_yunet.onnx").rename(folder / "det.onnx")
     (folder / "w_sface.onnx").rename(folder / "rec.onnx")
@@ -56,7 +56,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stalling(archive: Path) -> Iterator[str]:
-    """The address of a server that sends half of the archive, then nothing, and the whole of it the second time."""
+    """The address of a server that stalls after half of the archive, and sends all of it the second time."""
     body, again, release = archive.read_bytes(), threading.Event(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -158,7 +158,7 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert not models.exists()
     entry = listed(facesearch)["models"]["mine"]
     assert (entry["state"], entry["dim"], entry["path"]) == ("added", 128, str(mine))
-    assert listed(facesearch)["default"] == "embedded", "registered is not yet chosen"
+    assert listed(facesearch)["default"] == "embedded", "registering does not change the default"
     facesearch("models", "use", "mine")
     assert listed(facesearch)["default"] == "mine"
     assert listed(facesearch, env={"FACESEARCH_MODEL": "embedded"})["default"] == "embedded"
@@ -177,7 +177,7 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert listed(facesearch)["default"] == "embedded"
 
 
-def test_a_registered_pack_is_called_by_its_name_everywhere(
+def test_a_registered_pack_is_known_by_its_name_everywhere(
     facesearch: Run, pack: Path, tmp_path: Path, library: Path
 ) -> None:
     folder = Path(shutil.copytree(pack, tmp_path / "packs/v2"))
@@ -209,7 +209,9 @@ def test_a_registered_pack_is_called_by_its_name_everywhere(
     assert f"no model 'ours': {folder} is missing; unregister it with facesearch models remove ours" in gone.stderr
 
 
-def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, library: Path, tmp_path: Path) -> None:
+def test_the_default_and_settings_that_override_it(
+    facesearch: Run, archive: Path, library: Path, tmp_path: Path
+) -> None:
     facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
     facesearch("models", "use", "embedded")
     made = facesearch("index", library / "photos/portraits", "--index", "ix")
@@ -219,7 +221,7 @@ def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, li
     facesearch("models", "use", "tiny")
     (tmp_path / "tiny").mkdir()
     looked = facesearch("index", library / "photos/portraits", "--index", "other", "--dry-run")
-    assert "not a complete pack" not in looked.stderr, "a folder that happens to be called like it is not meant"
+    assert "not a complete pack" not in looked.stderr, "a folder with the same name is not used"
     facesearch("models", "remove", "tiny", "-y")
     assert listed(facesearch)["default"] == "embedded"
     assert "give the NAME of a model or --none" in facesearch("models", "use", exit_code=2).stderr
@@ -229,7 +231,7 @@ def test_the_default_and_what_comes_before_it(facesearch: Run, archive: Path, li
     )
 
 
-def test_a_default_that_has_gone_is_not_silently_replaced(
+def test_a_missing_default_is_not_silently_replaced(
     facesearch: Run, archive: Path, models: Path, library: Path
 ) -> None:
     facesearch("models", "pull", "tiny", *ACCEPTED, archive, "-q")
@@ -242,7 +244,7 @@ def test_a_default_that_has_gone_is_not_silently_replaced(
     assert listed(facesearch)["default"] == "embedded"
 
 
-def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack: Path, models: Path) -> None:
+def test_packs_of_other_programs_are_listed_and_not_changed(facesearch: Run, pack: Path, models: Path) -> None:
     shutil.copytree(pack, models / "theirs")
     shutil.copytree(pack, models / "buffalo_s")
     answer = listed(facesearch)["models"]
@@ -256,7 +258,7 @@ def test_packs_of_other_programs_are_listed_and_left_alone(facesearch: Run, pack
     assert (models / "theirs/rec.onnx").exists()
 
 
-def test_a_pack_that_knows_no_faces_is_refused(facesearch: Run, models: Path, tmp_path: Path) -> None:
+def test_a_pack_that_does_not_recognise_faces_is_refused(facesearch: Run, models: Path, tmp_path: Path) -> None:
     make_pack_with(tmp_path / "random", random_recogniser(1))
     make_pack_with(tmp_path / "unknown", unknown_recogniser())
     random = facesearch("models", "add", "random", exit_code=3)
@@ -273,7 +275,9 @@ def test_a_pack_that_knows_no_faces_is_refused(facesearch: Run, models: Path, tm
     assert list(models.iterdir()) == []
 
 
-def test_a_pack_that_knows_no_faces_is_found_where_it_is(facesearch: Run, models: Path, tmp_path: Path) -> None:
+def test_an_installed_pack_that_does_not_recognise_faces_is_reported(
+    facesearch: Run, models: Path, tmp_path: Path
+) -> None:
     make_pack_with(models / "random", random_recogniser(1))
     make_pack_with(models / "unknown", unknown_recogniser())
     verified = facesearch("models", "verify", exit_code=3)
@@ -306,7 +310,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "complaint"), FAULTS, ids=lambda value: str(value)[:40])
-def test_what_goes_wrong_is_one_line(
+def test_errors_are_one_line(
     facesearch: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, complaint: str
 ) -> None:
     failed = facesearch("models", *arguments, exit_code=code, stdin=subprocess.DEVNULL)
@@ -316,7 +320,7 @@ def test_what_goes_wrong_is_one_line(
     assert not (tmp_path / "home/.local").exists()
 
 
-def test_a_damaged_registry_stops_nobody_who_names_a_model(facesearch: Run, tmp_path: Path, library: Path) -> None:
+def test_a_damaged_registry_does_not_matter_if_a_model_is_named(facesearch: Run, tmp_path: Path, library: Path) -> None:
     kept = tmp_path / "home/.local/share/facesearch/models.json"
     if sys.platform == "darwin":
         kept = tmp_path / "home/Library/Application Support/facesearch/models.json"
@@ -328,8 +332,8 @@ def test_a_damaged_registry_stops_nobody_who_names_a_model(facesearch: Run, tmp_
     facesearch("index", library / "photos/portraits", "--index", "ix", "--model", "embedded")
 
 
-def test_offline_there_is_another_way(facesearch: Run, models: Path) -> None:
-    """A proxy that is not there stands for a network that is not there."""
+def test_offline_the_message_names_an_alternative(facesearch: Run, models: Path) -> None:
+    """A missing proxy simulates a missing network."""
     for variable in ("https_proxy", "HTTPS_PROXY"):
         failed = facesearch("models", "pull", "buffalo_sc", "--accept-licence", "-q", exit_code=3, env={
             variable: "http://127.0.0.1:9"
@@ -348,10 +352,10 @@ def test_a_wrong_archive_for_a_known_name(facesearch: Run, archive: Path, models
     assert list(models.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_installed(
+def test_a_full_disk_is_a_one_line_error_and_leaves_no_partial_pack(
     facesearch: Run, archive: Path, models: Path
 ) -> None:
-    """A limit on the size of files stands for a full disk: writing fails in the middle of the second graph."""
+    """A limit on file sizes simulates a full disk: writing fails in the middle of the second graph."""
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
@@ -361,7 +365,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_installed(
     assert list(models.iterdir()) == []
 
 
-def test_ctrl_c_keeps_what_has_come(
+def test_ctrl_c_keeps_what_was_downloaded(
     facesearch: Run, environment: dict[str, str], archive: Path, models: Path, stalling: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "facesearch", "models", "pull", "tiny", *ACCEPTED, stalling]
@@ -369,7 +373,7 @@ def test_ctrl_c_keeps_what_has_come(
     part, half = models / ".tiny.zip.part", archive.stat().st_size // 2
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size == half):
-        assert time.monotonic() < deadline, "nothing came"
+        assert time.monotonic() < deadline, "nothing was downloaded"
         time.sleep(0.02)
     busy = facesearch("models", "pull", "tiny", *ACCEPTED, stalling, exit_code=4)
     assert "another run is pulling tiny" in busy.stderr
@@ -385,7 +389,7 @@ def test_ctrl_c_keeps_what_has_come(
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])
-def test_somebody_at_a_terminal_is_asked(
+def test_a_user_at_a_terminal_is_asked(
     environment: dict[str, str], archive: Path, models: Path, tmp_path: Path, answer: str, code: int
 ) -> None:
     ours, theirs = pty.openpty()

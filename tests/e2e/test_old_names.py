@@ -1,4 +1,4 @@
-"""Names from earlier versions work, warn once, and are neither listed nor completed."""
+"""Option and command names of earlier versions work, warn once, and are not listed or completed."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_an_old_name_works_and_warns_once(
     assert was.stdout == is_now.stdout
     told, *rest = was.stderr.splitlines()
     assert told.startswith(f"facesearch: {warning}")
-    assert rest == is_now.stderr.splitlines(), "there is one line, however often the name is used"
+    assert rest == is_now.stderr.splitlines(), "one warning, however often the name is used"
 
 
-def test_what_follows_two_dashes_is_no_option(facesearch: Run, library: Path, indexed: Path) -> None:
+def test_arguments_after_two_dashes_are_not_options(facesearch: Run, library: Path, indexed: Path) -> None:
     missing = facesearch("query", "--index", indexed, library / "query.jpg", "--", "--together", exit_code=0)
     assert "--together: " in missing.stderr
     assert "is now called" not in missing.stderr
@@ -78,9 +78,7 @@ def test_old_names_are_neither_listed_nor_completed(facesearch: Run, environment
     assert offered("facesearch", "forget", "--fo") == {"--folder"}
     assert offered("facesearch", "export", "--v") == {"--vectors"}
     assert offered("facesearch", "folders", "") == {"list", "move", "remove"}
-    assert offered("facesearch", "roots", "m") == {"move"}, (
-        "who still types an old name is helped on, without a warning"
-    )
+    assert offered("facesearch", "roots", "m") == {"move"}, "an old group name completes without a warning"
 
 
 def test_groups_without_a_command_list(facesearch: Run, library: Path, indexed: Path) -> None:
@@ -92,5 +90,5 @@ def test_groups_without_a_command_list(facesearch: Run, library: Path, indexed: 
 @pytest.mark.parametrize("columns", [20, 40, 80, 200])
 def test_help_fits_the_terminal(facesearch: Run, columns: int) -> None:
     text = facesearch("query", "--help", env={"COLUMNS": str(columns)}).stdout
-    body = text.split("Examples:")[0]  # commands to copy are not broken
+    body = text.split("Examples:")[0]  # example commands are not wrapped
     assert max(map(len, body.splitlines())) <= max(32, min(columns, 80))

@@ -1,4 +1,4 @@
-"""Permissions that stand in the way, met by a process that they bind: root's power to ignore them is taken away."""
+"""Missing permissions, in a process that has to respect them: as root, the capability to ignore them is dropped."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BOUND = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
 
 @pytest.fixture
 def bound(environment: dict[str, str], tmp_path: Path) -> Any:
-    """The command in a process that may do no more than the permissions of its files say."""
+    """Run the command in a process that respects file permissions."""
     prefix = BOUND if os.geteuid() == 0 else []
     if prefix and (shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], check=False).returncode):
-        pytest.skip("run as root without setpriv: permissions bind nobody")
+        pytest.skip("root ignores permissions, and setpriv is not available")
 
     def run(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [*prefix, sys.executable, "-m", "facesearch", *arguments]
@@ -47,7 +47,7 @@ def photos(tmp_path: Path, library: Path) -> Path:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o600, 0o300])
-def test_a_folder_that_shuts_hides_nothing(bound: Any, photos: Path, mode: int) -> None:
+def test_an_unreadable_folder_hides_nothing(bound: Any, photos: Path, mode: int) -> None:
     bound("index", "photos", "--index", "ix", "-q")
     before = bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
     (photos / "shut").chmod(mode)
@@ -60,7 +60,7 @@ def test_a_folder_that_shuts_hides_nothing(bound: Any, photos: Path, mode: int) 
         (photos / "shut").chmod(0o700)
 
 
-def test_a_file_that_may_not_be_read_is_tried_again(bound: Any, photos: Path) -> None:
+def test_an_unreadable_file_is_retried(bound: Any, photos: Path) -> None:
     shy = photos / "open/bea.jpg"
     shy.chmod(0)
     bound("index", "photos", "--index", "ix", "-q")
@@ -70,7 +70,7 @@ def test_a_file_that_may_not_be_read_is_tried_again(bound: Any, photos: Path) ->
     assert "bea.jpg" in bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
 
 
-def test_an_index_that_may_only_be_read(bound: Any, photos: Path, tmp_path: Path) -> None:
+def test_a_read_only_index(bound: Any, photos: Path, tmp_path: Path) -> None:
     bound("index", "photos", "--index", "ix", "-q")
     before = bound("query", "me.jpg", "--index", "ix", "-f", "paths").stdout
     for path in (tmp_path / "ix").glob("*-*"):
@@ -88,8 +88,8 @@ def test_an_index_that_may_only_be_read(bound: Any, photos: Path, tmp_path: Path
         (tmp_path / "ix").chmod(0o700)
 
 
-def test_a_log_that_is_pending_is_read_where_nothing_may_be_written(bound: Any, photos: Path, tmp_path: Path) -> None:
-    """As after a power cut: the last commit is in the write-ahead log alone."""
+def test_a_pending_log_of_a_read_only_index_is_read(bound: Any, photos: Path, tmp_path: Path) -> None:
+    """As after a power cut: the last commit is only in the write-ahead log."""
     bound("index", "photos", "--index", "ix", "-q")
     catalog = tmp_path / "ix/catalog.sqlite"
     with closing(sqlite3.connect(catalog, isolation_level=None)) as connection:
@@ -108,9 +108,7 @@ def test_a_log_that_is_pending_is_read_where_nothing_may_be_written(bound: Any, 
 
 
 @pytest.mark.parametrize("shut", ["ix", "above", "catalog.sqlite"])
-def test_an_index_that_may_not_be_read_is_not_a_missing_one(
-    bound: Any, photos: Path, tmp_path: Path, shut: str
-) -> None:
+def test_an_unreadable_index_is_not_reported_as_missing(bound: Any, photos: Path, tmp_path: Path, shut: str) -> None:
     (tmp_path / "above").mkdir()
     bound("index", "photos/open", "--index", "above/ix", "-q")
     barrier = {"ix": tmp_path / "above/ix", "above": tmp_path / "above"}.get(shut, tmp_path / "above/ix/catalog.sqlite")
@@ -142,7 +140,7 @@ def test_an_index_that_may_not_be_read_is_not_a_missing_one(
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o600])
-def test_check_tells_what_has_gone_from_what_cannot_be_seen(
+def test_check_distinguishes_missing_photos_from_unreadable_folders(
     bound: Any, photos: Path, tmp_path: Path, mode: int
 ) -> None:
     bound("index", "photos", "--index", "ix", "-q")

@@ -24,7 +24,7 @@ def test_nothing_is_written_outside_the_index(
 ) -> None:
     if device == "openvino":
         pytest.importorskip("openvino", reason="pip install 'facesearch[openvino]'")
-    assert "CI" not in environment, "ONNX Runtime's telemetry keeps quiet where it sees CI"
+    assert "CI" not in environment, "ONNX Runtime disables its telemetry when CI is set"
     facesearch("index", library / "photos", "--index", tmp_path / "ix", "--device", device)
     facesearch("query", library / "query.jpg", "--index", tmp_path / "ix", "--device", device)
     facesearch("status", "--index", tmp_path / "ix")
@@ -34,21 +34,21 @@ def test_nothing_is_written_outside_the_index(
     assert outside == {Path("home")}
 
 
-def test_the_telemetry_of_the_runtime_is_there_to_be_switched_off(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Without the switch something is written: so the test above can fail."""
+def test_the_runtime_has_telemetry_to_disable(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Without the switch something is written, so the test above can fail."""
     script = (
         "import onnxruntime, glob, facesearch.models as models\n"
         "import os; path = os.path.join(os.path.dirname(models.__file__), 'weights', 'yunet_2023mar.onnx')\n"
         "onnxruntime.InferenceSession(path)"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True, capture_output=True)
-    assert everything_below(tmp_path / "home"), "ONNX Runtime no longer writes by itself: the switch can go"
+    assert everything_below(tmp_path / "home"), "ONNX Runtime no longer writes anything: remove the switch"
 
 
 def test_index_and_query_work_without_any_network(environment: dict[str, str], library: Path, tmp_path: Path) -> None:
     alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("a network namespace of one's own is not allowed here")
+        pytest.skip("network namespaces are not allowed on this system")
     for arguments in (
         ["index", str(library / "photos/portraits"), "--index", "ix"],
         ["query", str(library / "query.jpg"), "--index", "ix"],

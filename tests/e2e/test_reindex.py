@@ -1,4 +1,4 @@
-"""`facesearch reindex --model`: from one model to another through the command, as a user would."""
+"""`facesearch reindex --model`: switch to another model with the command, as a user does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from own_pack import make_pack
 
 @pytest.fixture
 def pack(tmp_path: Path, environment: dict[str, str]) -> Path:
-    """Where insightface keeps its packs, in an otherwise empty home."""
+    """A pack in insightface's folder, in an otherwise empty home."""
     return make_pack(tmp_path / "home/.insightface/models/other")
 
 
@@ -42,7 +42,7 @@ def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, 
     assert hits(facesearch, query, index) == before
     assert re.search(r"^switch +to other, \d+ of \d+ photos read$", facesearch("status", "--index", index).stdout, re.M)
     done = facesearch("reindex", "--index", index)
-    assert re.match(r"switched +from embedded to other\n", done.stdout), "without --model it goes on"
+    assert re.match(r"switched +from embedded to other\n", done.stdout), "without --model the switch continues"
     assert re.search(r"^faces +3\d found again", done.stdout, re.M)
     status = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
     assert (status["model"], status["switch"], status["outdated"]) == ("other", None, 0)
@@ -56,7 +56,7 @@ def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, 
     assert hits(facesearch, query, index) == before
 
 
-def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: Path) -> None:
+def test_a_switch_is_cancelled(facesearch: Run, library: Path, index: Path, pack: Path) -> None:
     facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", "-q", exit_code=5)
     dropped = facesearch("reindex", "--cancel", "--index", index)
     assert "cancelled the switch to other; the model is still embedded" in dropped.stderr
@@ -80,7 +80,7 @@ def test_a_switch_is_dropped(facesearch: Run, library: Path, index: Path, pack: 
         (("--model", "other", "--index", "none"), 3, r"no index at none"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_and_changes_nothing(
+def test_invalid_requests_are_one_line_and_change_nothing(
     facesearch: Run, index: Path, pack: Path, asked: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     broken = pack.parent / "broken"
@@ -96,10 +96,10 @@ def test_what_makes_no_sense_is_one_line_and_changes_nothing(
 
 def test_index_says_how_to_switch(facesearch: Run, index: Path, pack: Path) -> None:
     refused = facesearch("index", "--index", index, "--model", "other", exit_code=3)
-    assert refused.stderr.endswith("facesearch reindex --model other\n"), "as it is installed"
+    assert refused.stderr.endswith("facesearch reindex --model other\n"), "named as installed"
 
 
-# Presses Ctrl-C when the third photo is read.
+# Simulates Ctrl-C when the third photo is read.
 STOPPED = """
 import signal, threading
 from facesearch.indexing import pipeline
@@ -118,7 +118,7 @@ main()
 """
 
 
-def test_ctrl_c_keeps_what_was_looked_at(index: Path, pack: Path, facesearch: Run, environment: dict[str, str]) -> None:
+def test_ctrl_c_keeps_extracted_photos(index: Path, pack: Path, facesearch: Run, environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", STOPPED, "reindex", "--model", str(pack), "--index", str(index), "--threads", "1"]
     stopped = start_process(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _, said = stopped.communicate(timeout=60)
@@ -130,7 +130,7 @@ def test_ctrl_c_keeps_what_was_looked_at(index: Path, pack: Path, facesearch: Ru
     assert done["known"] + done["looked_at"] == 20
 
 
-def test_questions_while_the_model_is_switched(
+def test_queries_while_the_model_is_switched(
     index: Path, pack: Path, library: Path, facesearch: Run, environment: dict[str, str]
 ) -> None:
     command = [sys.executable, "-m", "facesearch", "reindex", "--model", str(pack), "--index", str(index), "-q"]

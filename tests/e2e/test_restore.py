@@ -1,4 +1,4 @@
-"""An index is restored from a backup: whole, verified first, and never over another index by accident."""
+"""Restoring an index from a backup: verified first, complete, and never over another index by accident."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_restored_index_answers_as_the_one_before(
+def test_a_restored_index_gives_the_same_answers(
     facesearch: Run, library: Path, indexed: Path, backup: Path, tmp_path: Path
 ) -> None:
     before = backup.read_bytes()
@@ -65,8 +65,8 @@ def test_an_index_is_replaced_only_if_asked(facesearch: Run, library: Path, back
     assert not list((tmp_path / "ix").glob("*.new*"))
 
 
-def test_vectors_of_the_index_before_do_not_return(facesearch: Run, library: Path, tmp_path: Path) -> None:
-    """The index goes on from the same past in another way, to the same generation."""
+def test_vectors_of_the_replaced_index_do_not_return(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    """After the backup, the index changes in another way, up to the same generation."""
     shutil.copytree(library / "photos/portraits", tmp_path / "photos")
     facesearch("index", "photos", "--index", "ix", "-q")
     facesearch("backup", "b.sqlite", "--index", "ix")
@@ -113,7 +113,7 @@ def test_a_backup_of_an_earlier_version_is_upgraded(facesearch: Run, library: Pa
         (lambda path: execute(path, "UPDATE faces SET x = 'x' WHERE id = 3"), "damaged (faces 3: x"),
     ],
 )
-def test_what_is_no_good_backup_changes_nothing(
+def test_an_invalid_backup_changes_nothing(
     facesearch: Run, library: Path, backup: Path, tmp_path: Path, spoil: object, told: str
 ) -> None:
     facesearch("index", library / "photos/portraits", "--index", "ix", "-q")
@@ -144,7 +144,7 @@ def test_a_part_of_the_index_is_no_backup_of_it(facesearch: Run, backup: Path, t
     own = tmp_path / "ix/catalog.sqlite"
     refused = facesearch("restore", own, "--index", "ix", "--overwrite", "--yes", exit_code=2)
     assert "part of the index ix" in refused.stderr
-    facesearch("restore", own, "--index", "other")  # the catalog of another index is as good as a backup
+    facesearch("restore", own, "--index", "other")  # the catalog of another index is a valid backup
 
 
 def test_nothing_is_replaced_while_a_run_writes(facesearch: Run, backup: Path, tmp_path: Path) -> None:

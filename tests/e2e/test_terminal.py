@@ -1,4 +1,4 @@
-"""The command on a real terminal: what it shows there, what it asks, and what happens when the terminal is closed."""
+"""The command on a real terminal: output, questions, and a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHOWN = [r"\x1b[31mred\x1b]0;title\x07.jpg", r"two\nlines.jpg", r"photo \u202egp
 
 
 class Terminal(NamedTuple):
-    """What came of a command on a terminal: all that it wrote there, and its exit code."""
+    """The result of a command on a terminal: everything it wrote, and its exit code."""
 
     text: str
     code: int
@@ -44,7 +44,7 @@ Tty = Callable[..., Terminal]
 def start_on_a_terminal(
     environment: dict[str, str], folder: Path, *arguments: Any
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The command with a terminal of its own as stdin, stdout and stderr; and the other end of it."""
+    """Start the command with a new terminal as stdin, stdout and stderr; return it and the other end."""
     ours, theirs = pty.openpty()
     code = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
     process = start_process(
@@ -56,7 +56,7 @@ def start_on_a_terminal(
 
 
 def read_all(ours: int) -> bytes:
-    """Until the last one at the other end has closed it."""
+    """Read until the other end is closed."""
     parts = []
     while select.select([ours], [], [], 120)[0]:
         try:
@@ -88,7 +88,7 @@ def tty(environment: dict[str, str], tmp_path: Path) -> Tty:
 
 @pytest.fixture
 def evil(facesearch: Run, library: Path, tmp_path: Path) -> Path:
-    """Photos with names that a terminal obeys, in a folder with such a name, and their index in `ix`."""
+    """Photos and a folder with terminal control sequences in their names, and their index in `ix`."""
     folder = tmp_path / "evil \x1b[8m\u202e"
     folder.mkdir()
     for name in EVIL:
@@ -127,9 +127,7 @@ COMMANDS: list[tuple[str, ...]] = [
 @pytest.mark.parametrize(
     "command", COMMANDS, ids=lambda command: " ".join(command).encode("unicode_escape").decode()[:60]
 )
-def test_nothing_reaches_a_terminal_that_it_would_obey(
-    tty: Tty, evil: Path, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+def test_no_control_sequence_reaches_a_terminal(tty: Tty, evil: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     shutil.copytree(tmp_path / "ix", evil / "\x1b[2Jix")
     shown = tty(*(part.replace("{evil}", str(evil)) for part in command))
     assert is_harmless(shown.text), shown.text.encode("unicode_escape")
@@ -172,7 +170,7 @@ def test_pipes_and_print0_get_raw_bytes(tty: Tty, facesearch: Run, evil: Path) -
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One photo more than are read unasked; all are empty."""
+    """One photo more than are read without a question; all are empty."""
     folder = tmp_path_factory.mktemp("crowd")
     for number in range(100_001):
         (folder / f"{number}.jpg").touch()
@@ -188,14 +186,15 @@ def test_very_many_photos_are_asked_about(
     assert (tmp_path / "ix").exists() == (code == 0)
     if code:
         assert "nothing was changed" in told
-        facesearch("index", crowd, "--index", "ix", "--max-time", "1s", exit_code=5)  # without a terminal it goes on
+        # Without a terminal there is no question.
+        facesearch("index", crowd, "--index", "ix", "--max-time", "1s", exit_code=5)
 
 
 def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals: int = 0) -> int:
-    """Close the terminal of a run that has begun to read photos; its exit code. So many more signals come besides."""
+    """Close the terminal of a run that reads photos, send `signals` more hang-ups, and return its exit code."""
     process, ours = start_on_a_terminal(environment, folder, *arguments)
     seen = b""
-    while b" failed " not in seen:  # the bar is there
+    while b" failed " not in seen:  # the progress bar is shown
         assert select.select([ours], [], [], 60)[0]
         seen += os.read(ours, 65536)
     wait_for(folder / "ix/in-hand")
@@ -210,17 +209,17 @@ def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals:
 def test_a_closed_terminal_loses_nothing(
     facesearch: Run, environment: dict[str, str], tmp_path: Path, signals: int
 ) -> None:
-    """The system sends the signal when the terminal goes; the shell that a run was started from sends it again."""
+    """The system sends the signal when the terminal is closed, and the shell that started the run sends it again."""
     many_photos(tmp_path / "photos", 100)
     assert hang_up(environment, tmp_path, "index", "photos", "--index", "ix", signals=signals) == 129
     facts = json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)
     assert 0 < facts["photos"] < 100
-    assert facts["last_run"]["stopped"], "the run came to an end of its own, and kept its report"
+    assert facts["last_run"]["stopped"], "the run ended normally and saved its report"
     rest = json.loads(facesearch("index", "--index", "ix", "-f", "json").stdout)
     assert (rest["unchanged"], rest["new"]) == (facts["photos"], 100 - facts["photos"])
 
 
-def test_nohup_is_heeded(facesearch: Run, environment: dict[str, str], tmp_path: Path) -> None:
+def test_nohup_is_respected(facesearch: Run, environment: dict[str, str], tmp_path: Path) -> None:
     many_photos(tmp_path / "photos", 100)
     command = [sys.executable, "-m", "facesearch", "index", "photos", "--index", "ix", "-f", "json"]
     run = start_process(["nohup", *command], cwd=tmp_path, env=environment, stdout=-1, stderr=-1, stdin=-3, text=True)
@@ -235,7 +234,7 @@ def test_nohup_is_heeded(facesearch: Run, environment: dict[str, str], tmp_path:
 def test_a_hangup_ends_other_commands_too(
     environment: dict[str, str], indexed: Path, tmp_path: Path, command: str
 ) -> None:
-    """Sent while it waits for a named pipe, which nobody writes to."""
+    """The signal is sent while the command waits for a named pipe without a writer."""
     os.mkfifo(tmp_path / "pipe")
     script = (
         "import os, signal, sys; from facesearch.cli import main; from facesearch.index import store\n"

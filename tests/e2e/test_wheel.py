@@ -1,4 +1,4 @@
-"""The package as users get it: built, installed without a network into an empty environment, and used there."""
+"""The package as users get it: built, installed into an empty environment without a network, and used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHEELHOUSE = CHECKOUT / "build" / "wheelhouse"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel built from that; building needs PyPI for its own requirements."""
+    """A folder with the sdist and the wheel built from it; the build downloads its requirements from PyPI."""
     folder = tmp_path_factory.mktemp("built")
     command = [sys.executable, "-m", "build", "--outdir", str(folder), str(CHECKOUT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -33,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheels of all dependencies: those that `make wheelhouse` has fetched, or fetched now."""
+    """The wheels of all dependencies: fetched by `make wheelhouse`, or else now."""
     if (WHEELHOUSE / ".complete").exists():
         return WHEELHOUSE
     folder = tmp_path_factory.mktemp("wheelhouse")
@@ -42,7 +42,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def without_network() -> list[str]:
-    """What runs a command in a network namespace with nothing in it; empty where the system allows none."""
+    """Return the prefix that runs a command in an empty network namespace; empty if the system allows none."""
     for alone in (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]):
         try:
             if not subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
@@ -57,9 +57,9 @@ def test_the_wheel_installs_and_works_without_a_network(
 ) -> None:
     alone = without_network()
     (wheel,) = built.glob("*.whl")
-    venv.create(tmp_path / "new", with_pip=True)  # empty: it does not see the packages of these tests
+    venv.create(tmp_path / "new", with_pip=True)  # empty: the packages of these tests are not visible
     commands = tmp_path / "new" / "bin"
-    # Where no namespace can be made pip and facesearch would have to pass through a proxy that is not there.
+    # If no namespace can be made, a missing proxy blocks pip and facesearch.
     offline = {**environment, "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
 
     def run(*command: str | Path, **extra: str) -> str:
@@ -85,13 +85,13 @@ def test_the_wheel_installs_and_works_without_a_network(
 
 
 def files_in(*folders: str) -> set[str]:
-    """The files of the checkout in these folders, as they are in the repository."""
+    """Return the files of the repository in these folders."""
     found = (path for folder in folders for path in (CHECKOUT / folder).rglob("*") if path.is_file())
     made = {"__pycache__", "weights"}
     return {path.relative_to(CHECKOUT).as_posix() for path in found if made.isdisjoint(path.parts)}
 
 
-def test_the_wheel_carries_the_package_the_models_and_the_licences(built: Path) -> None:
+def test_the_wheel_has_the_package_the_models_and_the_licences(built: Path) -> None:
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -102,7 +102,7 @@ def test_the_wheel_carries_the_package_the_models_and_the_licences(built: Path) 
     assert licences == {"LICENSE", "YuNet-MIT.txt", "SFace-Apache-2.0.txt"}
 
 
-def test_the_sdist_carries_what_packagers_need_and_no_index(built: Path) -> None:
+def test_the_sdist_has_what_packagers_need_and_no_index(built: Path) -> None:
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
