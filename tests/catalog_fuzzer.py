@@ -1,7 +1,7 @@
-"""Damages catalogs at random and runs the real commands on them in one process: `python catalog_fuzzer.py 200 SEED`.
+"""Damage catalogs at random and run the real commands on them in one process: `python catalog_fuzzer.py 200 SEED`.
 
-Prints one JSON object per damaged catalog: what was done to it, the exit code of each command, of `check --repair`, and
-of each command again where that mended something.
+Prints one JSON object per damaged catalog: the damage, the exit code of each command, of `check --repair`, and of each
+command again if the repair fixed something.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 def run(*arguments: str) -> int:
-    """One command of facesearch, as a shell would start it; its exit code."""
+    """Run one command of facesearch, as a shell would start it; return its exit code."""
     from facesearch import cli
 
     sys.argv = ["facesearch", *arguments]
@@ -45,7 +45,7 @@ def run(*arguments: str) -> int:
 
 
 def library() -> None:
-    """Photos of every kind that a catalog tells apart, indexed: with faces, without, broken, hidden, forgotten."""
+    """Make and index photos of every kind in a catalog: with faces, without, broken, hidden, forgotten."""
     group = shipped_photo("t1")
     Path("photos/deep").mkdir(parents=True)
     group.resize((640, round(640 * group.height / group.width))).save("photos/group.jpg")
@@ -68,7 +68,7 @@ def library() -> None:
 
 
 def damage(rng: random.Random, path: Path) -> str:
-    """One change to a catalog that no version of facesearch makes; says which."""
+    """Make one change to a catalog that no version of facesearch makes; return its description."""
     kind = rng.choice(["value"] * 6 + ["row", "table", "meta", "object", "bytes", "cut"])
     if kind in ("bytes", "cut"):
         data = bytearray(path.read_bytes())
@@ -109,11 +109,11 @@ def damage(rng: random.Random, path: Path) -> str:
             return f"no {table} {chosen}"
         column = rng.choice([row[1] for row in catalog.execute(f"PRAGMA table_info({table})")])
         value = rng.choice(JUNK)
-        new = "CAST(x'ff80' AS TEXT)" if rng.random() < 0.1 else "?"  # what SQLite takes for text, and is none
+        new = "CAST(x'ff80' AS TEXT)" if rng.random() < 0.1 else "?"  # invalid UTF-8 that SQLite accepts as text
         try:
             values = (value, chosen) if new == "?" else (chosen,)
             catalog.execute(f"UPDATE OR IGNORE {table} SET {column} = {new} WHERE {key} = ?", values)
-        except sqlite3.IntegrityError:  # the column that a table is ordered by takes numbers alone
+        except sqlite3.IntegrityError:  # the key column of a table accepts only numbers
             return "nothing"
         value = "no UTF-8" if new != "?" else value
         return f"{table}.{column} of {chosen} is {value!r}"
@@ -123,23 +123,25 @@ KEYS = ["uuid", "generation", "dead_since", "last_run", "index_type"]
 
 
 def codes(index: Path) -> dict[str, int]:
-    """The exit code of each command."""
+    """Run each command; return the exit codes."""
     found = {}
     for name, arguments in COMMANDS.items():
         shutil.rmtree("copied", ignore_errors=True)
         found[name] = run(*arguments, "--index", str(index))
         for path in Path("copied").glob("*"):
-            assert path.read_bytes() != Path("/etc/hostname").read_bytes(), "copied what is no photo of the index"
+            assert path.read_bytes() != Path("/etc/hostname").read_bytes(), (
+                "copied a file that is not a photo of the index"
+            )
     return found
 
 
 def main(count: int, seed: int) -> None:
-    """Damage, ask, repair, ask again."""
+    """Damage, query, repair and query again."""
     from typer import main as typer_main
 
     from facesearch.models import resolve
 
-    # Most of the time goes into loading the networks and putting the command line together: the same for all.
+    # Loading the networks and building the command line take most of the time, so all runs share them.
     resolve.open_model = functools.cache(resolve.open_model)
     typer_main.get_command = functools.cache(typer_main.get_command)
     rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Catalogs as earlier versions of facesearch made them."""
+"""Make catalogs like those of earlier versions of facesearch."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["as_of_schema"]
 
 
 def as_of_schema(catalog: Path, schema: int) -> None:
-    """Put a catalog with the same rows in its place, as an earlier facesearch would have made it."""
+    """Replace a catalog with one of an earlier schema that has the same rows."""
     earlier = catalog.with_name("earlier.sqlite")
     with closing(sqlite3.connect(earlier, isolation_level=None)) as old:
         old.executescript("".join(MIGRATIONS[:schema]))
         old.execute("ATTACH ? AS now", (str(catalog),))
         tables = [name for (name,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")]
-        for table in sorted(tables, key="sqlite_sequence".__eq__):  # the last ids last: rows that come raise them
+        for table in sorted(tables, key="sqlite_sequence".__eq__):  # sqlite_sequence last: inserting rows changes it
             old.execute(f"DELETE FROM main.{table}")
             columns = ", ".join(column for _, column, *_ in old.execute(f"PRAGMA main.table_info({table})"))
             old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")

@@ -1,10 +1,10 @@
-"""Packs in InsightFace's format: a real one, made of what the package carries, and some that know no faces.
+"""Make packs in InsightFace's format: a real one from the shipped networks, and some that do not recognise faces.
 
-The real one is YuNet speaking SCRFD's language, and SFace.
+The real one is YuNet with SCRFD's outputs, and SFace.
 
-SCRFD gives, for three strides and two faces a cell: a score, the distances of a box's sides from the cell, and the
-offsets of five landmarks, all in strides. YuNet's numbers say the same in other words, so a few nodes behind its graph
-make a detector of any size that insightface takes for a SCRFD one, and that finds faces.
+For three strides and two faces per cell, SCRFD outputs a score, the distances of a box's sides from the cell, and the
+offsets of five landmarks, all in strides. YuNet's outputs have the same information. So a few nodes after its graph
+make a working detector, for pictures of any size, that insightface treats as SCRFD.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STRIDES = (8, 16, 32)
 
 
 def make_pack(folder: Path) -> Path:
-    """Put the pack into a new folder; the recogniser is SFace as the build made it."""
+    """Write the pack to a new folder; the recogniser is SFace from the build."""
     folder.mkdir(parents=True)
     onnx.save(scrfd_of_yunet(), folder / "det_yunet.onnx")
     shutil.copy(BUILT / "sface_2021dec.onnx", folder / "w_sface.onnx")
@@ -33,9 +33,9 @@ def make_pack(folder: Path) -> Path:
 
 
 def make_pack_with_manifest(folder: Path) -> Path:
-    """The same as the raccoon packs are put together: a manifest names the heads, and pixels are taken as they are.
+    """Write the pack in the form of the raccoon packs: a manifest names the heads, and pixels are not scaled.
 
-    By their shapes other graphs would be taken: one of a body detector, and one of dense landmarks.
+    Chosen by shape, other graphs would be used: one of a body detector, and one of dense landmarks.
     """
     (folder / "graphs").mkdir(parents=True)
     onnx.save(scrfd_of_yunet(scaled=False), folder / "graphs/faces.onnx")
@@ -53,7 +53,7 @@ def make_pack_with_manifest(folder: Path) -> Path:
 
 
 def make_pack_with(folder: Path, recogniser: onnx.ModelProto) -> Path:
-    """The same detector before another recogniser."""
+    """Write a pack with the same detector and another recogniser."""
     folder.mkdir(parents=True)
     onnx.save(scrfd_of_yunet(), folder / "det_yunet.onnx")
     onnx.save(recogniser, folder / "w_other.onnx")
@@ -61,7 +61,7 @@ def make_pack_with(folder: Path, recogniser: onnx.ModelProto) -> Path:
 
 
 def random_recogniser(seed: int, layers: int = 4, *, pooled: bool = False) -> onnx.ModelProto:
-    """A convolutional network whose weights nobody has trained; 128 dimensions."""
+    """Return a convolutional network with random weights; 128 dimensions."""
     rng = np.random.default_rng(seed)
     nodes, weights = [], []
     value, channels, side = "data", 3, 112
@@ -84,7 +84,7 @@ def random_recogniser(seed: int, layers: int = 4, *, pooled: bool = False) -> on
 
 
 def constant_recogniser(number: float) -> onnx.ModelProto:
-    """A network that gives the same number in 128 dimensions, whatever it is shown."""
+    """Return a network that outputs the same number in 128 dimensions for any input."""
     weights = [
         numpy_helper.from_array(np.zeros((3 * 112 * 112, 128), dtype=np.float32), "nothing"),
         numpy_helper.from_array(np.full(128, number, dtype=np.float32), "always"),
@@ -98,7 +98,7 @@ def constant_recogniser(number: float) -> onnx.ModelProto:
 
 
 def unknown_recogniser() -> onnx.ModelProto:
-    """A graph with the shape of a recogniser that no runtime can load."""
+    """Return a graph with the shape of a recogniser that no runtime can load."""
     return _recogniser([helper.make_node("NoSuchOperation", ["data"], ["out"])], [])
 
 
@@ -110,7 +110,7 @@ def _recogniser(nodes: list[NodeProto], weights: list[onnx.TensorProto]) -> onnx
 
 
 def scrfd_of_yunet(*, scaled: bool = True) -> onnx.ModelProto:
-    """The graph; it takes RGB less 127.5 divided by 128 as SCRFD does, or else from 0 to 255."""
+    """Return the detector graph; its input is (RGB - 127.5) / 128, as for SCRFD, or 0 to 255 if not `scaled`."""
     model = onnx.load(next(BUILT.glob("yunet*.onnx")))
     graph = model.graph
     (taken,) = graph.input
@@ -153,7 +153,7 @@ def _score(stride: int) -> list[NodeProto]:
 
 
 def _box(stride: int) -> list[NodeProto]:
-    """Centre and logarithm of the sides to the four sides' distances."""
+    """Return nodes that convert centre and log sizes to the distances of the four sides."""
     at = [f"pack_{name}_{stride}" for name in ("x", "y", "width", "height")]
     nodes = [helper.make_node("Split", [f"bbox_{stride}"], at, axis=2, num_outputs=4)]
     ends = []
@@ -173,7 +173,7 @@ def _box(stride: int) -> list[NodeProto]:
 
 
 def _twice(name: str, result: str, width: int) -> list[NodeProto]:
-    """The same for both faces of each cell."""
+    """Return nodes that repeat an output for both faces of each cell."""
     return [
         helper.make_node("Unsqueeze", [name, "pack_axis"], [f"{result}_single"]),
         helper.make_node("Tile", [f"{result}_single", "pack_twice"], [f"{result}_double"]),

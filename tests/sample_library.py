@@ -1,7 +1,7 @@
-"""A small photo library, made from the photos that two installed packages ship (insightface and scikit-image).
+"""Make a small photo library from the photos that two installed packages ship (insightface and scikit-image).
 
-They show nine people, one photo each, so every other photo of a person here is made from that one: cropped, shrunk,
-turned, recoloured. That is enough to see that things work; it says nothing about how well faces are told apart.
+They show nine people, one photo each. All other photos of a person are made from that one: cropped, shrunk, rotated or
+recoloured. That is enough to test the functions, but does not show how well a model distinguishes faces.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FACES_IN_T1: Mapping[str, tuple[int, int, int, int]] = {
     "eli": (906, 59, 100, 144),
     "fay": (1126, 273, 95, 124),
 }
-"""Where the six people of `t1.jpg` are: left, top, width, height in pixels; the names are made up."""
+"""The faces of the six people in `t1.jpg`: left, top, width, height in pixels; the names are invented."""
 
 _SHIPPED = {
     "t1": ("insightface", "data/images/t1.jpg"),
@@ -51,7 +51,7 @@ _UNDO = {
 
 
 def shipped_photo(name: str) -> Image.Image:
-    """One of the photos that the packages ship, as RGB."""
+    """Return one of the photos that the packages ship, as RGB."""
     package, path = _SHIPPED[name]
     spec = find_spec(package)
     assert spec is not None
@@ -61,14 +61,14 @@ def shipped_photo(name: str) -> Image.Image:
 
 
 def as_photo(image: Image.Image) -> Photo:
-    """A picture as a photo, without loss."""
+    """Return a picture as a photo, without loss."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return Photo(buffer.getvalue())
 
 
 def save_with_orientation(upright: Image.Image, path: Path, orientation: int) -> None:
-    """Store the pixels turned, and the EXIF tag that tells viewers how to turn them back."""
+    """Save the pixels rotated, with the EXIF tag that makes viewers rotate them back."""
     stored = upright
     for step in _UNDO[orientation]:
         stored = stored.transpose(step)
@@ -78,7 +78,7 @@ def save_with_orientation(upright: Image.Image, path: Path, orientation: int) ->
 
 
 def build(folder: Path) -> Path:
-    """Make the library in `folder/photos`; gives back a query photo that is not part of it."""
+    """Make the library in `folder/photos`; return a query photo that is not part of it."""
     photos = folder / "photos"
     for name in ("party", "portraits", "phone", "scans"):
         (photos / name).mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def build(folder: Path) -> Path:
 
 
 def _portrait(photo: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """The face with as much again around it."""
+    """Return the face with a margin of half its size on each side."""
     left, top, width, height = box
     return photo.crop(
         (max(0, left - width // 2), max(0, top - height // 2), left + width * 3 // 2, top + height * 3 // 2)
@@ -121,12 +121,12 @@ if __name__ == "__main__":
 
 
 def heic(image: Image.Image, **options: Any) -> bytes:
-    """A photo as telephones keep it. It is written by a package that facesearch does without, and not read by it."""
+    """Return a HEIC photo, as phones store it. It is encoded with a package that facesearch does not use."""
     import pi_heif
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-    pi_heif.register_heif_opener()  # it has no encoder, so the other one's stays, and reads from now on
+    pi_heif.register_heif_opener()  # it has no encoder, so the other package's encoder stays; it decodes from now on
     buffer = io.BytesIO()
     image.save(buffer, "HEIF", **options)
     return buffer.getvalue()
