@@ -110,7 +110,7 @@ def test_a_backup_of_an_earlier_version_is_upgraded(facesearch: Run, library: Pa
         (lambda path: path.unlink(), "no such file; give a backup made by facesearch"),
         (lambda path: path.write_bytes(b""), "not a facesearch catalog"),
         (lambda path: set_version(path, 99), "made by a newer facesearch"),
-        (lambda path: execute(path, "UPDATE faces SET x = 'x' WHERE id = 3"), "damaged (faces 3: x"),
+        (lambda path: execute(path, "UPDATE faces SET x = 'x' WHERE id = 3"), "damaged (faces 3: invalid x"),
     ],
 )
 def test_an_invalid_backup_changes_nothing(
