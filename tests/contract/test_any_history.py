@@ -284,7 +284,7 @@ class Library(RuleBasedStateMachine):
 
 
 class OtherLibrary(Library):
-    """The same, for histories of its own."""
+    """The same machine, for the thorough run with more histories."""
 
 
 SETTINGS = settings(

@@ -100,7 +100,7 @@ def edited(store: Store, model: FaceModel, folder: Path, count: int) -> list[Pat
 
 @pytest.mark.parametrize("scene", [new, as_roots, renamed, known, edited])
 def test_twice_as_many_copies_are_twice_the_work(tmp_path: Path, work: Counter[str], scene: Scene) -> None:
-    model = ColourModel("toy", 8, 5)  # what is counted is the same, and detection takes no time
+    model = ColourModel("toy", 8, 5)  # the counts are the same, and detection takes no time
     spent = []
     for count in (150, 300):
         with Store.create(tmp_path / f"ix {count}", model.info) as store:

@@ -279,7 +279,7 @@ def test_a_missing_folder_keeps_its_photos_with_exit_code_5(facesearch: Run, lib
 
 
 def many_photos(folder: Path, count: int, *, faces: int = 1) -> None:
-    """Photos of one face, which take 30 ms each to read, or of six, which take five times that."""
+    """Write photos with one face, which take 30 ms each to read, or with six, which take five times as long."""
     folder.mkdir()
     photo = shipped_photo("t1").crop((160, 50, 480, 450)) if faces == 1 else shipped_photo("t1").reduce(2)
     for number in range(count):
@@ -295,7 +295,7 @@ def start(environment: dict[str, str], folder: Path, *arguments: str) -> subproc
 
 
 def wait_for(file: Path) -> None:
-    """Until there is something in it, as in `writer.lock` when a run has begun, or `in-hand` when it reads photos."""
+    """Wait until a file has contents: `writer.lock` once a run has begun, `in-hand` once it reads photos."""
     deadline = time.monotonic() + 60
     while not file.exists() or not file.read_bytes():
         assert time.monotonic() < deadline
@@ -330,7 +330,7 @@ def test_a_killed_run_loses_seconds_and_leaves_no_lock(
         path.write_bytes(path.read_bytes() + b"edited")
     run = start(environment, tmp_path, "index", "--index", "ix")
     wait_for(tmp_path / "ix/in-hand")
-    run.send_signal(signal.SIGSTOP)  # it is in the middle of its work, however long the others take
+    run.send_signal(signal.SIGSTOP)  # keeps it in the middle of its work until the others are done
     locked = facesearch("index", "--index", "ix", exit_code=4)
     assert re.search(rf"another run is writing to this index \(process {run.pid}, since 20", locked.stderr)
     assert facesearch("query", tmp_path / "photos/0001.jpg", "--index", "ix", "-k", "1", "-q").stdout
