@@ -58,7 +58,7 @@ def state(store: Store) -> object:
 Refused = tuple[Callable[[Store, Path], object], type[FacesearchError], str]
 REFUSED: dict[str, Refused] = {
     "a root that is none": (lambda store, at: find_root(store, at / "none"), InputError, "not a folder of this index"),
-    "a move of what is no root": (lambda store, at: move_root(store, at / "none", at), InputError, "not a root"),
+    "a move of what is no root": (lambda store, at: move_root(store, at / "none", at), InputError, "not a folder of"),
     "a move to nowhere": (
         lambda store, at: move_root(store, at / "photos", at / "gone"), InputError, "no such file or folder",
     ),
@@ -75,7 +75,7 @@ REFUSED: dict[str, Refused] = {
         lambda store, at: to_forget_photos(store, at / "no.jpg", never_again=True), InputError, "no known photo",
     ),
     "a face that is not known": (lambda store, at: to_forget_face(store, 99), InputError, "no face has this id"),
-    "a root to forget that is none": (to_forget_root, InputError, "not a root"),
+    "a root to forget that is none": (to_forget_root, InputError, "not a folder of"),
     "an unknown type of index": (lambda store, at: store.use_index_type("hnsw"), UsageError, "choose one of"),
     "another model": (
         lambda store, at: store.take_model(toy_model_info("other", 16)), ModelMismatchError, "made with model toy",
