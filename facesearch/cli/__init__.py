@@ -31,7 +31,7 @@ from facesearch.cli import (
     who,
 )
 from facesearch.cli.advice import in_options
-from facesearch.cli.groups import Command, Sections, help_width
+from facesearch.cli.layout import Command, Sections, help_width
 from facesearch.cli.messages import say
 from facesearch.cli.options import examples
 from facesearch.cli.signals import StopSignal, stop_signals

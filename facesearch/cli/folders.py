@@ -11,6 +11,7 @@ from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm
 from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, one_of, suggestions
 from facesearch.cli.stdout import for_stdout, write, write_json
+from facesearch.errors import UsageError
 from facesearch.visible import shown_path
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def _folders(context: typer.Context, index_path: IndexPath = None) -> None:
     """List, move or remove the folders of the index. Without a command, list them."""
     if context.invoked_subcommand is None:
         list_folders(index_path)
+    elif index_path is not None:
+        raise UsageError(f"give --index after the command: facesearch folders {context.invoked_subcommand} --index DIR")
 
 
 def list_folders(index_path: IndexPath = None, layout: _Format = "paths") -> None:

@@ -84,6 +84,8 @@ def test_old_names_are_neither_listed_nor_completed(facesearch: Run, environment
 def test_groups_without_a_command_list(facesearch: Run, library: Path, indexed: Path) -> None:
     assert facesearch("folders", "--index", indexed).stdout == f"{os.fspath(library / 'photos')}\n"
     assert facesearch("folders", env={"FACESEARCH_INDEX": str(indexed)}).stdout == f"{library / 'photos'}\n"
+    misplaced = facesearch("folders", "--index", indexed, "list", exit_code=2)
+    assert "give --index after the command: facesearch folders list --index DIR" in misplaced.stderr
     assert facesearch("models").stdout == facesearch("models", "list").stdout
 
 

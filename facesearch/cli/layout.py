@@ -1,4 +1,4 @@
-"""Commands and groups of commands: the layout of their help, and the names that they had in earlier versions."""
+"""The layout of help texts, and the names that commands and options had in earlier versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from facesearch.cli.messages import say
 __all__ = ["Command", "Sections", "help_width"]
 
 _TYPE = re.compile(r" <[^>]*>$")
-_RANGE = re.compile(r"(; )?-?[\d.]*(<=)?x[<>]=-?[\d.]+|  \[\]$")
+_RANGE = re.compile(r"(; )?-?[\d.]*(<=)?x[<>]=-?[\d.]+")
 """What typer adds to arguments and numbers: types and ranges of Python."""
 
 _SECTIONS = {
@@ -55,7 +55,7 @@ class Command(TyperCommand):
 
 
 class Sections(TyperGroup):
-    """The commands in sections. Old names work, with a warning, but are neither listed nor completed."""
+    """All commands, in sections. Old names work, with a warning, but are neither listed nor completed."""
 
     warned: ClassVar[set[str]] = set()
     """The old names that this process has warned about."""
@@ -72,10 +72,10 @@ class Sections(TyperGroup):
         """Return the name, the command and its arguments, with old names replaced by present ones."""
         quiet = bool(ctx.resilient_parsing)  # a shell completes a command line
         name, *rest = args
-        present = _OLD_COMMANDS.get(name, name) if ctx.parent is None else name
+        present = _OLD_COMMANDS.get(name, name)
         if present != name and not quiet:
             self._warn(name, present)
-        options = _OLD_OPTIONS.get(present, {}) if ctx.parent is None else {}
+        options = _OLD_OPTIONS.get(present, {})
         return super().resolve_command(ctx, [present, *self._renamed(rest, options, quiet=quiet)])
 
     def _renamed(self, arguments: list[str], options: Mapping[str, str | None], *, quiet: bool) -> list[str]:
@@ -109,4 +109,4 @@ def _is(parameter: Any, kind: str) -> bool:
 
 def _plain(text: str) -> str:
     """Return the help of an option without the range of its values."""
-    return text.replace("  [required]", "") if not _RANGE.search(text) else re.sub(r"  \[\]$", "", _RANGE.sub("", text))
+    return re.sub(r"  \[(required)?\]$", "", _RANGE.sub("", text))
