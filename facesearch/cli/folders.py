@@ -40,7 +40,9 @@ _Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(epilog=_EXAMPLES, invoke_without_command=True, callback=_folders, help=_HELP)
+    group = typer.Typer(
+        epilog=_EXAMPLES, invoke_without_command=True, callback=_folders, help=f"{_HELP} Without a command, list them."
+    )
     group.command(name="list")(list_folders)
     group.command(name="move")(move)
     group.command(name="remove")(remove)

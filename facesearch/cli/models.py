@@ -64,7 +64,7 @@ _MeasureOnly = Annotated[bool, typer.Option("--dry-run", help="Measure and print
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    models = typer.Typer(help=_HELP, epilog=_GROUP)
+    models = typer.Typer(help=f"{_HELP} Without a command, list them.", epilog=_GROUP)
     models.command(name="list", short_help="List all models.", epilog=_LIST)(list_models)
     model_pull.register(models)
     models.command(name="add", short_help="Register a folder of .onnx files.", epilog=_ADD)(add)
