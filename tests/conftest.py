@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import ImageEnhance, ImageOps
@@ -31,6 +32,9 @@ CHECKOUT = Path(__file__).parents[1]
 REAL_PHOTOS = Path(os.environ.get("FACESEARCH_TEST_PHOTOS", CHECKOUT.parent / "shared" / "data"))
 
 NO_REAL_PHOTOS = f"no labelled photos at {REAL_PHOTOS}; name a folder of them with FACESEARCH_TEST_PHOTOS"
+
+hypothesis.settings.register_profile("facesearch", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("facesearch")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -230,7 +234,10 @@ def own_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pack(tmp_path_factory.mktemp("packs") / "own")
 
 
-@pytest.fixture(params=MODELS, scope="session")
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.thorough if " on " in name else ()) for name in MODELS],
+    scope="session",
+)
 def any_model(request: pytest.FixtureRequest) -> FaceModel:
     """Every kind of model on every runtime here."""
     name, _, device = request.param.partition(" on ")

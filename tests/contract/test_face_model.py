@@ -104,7 +104,15 @@ def test_exif_orientation_changes_neither_box_nor_embedding(model: FaceModel, or
 
 
 # Except the own pack: it has YuNet's scores, which at a wrong rotation are as high as SCRFD's for an upright face.
-@pytest.mark.parametrize("any_model", [name for name in MODELS if not name.startswith("own_pack")], indirect=True)
+@pytest.mark.parametrize(
+    "any_model",
+    [
+        pytest.param(name, marks=pytest.mark.thorough if " on " in name else ())
+        for name in MODELS
+        if not name.startswith("own_pack")
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("turns", [1, 2, 3])
 @pytest.mark.parametrize("person", ["astronaut", "t1"])
 def test_a_photo_on_its_side_without_a_tag(any_model: FaceModel, turns: int, person: str) -> None:

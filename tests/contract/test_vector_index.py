@@ -295,7 +295,7 @@ def test_a_file_whose_recall_was_counted_by_ids_is_rebuilt(tmp_path: Path, monke
     assert read_snapshot(path, 32, UUID) is None
 
 
-@pytest.mark.parametrize("copies", [3, 30])
+@pytest.mark.parametrize("copies", [pytest.param(3, marks=pytest.mark.thorough), 30])
 def test_copies_of_a_photo_are_as_good_as_one_another(tmp_path: Path, copies: int) -> None:
     """Which of a photo's copies are among the ten nearest is chance, so recall counts any of them."""
     vectors = np.tile(people(60_000 // copies, 32), (copies, 1))
