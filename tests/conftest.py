@@ -168,6 +168,13 @@ def start_process(command: Sequence[str | Path], **options: Any) -> subprocess.P
             signal.signal(number, handler)
 
 
+def one_in(step: int, cases: Sequence[Any]) -> list[Any]:
+    """Cases for `parametrize`: the first and every `step`-th after it by default, all of them in thorough runs."""
+    marks = pytest.mark.thorough
+    values = [case if isinstance(case, tuple) else (case,) for case in cases]
+    return [pytest.param(*value, marks=() if not number % step else marks) for number, value in enumerate(values)]
+
+
 def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:
     """A model that exists on paper only, for parts that keep embeddings without making them."""
     values: dict[str, Any] = {

@@ -121,7 +121,7 @@ KINDS = {
 }
 
 
-COMMON = {"jpeg", "turned jpeg", "progressive jpeg", "png", "webp", "heic", "tiff"}
+COMMON = {"jpeg", "progressive jpeg", "png", "heic"}
 
 
 @pytest.mark.parametrize(

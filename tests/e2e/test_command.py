@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, start_process
+from conftest import Run, one_in, start_process
 from own_pack import make_pack
 from PIL import Image
 from sample_library import shipped_photo
@@ -302,7 +302,7 @@ def wait_for(file: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "exit_code"), one_in(2, [(signal.SIGINT, 130), (signal.SIGTERM, 143)]))
 def test_a_signal_finishes_the_work_in_progress(
     facesearch: Run, environment: dict[str, str], tmp_path: Path, number: int, exit_code: int
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, one_in
 from own_pack import make_pack
 from test_permissions import bound  # noqa: F401 - a fixture
 
@@ -61,7 +61,7 @@ DRY = [
 ]
 
 
-@pytest.mark.parametrize("command", DRY, ids=" ".join)
+@pytest.mark.parametrize("command", one_in(5, [(command,) for command in DRY]), ids=" ".join)
 @pytest.mark.usefixtures("held")
 def test_a_dry_run_needs_no_lock_and_writes_nothing(facesearch: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "ix/faces.faiss").unlink()  # the next query rebuilds it, but a dry run must not

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import Run, start_process
+from conftest import Run, one_in, start_process
 from test_command import many_photos, wait_for
 
 EVIL = [
@@ -125,7 +125,9 @@ COMMANDS: list[tuple[str, ...]] = [
 
 
 @pytest.mark.parametrize(
-    "command", COMMANDS, ids=lambda command: " ".join(command).encode("unicode_escape").decode()[:60]
+    "command",
+    one_in(4, [(command,) for command in COMMANDS]),
+    ids=lambda command: " ".join(command).encode("unicode_escape").decode()[:60],
 )
 def test_no_control_sequence_reaches_a_terminal(tty: Tty, evil: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
     shutil.copytree(tmp_path / "ix", evil / "\x1b[2Jix")
@@ -177,7 +179,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("answer", "code"), [("n\n", 2), ("y\n", 0)])
+@pytest.mark.parametrize(("answer", "code"), one_in(2, [("n\n", 2), ("y\n", 0)]))
 def test_very_many_photos_are_asked_about(
     tty: Tty, facesearch: Run, crowd: Path, tmp_path: Path, answer: str, code: int
 ) -> None:
@@ -205,7 +207,7 @@ def hang_up(environment: dict[str, str], folder: Path, *arguments: Any, signals:
     return process.wait(60)
 
 
-@pytest.mark.parametrize("signals", [0, 2])
+@pytest.mark.parametrize("signals", one_in(2, [2, 0]))
 def test_a_closed_terminal_loses_nothing(
     facesearch: Run, environment: dict[str, str], tmp_path: Path, signals: int
 ) -> None:
