@@ -42,7 +42,6 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     cls=Sections,
-    context_settings={"terminal_width": help_width()},
     help="Find a person in a library of photos, on your own machine.",
     epilog=examples(
         ("facesearch index ~/Pictures", "find every face in your photos, once"),
@@ -127,7 +126,7 @@ def _run() -> int:
     try:
         if "" in sys.argv[1:]:
             raise UsageError("an argument is empty; check for an unset variable in your script")
-        code = app(standalone_mode=False, prog_name="facesearch")
+        code = app(standalone_mode=False, prog_name="facesearch", terminal_width=help_width())
     except FacesearchError as error:
         return _complain(in_options(error), error.exit_code)
     except typer.TyperException as error:  # a wrong option, argument or command

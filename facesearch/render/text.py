@@ -74,7 +74,7 @@ def summary_line(report: dict[str, Any]) -> str:
     if "dry_run" in report:
         would = [f"{verb} {report[key]:,}" for verb, key in (("hide", "missing"), ("delete", "removed")) if report[key]]
         read = counted(report["new"] + report["changed"], "photo")
-        return f"nothing was done; would {', '.join([f'read {read}', *would])}"
+        return f"nothing was changed; would {', '.join([f'read {read}', *would])}"
     figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report.get(key)]
     done = "stopped early" if report["stopped"] else "done"
     changes = ", ".join(figures) or "no photos found"

@@ -262,7 +262,10 @@ def test_a_server_that_stops_in_the_middle_is_left(site: Site, archive: bytes) -
 
 
 def test_an_unreachable_server_is_reported_with_an_alternative(models: Path) -> None:
-    with pytest.raises(ModelError, match=r"127\.0\.0\.1 cannot be reached: Connection refused; or fetch .*models/mine"):
+    with pytest.raises(
+        ModelError,
+        match=r"127\.0\.0\.1 cannot be reached: Connection refused; or download .*mine.zip yourself, then pull mine",
+    ):
         pull("mine", "http://127.0.0.1:9/mine.zip", licence="none", limits=QUICK)
     assert left_in(models) == []
 

@@ -336,7 +336,7 @@ def test_a_gallery(facesearch: Run, indexed: Path, me: Path, tmp_path: Path) -> 
     assert "https:" not in page
     assert "http:" not in page.replace("http://www.w3.org", "")
     both = facesearch("query", me, me, "--each", "--index", indexed, "--html", "both.html")
-    assert "gallery in both.html" in both.stderr
+    assert "wrote gallery both.html" in both.stderr
 
 
 def test_compare(facesearch: Run, library: Path, me: Path) -> None:

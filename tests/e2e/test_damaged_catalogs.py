@@ -55,7 +55,7 @@ def fuzzed(count: int, seed: int, environment: dict[str, str], folder: Path) -> 
 @pytest.mark.parametrize(
     ("count", "seed"),
     [
-        (40, SEED + 2),
+        (24, SEED + 2),
         pytest.param(200, SEED, marks=pytest.mark.thorough),
         pytest.param(2000, SEED + 1, marks=pytest.mark.slow),
     ],

@@ -84,6 +84,7 @@ def test_a_damaged_index(facesearch: Run, indexed: Path, tmp_path: Path) -> None
     assert "index: run `facesearch check`" in damaged.stdout
 
 
+@pytest.mark.thorough
 def test_a_pack_that_changed(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
     make_pack(tmp_path / "mine")
     facesearch("models", "add", "mine")

@@ -99,7 +99,7 @@ def test_the_report_of_a_dry_run_is_a_plan(facesearch: Run, photos: Path, tmp_pa
     assert lines == [
         ["would", "read", "4 photos (4 new)"], ["would", "hide", "1"], ["unchanged", "6"], ["index", "ix"],
     ]  # fmt: skip
-    assert "nothing was done; would read 4 photos, hide 1" in told.stderr
+    assert "nothing was changed; would read 4 photos, hide 1" in told.stderr
     inner = plan(facesearch, "photos/party")
     assert (inner["new"], inner["unchanged"], inner["missing"], inner["dry_run"], inner["new_index"]) == (
         4,
@@ -155,5 +155,5 @@ def test_a_dry_run_of_removing_a_model(facesearch: Run, photos: Path, tmp_path: 
     facesearch("models", "add", "own", "--name", "mine")
     before = state(tmp_path / "home")
     told = facesearch("models", "remove", "mine", "--dry-run").stderr
-    assert "nothing was done" in told
+    assert "nothing was changed" in told
     assert state(tmp_path / "home") == before

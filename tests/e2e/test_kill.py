@@ -101,7 +101,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def exported(run: Run, index: Path) -> dict[str, Any]:
-    lines = [json.loads(line) for line in run("export", "--index", index).stdout.splitlines()]
+    lines = [json.loads(line) for line in run("export", "--vectors", "--index", index).stdout.splitlines()]
     faces: dict[str, Any] = {}
     for line in lines:
         faces.setdefault(line["path"], []).append((line["box"], line["vector"]))
@@ -254,6 +254,7 @@ sys.meta_path.insert(0, Crashing())
 """
 
 
+@pytest.mark.thorough
 def test_a_photo_that_crashes_the_process_is_left_out(
     facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_quiet_run_says_nothing_and_a_log_is_json(facesearch: Run, photos: Pat
     assert json.loads(line)["time"].endswith("+00:00")
 
 
+@pytest.mark.thorough
 def test_a_window_ends_a_run_cleanly(facesearch: Run, photos: Path) -> None:
     for number in range(30):
         shipped_photo("t1").save(photos / f"{number}.webp", quality=50 + number)
@@ -125,7 +126,7 @@ def test_a_library_that_is_mounted_elsewhere_keeps_everything(facesearch: Run, p
 
 
 def test_check_finds_and_repair_fixes(facesearch: Run, photos: Path, tmp_path: Path) -> None:
-    assert facesearch("check", "--index", "ix").stdout == "ix is sound\n"
+    assert facesearch("check", "--index", "ix").stdout == "ix has no faults\n"
     (photos / "ada.jpg").unlink()
     assert "1 photo is no longer in" in facesearch("check", "--index", "ix").stdout
     vectors = tmp_path / "ix/faces.faiss"
@@ -224,16 +225,21 @@ def test_forgotten_data_is_erased_from_disk_and_may_come_back(facesearch: Run, p
 
 
 def test_everything_can_be_exported(facesearch: Run, photos: Path, tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in facesearch("export", "--index", "ix").stdout.splitlines()]
+    lines = [json.loads(line) for line in facesearch("export", "--vectors", "--index", "ix").stdout.splitlines()]
     assert {Path(line["path"]).name for line in lines} == {path.name for path in photos.iterdir()}
     vectors = np.array([line["vector"] for line in lines])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    rows = list(csv.DictReader(io.StringIO(facesearch("export", "--index", "ix", "-f", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(facesearch("export", "--vectors", "--index", "ix", "-f", "csv").stdout)))
     assert [row["path"] for row in rows] == [line["path"] for line in lines]
     assert np.allclose([[float(x) for x in row["vector"].split()] for row in rows], vectors, atol=1e-5)
     bare = facesearch("export", "--index", "ix", "-f", "csv").stdout
     assert "vector" not in bare.splitlines()[0]
-    facesearch("export", "--index", "ix", "-f", "npz", "-o", "all.npz")
+    assert "vector" not in facesearch("export", "--index", "ix").stdout
+    facesearch("export", "--index", "ix", "-f", "npz", "-o", "bare.npz")
+    with np.load(tmp_path / "bare.npz") as arrays:
+        assert "vectors" not in arrays
+        assert len(arrays["paths"]) == 8
+    facesearch("export", "--vectors", "--index", "ix", "-f", "npz", "-o", "all.npz")
     with np.load(tmp_path / "all.npz") as arrays:
         assert np.allclose(arrays["vectors"], vectors, atol=1e-6)
         assert [os.fsdecode(path) for path in arrays["paths"]] == [line["path"] for line in lines]

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from conftest import Run
 from own_pack import make_pack
 
@@ -39,6 +40,7 @@ def test_the_embedded_model_and_a_pack(facesearch: Run, people: Path, real_photo
     assert len(broken.stderr.splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_a_registered_pack_has_its_name(facesearch: Run, people: Path, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "v2")
     facesearch("models", "add", pack, "--name", "ours")

@@ -130,7 +130,7 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     assert (entry["state"], entry["dim"], entry["pulled"], entry["path"]) == (
         "installed", 128, True, str(models / "tiny"),
     )  # fmt: skip
-    assert facesearch("models", "verify").stdout == "tiny: sound\n"
+    assert facesearch("models", "verify").stdout == "tiny: no faults\n"
     (models / "tiny/rec.onnx").write_bytes(b"rot")
     bad = facesearch("models", "verify", exit_code=3)
     assert bad.stdout == f"fault: tiny: {models / 'tiny/rec.onnx'}: changed, its checksum is wrong\n"
@@ -149,6 +149,7 @@ def test_a_pack_from_pulling_to_removing(facesearch: Run, archive: Path, models:
     assert facesearch("models", "verify").stdout == ""
 
 
+@pytest.mark.thorough
 def test_a_folder_is_registered_used_and_forgotten(
     facesearch: Run, pack: Path, models: Path, tmp_path: Path, library: Path
 ) -> None:
@@ -166,7 +167,7 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert looked.returncode == 0
     kept = facesearch("index", library / "photos/portraits", "--index", "ix", "--model", "embedded")
     assert "default" not in kept.stderr
-    assert facesearch("models", "verify").stdout == "mine: sound\n"
+    assert facesearch("models", "verify").stdout == "mine: no faults\n"
     (mine / "extra.onnx").write_bytes((mine / "rec.onnx").read_bytes())
     assert "extra.onnx: not part of the pack" in facesearch("models", "verify", "mine", exit_code=3).stdout
     (mine / "extra.onnx").unlink()
@@ -177,6 +178,7 @@ def test_a_folder_is_registered_used_and_forgotten(
     assert listed(facesearch)["default"] == "embedded"
 
 
+@pytest.mark.thorough
 def test_a_registered_pack_is_known_by_its_name_everywhere(
     facesearch: Run, pack: Path, tmp_path: Path, library: Path
 ) -> None:
@@ -197,7 +199,7 @@ def test_a_registered_pack_is_known_by_its_name_everywhere(
         assert (hit["verdict"], hit["fmr"], hit["expected_false_hits"]) == ("possible", None, None)
     for arguments in (("query", photo, "--index", "ix"), ("compare", photo, photo, "--model", folder)):
         refused = facesearch(*arguments, "--fmr", "1e-5", exit_code=2)
-        assert "--fmr 1e-05: false-match rates were never measured for ours; give --threshold" in refused.stderr
+        assert "--fmr 1e-05: false-match rates were never measured for ours; use --threshold" in refused.stderr
     pair = facesearch("compare", photo, photo, "--model", "ours").stdout
     assert re.search(r"^fmr +not measured$", pair, re.MULTILINE)
     facesearch("index", photos, "--index", "other", "--model", "embedded", "-q")
@@ -238,7 +240,7 @@ def test_a_missing_default_is_not_silently_replaced(
     facesearch("models", "use", "tiny")
     shutil.rmtree(models / "tiny")
     refused = facesearch("index", library / "photos/portraits", "--index", "ix", exit_code=3)
-    assert "the default model tiny is missing; facesearch models use" in refused.stderr
+    assert "the default model tiny is missing; set another with facesearch models use" in refused.stderr
     assert listed(facesearch)["default"] is None
     facesearch("models", "use", "--none")
     assert listed(facesearch)["default"] == "embedded"
@@ -275,6 +277,7 @@ def test_a_pack_that_does_not_recognise_faces_is_refused(facesearch: Run, models
     assert list(models.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_an_installed_pack_that_does_not_recognise_faces_is_reported(
     facesearch: Run, models: Path, tmp_path: Path
 ) -> None:
@@ -287,7 +290,7 @@ def test_an_installed_pack_that_does_not_recognise_faces_is_reported(
     told = {one["about"]: one for one in json.loads(facesearch("doctor", "-f", "json").stdout)["findings"]}
     assert "does not tell people apart" in told["model random"]["found"]
     assert told["model random"]["advice"]
-    assert "embedded: sound" in facesearch("models", "verify", "embedded").stdout
+    assert "embedded: no faults" in facesearch("models", "verify", "embedded").stdout
 
 
 FAULTS = [
@@ -365,6 +368,7 @@ def test_a_full_disk_is_a_one_line_error_and_leaves_no_partial_pack(
     assert list(models.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_ctrl_c_keeps_what_was_downloaded(
     facesearch: Run, environment: dict[str, str], archive: Path, models: Path, stalling: str, tmp_path: Path
 ) -> None:
@@ -385,7 +389,7 @@ def test_ctrl_c_keeps_what_was_downloaded(
     assert part.read_bytes() == archive.read_bytes()[:half]
     facesearch("models", "pull", "tiny", *ACCEPTED, stalling)
     assert [path.name for path in models.iterdir()] == ["tiny"]
-    assert facesearch("models", "verify", "tiny").stdout == "tiny: sound\n"
+    assert facesearch("models", "verify", "tiny").stdout == "tiny: no faults\n"
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2)])

@@ -18,7 +18,7 @@ def everything_below(folder: Path) -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("device", ["cpu", "openvino"])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("openvino", marks=pytest.mark.thorough)])
 def test_nothing_is_written_outside_the_index(
     facesearch: Run, environment: dict[str, str], library: Path, tmp_path: Path, device: str
 ) -> None:

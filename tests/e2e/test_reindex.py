@@ -130,6 +130,7 @@ def test_ctrl_c_keeps_extracted_photos(index: Path, pack: Path, facesearch: Run,
     assert done["known"] + done["looked_at"] == 20
 
 
+@pytest.mark.thorough
 def test_queries_while_the_model_is_switched(
     index: Path, pack: Path, library: Path, facesearch: Run, environment: dict[str, str]
 ) -> None:
