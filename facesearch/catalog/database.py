@@ -1,4 +1,4 @@
-"""Open, migrate, write, verify and copy one SQLite database, and translate its errors.
+"""Open, migrate, write, verify and copy one SQLite database.
 
 A transaction is committed as a whole or not at all. Every failure is one of `facesearch.errors`, with the file's path.
 This module does not know what the tables hold.
@@ -25,21 +25,18 @@ from urllib.parse import quote_from_bytes
 
 from facesearch.catalog.columns import Shape
 from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.catalog.sqlite_errors import REPLACED, cannot_open, translated
 from facesearch.errors import (
     DiskFullError,
     FacesearchError,
     Hint,
     IndexDamagedError,
     IndexVersionError,
-    LockedError,
     StorageError,
 )
 from facesearch.files import size_of, sync_folder, unfinished
 
 __all__ = ["Database"]
-
-_NO_ROOM_FOR_SHM = sqlite3.SQLITE_IOERR_SHMSIZE
-_REPLACED = "restore a backup into a new folder, or move this one away and index again"
 
 
 class Database:
@@ -246,7 +243,7 @@ class Database:
             for table in tables:  # a temporary table hides the real one of its name
                 rows = self.rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
                 if not rows:
-                    raise IndexDamagedError(f"{self.name}: the catalog is damaged (no table {table}); {_REPLACED}")
+                    raise IndexDamagedError(f"{self.name}: the catalog is damaged (no table {table}); {REPLACED}")
                 self.run(rows[0][0].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
             for table in tables:
                 self.run(f"INSERT INTO temp.{table} SELECT * FROM main.{table}")
@@ -313,10 +310,10 @@ class Database:
             beside.replace(path)
             sync_folder(path.parent)
         except sqlite3.Error as error:
-            translated = _translated(error, self.name)
-            if isinstance(translated, DiskFullError):  # the database itself is only read
+            failure = translated(error, self.name)
+            if isinstance(failure, DiskFullError):  # the database itself is only read
                 raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
-            raise translated from error
+            raise failure from error
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
         finally:
@@ -350,7 +347,7 @@ class Database:
         try:
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
         except sqlite3.OperationalError as error:
-            raise StorageError(_cannot_open(path, error)) from error
+            raise StorageError(cannot_open(path, error)) from error
         database = cls(connection, str(path))
         try:
             if alone:
@@ -407,7 +404,7 @@ class Database:
                     if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
                         raise
                     raise IndexDamagedError(
-                        f"{self.name}: the catalog is damaged (not of schema {number - 1}: {error}); {_REPLACED}"
+                        f"{self.name}: the catalog is damaged (not of schema {number - 1}: {error}); {REPLACED}"
                     ) from error
 
     @contextmanager
@@ -416,7 +413,7 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _translated(error, self.name) from error
+            raise translated(error, self.name) from error
 
 
 def _take_place(beside: Path, path: Path) -> None:
@@ -450,28 +447,3 @@ def _delete_traces(path: Path) -> None:
             connection.close()
     except (sqlite3.Error, UnicodeDecodeError):
         pass  # without the right to write, the reader has created nothing
-
-
-def _cannot_open(path: Path, error: Exception) -> str:
-    return f"{path}: cannot be opened ({error}); check that it exists, and its permissions"
-
-
-def _translated(error: sqlite3.Error | UnicodeDecodeError, name: str) -> FacesearchError:
-    """Translate an error of SQLite's about the database `name` by its result code.
-
-    Text that is not UTF-8 is an error of the `sqlite3` module, without a code; in a message of SQLite's it hides the
-    actual error.
-    """
-    code = getattr(error, "sqlite_errorcode", 0)
-    primary = code & 0xFF
-    if not code and str(error).startswith("Could not decode"):
-        return IndexDamagedError(f"{name}: the catalog is damaged ({error})", Hint.REPAIR)
-    if isinstance(error, UnicodeDecodeError) or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IndexDamagedError(f"{name}: the catalog is damaged ({error}); {_REPLACED}")
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockedError(f"{name}: another process is writing; try again when it is done")
-    if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:
-        return DiskFullError(f"{name}: the disk is full; make room and run again, finished work is kept")
-    if primary == sqlite3.SQLITE_CANTOPEN:
-        return StorageError(_cannot_open(Path(name), error))
-    return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

@@ -7,25 +7,18 @@ from typing import Annotated
 
 import typer
 
-from facesearch.cli.options import IndexPath, examples, one_of, suggestions
+from facesearch.cli.options import IndexPath, examples, format_option
 from facesearch.cli.stdout import emptied_file, for_stdout, write
 from facesearch.errors import UsageError
 
 __all__ = ["register"]
 
-_FORMATS = ("jsonl", "csv", "npz")
 _EXAMPLES = examples(
     ("facesearch export --format csv > faces.csv", "every face as a table"),
     ("facesearch export --format npz --vectors --output faces.npz", "arrays for NumPy, with the embeddings"),
 )
 
-_Format = Annotated[
-    str,
-    typer.Option(
-        "--format", "-f", metavar="FORMAT", help="Output jsonl, csv or npz.",
-        autocompletion=suggestions(*_FORMATS), callback=one_of("--format", *_FORMATS),
-    ),
-]  # fmt: skip
+_Format = Annotated[str, format_option("jsonl", "csv", "npz")]
 _Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to a file; npz needs one. [default: stdout]"),

@@ -9,7 +9,7 @@ import typer
 
 from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm
-from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, one_of, suggestions
+from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, format_option
 from facesearch.cli.stdout import for_stdout, write, write_json
 from facesearch.errors import UsageError
 from facesearch.visible import shown_path
@@ -24,15 +24,8 @@ _EXAMPLES = examples(
     ("facesearch folders", "list the folders"),
     ("facesearch folders move /mnt/old /mnt/new", "the photos are mounted elsewhere now"),
 )
-_FORMATS = ("paths", "json")
 
-_Format = Annotated[
-    str,
-    typer.Option(
-        "--format", "-f", metavar="FORMAT", help="Output paths or json.",
-        autocompletion=suggestions(*_FORMATS), callback=one_of("--format", *_FORMATS),
-    ),
-]  # fmt: skip
+_Format = Annotated[str, format_option("paths", "json")]
 _Old = Annotated[Path, typer.Argument(metavar="OLD", help="The folder as the index knows it.")]
 _New = Annotated[Path, typer.Argument(metavar="NEW", help="Where its photos are now.")]
 _Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the index.")]

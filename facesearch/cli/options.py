@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,6 +38,7 @@ __all__ = [
     "Yes",
     "check_limits",
     "examples",
+    "format_option",
     "one_of",
     "parse_duration",
     "parse_size",
@@ -73,6 +74,18 @@ def one_of(option: str, *words: str, told: str = "choose {but_last} or {last}") 
         return value
 
     return checked
+
+
+def format_option(*formats: str) -> Any:
+    """Return the option `--format` with these values."""
+    return typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help=f"Output {', '.join(formats[:-1])} or {formats[-1]}.",
+        autocompletion=suggestions(*formats),
+        callback=one_of("--format", *formats),
+    )
 
 
 def parse_duration(text: str) -> float:
@@ -179,17 +192,7 @@ Photos = Annotated[
 LabelledFolder = Annotated[
     Path, typer.Argument(metavar="FOLDER", readable=False, help="A folder with one subfolder of photos per person.")
 ]
-TableOrJson = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help="Output table or json.",
-        autocompletion=suggestions("table", "json"),
-        callback=one_of("--format", "table", "json"),
-    ),
-]
+TableOrJson = Annotated[str, format_option("table", "json")]
 LogFormat = Annotated[
     str,
     typer.Option(

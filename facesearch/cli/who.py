@@ -18,9 +18,8 @@ from facesearch.cli.options import (
     Quiet,
     Threads,
     examples,
-    one_of,
+    format_option,
     pixels,
-    suggestions,
 )
 from facesearch.cli.stdout import write
 from facesearch.errors import NoFaceError
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_FORMATS = ("table", "json", "csv")
 _EXAMPLES = examples(
     ("facesearch who party.jpg", "list the faces with their size and quality"),
     ("facesearch who party.jpg --draw drawn.jpg", "draw them into a copy of the photo"),
@@ -44,17 +42,7 @@ _Draw = Annotated[
     typer.Option("--draw", metavar="FILE", help="Draw the photo with framed faces: a .png or .jpg file."),
 ]
 _CropsTo = Annotated[Path | None, typer.Option("--crops-to", metavar="DIR", help="Save each face as a JPEG file.")]
-_Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help="Output table, json or csv.",
-        autocompletion=suggestions(*_FORMATS),
-        callback=one_of("--format", *_FORMATS),
-    ),
-]
+_Format = Annotated[str, format_option("table", "json", "csv")]
 
 
 def register(app: typer.Typer) -> None:

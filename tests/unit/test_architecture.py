@@ -62,7 +62,7 @@ SEAMS: dict[str, set[str]] = {
     "faiss": {"vectors/faiss_tools.py", "vectors/flat.py", "vectors/ivf.py"},
     "filelock": {"files.py"},
     "fcntl": set(),
-    "sqlite3": {"catalog/database.py"},
+    "sqlite3": {"catalog/database.py", "catalog/sqlite_errors.py"},
     "pi_heif": {"photos/formats.py"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py"},
     "xml": {"photos/xmp.py"},
