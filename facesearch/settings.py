@@ -37,7 +37,7 @@ def default_index_path() -> Path:
         return Path("indexes/default")
     folder = user_data()
     if folder is None:
-        raise UsageError("there is no home folder to keep an index in", Hint.PLACE_FOR_INDEX)
+        raise UsageError("no home folder found for the index", Hint.PLACE_FOR_INDEX)
     return folder / "default"
 
 

@@ -158,7 +158,7 @@ def _disk(index: Path) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("disk", f"{folder}: {error.strerror}", "check that the disk is mounted", broken=True)
         return
-    advice = "make room: an index takes about 1 GB per million faces" if free < _LITTLE_ROOM else None
+    advice = "free some space: an index takes about 1 GB per million faces" if free < _LITTLE_ROOM else None
     yield Finding("free disk", f"{free / 2**30:,.1f} GiB on the disk of the index", advice)
     if not os.access(folder, os.W_OK):
         yield Finding("disk", f"{folder} is not writable", f"queries work, indexing does not: {Hint.ANOTHER_INDEX}")

@@ -312,7 +312,9 @@ class Database:
         except sqlite3.Error as error:
             failure = translated(error, self.name)
             if isinstance(failure, DiskFullError):  # the database itself is only read
-                raise DiskFullError(f"{path}: the disk is full; make room there, or choose another place") from error
+                raise DiskFullError(
+                    f"{path}: the disk is full; free some space there, or choose another place"
+                ) from error
             raise failure from error
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error

@@ -42,7 +42,7 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesear
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LockedError(f"{name}: another process is writing; try again when it is done")
     if primary == sqlite3.SQLITE_FULL or code == _NO_ROOM_FOR_SHM:
-        return DiskFullError(f"{name}: the disk is full; make room and run again, finished work is kept")
+        return DiskFullError(f"{name}: the disk is full; free some space and run again, finished work is kept")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(cannot_open(Path(name), error))
     return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

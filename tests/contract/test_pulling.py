@@ -313,7 +313,7 @@ def test_sizes_are_bounded_before_and_while_bytes_come(
         fetched(site, endless, limits=replace(QUICK, archive=10**5))
     usage = shutil.disk_usage(models)._replace(free=len(archive))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(StorageError, match="are free; make room, or set INSIGHTFACE_HOME"):
+    with pytest.raises(StorageError, match="are free; free some space, or set INSIGHTFACE_HOME"):
         fetched(site, whole(archive))
     assert "mine" not in left_in(models)
 
@@ -333,7 +333,7 @@ def test_a_full_disk_keeps_what_was_downloaded(
         return size
 
     monkeypatch.setattr(os, "write", write)
-    with pytest.raises(StorageError, match="the disk is full; make room"):
+    with pytest.raises(StorageError, match="the disk is full; free some space"):
         fetched(site, whole(archive))
     monkeypatch.undo()
     monkeypatch.setenv("INSIGHTFACE_HOME", str(models.parent))

@@ -96,7 +96,7 @@ def test_a_full_disk_answers(facesearch: Run, library: Path, photos: Path, disk:
     assert "has no faults" in facesearch("check", "--index", disk / "ix").stdout
     assert len(facesearch("export", "--index", disk / "ix").stdout.splitlines()) > 10
     full = facesearch("index", "--again", "--index", disk / "ix", exit_code=3).stderr
-    assert "the disk is full; make room" in full
+    assert "the disk is full; free some space" in full
 
 
 def test_forgetting_makes_room(facesearch: Run, library: Path, photos: Path, disk: Path) -> None:
@@ -151,7 +151,7 @@ def test_without_anything_to_give_way_it_is_said(disk: Path) -> None:
     fill(disk)
     with (
         Store.open(disk / "ix", write=True) as store,
-        pytest.raises(DiskFullError, match=r"catalog\.sqlite: the disk is full; make room"),
+        pytest.raises(DiskFullError, match=r"catalog\.sqlite: the disk is full; free some space"),
     ):
         forget(store, to_forget_photos(store, Path("/photos/a.jpg"), never_again=False))
     with Store.open(disk / "ix") as store:
@@ -163,5 +163,5 @@ def test_a_backup_to_a_full_disk_names_that_disk(facesearch: Run, photos: Path, 
     fill(disk)
     before = sorted(path.name for path in disk.iterdir())
     refused = facesearch("backup", disk / "copy.sqlite", "--index", "ix", exit_code=3).stderr
-    assert f"{disk / 'copy.sqlite'}: the disk is full; make room there" in refused
+    assert f"{disk / 'copy.sqlite'}: the disk is full; free some space there" in refused
     assert sorted(path.name for path in disk.iterdir()) == before

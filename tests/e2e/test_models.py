@@ -364,7 +364,7 @@ def test_a_full_disk_is_a_one_line_error_and_leaves_no_partial_pack(
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
     failed = facesearch("models", "pull", "tiny", *ACCEPTED, archive, exit_code=3, preexec_fn=limited)
-    assert "the disk is full; make room" in failed.stderr.splitlines()[-1]
+    assert "the disk is full; free some space" in failed.stderr.splitlines()[-1]
     assert list(models.iterdir()) == []
 
 

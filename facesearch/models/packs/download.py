@@ -269,7 +269,7 @@ def require_free(folder: Path, wanted: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise StorageError(
-            f"{folder}: {what} need {wanted:,} bytes, but only {free:,} are free; make room, or set INSIGHTFACE_HOME "
+            f"{folder}: {what} need {wanted:,} bytes, but only {free:,} are free; free some space, or set INSIGHTFACE_HOME "
             "to another disk"
         )
 
@@ -285,5 +285,5 @@ def storage_errors(folder: Path) -> Iterator[None]:
 
 def _raise_storage_error(error: OSError, path: Path) -> NoReturn:
     if error.errno in _FULL:
-        raise StorageError(f"{path}: the disk is full; make room, then run the same command again") from error
+        raise StorageError(f"{path}: the disk is full; free some space, then run the same command again") from error
     raise StorageError(f"{error.filename or path}: {error.strerror}; check the folder") from error

@@ -98,7 +98,7 @@ def change_registry(change: Callable[[Registry], Registry]) -> None:
     """
     path = registry_path()
     if path is None:
-        raise StorageError("there is no home folder to keep this in; set XDG_DATA_HOME to a folder")
+        raise StorageError("no home folder found for the list of models; set XDG_DATA_HOME to a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _alone_in(path.parent):
