@@ -269,8 +269,8 @@ def require_free(folder: Path, wanted: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise StorageError(
-            f"{folder}: {what} need {wanted:,} bytes, but only {free:,} are free; free some space, or set INSIGHTFACE_HOME "
-            "to another disk"
+            f"{folder}: {what} need {wanted:,} bytes, but only {free:,} are free; free some space, or set "
+            "INSIGHTFACE_HOME to another disk"
         )
 
 
