@@ -118,16 +118,16 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 def facesearch(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path) -> Run:
     """The real command, in a process of its own, in an empty folder; `exit_code` is what it may end with.
 
-    In CI, in tests marked `fresh_python`, and with options for `subprocess.run`, the process is a new Python. Otherwise
+    In CI, in tests marked `fresh_python`, and with options besides `env`, the process is a new Python. Otherwise
     it is a fork of one that has loaded the libraries.
     """
     fresh = bool(os.environ.get("CI")) or request.node.get_closest_marker("fresh_python") is not None
 
     def start(arguments: Sequence[str | Path | bytes], options: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        extra: Mapping[str, str] = options.pop("env", {})
         if not (fresh or options):
             forks: Forks = request.getfixturevalue("forks")
-            return forks.run(arguments, environment, tmp_path)
-        extra: Mapping[str, str] = options.pop("env", {})
+            return forks.run(arguments, {**environment, **extra}, tmp_path)
         return subprocess.run(
             [sys.executable, "-m", "facesearch", *arguments],
             capture_output=True,

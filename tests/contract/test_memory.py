@@ -121,7 +121,7 @@ KINDS = {
 }
 
 
-COMMON = {"jpeg", "progressive jpeg", "png", "heic"}
+COMMON = {"jpeg", "progressive jpeg", "png"}
 
 
 @pytest.mark.parametrize(

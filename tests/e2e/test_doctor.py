@@ -52,6 +52,7 @@ def test_the_model_of_an_index_is_tested_in_any_folder(facesearch: Run, tmp_path
     assert finding["advice"] == "switch to another model with facesearch reindex --model NAME"
 
 
+@pytest.mark.fresh_python
 def test_packages_that_hide_each_other(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for name in ("onnxruntime-gpu", "opencv-python", "opencv-python-headless"):
@@ -63,6 +64,7 @@ def test_packages_that_hide_each_other(facesearch: Run, indexed: Path, tmp_path:
     assert "What to do:" in answer.stdout
 
 
+@pytest.mark.fresh_python
 def test_a_library_that_cannot_be_loaded(facesearch: Run, indexed: Path, tmp_path: Path) -> None:
     (tmp_path / "site/cv2").mkdir(parents=True)
     broken = "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')\n"

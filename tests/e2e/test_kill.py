@@ -200,11 +200,11 @@ def killed_switches(
     return places
 
 
-@pytest.mark.parametrize(("count", "seed"), [(1, SEED + 3), pytest.param(6, SEED, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
 def test_a_killed_switch_to_another_model_goes_on(
-    count: int, seed: int, facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
+    facesearch: Run, environment: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
-    killed_switches(count, seed, facesearch, environment, photos, tmp_path)
+    killed_switches(6, SEED, facesearch, environment, photos, tmp_path)
 
 
 @pytest.mark.slow
