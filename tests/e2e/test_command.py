@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, one_in, start_process
+from conftest import NOT_PERMITTED, Run, one_in, start_process
 from own_pack import make_pack
 from PIL import Image
 from sample_library import shipped_photo
@@ -349,7 +349,7 @@ def test_a_full_disk_is_a_one_line_error_and_nothing_is_lost(facesearch: Run, tm
         ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], check=False, capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("only root can mount a small disk")
+        pytest.skip(f"{NOT_PERMITTED}: mount a small disk")
     try:
         many_photos(tmp_path / "photos", 4, faces=6)
         facesearch("index", "photos", "--index", disk / "ix")

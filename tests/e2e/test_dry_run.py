@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, one_in
+from conftest import NOT_PERMITTED, Run, one_in
 from own_pack import make_pack
 from test_permissions import bound  # noqa: F401 - a fixture
 
@@ -80,7 +80,7 @@ def test_a_dry_run_on_a_disk_that_is_read_only(
 
     mounted = subprocess.run(["mount", "--bind", tmp_path / "ix", tmp_path / "ix"], check=False, capture_output=True)
     if mounted.returncode:
-        pytest.skip("only root can mount a disk")
+        pytest.skip(f"{NOT_PERMITTED}: mount a disk")
     try:
         mount("-o", "remount,bind,ro")
         facesearch(*command, "--index", "ix", "--dry-run")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, toy_face, toy_model_info
+from conftest import NOT_PERMITTED, Run, toy_face, toy_model_info
 
 from facesearch.care.forget import forget, to_forget_photos, to_forget_root
 from facesearch.errors import DiskFullError
@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can only be mounted by root")
+        pytest.skip(f"{NOT_PERMITTED}: mount a small disk")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import NOT_PERMITTED
 
 pytestmark = pytest.mark.thorough
 
@@ -24,7 +25,7 @@ def bound(environment: dict[str, str], tmp_path: Path) -> Any:
     """Run the command in a process that respects file permissions."""
     prefix = BOUND if os.geteuid() == 0 else []
     if prefix and (shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], check=False).returncode):
-        pytest.skip("root ignores permissions, and setpriv is not available")
+        pytest.skip(f"{NOT_PERMITTED}: give up root's own")
 
     def run(*arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [*prefix, sys.executable, "-m", "facesearch", *arguments]

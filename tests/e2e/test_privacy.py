@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import NOT_PERMITTED, Run
 
 pytestmark = pytest.mark.fresh_python
 
@@ -48,7 +48,7 @@ def test_the_runtime_has_telemetry_to_disable(tmp_path: Path, environment: dict[
 def test_index_and_query_work_without_any_network(environment: dict[str, str], library: Path, tmp_path: Path) -> None:
     alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("network namespaces are not allowed on this system")
+        pytest.skip(f"{NOT_PERMITTED}: make a network namespace")
     for arguments in (
         ["index", str(library / "photos/portraits"), "--index", "ix"],
         ["query", str(library / "query.jpg"), "--index", "ix"],

@@ -14,7 +14,7 @@ from forks import Forks
 
 SKIPPING = """
 import pytest
-from conftest import NO_REAL_PHOTOS
+from conftest import NO_REAL_PHOTOS, NOT_PERMITTED
 
 def test_skips():
     pytest.skip("no browser")
@@ -33,6 +33,9 @@ def test_needs_a_module(missing):
 def test_needs_labelled_photos():
     pytest.skip(NO_REAL_PHOTOS)
 
+def test_needs_rights():
+    pytest.skip(f"{NOT_PERMITTED}: mount a disk")
+
 @pytest.mark.xfail
 def test_fails_as_expected():
     assert False
@@ -44,7 +47,7 @@ def test_passes():
 
 @pytest.mark.parametrize(
     ("ci", "told", "exit_code"),
-    [("1", "1 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors", 1), ("", "1 passed, 4 skipped, 1 xfailed", 0)],
+    [("1", "1 failed, 1 passed, 2 skipped, 1 xfailed, 2 errors", 1), ("", "1 passed, 5 skipped, 1 xfailed", 0)],
     ids=["in CI", "elsewhere"],
 )
 def test_a_skipped_test_fails_in_ci(tmp_path: Path, ci: str, told: str, exit_code: int) -> None:
