@@ -78,7 +78,9 @@ class QueryOptions:
     fmr: float | None = None
     face: int | Literal["all"] | None = None
     each: bool = False
-    expand: bool = described(False, "Query again with the mean of the probe and its strong hits. Finds more photos.")
+    expand: bool = described(
+        False, "Query again with the mean of the query face and its strong hits. Finds more photos."
+    )
     together: AnyPaths = described(
         (), "Only photos that also show this person. May be repeated.", value="path", metavar="PHOTO", repeated=True,
         called="with",

@@ -367,11 +367,17 @@ class Index:
         Raises `UsageError` if `file` is part of the index, or if it exists and `overwrite` is false.
         """
         target = as_path("file", file)
-        if target.exists() and not overwrite:
+        self.require_outside(target, overwrite=overwrite)
+        self._reading().catalog.backup(target)
+
+    def require_outside(self, file: AnyPath, *, overwrite: bool = False) -> None:
+        """Raise `UsageError` if `file` is part of the index or a folder, or if it exists and `overwrite` is false."""
+        target = as_path("file", file)
+        if target.is_dir():
+            raise UsageError(f"{target}: a folder; give a file")
+        if target.is_file() and not overwrite:
             raise UsageError(f"{target}: already exists", Hint.ANOTHER_FILE)
-        store = self._reading()
-        store.require_outside(target)
-        store.catalog.backup(target)
+        self._reading().require_outside(target)
 
     def restore(
         self, file: AnyPath, *, overwrite: bool = False, confirm: Callable[[Backup], object] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from facesearch.events import Remark
 from facesearch.search.remarks import (
     AskedAgain,
+    CompanyIsThem,
     LeftOut,
     LookAlikes,
     MaybeTwoPeople,
@@ -24,6 +25,7 @@ from facesearch.search.remarks import (
 
 __all__ = [
     "AskedAgain",
+    "CompanyIsThem",
     "LeftOut",
     "LookAlikes",
     "MaybeTwoPeople",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from facesearch.catalog.audit import audit
 from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.database import Database
-from facesearch.errors import Hint, InputError, UsageError
+from facesearch.errors import Hint, IndexDamagedError, InputError, UsageError
 from facesearch.index.store import CATALOG_FILE, VECTORS_FILE, Store
 
 if TYPE_CHECKING:
@@ -52,10 +52,7 @@ def restore(
         def check(copy: Database) -> None:
             faults = audit(copy).faults
             if faults:
-                raise InputError(
-                    f"{file}: damaged ({faults[0]}); choose another backup, or copy this one into an empty folder as "
-                    f"{CATALOG_FILE} and repair that index"
-                )
+                raise InputError(f"{file}: damaged ({faults[0]}); choose another backup")
             counts = Catalog(copy).photos.counts()
             found.append(Backup(counts.photos, counts.faces, replaces))
             if confirm is not None:
@@ -63,7 +60,10 @@ def restore(
             # Derived from the catalog that goes. Its generation may fit the new one by chance.
             (folder / VECTORS_FILE).unlink(missing_ok=True)
 
-        Database.restore(file, folder / CATALOG_FILE, check)
+        try:
+            Database.restore(file, folder / CATALOG_FILE, check)
+        except IndexDamagedError as error:
+            raise InputError(f"{file}: damaged, or not a backup made by facesearch; choose another file") from error
     except BaseException:
         lock.release()
         if is_new:
@@ -76,6 +76,8 @@ def restore(
 
 
 def _require_file(file: Path, folder: Path) -> None:
+    if file.is_dir():
+        raise InputError(f"{file}: a folder; give the file that a backup was written to")
     if not file.is_file():
         raise InputError(f"{file}: no such file; give a backup made by facesearch")
     if file.parent.resolve() == folder.resolve():

@@ -130,7 +130,9 @@ def _run() -> int:
     except FacesearchError as error:
         return _complain(in_options(error), error.exit_code)
     except typer.TyperException as error:  # a wrong option, argument or command
-        return _complain(f"{error.format_message()} (see facesearch --help)", error.exit_code)
+        context = getattr(error, "ctx", None)
+        command = "facesearch" if context is None else context.command_path
+        return _complain(f"{error.format_message()} (see {command} --help)", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", _INTERRUPTED)
     except ReaderGone:

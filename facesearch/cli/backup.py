@@ -44,6 +44,7 @@ def backup(file: _Target, index_path: IndexPath = None, overwrite: _OverwriteFil
 
     with Index.open(index_path) as index:
         index.backup(file, overwrite=overwrite)
+        say(f"wrote {file}")
 
 
 def restore(

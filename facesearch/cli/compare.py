@@ -39,7 +39,7 @@ _AllFaces = Annotated[bool, typer.Option("--all-faces", help="Compare every face
 _Threshold = Annotated[
     float | None,
     typer.Option(
-        "--threshold", "-t", metavar="T", min=-1, max=1, help="Least similarity of one person. [default: the model's]"
+        "--threshold", "-t", metavar="T", min=-1, max=1, help="Minimum similarity of one person. [default: the model's]"
     ),
 ]
 _Fmr = Annotated[

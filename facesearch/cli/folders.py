@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli.console import Console
-from facesearch.cli.messages import confirm
+from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, format_option
 from facesearch.cli.stdout import for_stdout, write, write_json
 from facesearch.errors import UsageError
@@ -36,9 +36,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         epilog=_EXAMPLES, invoke_without_command=True, callback=_folders, help=f"{_HELP} Without a command, list them."
     )
-    group.command(name="list")(list_folders)
-    group.command(name="move")(move)
-    group.command(name="remove")(remove)
+    group.command(name="list", short_help="List the folders.")(list_folders)
+    group.command(name="move", short_help="Change the path of a folder.")(move)
+    group.command(name="remove", short_help="Remove a folder with its faces.")(remove)
     app.add_typer(group, name="folders", short_help=_HELP)
 
 
@@ -64,11 +64,12 @@ def list_folders(index_path: IndexPath = None, layout: _Format = "paths") -> Non
 
 
 def move(old: _Old, new: _New, anyway: Anyway = False, index_path: IndexPath = None, wait: Wait = 0) -> None:
-    """Tell the index that a folder was moved or is mounted elsewhere. Everything known about its photos stays."""
+    """Change the path of a folder that was moved or is mounted elsewhere. Everything known about its photos stays."""
     from facesearch.api.index import Index
 
     with Index.open(index_path, wait=wait, observer=Console()) as index:
         index.move_folder(old, new, anyway=anyway)
+        say(f"moved {old} to {new} in the index")
 
 
 def remove(folder: _Folder, index_path: IndexPath = None, yes: Yes = False, wait: Wait = 0) -> None:
@@ -79,4 +80,4 @@ def remove(folder: _Folder, index_path: IndexPath = None, yes: Yes = False, wait
         confirm(f"{going.what} will be deleted from the index for good", yes=yes)
 
     with Index.open(index_path, wait=wait, observer=Console()) as index:
-        index.remove_folder(folder, confirm=ask)
+        say(f"deleted from the index: {index.remove_folder(folder, confirm=ask).what}")

@@ -11,6 +11,7 @@ import typer
 from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import DryRun, IndexPath, Wait, Yes, examples
+from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from facesearch.api.results import Forgetting
@@ -28,7 +29,8 @@ _EXAMPLES = examples(
 _Path = Annotated[Path | None, typer.Argument(metavar="PATH", help="A photo, or a folder of photos.")]
 _Face = Annotated[int | None, typer.Option("--face", metavar="ID", help="Delete one face, by its face_id.")]
 _Folder = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="Delete a folder of the index, as `folders remove` does.")
+    list[Path] | None,
+    typer.Option("--folder", metavar="DIR", help="Delete a folder of the index, as `folders remove` does."),
 ]
 _NeverAgain = Annotated[
     bool,
@@ -44,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def forget(
     path: _Path = None,
     face: _Face = None,
-    folder: _Folder = None,
+    folders: _Folder = None,
     never_again: _NeverAgain = False,
     index_path: IndexPath = None,
     dry_run: DryRun = False,
@@ -53,6 +55,10 @@ def forget(
 ) -> None:
     """Delete photos and faces from the index for good, with their vectors. The photo files are not touched."""
     from facesearch.api.index import Index
+
+    if folders and len(folders) > 1:
+        raise UsageError(f"--folder {folders[1]}: delete one folder at a time")
+    folder = folders[0] if folders else None
 
     def ask(going: Forgetting) -> None:
         confirm(f"{_what(going)} will be deleted from the index for good", yes=yes)
@@ -69,7 +75,9 @@ def forget(
         say(f"deleted {_with_copies(gone.copies)}")
     elif never_again:
         say("deleted; later runs skip these photos")
-    elif path is not None:
+    elif path is None:
+        say(f"deleted: {gone.what}")
+    else:
         say("deleted; `facesearch index` adds the photos again if they still exist")
         if gone.copies:
             say(f"identical copies remain in the index: {_listed(gone.copies)}; --never-again deletes them too")

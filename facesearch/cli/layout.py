@@ -37,6 +37,10 @@ def help_width() -> int:
     return max(30, min(shutil.get_terminal_size().columns, 80) - 2)
 
 
+_WIDE = 58
+"""The least width, in columns, at which descriptions stand beside the options and not below them."""
+
+
 class Command(TyperCommand):
     """A command whose help names arguments and options without Python's types and ranges."""
 
@@ -51,7 +55,7 @@ class Command(TyperCommand):
             lines = [(_TYPE.sub("", names), _plain(text)) for names, text in filter(None, records)]
             if lines:
                 with formatter.section(title):
-                    formatter.write_dl(lines, col_max=min(30, formatter.width // 2))
+                    formatter.write_dl(lines, col_max=30 if formatter.width >= _WIDE else 6)
 
 
 class Sections(TyperGroup):

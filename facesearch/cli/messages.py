@@ -33,14 +33,14 @@ def use_log_format(layout: str) -> str:
     return layout
 
 
-def say(message: str) -> None:
+def say(message: str, *, end: str = "\n") -> None:
     """Write one line to stderr. Control characters in file names are escaped, so that it stays one line."""
     shown = visible(with_options(message))
     if _Log.as_json:
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"time": moment, "message": shown}) + "\n"
     else:
-        line = f"facesearch: {shown}\n"
+        line = f"facesearch: {shown}{end}"
     try:
         os.write(sys.stderr.fileno(), line.encode("utf-8", "surrogateescape"))
     except (AttributeError, OSError, ValueError):
@@ -58,6 +58,6 @@ def confirm(what: str, *, yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(f"{what}; cannot ask without a terminal; confirm with --yes")
-    say(f"{what}. Continue? [y/N] ")
+    say(f"{what}. Continue? [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was changed")

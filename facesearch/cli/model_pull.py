@@ -68,5 +68,5 @@ def _accepted(licence: Licence, *, accepted: bool) -> bool:
         raise UsageError(
             f"cannot ask about the licence of {licence.pack} without a terminal; read it, then use --accept-licence"
         )
-    say("Do you accept it? [y/N] ")
+    say("Do you accept it? [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -135,7 +135,7 @@ def _what(going: Removal) -> str:
 
 
 def verify(name: _OneOrAll = None) -> None:
-    """Compare the files of each pack with the recorded digests and try the pack on faces. Faults give exit code 3."""
+    """Compare the files of each pack with the recorded digests, and try it on faces. The exit code is 3 on faults."""
     from facesearch.api.models import verify as verified
 
     packs, show = verified(name), for_stdout()

@@ -111,7 +111,8 @@ IndexPath = Annotated[
         "--index",
         metavar="DIR",
         readable=False,
-        help="Folder of the index. [default: $FACESEARCH_INDEX, ./indexes/default, or your data folder]",
+        help="Folder of the index. [default: $FACESEARCH_INDEX, ./indexes/default if ./indexes exists, or your data "
+        "folder]",
     ),
 ]
 Device = Annotated[

@@ -41,7 +41,7 @@ _LIMITS: dict[str, tuple[Any, Any]] = {
                 metavar="T",
                 min=-1,
                 max=1,
-                help="Least cosine similarity of a hit. [default: the model's]",
+                help="Minimum cosine similarity of a hit. [default: the model's]",
             ),
         ],
         None,

@@ -55,7 +55,7 @@ _LeaveOffline = Annotated[
     bool,
     typer.Option(
         "--leave-offline",
-        help="Switch even if a folder is missing. Its photos are found again once they have been read.",
+        help="Switch even if a folder is missing. Its photos are found again after a later `facesearch index`.",
     ),
 ]
 _IndexType = Annotated[

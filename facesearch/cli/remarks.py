@@ -16,10 +16,14 @@ def told(remark: Remark) -> str:
             return f"{in_options(remark.error)}; skipped"
         case remarks.NotMeasured():
             return f"{remark}; measure them with facesearch models calibrate FOLDER, one subfolder per person"
+        case remarks.CompanyIsThem():
+            return str(remark).replace(remark.option, option_name(remark.option), 1)
+        case remarks.SeveralFaces(of_company=True):
+            return f"{remark}; `facesearch who --crops-to DIR` saves each face as a photo to choose from"
         case remarks.SeveralFaces():
             others = "; ".join(f"{probe.number} at {place_of(probe)}" for probe in remark.others)
             return f"{remark}; --face selects another ({others})"
-        case remarks.MaybeTwoPeople():
+        case remarks.MaybeTwoPeople(of_company=False):
             return f"{remark}; --each searches for each of them"
         case remarks.UnmeasuredLeftOut():
             return (

@@ -7,12 +7,22 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from facesearch.cli.signals import StopSignal
 from facesearch.errors import StorageError
 from facesearch.visible import visible, visible_in_json
 
-__all__ = ["ReaderGone", "claim_stdout", "emptied_file", "for_stdout", "write", "write_json"]
+__all__ = [
+    "ReaderGone",
+    "claim_stdout",
+    "emptied_file",
+    "for_stdout",
+    "is_readable_by_others",
+    "output_path",
+    "write",
+    "write_json",
+]
 
 
 class ReaderGone(Exception):  # noqa: N818 - no error: `head` has seen enough
@@ -80,6 +90,23 @@ def _stdout() -> int | None:
 def write_json(value: object, *, indent: int | None = None, ascii_only: bool = False) -> None:
     """Write a value as JSON and a newline to stdout. Raises what `write` raises."""
     write([json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n"])
+
+
+def output_path(path: Path | None) -> Path | None:
+    """Return where `--output` goes: None for `-`, and our own descriptor for `/dev/stdout`, which is stderr by now."""
+    if path is None or str(path) == "-":
+        return None
+    descriptor = _stdout()
+    if str(path) in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1") and descriptor is not None:
+        return Path(f"/dev/fd/{descriptor}")
+    return path
+
+
+def is_readable_by_others() -> bool:
+    """Return True if stdout goes to a regular file that other users may read."""
+    descriptor = _stdout()
+    found = None if descriptor is None else os.fstat(descriptor)
+    return found is not None and stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o077)
 
 
 def emptied_file() -> str | None:

@@ -62,7 +62,7 @@ def who(
     max_megapixels: MaxMegapixels = 200,
     quiet: Quiet = False,
 ) -> None:
-    """List the faces in a photo, the largest first, numbered as for `query --face`. Without a face, exit code 1."""
+    """List the faces in a photo, the largest first, numbered as for `query --face`. The exit code is 1 if none."""
     if draw is not None:
         from facesearch.render.drawn import check_may_be_drawn
 

@@ -38,7 +38,7 @@ class Companions:
 class Excluded:
     """The people who must not be in a photo: the faces of the gallery at or above `threshold` to any of the probes.
 
-    A hit's own face counts as theirs only if it is more similar to one of them than to the person asked for. Otherwise
+    A hit's own face counts as theirs if it is at least as similar to one of them as to the person asked for. Otherwise
     excluding a sister would exclude every photo in which the person asked for resembles her.
     """
 
@@ -52,7 +52,7 @@ class Excluded:
     def are_beside(self, hit: ScoredFace) -> bool:
         """Return True if the photo of `hit` shows one of them."""
         return any(
-            number != hit.face.face_id or similarity > hit.similarity
+            number != hit.face.face_id or similarity >= hit.similarity
             for number, similarity in self._photos.get(hit.face.photo_id, {}).items()
         )
 

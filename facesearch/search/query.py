@@ -20,6 +20,7 @@ from facesearch.search.probes import Probe
 from facesearch.search.questions import probe_each_person, question_probes, remark_on_calibration
 from facesearch.search.remarks import (
     AskedAgain,
+    CompanyIsThem,
     LookAlikes,
     Missed,
     NothingFor,
@@ -72,7 +73,25 @@ def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer
         probe_each_person(model, calibration, people, options, observer)
         for people in (options.companions, options.excluded)
     )
-    return Asked(probes, companions, excluded, calibration, own_model=model.info.source is None)
+    asked = Asked(probes, companions, excluded, calibration, own_model=model.info.source is None)
+    for remark in _same_people(asked):
+        observer.remark(remark)
+    return asked
+
+
+def _same_people(asked: Asked) -> Iterator[Remark]:
+    """Yield a remark for each companion or excluded person who is as similar as the person searched for."""
+    if len(asked.probes) != 1:
+        return
+    (probe,) = asked.probes
+    company: list[tuple[Literal["together", "without"], tuple[Probe, ...]]] = [
+        ("together", asked.companions), ("without", asked.excluded),
+    ]  # fmt: skip
+    for option, others in company:
+        for other in others:
+            similarity = float(probe.face.embedding @ other.face.embedding)
+            if similarity >= asked.calibration.threshold:
+                yield CompanyIsThem(other, similarity, option)
 
 
 def answer(
@@ -103,7 +122,9 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
     threshold, answers = result.threshold, result.answers
     without = [one.probe for one in answers if not one.found(threshold)]
     if len(without) == len(answers):
-        yield NothingFound(answers, threshold, result.gallery, result.size.faces, filters, bool(options.top_k))
+        yield NothingFound(
+            answers, threshold, result.gallery, result.size.faces, filters, bool(options.top_k), bool(options.excluded)
+        )
     if len(answers) > 1 and 0 < len(without) < len(answers):
         yield NothingFor(without, len(answers))
     if len(answers) > 1 or threshold is None:
@@ -122,7 +143,7 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
             limit = "threshold" if options.fmr is None else "fmr"
         yield Missed(one.missed, limit)
     few = len(hits) < min(_FEW_HITS, options.top_k or _FEW_HITS)
-    if few and one.probe.photos == 1 and one.searched and not filters:
+    if few and one.probe.photos == 1 and one.searched and not (filters or options.excluded):
         alone, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
         if asked.calibration.measured and alone < several:
             yield SeveralFindMore(measured=asked.own_model and not options.names_a_limit)
@@ -146,7 +167,6 @@ def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> floa
 def filters_of(where: Filter, options: QueryOptions) -> list[str]:
     """Return the names of the fields of `QueryOptions` and `Filter` that limit the search."""
     names = ["together"] if options.companions else []
-    names += ["without"] if options.excluded else []
     limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
     names += [name for name in limits if getattr(where, name) != getattr(ALL, name)]
     if options.alone:

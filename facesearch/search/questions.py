@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from facesearch.arguments import AnyPath, AnyPaths, several_paths
 from facesearch.calibration.table import Calibration
 from facesearch.errors import FacesearchError, InputError, UsageError
-from facesearch.events import SILENT, Observer
+from facesearch.events import SILENT, Observer, Remark
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
 from facesearch.query_options import QueryOptions
@@ -98,9 +99,8 @@ def probe_each_person(
     Raises what `photos_of` and `question_probes` raise.
     """
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
-    return tuple(
-        question_probes(model, calibration, photos_of([path], observer), plain, observer)[0] for path in people
-    )
+    about = _OfCompany(observer)
+    return tuple(question_probes(model, calibration, photos_of([path], observer), plain, about)[0] for path in people)
 
 
 def remark_on_calibration(calibration: Calibration, model: str, observer: Observer) -> None:
@@ -109,6 +109,21 @@ def remark_on_calibration(calibration: Calibration, model: str, observer: Observ
         observer.remark(TableNotUsed(calibration.note))
     if not calibration.measured:
         observer.remark(NotMeasured(model, calibration.surest))
+
+
+class _OfCompany(Observer):
+    """Passes remarks on and marks them as being about photos of other people than the one searched for."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def remark(self, remark: Remark) -> None:
+        if isinstance(remark, SeveralFaces | MaybeTwoPeople):
+            remark = replace(remark, of_company=True)
+        self._observer.remark(remark)
+
+    def lap(self, step: str) -> None:
+        self._observer.lap(step)
 
 
 def _faces_of_many(

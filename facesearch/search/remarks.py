@@ -15,6 +15,7 @@ from facesearch.wording import counted
 
 __all__ = [
     "AskedAgain",
+    "CompanyIsThem",
     "LeftOut",
     "LookAlikes",
     "MaybeTwoPeople",
@@ -74,6 +75,8 @@ class SeveralFaces(Remark):
 
     used: Probe
     others: Sequence[Probe]
+    of_company: bool = False
+    """Whether the photo shows somebody who must, or must not, be in a hit's photo too."""
 
     def __str__(self) -> str:
         number = 1 + len(self.others)
@@ -114,11 +117,29 @@ class MaybeTwoPeople(Remark):
     one: Probe
     other: Probe
     similarity: float
+    of_company: bool = False
+    """As for `SeveralFaces`."""
 
     def __str__(self) -> str:
         return (
             f"{self.one.path} and {self.other.path} may show two people (similarity {self.similarity:.2f}); both are "
             "used"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyIsThem(Remark):
+    """A photo given as `option`, `together` or `without`, may show the person searched for."""
+
+    is_warning: ClassVar[bool] = True
+    probe: Probe
+    similarity: float
+    option: Literal["together", "without"]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.option} {self.probe.path}: may show the person searched for, not somebody else (similarity "
+            f"{self.similarity:.2f})"
         )
 
 
@@ -138,7 +159,7 @@ class NothingFound(Remark):
     """No answer has a hit other than the query photo itself.
 
     `faces` is the number of faces in the gallery. `filters` are the names of the fields of `Filter` and `QueryOptions`
-    that limit which are searched. `top_k` is true if a number of hits was requested.
+    that limit which are searched. `top_k` is true if a number of hits was requested, `without` if people were excluded.
     """
 
     answers: Sequence[Answer]
@@ -147,6 +168,7 @@ class NothingFound(Remark):
     faces: int
     filters: Sequence[str] = ()
     top_k: bool = False
+    without: bool = False
 
     @property
     def all_left_out(self) -> bool:
@@ -170,6 +192,7 @@ class NothingFound(Remark):
             return f"{none} in {self.gallery} {passes} {named}"
         searched = f"among {counted(number, 'face')} in {self.gallery}"
         searched += f" that pass{'es' * (number == 1)} {named}" * bool(filters)
+        searched += ", with some people excluded" * self.without
         if self.threshold is None or not self.faces:
             alone = any(answer.hits for answer in self.answers)
             return f"{'only the query photo itself, or a copy of it,' if alone else 'no face'} was found {searched}"

@@ -53,7 +53,8 @@ def help_of(name: str) -> str:
 def test_the_help_is_the_programs_own(facesearch: Run) -> None:
     """With FACESEARCH_WRITE_DOCS=1, write the page instead of comparing it."""
     assert facesearch("folders", "move", "--help", env={"COLUMNS": "80"}).stdout.rstrip() == help_of("folders move")
-    parts = []
+    names = [f"facesearch {command}".strip() for command in commands(program())]
+    parts = ["".join(f"* [{name}](#{name.replace(' ', '-')})\n" for name in names)]
     for command in commands(program()):
         text = help_of(command)
         title = f"facesearch {command}".strip()

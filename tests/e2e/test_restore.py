@@ -106,9 +106,9 @@ def test_a_backup_of_an_earlier_version_is_upgraded(facesearch: Run, library: Pa
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda path: path.write_bytes(b"no database" * 999), "file is not a database"),
+        (lambda path: path.write_bytes(b"no database" * 999), "damaged, or not a backup made by facesearch"),
         (lambda path: path.unlink(), "no such file; give a backup made by facesearch"),
-        (lambda path: path.write_bytes(b""), "not a facesearch catalog"),
+        (lambda path: path.write_bytes(b""), "damaged, or not a backup made by facesearch"),
         (lambda path: set_version(path, 99), "made by a newer facesearch"),
         (lambda path: execute(path, "UPDATE faces SET x = 'x' WHERE id = 3"), "damaged (faces 3: invalid x"),
     ],
