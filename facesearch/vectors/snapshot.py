@@ -104,8 +104,10 @@ def write_snapshot(path: Path, dim: int, stamp: Stamp, kind: Kind, blocks: Block
             trailer = _TRAILER.pack(_MAGIC, *stamp, *facts, bytes(16))[:-16]
             stream.write(trailer + _checksum(trailer))
     except OSError as error:
-        raise (DiskFullError if error.errno in NO_ROOM else StorageError)(
-            f"{path}: cannot be written ({error.strerror}); check the disk; the file is rebuilt from the catalog"
+        if error.errno in NO_ROOM:
+            raise DiskFullError(f"{path}: the disk is full; free some space, and the next run writes it") from error
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and its permissions"
         ) from error
     return made.recall
 
