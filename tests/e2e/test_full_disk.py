@@ -163,5 +163,5 @@ def test_a_backup_to_a_full_disk_names_that_disk(facesearch: Run, photos: Path, 
     fill(disk)
     before = sorted(path.name for path in disk.iterdir())
     refused = facesearch("backup", disk / "copy.sqlite", "--index", "ix", exit_code=3).stderr
-    assert f"{disk / 'copy.sqlite'}: the disk is full; free some space, or choose another place" in refused
+    assert f"{disk / 'copy.sqlite'}: the disk is full; free some space there, or choose another place" in refused
     assert sorted(path.name for path in disk.iterdir()) == before
