@@ -367,10 +367,10 @@ class Index:
         Raises `UsageError` if `file` is part of the index, or if it exists and `overwrite` is false.
         """
         target = as_path("file", file)
-        self.require_outside(target, overwrite=overwrite)
+        self.check_output(target, overwrite=overwrite)
         self._reading().catalog.backup(target)
 
-    def require_outside(self, file: AnyPath, *, overwrite: bool = False) -> None:
+    def check_output(self, file: AnyPath, *, overwrite: bool = False) -> None:
         """Raise `UsageError` if `file` is part of the index or a folder, or if it exists and `overwrite` is false."""
         target = as_path("file", file)
         if target.is_dir():

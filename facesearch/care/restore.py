@@ -42,36 +42,40 @@ def restore(
     """
     _require_file(file, folder)
     is_new = not folder.exists()
-    lock = Store.lock(folder, wait=wait)
     try:
-        replaces = (folder / CATALOG_FILE).exists()
-        if replaces and not overwrite:
-            raise UsageError(f"{folder} already holds an index", Hint.ANOTHER_PLACE_OR_REPLACE)
-        found: list[Backup] = []
-
-        def check(copy: Database) -> None:
-            faults = audit(copy).faults
-            if faults:
-                raise InputError(f"{file}: damaged ({faults[0]}); choose another backup")
-            counts = Catalog(copy).photos.counts()
-            found.append(Backup(counts.photos, counts.faces, replaces))
-            if confirm is not None:
-                confirm(found[0])
-            # Derived from the catalog that goes. Its generation may fit the new one by chance.
-            (folder / VECTORS_FILE).unlink(missing_ok=True)
-
-        try:
-            Database.restore(file, folder / CATALOG_FILE, check)
-        except IndexDamagedError as error:
-            raise InputError(f"{file}: damaged, or not a backup made by facesearch; choose another file") from error
+        with Store.lock(folder, wait=wait):
+            found = _restored(file, folder, overwrite=overwrite, confirm=confirm)
     except BaseException:
-        lock.release()
-        if is_new:
+        if is_new and folder.exists():
             _remove_empty(folder)
         raise
-    lock.release()
     with Store.open(folder, write=True, wait=wait):
         pass  # this makes the vector file
+    return found
+
+
+def _restored(file: Path, folder: Path, *, overwrite: bool, confirm: Callable[[Backup], Any] | None) -> Backup:
+    """Replace the catalog in the locked `folder`."""
+    replaces = (folder / CATALOG_FILE).exists()
+    if replaces and not overwrite:
+        raise UsageError(f"{folder} already holds an index", Hint.ANOTHER_PLACE_OR_REPLACE)
+    found: list[Backup] = []
+
+    def check(copy: Database) -> None:
+        faults = audit(copy).faults
+        if faults:
+            raise InputError(f"{file}: damaged ({faults[0]}); choose another backup")
+        counts = Catalog(copy).photos.counts()
+        found.append(Backup(counts.photos, counts.faces, replaces))
+        if confirm is not None:
+            confirm(found[0])
+        # Derived from the catalog that goes. Its generation may fit the new one by chance.
+        (folder / VECTORS_FILE).unlink(missing_ok=True)
+
+    try:
+        Database.restore(file, folder / CATALOG_FILE, check)
+    except IndexDamagedError as error:
+        raise InputError(f"{file}: damaged, or not a backup made by facesearch; choose another file") from error
     return found[0]
 
 
@@ -86,9 +90,8 @@ def _require_file(file: Path, folder: Path) -> None:
 
 def _remove_empty(folder: Path) -> None:
     """Remove the folder of an index that could not be made."""
-    for entry in folder.iterdir():
-        if entry.suffix != ".lock":
-            return
-    for entry in folder.iterdir():
-        entry.unlink()
-    folder.rmdir()
+    entries = list(folder.iterdir())
+    if all(entry.suffix == ".lock" for entry in entries):
+        for entry in entries:
+            entry.unlink()
+        folder.rmdir()

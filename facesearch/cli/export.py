@@ -56,7 +56,7 @@ def export(
 
     with Index.open(index_path) as index:
         if output is not None:
-            index.require_outside(output, overwrite=overwrite)
+            index.check_output(output, overwrite=overwrite)
         if output is None:
             if vectors and is_readable_by_others():
                 say("the file on stdout is readable by others; --output makes one with mode 0600")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from facesearch.arguments import AnyPath, AnyPaths, several_paths
 from facesearch.calibration.table import Calibration
 from facesearch.errors import FacesearchError, InputError, UsageError
-from facesearch.events import SILENT, Observer, Remark
+from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
 from facesearch.query_options import QueryOptions
@@ -61,11 +60,14 @@ def question_probes(
     photos: Sequence[str],
     options: QueryOptions,
     observer: Observer = SILENT,
+    *,
+    of_company: bool = False,
 ) -> list[Probe]:
     """Return the probes of a query: faces of one photo, one face per photo, or a template of all photos.
 
     If there are several photos, those that cannot be used, and those of another person than the rest, are reported and
-    skipped. Raises `InputError` if none is left, `UsageError` for a face number that a photo does not have, and what
+    skipped. `of_company` says that they show somebody who must, or must not, be in a hit's photo too; remarks carry
+    that. Raises `InputError` if none is left, `UsageError` for a face number that a photo does not have, and what
     `probe_faces` raises for a single photo.
     """
     if not photos:
@@ -74,14 +76,17 @@ def question_probes(
         faces = probe_faces(
             model, photos[0], rotations=options.rotations, max_pixels=options.max_pixels, mark=observer.lap
         )
-        return _chosen(faces, options, observer)
+        return _chosen(faces, options, observer, of_company=of_company)
     if options.face is not None and not options.each:
         raise UsageError(
             f"face {options.face} selects a face of a single photo; several photos make one query", option="face"
         )
     seen = _faces_of_many(model, photos, options, observer)
     observer.lap(f"faces of {len(photos)} photos")
-    probes = _each(seen, options, observer) if options.each else _one_person(seen, calibration, observer)
+    if options.each:
+        probes = _each(seen, options, observer)
+    else:
+        probes = _one_person(seen, calibration, observer, of_company=of_company)
     if not probes:
         raise InputError(f"none of the {len(photos):,} query photos can be used")
     return probes
@@ -99,8 +104,10 @@ def probe_each_person(
     Raises what `photos_of` and `question_probes` raise.
     """
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
-    about = _OfCompany(observer)
-    return tuple(question_probes(model, calibration, photos_of([path], observer), plain, about)[0] for path in people)
+    return tuple(
+        question_probes(model, calibration, photos_of([path], observer), plain, observer, of_company=True)[0]
+        for path in people
+    )
 
 
 def remark_on_calibration(calibration: Calibration, model: str, observer: Observer) -> None:
@@ -109,21 +116,6 @@ def remark_on_calibration(calibration: Calibration, model: str, observer: Observ
         observer.remark(TableNotUsed(calibration.note))
     if not calibration.measured:
         observer.remark(NotMeasured(model, calibration.surest))
-
-
-class _OfCompany(Observer):
-    """Passes remarks on and marks them as being about photos of other people than the one searched for."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def remark(self, remark: Remark) -> None:
-        if isinstance(remark, SeveralFaces | MaybeTwoPeople):
-            remark = replace(remark, of_company=True)
-        self._observer.remark(remark)
-
-    def lap(self, step: str) -> None:
-        self._observer.lap(step)
 
 
 def _faces_of_many(
@@ -158,7 +150,9 @@ def _each(seen: Sequence[list[Probe]], options: QueryOptions, observer: Observer
     return probes
 
 
-def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, observer: Observer) -> list[Probe]:
+def _one_person(
+    seen: Sequence[list[Probe]], calibration: Calibration, observer: Observer, *, of_company: bool
+) -> list[Probe]:
     """Return one template of all photos of the person, without photos of somebody else."""
     if not seen:
         return []
@@ -178,11 +172,11 @@ def _one_person(seen: Sequence[list[Probe]], calibration: Calibration, observer:
     if len(kept) == 2:
         similarity = float(kept[0].face.embedding @ kept[1].face.embedding)
         if similarity < similar_from(1):
-            observer.remark(MaybeTwoPeople(kept[0], kept[1], similarity))
+            observer.remark(MaybeTwoPeople(kept[0], kept[1], similarity, of_company))
     return [template(kept)]
 
 
-def _chosen(probes: list[Probe], options: QueryOptions, observer: Observer) -> list[Probe]:
+def _chosen(probes: list[Probe], options: QueryOptions, observer: Observer, *, of_company: bool = False) -> list[Probe]:
     """Return the selected faces of a photo, by default the largest. Raises `UsageError` for a face it does not have."""
     photo, face = probes[0].path, options.face
     if face == "all":
@@ -191,5 +185,5 @@ def _chosen(probes: list[Probe], options: QueryOptions, observer: Observer) -> l
         choice = "1 (the largest)" if len(probes) == 1 else f"from 1 (the largest) to {len(probes)}"
         raise UsageError(f"face {face}: {photo} shows {counted(len(probes), 'face')}; choose {choice}", option="face")
     if face is None and len(probes) > 1:
-        observer.remark(SeveralFaces(probes[0], probes[1:]))
+        observer.remark(SeveralFaces(probes[0], probes[1:], of_company))
     return [probes[(face or 1) - 1]]
