@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from facesearch.photos.picture import Photo
 
-__all__ = ["FACES_IN_T1", "as_photo", "build", "save_with_orientation", "shipped_photo"]
+__all__ = ["FACES_IN_T1", "as_photo", "build", "save_with_orientation", "shipped_file", "shipped_photo"]
 
 FACES_IN_T1: Mapping[str, tuple[int, int, int, int]] = {
     "ada": (61, 269, 106, 128),
@@ -50,13 +50,18 @@ _UNDO = {
 }
 
 
-def shipped_photo(name: str) -> Image.Image:
-    """Return one of the photos that the packages ship, as RGB."""
+def shipped_file(name: str) -> Path:
+    """Return the path of one of the photos that the packages ship."""
     package, path = _SHIPPED[name]
     spec = find_spec(package)
     assert spec is not None
     assert spec.origin is not None
-    with Image.open(Path(spec.origin).parent / path) as image:
+    return Path(spec.origin).parent / path
+
+
+def shipped_photo(name: str) -> Image.Image:
+    """Return one of the photos that the packages ship, as RGB."""
+    with Image.open(shipped_file(name)) as image:
         return image.convert("RGB")
 
 
