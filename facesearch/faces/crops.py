@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.models.align import CROP_SIDE, Similarity, crop_face, similarity_to_template
+from facesearch.models.align import CROP_SIDE, Similarity, centred, crop_face, similarity_to_template
 
 if TYPE_CHECKING:
     from facesearch.photos.picture import Photo
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["aligned_crops", "face_view"]
 
 
-def aligned_crops(photo: Photo, detections: Sequence[Detection]) -> Pixels:
-    """Return the aligned faces, uint8[n, 112, 112, 3].
+def aligned_crops(photo: Photo, detections: Sequence[Detection], *, scale: float = 1.0) -> Pixels:
+    """Return the aligned faces at `scale` times the size of the template, uint8[n, 112, 112, 3].
 
     Each comes from a decode with at least one pixel per pixel of the crop, or from the full-size photo if that has
     fewer. Raises `PhotoError`.
     """
     crops = np.empty((len(detections), CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)
     for row, detection in enumerate(detections):
-        crops[row] = face_view(photo, similarity_to_template(detection.landmarks), CROP_SIDE)
+        crops[row] = face_view(photo, centred(similarity_to_template(detection.landmarks), scale, CROP_SIDE), CROP_SIDE)
     return crops
 
 

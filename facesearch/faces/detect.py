@@ -57,7 +57,7 @@ def detect_faces(model: FaceModel, photo: Photo, *, rotations: bool = True, thor
         found = _merged(found, turned)
     if thorough and not found:
         found = _detected_in_border(model, photo)
-    return with_refined_landmarks(model, photo, found) if model.detector.refines_landmarks else found
+    return with_refined_landmarks(model, photo, found)
 
 
 def _detected(model: FaceModel, photo: Photo, turns: int = 0) -> list[Detection]:

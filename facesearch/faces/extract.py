@@ -62,7 +62,7 @@ def detect_and_align(
         photo.level(FIRST_SIDE)
         mark("decode")
         found = detect_faces(model, photo, rotations=rotations, thorough=thorough)
-        aligned = aligned_crops(photo, found)
+        aligned = aligned_crops(photo, found, scale=model.framing.crop_scale)
         for crop, detection in zip(aligned, found, strict=True):
             qualities.append(face_quality(crop, detection, face_score=model.detector.face_score))
         detections += found

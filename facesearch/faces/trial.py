@@ -5,10 +5,9 @@ copy at half its size, tilted. Its own recogniser then embeds each face in varia
 from both pictures, mirrored, shifted and rotated a little, coarse, in grey, darker, brighter, lit from the left and
 from the right. Every pair of one person must be more similar than every pair of two people, by `LEAST_GAP`.
 
-SFace has a gap of 0.28 with its own detector, 0.36 with SCRFD-500M, and 0.08 with one that places landmarks coarsely. A
-network that does not know faces reacts to the light first: of 42 networks with random weights (linear, convolutional,
-with and without pooling and biases) none had a gap above -0.10, with any faces and pixel scales. A network with a
-constant output has 0.
+SFace has a gap of 0.17 with its own detector, and 0.31 with SCRFD-500M. A network that does not know faces reacts to
+the light first: of 42 networks with random weights (linear, convolutional, with and without pooling and biases) none
+had a gap above -0.10, with any faces and pixel scales. A network with a constant output has 0.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from facesearch.models.runtime import Runtime
 from facesearch.types import Detection, ModelInfo
 
 if TYPE_CHECKING:
+    from facesearch.models.framing import Framing
     from facesearch.models.protocol import DetectorTraits, FaceModel
     from facesearch.types import FloatArray, Pixels
 
@@ -58,6 +59,11 @@ class BatchingModel:
     def detector(self) -> DetectorTraits:
         """See `FaceModel.detector`."""
         return self._model.detector
+
+    @property
+    def framing(self) -> Framing:
+        """See `FaceModel.framing`."""
+        return self._model.framing
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """See `FaceModel.detect`."""

@@ -19,10 +19,12 @@ import numpy as np
 
 from facesearch.errors import ModelError
 from facesearch.files import sha256
+from facesearch.models.framing import LATEST_REVISION, LOOKS, Framing
 from facesearch.models.geometry import unit_length, without_duplicates
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.models.sessions import open_session
+from facesearch.settings import EMBEDDED_THRESHOLD
 from facesearch.types import Box, Detection, ModelInfo
 
 if TYPE_CHECKING:
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BundledModel", "built_faults", "model_info"]
 
-EMBEDDING_REVISION = 2
 DIM = 128
-THRESHOLD = 0.47
+THRESHOLDS = {2: 0.47, 3: EMBEDDED_THRESHOLD}
+"""The similarity at a false-match rate of 1e-4 in the calibration of each embedding revision."""
+
+_CROP_SCALES = {2: 1.0, 3: 0.96}
 
 _WEIGHTS = Path(__file__).parent / "weights"
 _STRIDES = (8, 16, 32)
@@ -55,14 +59,14 @@ def _manifest() -> dict[str, dict[str, str]]:
     return manifest
 
 
-def model_info() -> ModelInfo:
-    """Return the identity of the embedded model without loading it."""
+def model_info(revision: int = LATEST_REVISION) -> ModelInfo:
+    """Return the identity of the embedded model, with an embedding revision of `framing.LOOKS`, without loading it."""
     return ModelInfo(
         name="embedded",
         dim=DIM,
         digests=_manifest()["sources"],
-        revision=EMBEDDING_REVISION,
-        threshold=THRESHOLD,
+        revision=revision,
+        threshold=THRESHOLDS[revision],
         licence="MIT (YuNet), Apache-2.0 (SFace)",
     )
 
@@ -89,14 +93,15 @@ class BundledModel:
     """YuNet and SFace on one runtime. Raises `ModelError` if the weights are missing or damaged."""
 
     # Measured: upright faces score 0.89 to 0.95, wrongly rotated ones at most 0.87.
-    detector = DetectorTraits(face_score=0.6, sure_score=0.88, finds_faces_of_any_size=False, refines_landmarks=True)
+    detector = DetectorTraits(face_score=0.6, sure_score=0.88, finds_faces_of_any_size=False)
 
-    def __reduce__(self) -> tuple[type[BundledModel], tuple[Runtime]]:
-        """Pickle the runtime alone: another process opens the model for itself."""
-        return BundledModel, (self.runtime,)
+    def __reduce__(self) -> tuple[type[BundledModel], tuple[Runtime, int]]:
+        """Pickle the arguments: another process opens the model for itself."""
+        return BundledModel, (self.runtime, self.info.revision)
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.info = model_info()
+    def __init__(self, runtime: Runtime, revision: int = LATEST_REVISION) -> None:
+        self.info = model_info(revision)
+        self.framing = Framing(looks=LOOKS[revision], crop_scale=_CROP_SCALES[revision])
         self.runtime = runtime
         built = _manifest()["built"]
         # The recogniser takes ten times as long to load and is needed later: it loads while the first photo is decoded.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from facesearch.models.framing import Framing
 from facesearch.models.runtime import Runtime
 from facesearch.types import Detection, ModelInfo
 
@@ -23,14 +24,12 @@ class DetectorTraits:
     `sure_score` is the score that upright faces reach and wrongly rotated faces do not.
 
     `finds_faces_of_any_size` is set if the detector finds faces that fill an image; other detectors miss them and need
-    a smaller copy of the image. `refines_landmarks` is set if landmarks improve when each face is detected again,
-    upright and at one size; see `facesearch.faces.landmarks`.
+    a smaller copy of the image.
     """
 
     face_score: float
     sure_score: float
     finds_faces_of_any_size: bool
-    refines_landmarks: bool
 
 
 class FaceModel(Protocol):
@@ -51,6 +50,11 @@ class FaceModel(Protocol):
         """How to use its detector."""
         ...
 
+    @property
+    def framing(self) -> Framing:
+        """How to show it faces."""
+        ...
+
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """Return the upright faces in each image, best score first, in pixels of that image.
 
@@ -64,7 +68,7 @@ class FaceModel(Protocol):
         """Return the faces in views that each show one upright face in the middle: uint8[n, side, side, 3] RGB.
 
         The face is half as high as the view or slightly more, so several views may go through the network as one image.
-        Called only if `DetectorTraits.refines_landmarks`.
+        Called only if `Framing.looks` is not None.
         """
         ...
 

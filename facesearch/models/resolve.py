@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.errors import Hint, ModelError
+from facesearch.models.framing import LATEST_REVISION, LOOKS
 from facesearch.models.packs.known import KNOWN_PACKS, UNKNOWN_LICENCE, KnownPack, known_pack
 from facesearch.models.packs.record import RECORD_NAME, faults_of, read_record
 from facesearch.models.packs.registry import read_registry, registered_name
@@ -190,24 +191,25 @@ def _pulled(folder: Path) -> bool:
         return True
 
 
-def model_info(name: str) -> ModelInfo:
+def model_info(name: str, revision: int = LATEST_REVISION) -> ModelInfo:
     """Return the identity of a model without loading it.
 
     `name` is `embedded`, the name of an installed or registered pack, or a folder. A plain word is a folder (`./word`)
-    only if no model has that name. Raises `ModelError` if there is none.
+    only if no model has that name. An embedding `revision` that this version does not have stands for the latest.
+    Raises `ModelError` if there is no such model.
     """
     if name == EMBEDDED:
         from facesearch.models import bundled
 
-        return bundled.model_info()
+        return bundled.model_info(_known(revision))
     from facesearch.models import insightface_pack
 
-    return insightface_pack.pack_info(*_pack(name))
+    return insightface_pack.pack_info(*_pack(name), _known(revision))
 
 
-def open_model(name: str, runtime: Runtime) -> FaceModel:
-    """Load the model called `name` (see `model_info`) on `runtime`. Raises `ModelError` or `DeviceError`."""
-    model = _opened(name, runtime)
+def open_model(name: str, runtime: Runtime, revision: int = LATEST_REVISION) -> FaceModel:
+    """Load the model called `name` on `runtime`; see `model_info`. Raises `ModelError` or `DeviceError`."""
+    model = _opened(name, runtime, _known(revision))
     if not runtime.gathers:
         return model
     from facesearch.models.batching import BatchingModel
@@ -215,15 +217,19 @@ def open_model(name: str, runtime: Runtime) -> FaceModel:
     return BatchingModel(model)
 
 
-def _opened(name: str, runtime: Runtime) -> FaceModel:
+def _opened(name: str, runtime: Runtime, revision: int) -> FaceModel:
     if name == EMBEDDED:
         from facesearch.models.bundled import BundledModel
 
-        return BundledModel(runtime)
+        return BundledModel(runtime, revision)
     from facesearch.models.insightface_pack import InsightModel
 
     folder, called = _pack(name)
-    return InsightModel(folder, runtime, called)
+    return InsightModel(folder, runtime, called, revision)
+
+
+def _known(revision: int) -> int:
+    return revision if revision in LOOKS else LATEST_REVISION
 
 
 def _name_of(folder: Path) -> str | None:

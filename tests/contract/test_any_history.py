@@ -24,6 +24,7 @@ from facesearch.indexing.model_switch import begin_switch, stage, switch
 from facesearch.indexing.options import Options
 from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
+from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.types import Box, Detection
@@ -40,7 +41,8 @@ class ColourModel:
     """A fast model that detects one face in every picture and embeds its mean colour."""
 
     runtime = Runtime("none", "cpu", 1)
-    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True)
+    framing = Framing(looks=None)
 
     def __init__(self, name: str, dim: int, place: int) -> None:
         self.info = toy_model_info(name, dim)

@@ -14,6 +14,7 @@ from conftest import toy_model_info
 from sample_library import shipped_photo
 
 from facesearch.models.batching import BatchingModel
+from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits, FaceModel
 from facesearch.models.runtime import Runtime
 from facesearch.types import Detection
@@ -26,7 +27,8 @@ class SlowModel:
 
     info = toy_model_info("slow", 3)
     runtime = Runtime("none", "cpu", 1)
-    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=False, refines_landmarks=False)
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=False)
+    framing = Framing(looks=None)
 
     def __init__(self) -> None:
         self.batches: list[int] = []

@@ -30,7 +30,8 @@ class Blind:
     """A model that must not be called."""
 
     def __init__(self, model: FaceModel) -> None:
-        self.info, self.runtime, self.detector = model.info, model.runtime, model.detector
+        self.info, self.runtime = model.info, model.runtime
+        self.detector, self.framing = model.detector, model.framing
 
     def detect(self, *_pictures: Any) -> Any:
         """Must not be called."""

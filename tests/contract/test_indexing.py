@@ -42,7 +42,8 @@ class CountingModel:
 
     def __init__(self, model: FaceModel) -> None:
         self._model = model
-        self.info, self.runtime, self.detector = model.info, model.runtime, model.detector
+        self.info, self.runtime = model.info, model.runtime
+        self.detector, self.framing = model.detector, model.framing
         self.detect, self.detect_in_views = model.detect, model.detect_in_views
         self.embedded = 0
 

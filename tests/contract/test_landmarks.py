@@ -14,9 +14,13 @@ from sample_library import as_photo, shipped_photo
 
 from facesearch.faces.crops import face_view
 from facesearch.faces.detect import detect_faces
+from facesearch.faces.landmarks import with_refined_landmarks
 from facesearch.models.align import centred, similarity_to_template
 from facesearch.models.batching import BatchingModel
+from facesearch.models.bundled import BundledModel
 from facesearch.models.protocol import FaceModel
+from facesearch.models.runtime import choose_runtime
+from facesearch.types import Detection
 
 VIEWS = [(-18, 0.5), (-8, 0.9), (0, 0.7), (11, 1.0), (19, 0.6)]
 """The rotations, in degrees, and scales of the photo."""
@@ -50,7 +54,7 @@ def test_landmarks_stay_where_they_are_when_a_photo_is_tilted_and_shrunk(
     """The second pass reduces the scatter to a sixth with SCRFD, and to two thirds with YuNet."""
     astronaut = shipped_photo("astronaut")
     refined = scatter(any_model, astronaut)
-    monkeypatch.setattr(any_model, "detector", replace(any_model.detector, refines_landmarks=False))
+    monkeypatch.setattr(any_model, "framing", replace(any_model.framing, looks=None))
     once = scatter(any_model, astronaut)
     assert refined < 0.75 * once
 
@@ -61,10 +65,41 @@ def test_the_second_pass_places_landmarks_better_on_real_people(
     people = [sorted(folder.iterdir())[0] for folder in sorted((real_photos / "bbt/portraits").iterdir())]
     portraits = [ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in people]
     refined = np.mean([scatter(any_model, portrait) for portrait in portraits])
-    monkeypatch.setattr(any_model, "detector", replace(any_model.detector, refines_landmarks=False))
+    monkeypatch.setattr(any_model, "framing", replace(any_model.framing, looks=None))
     once = np.mean([scatter(any_model, portrait) for portrait in portraits])
     assert len(portraits) == 8
     assert refined < 0.75 * once
+
+
+class CountingModel(BundledModel):
+    """The embedded model; counts the views."""
+
+    views = 0
+
+    def detect_in_views(self, views: np.ndarray) -> list[list[Detection]]:
+        self.views += len(views)
+        return super().detect_in_views(views)
+
+
+@pytest.mark.parametrize(
+    ("moved", "turned", "scaled", "again"),
+    [(0, 0, 1, False), (6, 0, 1, False), (-5, 2, 1, False), (0, 20, 1, True), (0, 0, 1.3, True), (4, -20, 0.8, True)],
+)
+def test_a_tilted_face_gets_another_pass(moved: float, turned: float, scaled: float, again: bool) -> None:
+    """A face that is upright and has the expected size is looked at once, even off the middle."""
+    model = CountingModel(choose_runtime("cpu"))
+    assert model.framing.looks is not None
+    photo = as_photo(shipped_photo("astronaut"))
+    (settled,) = detect_faces(model, photo)
+    model.views = 0
+    middle = settled.landmarks.mean(axis=0)
+    around = settled.landmarks - middle
+    points = (around[:, 0] + 1j * around[:, 1]) * cmath.rect(scaled, math.radians(turned))
+    placed = (np.stack([points.real, points.imag], axis=1) + middle + moved).astype(np.float32)
+    (found,) = with_refined_landmarks(model, photo, [replace(settled, landmarks=placed)])
+    assert (model.views > 2 * len(model.framing.looks.zooms)) == again
+    error, before = (np.abs(landmarks - settled.landmarks).mean() for landmarks in (found.landmarks, placed))
+    assert error < max(0.5 * before, 0.02 * settled.box.width)
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 17])

@@ -16,6 +16,7 @@ from PIL import Image
 from facesearch.indexing.contents import read
 from facesearch.indexing.options import Options
 from facesearch.indexing.suspects import IsolatedExtractor
+from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.types import Detection
@@ -33,7 +34,8 @@ class RedKills:
 
     info = toy_model_info("red kills", 4)
     runtime = Runtime("none", "cpu", 1)
-    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True, refines_landmarks=False)
+    detector = DetectorTraits(face_score=0.5, sure_score=0.5, finds_faces_of_any_size=True)
+    framing = Framing(looks=None)
 
     def detect(self, images: Sequence[np.ndarray[Any, Any]]) -> list[list[Detection]]:
         for image in images:

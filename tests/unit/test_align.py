@@ -71,6 +71,15 @@ def test_a_large_face_is_filtered_before_it_is_sampled() -> None:
     assert crop[20:90, 20:90].mean() == pytest.approx(255 * 3 / 7, abs=6)
 
 
+@given(st.floats(0.5, 1.5))
+def test_a_scaled_crop_shows_the_face_around_the_same_middle(scale: float) -> None:
+    landmarks = (TEMPLATE * 3 + [40, -20]).astype(np.float32)
+    a, b = centred(similarity_to_template(landmarks), scale, CROP_SIDE)
+    shown = a * (landmarks[:, 0] + 1j * landmarks[:, 1]) + b
+    expected = (TEMPLATE - CROP_SIDE / 2) * scale + CROP_SIDE / 2
+    assert shown == pytest.approx(expected[:, 0] + 1j * expected[:, 1], abs=1e-3)
+
+
 def test_a_smaller_decode_gives_the_same_crop() -> None:
     photo = shipped_photo("astronaut").resize((2048, 2048), Image.Resampling.BICUBIC)
     half = photo.resize((1024, 1024), Image.Resampling.BOX)
