@@ -1,4 +1,4 @@
-"""Settings from the user's environment: the default index, and the folder for facesearch's own data."""
+"""Settings from the user's environment: the default index, the folder for facesearch's own data; and defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from facesearch.errors import Hint, UsageError
 from facesearch.files import replacing
 
-__all__ = ["DEFAULT_MAX_PIXELS", "default_index_path", "user_data", "write_json"]
+__all__ = ["DEFAULT_MAX_PIXELS", "EMBEDDED_THRESHOLD", "default_index_path", "user_data", "write_json"]
 
 
 def user_data() -> Path | None:
@@ -26,6 +26,9 @@ def user_data() -> Path | None:
 
 DEFAULT_MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused: a small file may claim an enormous size and exhaust memory."""
+
+EMBEDDED_THRESHOLD = 0.41
+"""The default threshold of the embedded model, at a false-match rate of 1e-4 in its calibration."""
 
 
 def default_index_path() -> Path:

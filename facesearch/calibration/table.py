@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite, log10
 from typing import Any
 
@@ -52,8 +52,9 @@ class Curve:
 class Calibration:
     """A table for one model. `people` is the number it was measured on, 0 for a guess; `origin` says how it was made.
 
-    `threshold` is the similarity from which a hit counts by default. `published` is the point that a guess goes
-    through. `note` is one line for the user if their own table could not be used.
+    `threshold` is the similarity from which a hit counts by default. `found` is the mean share of a new person's photos
+    that templates of each number of photos find at it, as measured on people left out; empty if unknown. `published` is
+    the point that a guess goes through. `note` is one line for the user if their own table could not be used.
     """
 
     similarity: Sequence[float]
@@ -62,6 +63,7 @@ class Calibration:
     people: int = 0
     origin: str = NOT_MEASURED
     published: PublishedPoint | None = None
+    found: Mapping[int, float] = field(default_factory=dict)
     note: str | None = None
 
     @property
@@ -157,5 +159,8 @@ def read_calibration(table: Mapping[str, Any]) -> Calibration:
     rising = sizes[:1] == [1] and sizes == sorted(set(sizes)) and grid == sorted(set(grid))
     if not (well_formed and in_range and rising and people > 1):
         raise ValueError("not a calibration")
-    read = Calibration(grid, curves, threshold=1.0, people=people, origin=f"measured on {people} people")
+    found = {int(told["photos"]): float(told["tmr"]) for told in table.get("people_left_out", ())}
+    if not all(0 <= share <= 1 for share in found.values()):
+        raise ValueError("not a calibration")
+    read = Calibration(grid, curves, threshold=1.0, people=people, origin=f"measured on {people} people", found=found)
     return replace(read, threshold=round(read.similarity_at(DEFAULT_FMR), 3))

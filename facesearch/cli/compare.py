@@ -21,6 +21,7 @@ from facesearch.cli.options import (
     pixels,
 )
 from facesearch.cli.stdout import write, write_json
+from facesearch.settings import EMBEDDED_THRESHOLD
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ _AllFaces = Annotated[bool, typer.Option("--all-faces", help="Compare every face
 _Threshold = Annotated[
     float | None,
     typer.Option(
-        "--threshold", "-t", metavar="T", min=-1, max=1, help="Minimum similarity of one person. [default: the model's]"
+        "--threshold",
+        "-t",
+        metavar="T",
+        min=-1,
+        max=1,
+        help="Minimum similarity of one person. [default: that of the model, "
+        f"{EMBEDDED_THRESHOLD} for the embedded one]",
     ),
 ]
 _Fmr = Annotated[

@@ -17,6 +17,7 @@ from facesearch.errors import UsageError
 from facesearch.filters import Filter
 from facesearch.options import Described, described_fields
 from facesearch.query_options import BY_MODEL, QueryOptions
+from facesearch.settings import EMBEDDED_THRESHOLD
 
 __all__ = ["Question", "asks"]
 
@@ -41,7 +42,8 @@ _LIMITS: dict[str, tuple[Any, Any]] = {
                 metavar="T",
                 min=-1,
                 max=1,
-                help="Minimum cosine similarity of a hit. [default: the model's]",
+                help="Minimum cosine similarity of a hit. [default: that of the model, "
+                f"{EMBEDDED_THRESHOLD} for the embedded one]",
             ),
         ],
         None,

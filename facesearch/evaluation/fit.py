@@ -9,19 +9,23 @@ the true-match rate. Every pair of people has the same weight, however many face
 30 pairs of faces still support, the curve is extrapolated along the straight line that its last decade follows in the
 logarithm, and the table says from where. The intervals, 5 to 95 %, come from resampling the people with replacement,
 400 times: a dozen people are few, whatever the number of their faces.
+
+What users are told about new people comes from people left out: for each person, the threshold is set on all others,
+and the rates of this person at that threshold are recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from facesearch.calibration.table import DEFAULT_FMR
 from facesearch.errors import FacesearchError, InputError
 from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
@@ -158,6 +162,7 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
     used = good & np.isin(labels, kept)
     vectors, labels = vectors[used], np.searchsorted(kept, labels[used])
     fewest = int(np.bincount(labels).min())
+    rates = {size: _rates(vectors, labels, size) for size in photos if size < fewest}
     return {
         "model": model.name,
         "digests": sorted(model.digests.values()),
@@ -167,7 +172,8 @@ def measured(vectors: FloatArray, labels: IdArray, model: ModelInfo, photos: Seq
         "faces": len(labels),
         "left_out": int((~used).sum()),
         "similarity": _GRID.tolist(),
-        "curves": [_curve(vectors, labels, size) for size in photos if size < fewest],
+        "curves": [_curve(size, told) for size, told in rates.items()],
+        "people_left_out": _left_out(rates),
     }
 
 
@@ -184,12 +190,28 @@ def well_labelled(vectors: FloatArray, labels: IdArray) -> Mask:
     return good
 
 
-def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
+class _Rates(NamedTuple):
+    """Rates for one template size: false matches [person, other, grid], NaN for oneself; true matches [person, grid].
+
+    `compared` is the number of comparisons of each person with each other one, int64[person, other].
+    """
+
+    false: Floats
+    true: Floats
+    compared: IdArray
+
+    def false_among(self, people: IdArray) -> tuple[Floats, float]:
+        """Return the mean rate of false matches among some people, and the lowest rate that enough pairs support."""
+        among = np.ix_(people, people)
+        return np.nanmean(self.false[among], axis=(0, 1)), _SUPPORTED / int(self.compared[among].sum())
+
+
+def _curve(photos: int, rates: _Rates) -> dict[str, Any]:
     """Return the rates for templates of `photos` photos, with intervals, as plain lists over the grid."""
     rng = np.random.default_rng(photos)
-    false_rates, true_rates, compared = _rates(vectors, labels, photos, rng)
-    least = _SUPPORTED / compared
-    mean = _continued(np.nanmean(false_rates, axis=(0, 1)), least)
+    false_rates, true_rates, _compared = rates
+    mean_rates, least = rates.false_among(np.arange(len(true_rates)))
+    mean = _continued(mean_rates, least)
     people = len(true_rates)
     drawn: list[Floats] = []
     while len(drawn) < _DRAWS:
@@ -210,14 +232,39 @@ def _curve(vectors: FloatArray, labels: IdArray, photos: int) -> dict[str, Any]:
     }
 
 
-def _rates(vectors: FloatArray, labels: IdArray, photos: int, rng: np.random.Generator) -> tuple[Floats, Floats, int]:
-    """Return false-match rates [person, other, grid] and true-match rates [person, grid] for one template size.
+def _left_out(rates: Mapping[int, _Rates]) -> list[dict[str, Any]]:
+    """Return the rates of each person at the threshold that all others set, averaged and for the worst person.
 
-    The third value is the number of comparisons of different people.
+    The threshold is where the others' curve for one photo reaches an FMR of `DEFAULT_FMR`.
     """
+    alone = rates[min(rates)]
+    people = np.arange(len(alone.true))
+    places = []
+    for person in people:
+        curve = _continued(*alone.false_among(people[people != person]))
+        places.append(int(np.flatnonzero((curve <= np.log10(DEFAULT_FMR)) | (_GRID == 1))[0]))
+    told = []
+    for photos, (false, true, _compared) in rates.items():
+        found, mistaken = true[people, places], np.nanmean(false, axis=1)[people, places]
+        told.append(
+            {
+                "photos": photos,
+                "similarity": _rounded(_GRID[[min(places), max(places)]], 2),
+                "tmr": round(float(found.mean()), 4),
+                "tmr_worst_person": round(float(found.min()), 4),
+                "fmr": float(f"{mistaken.mean():.2g}"),
+                "fmr_worst_person": float(f"{mistaken.max():.2g}"),
+            }
+        )
+    return told
+
+
+def _rates(vectors: FloatArray, labels: IdArray, photos: int) -> _Rates:
+    """Return the rates for templates of `photos` photos."""
+    rng = np.random.default_rng(photos)
     people = int(labels.max()) + 1
     false_rates, true_rates = np.full((people, people, len(_GRID)), np.nan), np.zeros((people, len(_GRID)))
-    compared = 0
+    compared = np.zeros((people, people), dtype=np.int64)
     for person in range(people):
         own = np.flatnonzero(labels == person)
         if photos == 1:
@@ -234,8 +281,8 @@ def _rates(vectors: FloatArray, labels: IdArray, photos: int, rng: np.random.Gen
             if other != person:
                 impostors = scores[:, labels == other].ravel()
                 false_rates[person, other] = _share_from(impostors)
-                compared += len(impostors)
-    return false_rates, true_rates, compared
+                compared[person, other] = len(impostors)
+    return _Rates(false_rates, true_rates, compared)
 
 
 def _share_from(scores: FloatArray) -> Floats:

@@ -40,16 +40,12 @@ _SEVERAL = 3
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The people of a query: the probes, the people who must be in the photo too, and those who must not.
-
-    `own_model` is true if the probes come from the embedded model.
-    """
+    """The people of a query: the probes, the people who must be in the photo too, and those who must not."""
 
     probes: Sequence[Probe]
     companions: tuple[Probe, ...]
     excluded: tuple[Probe, ...]
     calibration: Calibration
-    own_model: bool
 
 
 def require_filter(where: Filter, options: QueryOptions) -> Filter:
@@ -73,7 +69,7 @@ def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer
         probe_each_person(model, calibration, people, options, observer)
         for people in (options.companions, options.excluded)
     )
-    asked = Asked(probes, companions, excluded, calibration, own_model=model.info.source is None)
+    asked = Asked(probes, companions, excluded, calibration)
     for remark in _same_people(asked):
         observer.remark(remark)
     return asked
@@ -146,7 +142,8 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
     if few and one.probe.photos == 1 and one.searched and not (filters or options.excluded):
         alone, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
         if asked.calibration.measured and alone < several:
-            yield SeveralFindMore(measured=asked.own_model and not options.names_a_limit)
+            found = {} if options.names_a_limit else asked.calibration.found
+            yield SeveralFindMore(found.get(1), found.get(_SEVERAL))
 
 
 def require_measured(fmr: float | None, calibration: Calibration, model: str) -> None:

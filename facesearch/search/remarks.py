@@ -268,15 +268,17 @@ class Missed(Remark):
 class SeveralFindMore(Remark):
     """A single query photo has few hits; several photos of the person find more.
 
-    With `measured` the remark says how many more, as measured for the embedded model at its own threshold.
+    `one` and `three` are the mean shares of a new person's photos that one and three photos find at the model's own
+    threshold; None if they are unknown.
     """
 
-    measured: bool
+    one: float | None = None
+    three: float | None = None
 
     def __str__(self) -> str:
         found = "several photos of a person find more than one"
-        if self.measured:
-            found = "one photo finds about two thirds of a person's photos, three about nine in ten"
+        if self.one is not None and self.three is not None:
+            found = f"one photo finds about {self.one:.0%} of a person's photos, three about {self.three:.0%}"
         return f"{found}; give several if you have them"
 
 

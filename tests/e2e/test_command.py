@@ -23,6 +23,7 @@ from PIL import Image
 from sample_library import shipped_photo
 
 from facesearch.models.runtime import choose_runtime
+from facesearch.settings import EMBEDDED_THRESHOLD
 
 FOUND = {"everybody.jpg", "everybody small.webp", "left half.png", "bea.jpg"}
 
@@ -56,7 +57,7 @@ def test_thresholds_alone_and_together(facesearch: Run, library: Path, indexed: 
 
     default = hits()
     assert {Path(hit["path"]).name for hit in default} == FOUND
-    assert all(hit["similarity"] >= 0.47 and hit["above_threshold"] for hit in default)
+    assert all(hit["similarity"] >= EMBEDDED_THRESHOLD and hit["above_threshold"] for hit in default)
     seven = hits("--top-k", "7")
     assert [hit["above_threshold"] for hit in seven] == [True] * 4 + [False] * 3
     assert seven[:4] == default
@@ -82,7 +83,7 @@ def test_all_formats_agree(facesearch: Run, library: Path, indexed: Path) -> Non
     lines = [json.loads(line) for line in answer("--format", "jsonl").splitlines()]
     whole = json.loads(answer("--format", "json"))
     assert whole["queries"][0]["hits"] == lines
-    assert whole["threshold"] == 0.47
+    assert whole["threshold"] == EMBEDDED_THRESHOLD
     assert whole["index"] == {"path": str(indexed), "model": "embedded", "faces": 32, "photos": 20}
     rows = list(csv.DictReader(io.StringIO(answer("--format", "csv"))))
     assert [(row["path"], row["similarity"]) for row in rows] == [
@@ -260,7 +261,7 @@ def test_errors_are_one_line(
 def test_nothing_reaches_the_threshold(facesearch: Run, library: Path, indexed: Path, tmp_path: Path) -> None:
     only_others = facesearch("scan", library / "query.jpg", library / "photos/scans", exit_code=1)
     assert only_others.stdout == ""
-    assert "no face reaches a similarity of 0.47 among 2 faces" in only_others.stderr
+    assert "no face reaches a similarity of 0.41 among 2 faces" in only_others.stderr
     nearest = facesearch("scan", library / "query.jpg", library / "photos/scans", "-k", "1", exit_code=1)
     assert "below threshold" in nearest.stdout
     (tmp_path / "empty").mkdir()
