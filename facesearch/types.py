@@ -112,6 +112,10 @@ class ModelInfo:
         """How to refer to it: by its name if it is installed or registered, else by its folder."""
         return self.name if self.named or self.source is None else self.source
 
+    def beside(self, other: ModelInfo) -> str:
+        """How to name it beside another model: its name, with the embedding revision if both have the same name."""
+        return self.name if self.name != other.name else f"{self.name} (revision {self.revision})"
+
     @property
     def identity(self) -> tuple[tuple[str, ...], int, int]:
         """Equal for two models with comparable embeddings; their names may differ."""

@@ -67,8 +67,7 @@ def _query_once(
 
     store = stores.reading(keep=keep)
     observer.lap("open the catalog")
-    model = models.open(store.model.source or store.model.name, few=len(photos) < _MANY, at_once=len(photos) > 1)
-    store.require_model(model.info)
+    model = models.open_for(store, few=len(photos) < _MANY, at_once=len(photos) > 1)
     Thread(target=preload).start()
     observer.lap("load the model")
     observer.detail(f"index {stores.path}, model {store.model.name}; {model.runtime}")

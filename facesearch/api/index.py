@@ -231,8 +231,9 @@ class Index:
     ) -> Switch | None:
         """Read all photos with the model `name`, then switch the index to it in one transaction.
 
-        Without `name`, continue a switch in progress; return None if there is none. Until the switch is complete,
-        queries are answered with the previous model. If a folder with unread photos is missing, the switch waits for
+        Without `name`, continue a switch in progress, or read the photos again if this version has a newer embedding
+        revision of the model; return None if there is neither. Until the switch is complete, queries are answered with
+        the previous embeddings. If a folder with unread photos is missing, the switch waits for
         it, unless `leave_offline` is set. The other arguments are those of `refresh`.
 
         Raises `UsageError` if the index already has this model or a switch to another one is in progress, `ModelError`,
@@ -245,9 +246,23 @@ class Index:
             index_type=index_type,
         )  # fmt: skip
 
-    def preview_switch(self, name: AnyPath | None = None, *, index_type: str | None = None) -> SwitchPreview | None:
-        """Return what `switch_model` would read, or None; nothing is changed. Raises what `switch_model` raises."""
-        return keeping.preview_switch(self._reading(keep=False), as_model(name), index_type)
+    def preview_switch(
+        self,
+        name: AnyPath | None = None,
+        *,
+        rotations: bool = True,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        index_type: str | None = None,
+    ) -> SwitchPreview | None:
+        """Return what `switch_model` would read, with an estimate of its duration; nothing is changed.
+
+        None where `switch_model` returns None. Raises what `switch_model` raises.
+        """
+        options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
+        return keeping.preview_switch(
+            self._reading(keep=False), self._models, as_model(name), options=options, observer=self._observer,
+            index_type=index_type,
+        )  # fmt: skip
 
     def cancel_switch(self) -> CancelledSwitch:
         """Cancel a model switch in progress and delete what was read for it. Raises `UsageError` if there is none."""
@@ -410,10 +425,7 @@ class Index:
 
         Without `at_once` a single photo uses all cores. Raises `ModelError`, `ModelMismatchError`, `DeviceError`.
         """
-        store = self._reading()
-        model = self._models.open(store.model.source or store.model.name, few=few, at_once=at_once)
-        store.require_model(model.info)
-        return model
+        return self._models.open_for(self._reading(), few=few, at_once=at_once)
 
     def _told(self, progress: Progress | None, observer: Observer | None) -> Observer:
         """Return the observer of a run: its own or the one of the index, with a `progress` of its own if given."""

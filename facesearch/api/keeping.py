@@ -16,6 +16,7 @@ from facesearch.errors import Hint
 from facesearch.events import Observer
 from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.visible import shown_path
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.index.store import Store
@@ -47,12 +48,19 @@ class CancelledSwitch(NamedTuple):
 
 
 class SwitchPreview(NamedTuple):
-    """A switch from the model `origin` to `target`: the number of photos `left` to read, and of those `done`."""
+    """A switch from the model `origin` to `target`: the number of photos `left` to read, and of those `done`.
+
+    The revisions are those of the embeddings. `seconds` is an estimate for the photos that are left, made by reading a
+    few of them; None if there are too few.
+    """
 
     origin: str
     target: str
     left: int
     done: int
+    origin_revision: int
+    target_revision: int
+    seconds: float | None = None
 
 
 def reading_options(
@@ -115,9 +123,9 @@ def refresh(
     with opened as store:
         if confirm is not None and exists:
             confirm(previewed(store, paths, options=options))
-        model = models.open(store.model.source or store.model.name)
-        store.require_model(model.info)
+        model = models.open_for(store)
         _tell(observer, model)
+        _tell_revision(observer, store.model)
         report = refreshed(store, model, paths, options=_shared(options, model, max_memory), observer=observer)
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
@@ -140,18 +148,19 @@ def switch_model(
     index_type: str | None = None,
 ) -> Switch | None:
     """Read all photos with another model, then switch to it; see `Index.switch_model`."""
-    from facesearch.indexing.model_switch import begin_switch, switch
+    from facesearch.indexing.model_switch import begin_switch, left_to_extract, switch
 
     _check_kind(index_type)
     with stores.writing() as store:
-        name = name or _in_progress(store)
-        if name is None:
+        asked = _target(store, name)
+        if asked is None:
             return None
-        model = models.open(name)
+        model = models.open(*asked)
         begin_switch(store, model.info)
-        observer.note(
-            f"{model.info.name} reads the photos; until then {store.model.name} answers queries; {models.runtime()}"
-        )
+        origin, target = store.model.beside(model.info), model.info.beside(store.model)
+        left, _done = left_to_extract(store, model.info)
+        meanwhile = f"; until then {origin} answers queries" if _is_usable(store.model) else ""
+        observer.note(f"{target} reads {counted(left, 'photo')}{meanwhile}; {models.runtime()}")
         done = switch(
             store,
             model,
@@ -160,7 +169,9 @@ def switch_model(
             observer=observer,
         )
         if done.takeover is not None and stores.asked is not None:
-            stores.asked = name
+            stores.asked = asked[0]
+        if done.takeover is not None:
+            _tell_lost_calibration(observer, done.origin, done.target)
         if done.refresh is not None:
             store.keep_report({**_record(done.refresh, stores.path), **_finished()})
             if index_type is not None:
@@ -168,27 +179,80 @@ def switch_model(
     return done
 
 
-def preview_switch(store: Store, name: str | None, index_type: str | None) -> SwitchPreview | None:
-    """Return what a switch to the model `name` would read, by default the switch in progress; None if there is none.
+def preview_switch(
+    store: Store,
+    models: Models,
+    name: str | None,
+    *,
+    options: Options,
+    observer: Observer,
+    index_type: str | None,
+) -> SwitchPreview | None:
+    """Return what a switch would read, and how long that takes; see `Index.preview_switch`.
 
     Raises `UsageError` if the index already has this model or a switch to another one is in progress, `ModelError`.
     """
-    from facesearch.indexing.model_switch import left_to_extract, require_switchable
+    from facesearch.indexing.model_switch import estimate, left_to_extract, require_switchable
     from facesearch.models.resolve import model_info
 
     _check_kind(index_type)
-    name = name or _in_progress(store)
-    if name is None:
+    asked = _target(store, name)
+    if asked is None:
         return None
-    info = model_info(name)
+    info, origin = model_info(*asked), store.model
     require_switchable(store, info)
-    return SwitchPreview(store.model.name, info.name, *left_to_extract(store, info))
+    left, done = left_to_extract(store, info)
+    seconds = estimate(store, lambda: models.open(*asked), options=options, observer=observer)
+    return SwitchPreview(
+        origin.name,
+        info.name,
+        left,
+        done,
+        origin.revision,
+        info.revision,
+        None if seconds is None else round(seconds, 1),
+    )
 
 
-def _in_progress(store: Store) -> str | None:
-    """Return the target of the model switch in progress; None if there is none."""
-    model = store.catalog.models.next()
-    return None if model is None else model.source or model.name
+def _target(store: Store, name: str | None) -> tuple[str, int] | None:
+    """Return the name or folder and the embedding revision of the model to switch to; None if there is nothing to do.
+
+    Without a name, it is the model of the switch in progress, else the latest revision of the index's own model. A
+    switch in progress keeps its revision. Raises `ModelMismatchError` if a newer version of facesearch made the index.
+    """
+    from facesearch.models.framing import LATEST_REVISION
+    from facesearch.models.resolve import model_info
+
+    pending = store.catalog.models.next()
+    if pending is not None and (name is None or model_info(name, pending.revision).identity == pending.identity):
+        return pending.source or pending.name, pending.revision
+    if name is not None:
+        return name, LATEST_REVISION
+    own = store.model.source or store.model.name
+    if store.model.revision > LATEST_REVISION:
+        store.require_model(model_info(own))
+    return (own, LATEST_REVISION) if store.model.revision < LATEST_REVISION else None
+
+
+def _is_usable(model: ModelInfo) -> bool:
+    """Whether this version has the embedding revision of a model."""
+    from facesearch.models.framing import LOOKS
+
+    return model.revision in LOOKS
+
+
+def _tell_lost_calibration(observer: Observer, origin: ModelInfo, target: ModelInfo) -> None:
+    """Warn if the user has measured rates for one model that do not apply to the other."""
+    from facesearch.calibration.storage import calibration_of, own_calibration_path
+
+    before, after = own_calibration_path(origin), own_calibration_path(target)
+    if before is None or after is None or not before.is_file() or after.is_file():
+        return
+    thresholds = f"{calibration_of(origin).threshold:g} to {calibration_of(target).threshold:g}"
+    observer.warn(
+        f"your calibration of {origin.beside(target)} does not apply to {target.beside(origin)}: the default threshold "
+        f"changes from {thresholds}; {Hint.CALIBRATE}"
+    )
 
 
 def _check_kind(index_type: str | None) -> None:
@@ -206,6 +270,16 @@ def _shared(options: Options, model: FaceModel, max_memory: int | None) -> Optio
 
 def _tell(observer: Observer, model: FaceModel) -> None:
     observer.detail(f"model {model.info.name}; {model.runtime}, {model.runtime.streams} photos at once")
+
+
+def _tell_revision(observer: Observer, model: ModelInfo) -> None:
+    from facesearch.models.framing import LATEST_REVISION
+
+    if model.revision < LATEST_REVISION:
+        observer.note(
+            f"this index has embeddings of revision {model.revision}; revision {LATEST_REVISION} finds more photos; "
+            f"{Hint.NEW_EMBEDDINGS}"
+        )
 
 
 def _record(report: Report, index: Path) -> dict[str, Any]:

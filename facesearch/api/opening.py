@@ -90,7 +90,7 @@ class Stores:
                 from facesearch.models.resolve import model_info
 
                 try:
-                    store.require_model(model_info(self.asked))
+                    store.require_model(model_info(self.asked, store.model.revision))
                 except BaseException:
                     self.close()
                     raise
@@ -106,7 +106,7 @@ class Stores:
             if self.asked is not None:
                 from facesearch.models.resolve import model_info
 
-                store.take_model(model_info(self.asked))
+                store.take_model(model_info(self.asked, store.model.revision))
             yield store
 
     @contextmanager
@@ -161,7 +161,7 @@ class Models:
         self._threads = threads
         self._observer = observer
         self._opened: FaceModel | None = None
-        self._name = ""
+        self._key: tuple[str, int] | None = None
         self._few = False
 
     def runtime(self, *, few: bool = False) -> Runtime:
@@ -170,19 +170,31 @@ class Models:
 
         return choose_runtime(self._device, self._threads, few=few, notify=self._observer.note)
 
-    def open(self, name: str, *, few: bool = False, at_once: bool = True) -> FaceModel:
-        """Open the model of this name, or in this folder.
+    def open_for(self, store: Store, *, few: bool = False, at_once: bool = True) -> FaceModel:
+        """Open the model of an index, with the embedding revision of the index; see `open`.
+
+        Also raises `ModelMismatchError` if the embeddings are not comparable.
+        """
+        name, revision = store.model.source or store.model.name, store.model.revision
+        model = self.open(name, revision, few=few, at_once=at_once)
+        store.require_model(model.info)
+        return model
+
+    def open(self, name: str, revision: int | None = None, *, few: bool = False, at_once: bool = True) -> FaceModel:
+        """Open the model of this name, or in this folder; by default with the latest embedding revision.
 
         For a `few` photos the runtime is the one that starts fastest, otherwise the fastest. `at_once` processes one
         photo per core; without it one photo uses all cores. A suitable model that is already open is used again.
         Raises `ModelError`, `DeviceError`, `UsageError`.
         """
+        from facesearch.models.framing import LATEST_REVISION
         from facesearch.models.resolve import open_model
 
-        if self._opened is not None and self._name == name and (few or not self._few):
+        key = name, revision if revision is not None else LATEST_REVISION
+        if self._opened is not None and self._key == key and (few or not self._few):
             return self._opened
         runtime = self.runtime(few=few)
         if at_once:
             runtime = runtime.shared_by(runtime.threads)
-        self._opened, self._name, self._few = open_model(name, runtime), name, few or not at_once
+        self._opened, self._key, self._few = open_model(key[0], runtime, key[1]), key, few or not at_once
         return self._opened

@@ -18,9 +18,10 @@ __all__ = ["IndexStatus", "SwitchProgress", "status_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchProgress:
-    """A model switch in progress: `done` of `photos` photos were read with the new `model`."""
+    """A model switch in progress: `done` of `photos` photos were read with the new `model`, for its `revision`."""
 
     model: str
+    revision: int
     done: int
     photos: int
 
@@ -28,6 +29,8 @@ class SwitchProgress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexStatus:
     """The status of an index.
+
+    `revision` is that of the embeddings, and `latest_revision` the one that `Index.switch_model` would make.
 
     `threshold` is the cosine similarity from which a face is a match. It was measured on `calibrated_people`, None if
     the model was never calibrated; `calibration` describes its source in one line. `runtime` is the runtime and device
@@ -41,6 +44,8 @@ class IndexStatus:
 
     path: Path
     model: str
+    revision: int
+    latest_revision: int
     switch: SwitchProgress | None
     runtime: str
     threshold: float
@@ -63,6 +68,7 @@ class IndexStatus:
 def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
     """Return the status of an index. Raises what the store raises."""
     from facesearch.calibration.storage import calibration_of
+    from facesearch.models.framing import LATEST_REVISION
 
     catalog, calibration = store.catalog, calibration_of(store.model)
     search = store.search_facts()  # first, so that the counts match the vectors
@@ -70,6 +76,8 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
     return IndexStatus(
         path=path,
         model=store.model.name,
+        revision=store.model.revision,
+        latest_revision=LATEST_REVISION,
         switch=_switch(catalog),
         runtime=str(runtime),
         threshold=calibration.threshold,
@@ -95,4 +103,4 @@ def _switch(catalog: Catalog) -> SwitchProgress | None:
     if model is None:
         return None
     done, photos = catalog.staging.count(), catalog.staging.count_contents()
-    return SwitchProgress(model=model.name, done=done, photos=photos)
+    return SwitchProgress(model=model.name, revision=model.revision, done=done, photos=photos)

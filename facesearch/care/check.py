@@ -14,6 +14,7 @@ from facesearch.catalog.records import path_in_root
 from facesearch.errors import Hint, IndexDamagedError, ModelError
 from facesearch.index.store import Store
 from facesearch.locations import resolved
+from facesearch.models.framing import LOOKS
 from facesearch.models.resolve import EMBEDDED, model_info
 from facesearch.wording import are, counted
 
@@ -65,10 +66,13 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
 
 def _check_model(store: Store, health: Health, *, repair: bool) -> None:
     """Check that the index's model is installed. Raises `ModelMismatchError` if another model has its name."""
+    if store.model.revision not in LOOKS:
+        health.notes.append(f"its embeddings have revision {store.model.revision}, which this version does not have")
+        return
     try:
-        store.require_model(model_info(store.model.source or store.model.name))
+        store.require_model(model_info(store.model.source or store.model.name, store.model.revision))
     except ModelError as error:
-        embedded = model_info(EMBEDDED)
+        embedded = model_info(EMBEDDED, store.model.revision)
         if store.model.identity != embedded.identity:
             health.notes.append(f"its model is missing: {error}")
         elif repair:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from facesearch.errors import FacesearchError, Hint
+from facesearch.errors import FacesearchError, Hint, ModelMismatchError
 from facesearch.machine import available_cores, available_memory
+from facesearch.models.framing import LATEST_REVISION
 from facesearch.models.resolve import choose_model, model_info
 from facesearch.models.runtime import available_runtimes, choose_runtime, has_bf16, how_to_get, troubled_devices
 from facesearch.wording import counted
@@ -179,12 +180,18 @@ def _index(index: Path) -> Iterator[Finding]:
             counts = store.catalog.photos.counts()
             held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
             yield Finding("index", f"{held}, model {store.model.name}, in {index}")
-            model = model_info(store.model.source or store.model.name)
+            model = model_info(store.model.source or store.model.name, store.model.revision)
             store.require_model(model)
+            if store.model.revision < LATEST_REVISION:
+                told = f"of revision {store.model.revision}; revision {LATEST_REVISION} finds more photos"
+                yield Finding("embeddings", told, str(Hint.NEW_EMBEDDINGS))
             if model.source is not None and not model.named:  # packs with a name have already been tested
                 trial = tried(model.source)
                 advice = str(Hint.SWITCH_MODEL) if trial.fault else None
                 yield Finding(f"model {model.call}", trial.fault or trial.note or "OK", advice)
+    except ModelMismatchError as error:
+        advice = str(error.hint).format_map(error.values) if error.hint else None
+        yield Finding("index", error.told(None), advice, broken=True)
     except FacesearchError as error:
         yield Finding("index", str(error), str(Hint.CHECK), broken=True)
 

@@ -45,6 +45,8 @@ _WORDS = {
     Hint.MORE_PIXELS: "raise the limit with --max-megapixels",
     Hint.MORE_PIXELS_TO: "raise the limit with --max-megapixels {megapixels}",
     Hint.NAME_A_FOLDER: "name a folder of photos: facesearch index FOLDER",
+    Hint.NEW_EMBEDDINGS: "`facesearch reindex` reads all photos again, while the index answers as before",
+    Hint.NEWER_VERSION: "install a newer version of facesearch",
     Hint.ONE_LIMIT: "give one of --threshold and --fmr",
     Hint.ONE_THING_TO_FORGET: "give one of PATH, --face ID and --folder DIR",
     Hint.PACK: "--model selects an InsightFace pack",

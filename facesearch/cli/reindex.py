@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,18 +26,18 @@ from facesearch.cli.options import (
 from facesearch.cli.reports import tell_troubles, write_report
 from facesearch.cli.stdout import for_stdout, write, write_json
 from facesearch.errors import UsageError
-from facesearch.visible import shown_path
-from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.api.index import Index
-    from facesearch.api.results import Switch
+    from facesearch.api.results import Switch, SwitchPreview
 
 __all__ = ["register"]
 
 _EXAMPLES = examples(
+    ("facesearch reindex", "bring embeddings up to date after an upgrade, or continue"),
     ("facesearch reindex --model buffalo_l", "read all photos with another model, then switch to it"),
-    ("facesearch reindex --max-time 4h", "continue a switch, from cron"),
+    ("facesearch reindex --dry-run", "how many photos would be read, and how long that takes"),
+    ("facesearch reindex --max-time 4h", "stop after four hours; the next run continues"),
     ("facesearch reindex --index-type flat", "search the same faces exactly, whatever their number"),
 )
 
@@ -47,7 +47,7 @@ _Model = Annotated[
         "--model",
         metavar="NAME",
         help="New model: embedded, an installed InsightFace pack, or a folder of .onnx files. [default: continue the "
-        "switch in progress]",
+        "switch in progress, else the newest embeddings of the same model]",
     ),
 ]
 _Cancel = Annotated[bool, typer.Option("--cancel", help="Cancel the switch in progress.")]
@@ -66,12 +66,14 @@ _IndexType = Annotated[
         help="How faces are searched: auto (exact up to about 1,000,000), flat (exact) or ivf (approximate).",
     ),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be read; change nothing.")]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Report what would be read, and how long that takes; change nothing.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="reindex", short_help="Switch the index to another model.", epilog=_EXAMPLES)(reindex)
+    app.command(name="reindex", short_help="Switch to another model or to newer embeddings.", epilog=_EXAMPLES)(reindex)
 
 
 def reindex(
@@ -92,28 +94,34 @@ def reindex(
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
-    """Read all photos with another model, then switch to it in one step. Queries are answered meanwhile.
+    """Read all photos again, with another model or for newer embeddings, then switch in one step.
 
-    Faces that both models find keep their ids. With --index-type alone, only rebuild the vector file.
+    Queries are answered meanwhile. Faces that are found again keep their ids; forgotten ones stay forgotten. With
+    --index-type alone, only rebuild the vector file.
     """
     if cancel and (model or index_type or dry_run):
         raise UsageError("--cancel cancels the switch in progress; omit --model, --index-type and --dry-run")
     from facesearch.api.index import Index
 
     console = Console(quiet=quiet, seconds=max_time)
+    reading: dict[str, Any] = {"rotations": not no_rotations, "max_pixels": pixels(max_megapixels)}
     with console, Index.open(index_path, device=device, threads=threads, wait=wait, observer=console) as index:
         if cancel:
-            kept, dropped = index.cancel_switch()
-            say(f"{index.path}: cancelled the switch to {dropped.name}; the model is still {kept.name}")
+            _cancel(index)
         elif index_type is not None and model is None:
             _change_type(index, index_type, console, dry_run=dry_run)
         elif dry_run:
-            _preview(index, model, index_type, layout, console)
+            _tell_preview(index, index.preview_switch(model, index_type=index_type, **reading), layout, console)
         else:
             _tell(index, index.switch_model(
-                model, leave_offline=leave_offline, rotations=not no_rotations, max_pixels=pixels(max_megapixels),
-                max_memory=max_memory, index_type=index_type,
+                model, leave_offline=leave_offline, max_memory=max_memory, index_type=index_type, **reading
             ), layout, console)  # fmt: skip
+
+
+def _cancel(index: Index) -> None:
+    kept, dropped = index.cancel_switch()
+    dropped_name, kept_name = dropped.beside(kept), kept.beside(dropped)
+    say(f"{index.path}: cancelled the switch to {dropped_name}; the model is still {kept_name}")
 
 
 def _change_type(index: Index, kind: str, console: Console, *, dry_run: bool) -> None:
@@ -130,23 +138,22 @@ def _change_type(index: Index, kind: str, console: Console, *, dry_run: bool) ->
         console.note(f"too few faces for {kind}: it needs 1,000 or more")
 
 
-def _preview(index: Index, model: str | None, index_type: str | None, layout: str, console: Console) -> None:
+def _tell_preview(index: Index, ahead: SwitchPreview | None, layout: str, console: Console) -> None:
     """Report what would be read."""
-    ahead = index.preview_switch(model, index_type=index_type)
+    from facesearch.render.switches import preview_line, preview_record
+
     if ahead is None:
         _nothing_to_do(index, console)
     elif layout == "json":
-        facts = {"from": ahead.origin, "to": ahead.target, "left": ahead.left, "known": ahead.done}
-        write_json({**facts, "index": shown_path(str(index.path))}, ascii_only=True)
+        write_json(preview_record(ahead, str(index.path)), ascii_only=True)
     else:
-        route = f"from {ahead.origin} to {ahead.target}"
-        line = f"{index.path}: {route}: {counted(ahead.left, 'photo')} to read, {ahead.done:,} already read"
-        write([for_stdout()(line) + "\n"])
+        write([for_stdout()(f"{index.path}: {preview_line(ahead)}") + "\n"])
 
 
 def _nothing_to_do(index: Index, console: Console) -> None:
     console.note(
-        f"{index.path}: no switch is in progress; --model NAME starts one, --index-type changes how faces are searched"
+        f"{index.path}: no switch is in progress, and its embeddings are the newest of its model; --model NAME "
+        "switches to another, --index-type changes how faces are searched"
     )
 
 

@@ -46,6 +46,6 @@ def status(
     if layout == "json":
         write_json(status_record(known), indent=2, ascii_only=True)
         return
-    write([render_status(known, show=show)])
+    write([render_status(known, show=lambda text: show(with_options(text)))])
     if known.failed:
         say(f"unreadable photos: {known.failed:,}; --failed lists them")

@@ -25,6 +25,7 @@ from facesearch.index.crash_guard import CrashGuard
 from facesearch.index.erasing import Eraser
 from facesearch.index.lock import WriterLock
 from facesearch.index.vector_file import SearchFacts, VectorFile
+from facesearch.models.framing import LOOKS
 from facesearch.types import ModelInfo
 from facesearch.vectors.faiss_tools import preload
 from facesearch.vectors.kinds import INDEX_TYPES
@@ -251,10 +252,12 @@ class Store:
     def require_model(self, model: ModelInfo) -> None:
         """Raise `ModelMismatchError`, naming both models, if their embeddings are not comparable."""
         if model.identity == replace(self.model, revision=model.revision).identity != self.model.identity:
+            newer = self.model.revision > model.revision
+            maker = f"{'a newer' if newer else 'an earlier'} version of facesearch"
             raise ModelMismatchError(
-                f"{self.path}: made by another version of facesearch (embedding revision {self.model.revision}, this "
-                f"one has {model.revision}), whose embeddings cannot be compared",
-                Hint.SWITCH_TO,
+                f"{self.path}: made by {maker}: its embeddings have revision {self.model.revision}, this version has "
+                f"{' and '.join(map(str, LOOKS))}",
+                Hint.NEWER_VERSION if newer else Hint.SWITCH_TO,
                 model=model.call,
             )
         if model.identity != self.model.identity:

@@ -9,16 +9,20 @@ transaction replaces the old faces with the new ones (`Store.promote_next_model`
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from facesearch.catalog.promotion import Promotion
 from facesearch.catalog.records import PendingPhoto
-from facesearch.errors import Hint, StorageError, UsageError
+from facesearch.errors import Hint, PhotoError, StorageError, UsageError
 from facesearch.events import SILENT, Observer
+from facesearch.faces.extract import extract_faces
 from facesearch.index.store import Store
 from facesearch.indexing.contents import Content
 from facesearch.indexing.extraction import Outcome
@@ -28,20 +32,26 @@ from facesearch.indexing.refresh import refresh
 from facesearch.indexing.report import Report
 from facesearch.indexing.writer import Writer
 from facesearch.models.protocol import FaceModel
+from facesearch.photos.picture import Photo
 from facesearch.photos.scan import is_offline
 from facesearch.types import ModelInfo
-from facesearch.wording import counted
+from facesearch.wording import counted, duration
 
 __all__ = [
     "StagingReport",
     "Switch",
     "begin_switch",
     "cancel_switch",
+    "estimate",
     "left_to_extract",
     "require_switchable",
     "stage",
     "switch",
 ]
+
+_SAMPLE, _LEAST_TO_ESTIMATE = 16, 200
+
+_Left = TypeVar("_Left")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +101,7 @@ def require_switchable(store: Store, model: ModelInfo) -> None:
     if pending is not None and pending.identity != model.identity:
         staged = store.catalog.staging.count()
         raise UsageError(
-            f"{store.path}: a switch to {pending.name} is in progress, {counted(staged, 'photo')} done",
+            f"{store.path}: a switch to {pending.beside(store.model)} is in progress, {counted(staged, 'photo')} done",
             Hint.SWITCH_UNDER_WAY,
         )
 
@@ -124,11 +134,48 @@ def cancel_switch(store: Store) -> ModelInfo:
 
 
 def left_to_extract(store: Store, model: ModelInfo) -> tuple[int, int]:
-    """Return the number of contents that `model` still has to extract before a switch, and the number staged."""
+    """Return the number of contents that `model` still has to extract before a switch, and the number staged.
+
+    Contents that are only in missing folders do not count.
+    """
     pending = store.catalog.models.next()
-    if pending is not None and pending.identity == model.identity:
-        return len({photo.content for photo in store.catalog.staging.pending()}), store.catalog.staging.count()
-    return store.catalog.staging.count_contents(), 0
+    done = store.catalog.staging.count() if pending is not None and pending.identity == model.identity else 0
+    return len(_left_by_content(store)[0]), done
+
+
+def estimate(
+    store: Store, open_model: Callable[[], FaceModel], *, options: Options = DEFAULTS, observer: Observer = SILENT
+) -> float | None:
+    """Return the seconds that a switch would take from now on, measured on a few of the photos that are left.
+
+    Nothing is stored. Photos in missing folders do not count. None if too few photos are left, or if none of the sample
+    can be read. The model is opened only if it is needed.
+    """
+    photos = [copies[0] for copies in _left_by_content(store)[0].values()]
+    if not _worth_a_sample(len(photos)):
+        return None
+    model = open_model()
+
+    def extracted(photo: PendingPhoto) -> bool:
+        try:
+            if not stat.S_ISREG(os.stat(photo.path).st_mode):
+                return False
+            with open(photo.path, "rb") as stream:
+                data = stream.read()
+            extract_faces(model, Photo(data, max_pixels=options.max_pixels), rotations=options.rotations)
+        except (OSError, PhotoError):
+            return False
+        return True
+
+    first, rest = _sample(photos, model.runtime.streams)
+    with ThreadPoolExecutor(model.runtime.streams) as pool:
+        list(pool.map(extracted, first))
+        started, read = time.monotonic(), 0
+        for done in pool.map(extracted, rest):
+            if observer.cancelled():
+                return None
+            read += done
+    return (time.monotonic() - started) / read * len(photos) if read else None
 
 
 def switch(
@@ -172,6 +219,18 @@ def stage(store: Store, model: FaceModel, *, options: Options = DEFAULTS, observ
     return report
 
 
+def _worth_a_sample(photos: int) -> bool:
+    """Whether there are enough photos for an estimate; a few are read before it could be told."""
+    return photos >= _LEAST_TO_ESTIMATE
+
+
+def _sample(photos: Sequence[_Left], streams: int) -> tuple[list[_Left], list[_Left]]:
+    """Return photos to warm up the networks on each stream, and photos from all folders to measure the pace on."""
+    step = len(photos) // (_SAMPLE + streams)
+    spread = list(photos[::step][: _SAMPLE + streams])
+    return spread[:streams], spread[streams:]
+
+
 class _Staging:
     """Extracts one photo per content; if that is missing or has changed, another one of the same content."""
 
@@ -189,24 +248,44 @@ class _Staging:
         self._total = len(self._photos)
 
     def carry_out(self) -> None:
+        self._extract_a_sample()
         while not self._report.stopped:
             turn = [photos.popleft() for photos in self._photos.values() if photos]
             if not turn:
                 break
-            extractor = Extractor(
-                self._model,
-                self._options,
-                self._store.crash_guard(),
-                select=self._unchanged,
-                keep=self._keep_later,
-                flush=self._writer.commit,
-                cancelled=self._observer.cancelled,
-            )
-            extractor.run(turn)
-            self._report.stopped = extractor.stopped
+            self._extract(turn)
         self._writer.commit()
         if not self._report.stopped:
             self._report.elsewhere = len(self._photos)
+
+    def _extract_a_sample(self) -> None:
+        """Extract a few photos of all folders first, and say how long the rest takes."""
+        left = list(self._photos.values())
+        if not _worth_a_sample(len(left)):
+            return
+        first, rest = _sample(left, self._model.runtime.streams)
+        self._extract([photos.popleft() for photos in first])
+        before, started = len(self._photos), time.monotonic()
+        self._extract([photos.popleft() for photos in rest])
+        done = before - len(self._photos)
+        if done and not self._report.stopped:
+            seconds = (time.monotonic() - started) / done * len(self._photos)
+            self._observer.note(
+                f"this takes about {duration(seconds)}; it may be stopped at any time, and the next run continues"
+            )
+
+    def _extract(self, photos: Sequence[PendingPhoto]) -> None:
+        extractor = Extractor(
+            self._model,
+            self._options,
+            self._store.crash_guard(),
+            select=self._unchanged,
+            keep=self._keep_later,
+            flush=self._writer.commit,
+            cancelled=self._observer.cancelled,
+        )
+        extractor.run(photos)
+        self._report.stopped = extractor.stopped
 
     def _unchanged(self, contents: Iterable[Content[PendingPhoto]]) -> Iterator[Content[PendingPhoto] | None]:
         """Pass on files that are unchanged since they were indexed; a later indexing run handles the rest."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from facesearch.api.status import IndexStatus
+from facesearch.errors import Hint
+from facesearch.models.framing import LOOKS
 from facesearch.render.text import lines_of, search_line
 from facesearch.visible import shown_path
 from facesearch.wording import counted
@@ -21,7 +23,10 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
     return {
         "index": shown_path(str(status.path)),
         "model": status.model,
-        "switch": switch and {"model": switch.model, "looked_at": switch.done, "photos": switch.photos},
+        "revision": status.revision,
+        "latest_revision": status.latest_revision,
+        "switch": switch
+        and {"model": switch.model, "revision": switch.revision, "looked_at": switch.done, "photos": switch.photos},
         "runtime": status.runtime,
         "threshold": status.threshold,
         "calibration": None if people is None else {"people": people},
@@ -44,9 +49,10 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
 def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> str:
     """Return the status as text, one fact per line; what does not apply is omitted."""
     switch = status.switch
-    facts: list[tuple[str, object]] = [("index", shown_path(str(status.path))), ("model", status.model)]
+    facts: list[tuple[str, object]] = [("index", shown_path(str(status.path))), ("model", _model(status))]
     if switch is not None:
-        facts.append(("switch", f"to {switch.model}, {switch.done:,} of {switch.photos:,} photos read"))
+        to = switch.model if switch.model != status.model else f"revision {switch.revision}"
+        facts.append(("switch", f"to {to}, {switch.done:,} of {switch.photos:,} photos read"))
     facts += [
         ("runtime", status.runtime),
         ("threshold", status.threshold),
@@ -68,6 +74,15 @@ def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> s
         ("last run", _last_run(status.last_run)),
     ]
     return lines_of([(name, show(str(value))) for name, value in facts])
+
+
+def _model(status: IndexStatus) -> str:
+    if status.revision == status.latest_revision:
+        return status.model
+    its, latest = f"{status.model}, embeddings of revision {status.revision}", f"revision {status.latest_revision}"
+    if status.revision in LOOKS:
+        return f"{its}; {latest} is out: {Hint.NEW_EMBEDDINGS}"
+    return f"{its}, which this version of facesearch cannot use; it has up to {latest}"
 
 
 def _last_run(last: dict[str, Any] | None) -> str:

@@ -239,7 +239,7 @@ def test_a_model_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, mode
 
     class Earlier:
         info = replace(model.info, revision=model.info.revision - 1)
-        runtime, detector = model.runtime, model.detector
+        runtime, detector, framing = model.runtime, model.detector, model.framing
         detect, detect_in_views = staticmethod(model.detect), staticmethod(model.detect_in_views)
 
         @staticmethod

@@ -215,7 +215,7 @@ def test_another_model_is_refused_naming_both(path: Path) -> None:
         with pytest.raises(ModelMismatchError, match=r"made with model toy .*not with other \(16 dimensions"):
             store.require_model(other)
         with pytest.raises(
-            ModelMismatchError, match=r"embedding revision 1, this one has 2.*; switch the index to the model toy"
+            ModelMismatchError, match=r"embeddings have revision 1, .*; switch the index to the model toy"
         ):
             store.require_model(toy_model_info(revision=2))
 

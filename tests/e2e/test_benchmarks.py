@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT
-from PIL import ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.models import bundled
@@ -139,10 +140,12 @@ def test_the_plain_loop_finds_the_same_faces(run_benchmark: Benchmark, tmp_path:
 
 
 def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
-    lines = run_benchmark("people_in_groups.py", people).splitlines()
+    lines = run_benchmark("people_in_groups.py", people, "--revision", "2", "3").splitlines()
+    assert [line for line in lines if line.startswith("revision")] == ["revision 2", "revision 3"]
     assert "| left.png | bea | 3 of 3 | 3 of 3 | 1 of 1 | 1 of 1 |" in lines
     assert "| right.png | dan | 3 of 3 | 3 of 3 | 1 of 1 | 1 of 1 |" in lines
     assert "| wrong hits | | 0 | 0 | 0 | 0 |" in lines
+    assert "| above every wrong photo | | 6 | 6 | 2 | 2 |" in lines
 
 
 def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
@@ -169,9 +172,11 @@ def test_search_scale(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> 
 
 def test_calibrate(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    printed = run_benchmark("calibrate.py", crops, "--output", out)
+    printed = run_benchmark("calibrate.py", crops, "--revision", "2", "3", "--output", out)
+    assert "revision 2: 120 faces of 3 people, 0 omitted" in printed
     told = json.loads(out.read_text())
-    assert (told["people"], told["faces"], told["left_out"]) == (3, 120, 0)
+    assert (told["pipeline"], told["people"], told["faces"], told["left_out"]) == (3, 3, 120, 0)
+    assert [entry["photos"] for entry in told["people_left_out"]] == [1, 2, 3, 5, 10]
     assert [entry["photos"] for entry in told["curves"]] == [1, 2, 3, 5, 10]
     for entry in told["curves"]:
         assert len(entry["log10_fmr"]) == len(entry["tmr"]) == len(told["similarity"])
@@ -210,11 +215,24 @@ def test_answers_about_photos(run_benchmark: Benchmark, people: Path) -> None:
     assert re.search(r"\| bea \| 3 \| left\.png \(0\.\d\d, \w+\)", found)
 
 
-def test_answers_about_crops(run_benchmark: Benchmark, crops: Path) -> None:
-    printed = run_benchmark("answers.py", "crops", crops, "--questions", "2", "--splits", "0")
-    assert printed.count("| mean |") == 6
-    assert "1 crop at a time, expanded" in printed
-    assert "3 crops at a time, mirrored" in printed
+def test_answers_about_people(run_benchmark: Benchmark, crops: Path) -> None:
+    fourth = shutil.copytree(crops / "dan", crops / "ada")
+    for path in fourth.iterdir():
+        with Image.open(path) as picture:
+            ImageOps.mirror(picture).rotate(15).save(path)
+    printed = run_benchmark("answers.py", "people", crops, "--questions", "2")
+    assert printed.count("| mean |") == 8
+    assert "1 photo at a time, expanded" in printed
+    assert "3 photos at a time, people that the table does not know" in printed
+
+
+def test_crop_scales(run_benchmark: Benchmark, crops: Path, people: Path) -> None:
+    printed = run_benchmark("crop_scales.py", crops, "--photos", "3")
+    assert "9 faces of 3 people" in printed
+    assert re.search(r"\| looks: revision 2; scale 1\.0 \| ([01]\.\d{3} ){3}\| too few \|", printed)
+    assert "| scale 0.96, moved by 0, -2 |" in printed
+    assert "| question three scales, mirrored |" in printed
+    assert re.search(r"^[4-6]\d faces of 2 people", run_benchmark("crop_scales.py", people / "portraits", "--hard"))
 
 
 def test_quality(run_benchmark: Benchmark, crops: Path) -> None:

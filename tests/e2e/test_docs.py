@@ -17,6 +17,7 @@ import typer
 from conftest import CHECKOUT, Run
 
 from facesearch.cli import app
+from facesearch.settings import EMBEDDED_THRESHOLD
 
 README = CHECKOUT / "README.md"
 COMMAND_LINE = CHECKOUT / "docs/command-line.md"
@@ -63,6 +64,21 @@ def test_the_help_is_the_programs_own(facesearch: Run) -> None:
     if os.environ.get("FACESEARCH_WRITE_DOCS"):
         COMMAND_LINE.write_text(expected)
     assert COMMAND_LINE.read_text() == expected, "run this test with FACESEARCH_WRITE_DOCS=1"
+
+
+def test_the_figures_are_those_of_the_calibration() -> None:
+    """The threshold and the rates are stated once; `docs/figures.py` writes them into the pages."""
+    run = subprocess.run(
+        [sys.executable, CHECKOUT / "docs/figures.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_no_page_states_another_threshold() -> None:
+    told = re.compile(r"(?:default threshold(?: of| is)?|found at) (0\.\d+)")
+    for page in PAGES:
+        for threshold in told.findall(page.read_text()):
+            assert threshold == str(EMBEDDED_THRESHOLD), page.name
 
 
 def test_the_readme_stays_short() -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Run, start_process
+from conftest import CHECKOUT, Run, start_process
+from old_index import make_old_index
 from own_pack import make_pack
+from sample_library import shipped_photo
+
+from facesearch.models.resolve import model_info
+from facesearch.settings import EMBEDDED_THRESHOLD
 
 
 @pytest.fixture
@@ -35,9 +43,9 @@ def test_from_one_model_to_another(facesearch: Run, library: Path, index: Path, 
     query = library / "query.jpg"
     before = hits(facesearch, query, index)
     told = facesearch("reindex", "--model", "other", "--index", index, "--dry-run").stdout
-    assert told == f"{index}: from embedded to other: 20 photos to read, 0 already read\n"
+    assert told == f"{index}: from embedded to other: 20 photos to read\n"
     part = facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", exit_code=5)
-    assert "other reads the photos; until then embedded answers queries" in part.stderr
+    assert "other reads 20 photos; until then embedded answers queries" in part.stderr
     assert "not switched yet from embedded to other" in part.stderr
     assert hits(facesearch, query, index) == before
     assert re.search(r"^switch +to other, \d+ of \d+ photos read$", facesearch("status", "--index", index).stdout, re.M)
@@ -68,7 +76,7 @@ def test_a_switch_is_cancelled(facesearch: Run, library: Path, index: Path, pack
 @pytest.mark.parametrize(
     ("asked", "exit_code", "message"),
     [
-        ((), 0, r"no switch is in progress; --model NAME starts one"),
+        ((), 0, r"no switch is in progress, and its embeddings are the newest of its model; --model NAME "),
         (("--model", "embedded"), 2, r"already has this model, as embedded; `facesearch index` reads what is left"),
         (("--model", "embedded", "--dry-run"), 2, r"already has this model"),
         (("--cancel", "--dry-run"), 2, r"omit --model, --index-type and --dry-run"),
@@ -143,3 +151,131 @@ def test_queries_while_the_model_is_switched(
     assert run.returncode == 0
     assert answers > 0
     assert "everybody.jpg" in hits(facesearch, library / "query.jpg", index)
+
+
+def test_an_index_of_an_earlier_revision(facesearch: Run, tmp_path: Path) -> None:
+    """After an upgrade it works as before, says what is new, and is brought up to date with one command."""
+    index, photos = make_old_index(tmp_path)
+    query = [photos / "astronaut.png", "--index", index, "-f", "jsonl", "--device", "cpu"]
+    before = json.loads(facesearch("query", *query, exit_code=1).stdout)
+    assert (before["similarity"], before["verdict"]) == (pytest.approx(1, abs=0.001), "strong")
+    told = facesearch("index", "--index", index, "--device", "cpu")
+    assert "facesearch: this index has embeddings of revision 2; revision 3 finds more photos; " in told.stderr
+    assert "`facesearch reindex` reads all photos again, while the index answers as before\n" in told.stderr
+    status = facesearch("status", "--index", index).stdout
+    assert re.search(
+        r"^model +embedded, embeddings of revision 2; revision 3 is out: `facesearch reindex` reads ",
+        status,
+        re.MULTILINE,
+    )
+    assert re.search(r"^threshold +0\.47$", status, re.MULTILINE)
+    catalog = (index / "catalog.sqlite").read_bytes()
+    ahead = json.loads(facesearch("reindex", "--index", index, "--dry-run", "-f", "json").stdout)
+    assert {key: ahead[key] for key in ("from", "to", "from_revision", "to_revision", "left", "known", "seconds")} == {
+        "from": "embedded", "to": "embedded", "from_revision": 2, "to_revision": 3, "left": 2, "known": 0,
+        "seconds": None,
+    }  # fmt: skip
+    assert facesearch("reindex", "--index", index, "--dry-run").stdout == (
+        f"{index}: embedded from revision 2 to 3: 2 photos to read\n"
+    )
+    assert (index / "catalog.sqlite").read_bytes() == catalog
+    part = facesearch("reindex", "--index", index, "--max-time", "0s", exit_code=5)
+    assert "embedded (revision 3) reads 2 photos; until then embedded (revision 2) answers queries" in part.stderr
+    assert json.loads(facesearch("query", *query, exit_code=1).stdout)["face_id"] == before["face_id"]
+    done = facesearch("reindex", "--index", index, "--device", "cpu")
+    assert re.match(r"switched +embedded from revision 2 to 3\n", done.stdout)
+    assert re.search(r"^faces +11 found again, 0 new$", done.stdout, re.MULTILINE)
+    after = json.loads(facesearch("query", *query, exit_code=1).stdout)
+    assert (after["face_id"], after["similarity"]) == (before["face_id"], pytest.approx(1, abs=0.001))
+    status = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
+    assert (status["revision"], status["latest_revision"], status["threshold"]) == (3, 3, EMBEDDED_THRESHOLD)
+    assert "revision" not in facesearch("index", "--index", index).stderr
+    nothing = facesearch("reindex", "--index", index)
+    assert "no switch is in progress, and its embeddings are the newest of its model" in nothing.stderr
+    facesearch("check", "--index", index)
+
+
+def test_the_time_that_a_switch_takes_is_estimated(facesearch: Run, tmp_path: Path) -> None:
+    """A dry run reads a few photos and stores nothing; a real run tells it after the first photos."""
+    index, photos = make_old_index(tmp_path)
+    hanks = shipped_photo("hanks")
+    for number in range(210):
+        hanks.crop((0, 0, 150 + number % 15, 160 + number // 15)).save(photos / f"{number}.png")
+    facesearch("index", "--index", index, "-q")
+    before = {path.name: path.read_bytes() for path in index.iterdir()}
+    ahead = json.loads(facesearch("reindex", "--index", index, "--dry-run", "--format", "json").stdout)
+    assert ahead["left"] == 212
+    assert "212 photos to read, about " in facesearch("reindex", "--index", index, "--dry-run").stdout
+    assert {path.name: path.read_bytes() for path in index.iterdir()} == before
+    done = facesearch("reindex", "--index", index)
+    assert re.search(r"facesearch: this takes about [\w.]+ \w+; it may be stopped at any time", done.stderr)
+    seconds = float(re.search(r"^read +212 in ([\d.]+) s", done.stdout, re.MULTILINE)[1])  # type: ignore[index]
+    assert seconds / 20 < ahead["seconds"] < seconds * 20
+
+
+def test_photos_in_a_missing_folder_are_not_counted(facesearch: Run, tmp_path: Path) -> None:
+    index, photos = make_old_index(tmp_path)
+    photos.rename(tmp_path / "elsewhere")
+    assert json.loads(facesearch("reindex", "--index", index, "--dry-run", "-f", "json").stdout)["left"] == 0
+    waiting = facesearch("reindex", "--index", index, exit_code=5)
+    assert "embedded (revision 3) reads 0 photos" in waiting.stderr
+    assert f"{photos}: missing or empty, so the model was not switched" in waiting.stderr
+
+
+def test_a_switch_that_an_earlier_version_began_continues(facesearch: Run, tmp_path: Path, pack: Path) -> None:
+    """It keeps its own embedding revision; the next one brings that up to date."""
+    index, _photos = make_old_index(tmp_path)
+    facesearch("reindex", "--model", "other", "--index", index, "--max-time", "0s", exit_code=5)
+    with closing(sqlite3.connect(index / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE models SET pipeline = 2 WHERE name = 'other'")
+    status = facesearch("status", "--index", index).stdout
+    assert re.search(r"^switch +to other, \d of 2 photos read$", status, re.MULTILINE)
+    ahead = json.loads(facesearch("reindex", "--index", index, "--dry-run", "-f", "json").stdout)
+    assert (ahead["to"], ahead["from_revision"], ahead["to_revision"]) == ("other", 2, 2)
+    named = facesearch("reindex", "--model", "embedded", "--index", index, exit_code=2)
+    assert "a switch to other is in progress" in named.stderr
+    done = json.loads(facesearch("reindex", "--model", "other", "--index", index, "-f", "json").stdout)
+    assert (done["switched"], done["to_revision"]) == (True, 2)
+    newest = facesearch("reindex", "--index", index)
+    assert re.match(r"switched +other from revision 2 to 3\n", newest.stdout)
+
+
+def test_an_index_of_a_revision_that_this_version_does_not_have(facesearch: Run, tmp_path: Path) -> None:
+    index, photos = make_old_index(tmp_path)
+
+    def refused(revision: int, *command: str | Path, exit_code: int = 3) -> str:
+        with closing(sqlite3.connect(index / "catalog.sqlite")) as catalog, catalog:
+            catalog.execute("UPDATE models SET pipeline = ?", (revision,))
+        return facesearch(*command, "--index", index, exit_code=exit_code).stderr
+
+    for command in (("index",), ("query", photos / "astronaut.png"), ("reindex",)):
+        told = refused(4, *command)
+        assert "made by a newer version of facesearch: its embeddings have revision 4, this version has " in told
+        assert told.endswith("; install a newer version of facesearch\n")
+    for command in (("index",), ("query", photos / "astronaut.png")):
+        told = refused(1, *command)
+        assert "made by an earlier version of facesearch: its embeddings have revision 1, this version " in told
+        assert told.endswith("bring it up to date with facesearch reindex --model embedded\n")
+    assert "which this version of facesearch cannot use" in facesearch("status", "--index", index).stdout
+    assert "its embeddings have revision 1" in facesearch("check", "--index", index).stdout
+    done = facesearch("reindex", "--index", index)
+    assert "embedded (revision 3) reads 2 photos; " in done.stderr
+    assert "until then" not in done.stderr, "revision 1 cannot answer"
+    assert re.match(r"switched +embedded from revision 1 to 3\n", done.stdout)
+
+
+def test_a_calibration_of_ones_own_that_no_longer_applies_is_named(facesearch: Run, tmp_path: Path) -> None:
+    index, _photos = make_old_index(tmp_path)
+    table = json.loads((CHECKOUT / "facesearch/calibration/tables/embedded-2.json").read_text())
+    table["similarity"] = [round(0.9 * similarity, 4) for similarity in table["similarity"]]
+    own = tmp_path / "home/.local/share/facesearch/calibrations"
+    own.mkdir(parents=True)
+    identity = hashlib.sha256(repr(model_info("embedded", 2).identity).encode()).hexdigest()[:16]
+    (own / f"embedded-{identity}.json").write_text(json.dumps(table))
+    assert re.search(r"^threshold +0\.41\d$", facesearch("status", "--index", index).stdout, re.MULTILINE)
+    done = facesearch("reindex", "--index", index)
+    assert re.search(
+        r"your calibration of embedded \(revision 2\) does not apply to embedded \(revision 3\): the default threshold "
+        r"changes from 0\.41\d to 0\.41; measure it again with facesearch models calibrate\n",
+        done.stderr,
+    )
