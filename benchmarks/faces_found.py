@@ -22,6 +22,7 @@ from PIL import Image
 from facesearch.errors import PhotoError
 from facesearch.faces.detect import detect_faces
 from facesearch.models.bundled import BundledModel
+from facesearch.models.framing import LATEST_REVISION, LOOKS
 from facesearch.models.geometry import scaled, without_duplicates
 from facesearch.models.runtime import choose_runtime
 from facesearch.photos.formats import SUFFIXES
@@ -40,10 +41,11 @@ class CountingModel(BundledModel):
     """The real model; counts the pixels that it searches for faces, without those of the landmark pass."""
 
     searched = 0
+    _view = (LOOKS[LATEST_REVISION].side,) * 2
 
     def detect(self, images: Sequence[Pixels]) -> list[list[Detection]]:
         """See `FaceModel.detect`."""
-        self.searched += sum(image.shape[0] * image.shape[1] for image in images if image.shape[:2] != (160, 160))
+        self.searched += sum(image.shape[0] * image.shape[1] for image in images if image.shape[:2] != self._view)
         return super().detect(images)
 
 

@@ -28,11 +28,12 @@ from facesearch.models.protocol import FaceModel
 from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
 from facesearch.photos.picture import Photo
+from facesearch.settings import EMBEDDED_THRESHOLD
 from facesearch.types import Face
 
 WAYS = ("blur 1", "blur 2", "blur 3", "blur 4", "shrink 56", "shrink 40", "shrink 28")
 STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.001)
-LIMITS = (0.34, 0.40, 0.47)
+LIMITS = (0.29, 0.35, EMBEDDED_THRESHOLD)
 GOOD = 0.8
 SEED = 5
 DRAWN = 150
