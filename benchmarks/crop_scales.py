@@ -165,11 +165,11 @@ def found_at(
     weight = 1 / np.bincount(people)[people]
     strangers = people[:, None] != people
     one, other = np.nonzero(strangers & (scores > LEAST_RANKED))
-    ranked = scores[one, other]
-    order = np.argsort(-ranked)
+    ranked = np.append(scores[one, other], LEAST_RANKED)
+    order = np.argsort(-ranked[:-1])
     pairs = len(np.unique(people)) * (len(np.unique(people)) - 1)
     rate = np.cumsum((weight[one] * weight[other])[order]) / pairs
-    limits = ranked[order][np.minimum(np.searchsorted(rate, RATES), len(ranked) - 1)]
+    limits = ranked[np.append(order, len(order))[np.searchsorted(rate, RATES)]]
     same = ~strangers & (sources[:, None] != sources)
     own = [scores[people == person][same[people == person]] for person in np.unique(people)]
     return [float(np.mean([(part > limit).mean() for part in own if len(part)])) for limit in limits]
