@@ -67,7 +67,8 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
 def _check_model(store: Store, health: Health, *, repair: bool) -> None:
     """Check that the index's model is installed. Raises `ModelMismatchError` if another model has its name."""
     if store.model.revision not in LOOKS:
-        health.notes.append(f"its embeddings have revision {store.model.revision}, which this version does not have")
+        health.faults.append(f"its embeddings have revision {store.model.revision}, which this version does not have")
+        health.mendable = False
         return
     try:
         store.require_model(model_info(store.model.source or store.model.name, store.model.revision))

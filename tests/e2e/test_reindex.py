@@ -257,7 +257,7 @@ def test_an_index_of_a_revision_that_this_version_does_not_have(facesearch: Run,
         assert "made by an earlier version of facesearch: its embeddings have revision 1, this version " in told
         assert told.endswith("bring it up to date with facesearch reindex --model embedded\n")
     assert "which this version of facesearch cannot use" in facesearch("status", "--index", index).stdout
-    assert "its embeddings have revision 1" in facesearch("check", "--index", index).stdout
+    assert "its embeddings have revision 1" in facesearch("check", "--index", index, exit_code=3).stdout
     done = facesearch("reindex", "--index", index)
     assert "embedded (revision 3) reads 2 photos; " in done.stderr
     assert "until then" not in done.stderr, "revision 1 cannot answer"
