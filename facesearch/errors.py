@@ -93,7 +93,7 @@ class Hint(StrEnum):
     ONE_LIMIT = "give one of threshold and fmr"
     ONE_THING_TO_FORGET = "give one of path, face and folder"
     NEW_EMBEDDINGS = "Index.switch_model() reads all photos again, while the index answers as before"
-    NEWER_VERSION = "install a newer version of facesearch"
+    NEWER_VERSION = "install a newer version of this package"
     PACK = "the model argument selects an InsightFace pack"
     PLACE_FOR_INDEX = "name a folder for the index"
     PULL_AGAIN = "remove the model {name}, then pull it again"
