@@ -226,7 +226,7 @@ def _worth_a_sample(photos: int) -> bool:
 
 def _sample(photos: Sequence[_Left], streams: int) -> tuple[list[_Left], list[_Left]]:
     """Return photos to warm up the networks on each stream, and photos from all folders to measure the pace on."""
-    step = len(photos) // (_SAMPLE + streams)
+    step = max(1, len(photos) // (_SAMPLE + streams))
     spread = list(photos[::step][: _SAMPLE + streams])
     return spread[:streams], spread[streams:]
 
@@ -265,6 +265,8 @@ class _Staging:
             return
         first, rest = _sample(left, self._model.runtime.streams)
         self._extract([photos.popleft() for photos in first])
+        if self._report.stopped:
+            return
         before, started = len(self._photos), time.monotonic()
         self._extract([photos.popleft() for photos in rest])
         done = before - len(self._photos)
