@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from facesearch.arguments import AnyPaths, require_number, several_paths
+from facesearch.arguments import AnyPaths, require_number, require_whole_number, several_paths
 from facesearch.errors import UsageError
 from facesearch.options import described
 
@@ -28,7 +28,8 @@ class Filter:
     `2019-07-31T18:30`. They are stored as the first and the last second. A photo with only a day, month or year matches
     if any part of it lies between them; a photo without a date counts by its file's time. `min_face` is the shorter
     side of a face's box in pixels. `min_quality` lies in [0, 1]. `faces` limits the number of faces in a photo: a
-    number, a pair, or text such as `2`, `1..3`, `..3` or `4..`. `photos` holds ids of photos; None means all.
+    number, a pair, or text such as `2`, `1..3`, `..3` or `4..`. `photos` holds ids of photos; None means all. `person`
+    is the number of a person whose faces pass.
 
     Raises `UsageError` for an invalid value.
     """
@@ -58,6 +59,7 @@ class Filter:
         None, "Only photos with this number of faces: 2, 1..3, or 4.. for four or more.", value="text", metavar="N..M"
     )
     photos: frozenset[int] | None = None
+    person: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("under", "not_under"):
@@ -79,6 +81,8 @@ class Filter:
             object.__setattr__(self, "faces", least_and_most(self.faces))
         if self.photos is not None:
             object.__setattr__(self, "photos", frozenset(self.photos))
+        if self.person is not None:
+            require_whole_number("person", self.person, 1)
 
     @property
     def folders(self) -> tuple[bytes, ...]:

@@ -174,7 +174,8 @@ class FaceRecord:
     `quality` and `fingerprint` (of the photo) are None if not measured. `content` (the photo's SHA-256) is None if the
     photo has not been read since it changed. `size` is the file size in bytes. `taken_at` is the first moment at which
     the photo may have been taken, with its offset if known. `dated_by` is its source and `dated_to` its precision; both
-    are ignored if `taken_at` is None.
+    are ignored if `taken_at` is None. `person` is the number of the person that the face belongs to, None if it is
+    alone.
     """
 
     vector_id: int
@@ -192,6 +193,7 @@ class FaceRecord:
     size: int = 0
     content: bytes | None = None
     root_path: bytes = b""
+    person: int | None = None
 
     @property
     def file(self) -> KnownFile:

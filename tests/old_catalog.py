@@ -10,6 +10,9 @@ from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
 
 __all__ = ["as_of_schema"]
 
+_GROUPED_FROM = 6
+"""The schema from which faces are grouped by person."""
+
 
 def as_of_schema(catalog: Path, schema: int) -> None:
     """Replace a catalog with one of an earlier schema that has the same rows."""
@@ -22,6 +25,8 @@ def as_of_schema(catalog: Path, schema: int) -> None:
             old.execute(f"DELETE FROM main.{table}")
             columns = ", ".join(column for _, column, *_ in old.execute(f"PRAGMA main.table_info({table})"))
             old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+        if schema < _GROUPED_FROM:
+            old.execute("DELETE FROM main.meta WHERE key IN ('grouping', 'grouped')")
         old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         old.execute(f"PRAGMA user_version = {schema}")
     earlier.replace(catalog)

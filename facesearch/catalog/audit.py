@@ -24,7 +24,8 @@ __all__ = ["Audit", "audit", "recorded_model_name", "repair_faults"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
-_COUNTED = ("roots", "photos", "faces", "vectors")
+_COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements")
+_OF_PEOPLE = ("people", "assignments", "statements", "statement_faces")
 _PHOTO_OF = {
     "faces": "SELECT photo FROM faces WHERE id = ?",
     "vectors": "SELECT photo FROM faces JOIN vectors ON face = faces.id WHERE vectors.id = ?",
@@ -108,6 +109,8 @@ def repair_faults(database: Database, found: Audit, known_model: ModelInfo | Non
             _repair_schema(database, found)
             _repair_meta(database, found)
             _repair_model(database, known_model)
+            if any(table in _OF_PEOPLE for table, _ in found.rows):
+                database.rows("DELETE FROM meta WHERE key = 'grouped'")  # the next run groups what has nobody now
             repaired = sum(_repair_row(database, table, key) for table, key in found.rows)
             dropped = len(found.rows) - repaired + _drop_dangling(database)
             _repair_last_ids(database)

@@ -12,6 +12,7 @@ from facesearch.catalog.database import Database
 from facesearch.catalog.faces import Faces
 from facesearch.catalog.meta import Meta
 from facesearch.catalog.models import Models
+from facesearch.catalog.people import People
 from facesearch.catalog.photos import Photos
 from facesearch.catalog.roots import Roots
 from facesearch.catalog.staging import Staging
@@ -33,6 +34,7 @@ class Catalog:
         self.vectors = Vectors(database)
         self.faces = Faces(database, self.roots, self.staging)
         self.photos = Photos(database, self.roots, self.faces)
+        self.people = People(database)
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Catalog:
@@ -47,9 +49,9 @@ class Catalog:
         Database.create(path, lambda database: _initialise(database, model))
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Catalog:
+    def open(cls, path: Path, *, write: bool = False, trace: bool = True, older: bool = True) -> Catalog:
         """Open an existing catalog. Raises what `Database.open` raises."""
-        return cls(Database.open(path, write=write, trace=trace))
+        return cls(Database.open(path, write=write, trace=trace, older=older))
 
     def close(self) -> None:
         """Discard uncommitted changes and close the file."""

@@ -127,6 +127,17 @@ def _report(text: str) -> bool:
         return False
 
 
+def _grouped(text: str) -> bool:
+    """Whether this says what was grouped last, with every figure."""
+    try:
+        kept = json.loads(text)
+        return isinstance(kept, dict) and all(
+            type(kept[key]) is int and _counted(kept[key]) for key in ("vectors", "statements", "people")
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
 def _no_nul(text: str) -> bool:
     return "\0" not in text
 
@@ -261,6 +272,21 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         **_MEASURED,
         "vector": Column(bytes),
     },
+    "people": {"id": _integer(_id), "merged_into": _or_null(int, _id)},
+    "statements": {
+        "id": _integer(_id),
+        "said_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+        "author": Column(str, valid=_no_nul, repaired="''"),
+        "origin": Column(str, valid=_no_nul, repaired="''"),
+        "kind": Column(str, valid=_no_nul),
+        "person": _or_null(int, _id),
+        "other": _or_null(int, _id),
+        "value": _or_null(str),
+        "batch": _or_null(int, _id),
+        "undoes": _or_null(int, _id),
+    },
+    "statement_faces": {"statement": _integer(_id), "face": _integer(_id), "content": _or_null(bytes), **_BOX},
+    "assignments": {"face": _integer(_id), "person": _integer(_id), "statement": _or_null(int, _id)},
 }
 """Every table except `meta`, whose values have one type per key."""
 
@@ -270,6 +296,8 @@ META: Mapping[str, Column] = {
     "dead_since": _integer(_counted, repaired="1"),
     "last_run": Column(str, optional=True, valid=_report),
     "index_type": Column(str, optional=True, valid=_of(*INDEX_TYPES)),
+    "grouping": Column(str, optional=True, valid=_of("on", "off")),
+    "grouped": Column(str, optional=True, valid=_grouped),
 }
 """The values of `meta`, by key; `optional` ones may be missing."""
 

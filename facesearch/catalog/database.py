@@ -24,7 +24,7 @@ from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from facesearch.catalog.columns import Shape
-from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS
+from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS, only_new_tables
 from facesearch.catalog.sqlite_errors import REPLACED, cannot_open, translated
 from facesearch.errors import (
     DiskFullError,
@@ -113,8 +113,11 @@ class Database:
                 Path(f"{beside}{suffix}").unlink(missing_ok=True)
 
     @classmethod
-    def open(cls, path: Path, *, write: bool = False, trace: bool = True) -> Self:
+    def open(cls, path: Path, *, write: bool = False, trace: bool = True, older: bool = True) -> Self:
         """Open an existing database. Without `trace` a reader leaves no new files of SQLite's next to it.
+
+        A writer upgrades an older schema. A reader uses one as it is if only tables were added since, unless `older` is
+        false.
 
         Raises `IndexDamagedError`, `IndexVersionError` or `StorageError`.
         """
@@ -122,7 +125,7 @@ class Database:
         database = cls._connected(path, "rw" if write else "ro")
         database._traces = path if bare else None
         try:
-            database._check_version(write=write)
+            database._check_version(write=write, older=older)
         except BaseException:
             database.close()
             raise
@@ -385,15 +388,30 @@ class Database:
             )
         return version
 
-    def _check_version(self, *, write: bool) -> None:
+    def _check_version(self, *, write: bool, older: bool) -> None:
         version = self._require_known()
         if version < len(MIGRATIONS):
+            if not write and older and self._add_empty(version):
+                return
             if not write:
                 raise IndexVersionError(
                     f"{self.name}: made by an older facesearch (schema {version} of {len(MIGRATIONS)})",
                     Hint.UPGRADE,
                 )
             self._migrate(version)
+
+    def _add_empty(self, version: int) -> bool:
+        """Add the tables of later versions, empty and for this connection alone; nothing is written to disk.
+
+        Returns False, and adds nothing, if later versions did more than add tables.
+        """
+        later = [only_new_tables(script) for script in MIGRATIONS[version:]]
+        if None in later:
+            return False
+        self.run("PRAGMA temp_store = MEMORY")
+        for table in (statement for script in later for statement in script or ()):
+            self.run(table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        return True
 
     def _migrate(self, version: int) -> None:
         with self._errors():

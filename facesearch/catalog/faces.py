@@ -56,8 +56,9 @@ _RECORD = {
     "taken_at": "photos.taken_at",
     "dated_by": "photos.date_source",
     "dated_to": "photos.date_precision",
+    "person": "coalesce(assignments.person, 0)",
 }
-"""The fields of a `FaceRecord` that are plain columns, except for `path`, which is absolute in the record."""
+"""The fields of a `FaceRecord` that are columns; in the record `path` is absolute, and `person` None for nobody."""
 _FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
 _FIELDS = (*_RECORD, *MEASURES)
 
@@ -169,6 +170,7 @@ class Faces:
                 JOIN faces ON faces.id = vectors.face
                 JOIN photos ON photos.id = faces.photo
                 JOIN roots ON roots.id = photos.root
+                LEFT JOIN assignments ON assignments.face = faces.id
                 WHERE vectors.id IN ({marks(part)}) AND missing_since IS NULL
                 """,
                 *part,
@@ -251,6 +253,7 @@ def _record(row: Sequence[Any]) -> FaceRecord:
     """Return a record from the values of `_FOUND`."""
     fields: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
     fields["path"] = path_in_root(fields["root_path"], fields["path"])
+    fields["person"] = fields["person"] or None
     return FaceRecord(**fields, detection=decode_detection(row[len(_FIELDS) :]))
 
 

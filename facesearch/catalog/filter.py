@@ -52,6 +52,8 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
     if wanted.number_of_faces is not None:
         counted = "(SELECT count(*) FROM faces AS shown WHERE shown.photo = photos.id) BETWEEN ? AND ?"
         parts.append(Condition(counted, wanted.number_of_faces))
+    if wanted.person is not None:
+        parts.append(Condition("faces.id IN (SELECT face FROM assignments WHERE person = ?)", (wanted.person,)))
     if wanted.photos is not None:
         ids = json.dumps(sorted(wanted.photos))
         parts.append(Condition("photos.id IN (SELECT value FROM json_each(?))", (ids,)))

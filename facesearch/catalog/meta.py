@@ -8,6 +8,7 @@ from typing import Any
 
 from facesearch.catalog.columns import META, damaged
 from facesearch.catalog.database import Database
+from facesearch.catalog.records import Grouped
 
 __all__ = ["Meta"]
 
@@ -56,6 +57,23 @@ class Meta:
     def set_index_type(self, name: str) -> None:
         """Store the index type that the user chose."""
         self._keep("index_type", name)
+
+    def groups_after_runs(self) -> bool:
+        """Return whether an indexing run ends with grouping faces by person."""
+        return bool(self._value("grouping") != "off")
+
+    def set_groups_after_runs(self, wanted: bool) -> None:
+        """Store whether an indexing run ends with grouping faces by person."""
+        self._keep("grouping", "on" if wanted else "off")
+
+    def grouped(self) -> Grouped | None:
+        """Return what was grouped by person last; None if nothing ever was."""
+        kept = self._value("grouped")
+        return None if kept is None else Grouped(**{key: json.loads(kept)[key] for key in Grouped._fields})
+
+    def set_grouped(self, grouped: Grouped) -> None:
+        """Store what was grouped by person."""
+        self._keep("grouped", json.dumps(grouped._asdict()))
 
     def _keep(self, key: str, value: str) -> None:
         self._database.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+import re
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "only_new_tables"]
 
 APPLICATION_ID = 0x66736368
 """Written into the header of every catalog ("fsch"), so that another program's database is not mistaken for one."""
@@ -153,4 +155,50 @@ MIGRATIONS: tuple[str, ...] = (
         UPDATE meta SET value = value + 1 WHERE key = 'generation';
     END;
     """,
+    # 6: people. A person is a number: of a group that the machine found, or of somebody whom the user named. A number
+    # is never used again. A person that turned out to be another one refers to it. Statements are what the user said,
+    # only ever appended; they outlive faces, so they also hold the content of the photo and the box. Assignments follow
+    # from statements and from grouping; those of a statement are never changed by grouping.
+    """
+    CREATE TABLE people (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        merged_into INTEGER REFERENCES people
+    );
+    CREATE TABLE statements (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        said_at INTEGER NOT NULL,
+        author TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        person INTEGER REFERENCES people,
+        other INTEGER REFERENCES people,
+        value TEXT,
+        batch INTEGER,
+        undoes INTEGER REFERENCES statements
+    );
+    CREATE TABLE statement_faces (
+        statement INTEGER NOT NULL REFERENCES statements ON DELETE CASCADE,
+        face INTEGER NOT NULL,
+        content BLOB,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL
+    );
+    CREATE INDEX statement_faces_by_statement ON statement_faces (statement);
+    CREATE TABLE assignments (
+        face INTEGER PRIMARY KEY REFERENCES faces ON DELETE CASCADE,
+        person INTEGER NOT NULL REFERENCES people,
+        statement INTEGER REFERENCES statements
+    );
+    CREATE INDEX assignments_by_person ON assignments (person);
+    """,
 )
+
+
+def only_new_tables(script: str) -> list[str] | None:
+    """Return the statements of a migration that create tables; None if it does more than create tables and indexes."""
+    statements = [statement.strip() for statement in script.split(";") if statement.strip()]
+    tables = [statement for statement in statements if re.match(r"CREATE TABLE\b", statement)]
+    indexes = [statement for statement in statements if re.match(r"CREATE INDEX\b", statement)]
+    return tables if len(tables) + len(indexes) == len(statements) else None

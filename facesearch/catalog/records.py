@@ -13,6 +13,7 @@ __all__ = [
     "KNOWN_PHOTO",
     "SAME_FACE",
     "Counts",
+    "Grouped",
     "KnownPhoto",
     "PendingPhoto",
     "Root",
@@ -72,6 +73,14 @@ class Counts(NamedTuple):
     no_face: int
     failed: int
     missing: int
+
+
+class Grouped(NamedTuple):
+    """What was grouped by person: all vectors and statements up to these ids, into a number of `people`."""
+
+    vectors: int
+    statements: int
+    people: int
 
 
 class PendingPhoto(NamedTuple):

@@ -172,7 +172,7 @@ class Store:
         cls.require(path)
         lock = WriterLock(path / _LOCK_FILE, wait=wait) if write else None
         try:
-            catalog = Catalog.open(path / CATALOG_FILE, write=write)
+            catalog = Catalog.open(path / CATALOG_FILE, write=write, older=False)
             try:
                 yield catalog
             finally:
