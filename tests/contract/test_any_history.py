@@ -27,6 +27,7 @@ from facesearch.indexing.report import Report
 from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
+from facesearch.people.regroup import regroup
 from facesearch.types import Box, Detection
 
 Colour = tuple[int, int, int]
@@ -86,6 +87,8 @@ class Library(RuleBasedStateMachine):
         self.whole = False
         """Whether the last run that changed anything was complete: then the index has what was on disk at that time."""
         self.ids: dict[Colour, int] = {}
+        self.people: dict[int, int] = {}
+        """The person of each face when faces were last grouped."""
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -219,6 +222,29 @@ class Library(RuleBasedStateMachine):
     @rule()
     def lose_the_vector_file(self) -> None:
         (self.folder / "index/faces.faiss").unlink(missing_ok=True)
+
+    @rule(killed_after=st.none() | st.integers(0, 3))
+    def group(self, killed_after: int | None) -> None:
+        """Faces keep their people, whatever happened meanwhile; a run that is killed changes nothing."""
+        asked = iter(range(1000))
+
+        def check() -> None:
+            if next(asked) == killed_after:
+                raise InterruptedError
+
+        with Store.open(self.folder / "index", write=True) as store:
+            before = store.catalog.people.assigned()
+            assert {face: self.people[face] for face in before} == before, "nobody else assigns faces"
+            try:
+                done = regroup(store, check=check)
+            except InterruptedError:
+                assert store.catalog.people.assigned() == before
+                return
+            self.people = store.catalog.people.assigned()
+            current = store.catalog.people.current
+            assert {face: current(before[face]) for face in before} == {face: self.people[face] for face in before}
+            assert len(self.people) == done.grouped
+            assert not regroup(store).changed
 
     @rule()
     def run(self) -> None:

@@ -59,7 +59,7 @@ SEAMS: dict[str, set[str]] = {
     "openvino": {"models/libraries.py", "models/openvino_session.py"},
     "insightface": {"models/insightface_pack.py"},
     "onnx": {"models/insightface_pack.py", "models/runtime.py"},
-    "faiss": {"vectors/faiss_tools.py", "vectors/flat.py", "vectors/ivf.py"},
+    "faiss": {"vectors/faiss_tools.py", "vectors/flat.py", "vectors/ivf.py", "vectors/neighbours.py"},
     "filelock": {"files.py"},
     "fcntl": set(),
     "sqlite3": {"catalog/database.py", "catalog/sqlite_errors.py"},
