@@ -39,6 +39,8 @@ class QueryKeywords(TypedDict, total=False):
     alone: bool
     all_faces: bool
     fold: bool
+    direct: bool
+    person: int | str | None
     rotations: bool
     max_pixels: int
 
@@ -58,6 +60,10 @@ class QueryOptions:
     `together` names photos of other people, or one folder of photos per person; a hit must show all of them too.
     `without` names people in the same way; a hit must show none of them. `alone` excludes photos with anybody but the
     people asked for. (People say "with" for `together`; that word is reserved in Python.)
+
+    Without a limit by similarity (`threshold`, `fmr`), photos of the same person are hits too, even if they do not
+    resemble the query photo: as far as faces were grouped by person. `direct` omits them. `person` queries for a person
+    by number, such as 12 or "#12", instead of photos.
 
     `all_faces` returns every matching face instead of one hit per photo. `fold` combines near-identical shots into one
     hit. A query photo without a confident face is searched turned by 90, 180 and 270 degrees too, unless `rotations` is
@@ -91,6 +97,8 @@ class QueryOptions:
     alone: bool = described(False, "Only photos that show nobody else.")
     all_faces: bool = described(False, "Return every matching face instead of one hit per photo.")
     fold: bool = described(False, "Combine near-identical shots (bursts, copies, resized versions) into one hit.")
+    direct: bool = False
+    person: int | str | None = None
     rotations: bool = True
     max_pixels: int = DEFAULT_MAX_PIXELS
 
@@ -110,6 +118,9 @@ class QueryOptions:
             require_share(self.fmr)
         if self.face not in (None, "all") and not (isinstance(self.face, int) and self.face >= 1):
             raise UsageError(f"face {self.face}: give a number from 1, or all", option="face")
+        if self.person is not None:
+            object.__setattr__(self, "person", _number_of(self.person))
+            self._require_alone()
 
     @classmethod
     def of(cls, keywords: QueryKeywords, options: QueryOptions | None = None) -> QueryOptions:
@@ -123,6 +134,26 @@ class QueryOptions:
             if name not in known:
                 raise UsageError(f"{name}: unknown option of a query; choose from {', '.join(sorted(known))}")
         return cls(**keywords)
+
+    def _require_alone(self) -> None:
+        """Raise `UsageError` if a person is asked for together with what needs a query photo."""
+        for name, given in (
+            ("threshold", self.threshold is not None and self.threshold is not BY_MODEL),
+            ("fmr", self.fmr is not None), ("face", self.face is not None), ("each", self.each),
+            ("expand", self.expand), ("direct", self.direct),
+        ):  # fmt: skip
+            if given:
+                raise UsageError(f"person and {name} contradict each other; omit one of them", option=("person", name))
+
+    @property
+    def person_number(self) -> int | None:
+        """`person` as a number."""
+        return cast("int | None", self.person)
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether photos of the same person are hits, too."""
+        return not self.direct and self.fmr is None and self.threshold is BY_MODEL
 
     @property
     def companions(self) -> tuple[AnyPath, ...]:
@@ -138,6 +169,14 @@ class QueryOptions:
     def names_a_limit(self) -> bool:
         """Whether the user set a threshold; `top_k` then returns nothing below it."""
         return self.fmr is not None or (self.threshold is not None and self.threshold is not BY_MODEL)
+
+
+def _number_of(person: object) -> int:
+    """Return the number of a person given as 12, "12" or "#12". Raises `UsageError`."""
+    text = str(person).removeprefix("#")
+    if isinstance(person, bool) or not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise UsageError(f"person {person!s:.60}: give the number of a person, such as #12", option="person")
+    return int(text)
 
 
 def require_similarity(threshold: object) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from facesearch.arguments import AnyPaths
-from facesearch.errors import ModelSwitchedError
+from facesearch.arguments import AnyPaths, several_paths
+from facesearch.errors import ModelSwitchedError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def query(
     from facesearch.search.questions import photos_of
 
     require_filter(where, options)
+    if options.person is not None:
+        if several_paths("photo", photos):
+            raise UsageError("a person is asked for by number or by photos; omit one of them", option="person")
+        return _query_person(stores, models, options, where, observer, keep=keep)
     asked_about = photos_of(photos, observer)
     observer.lap("imports")
     try:
@@ -76,3 +80,17 @@ def _query_once(
     observer.lap("open the vectors")
     gallery = LocalGallery(store, str(stores.path))
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
+
+
+def _query_person(
+    stores: Stores, models: Models, options: QueryOptions, where: Filter, observer: Observer, *, keep: bool
+) -> QueryResult:
+    """Return the photos of a person by number."""
+    from facesearch.galleries.local import LocalGallery
+    from facesearch.search.query import answer_person, ask_company
+
+    store = stores.reading(keep=keep)
+    asked = ask_company(lambda: models.open_for(store, few=True), store.model, options, observer)
+    gallery = LocalGallery(store, str(stores.path))
+    found = answer_person(gallery, asked, options, where, observer)
+    return replace(found, folders=tuple(gallery.folders()))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from facesearch.api import keeping
 from facesearch.api.forgetting import forgetting
 from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
+from facesearch.api.people import People
 from facesearch.arguments import AnyPath, AnyPaths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
@@ -117,11 +118,16 @@ class Index:
         """The runtime and device for reading many photos. Raises `UsageError`, `DeviceError`."""
         return self._models.runtime()
 
+    @property
+    def people(self) -> People:
+        """The people of the index: groups of faces that show one person."""
+        return People(self._reading, self._writing, self._observer)
+
     # Querying
 
     def query(
         self,
-        photos: AnyPaths,
+        photos: AnyPaths = (),
         options: QueryOptions | None = None,
         *,
         where: Filter = _ALL,
@@ -132,7 +138,8 @@ class Index:
         """Find photos of the person in `photos`.
 
         `photos` are files, or folders of photos; several show one person and make one query, unless `each` is set. By
-        default all photos at or above the model's threshold are returned. Options are given as keywords or as a
+        default all photos at or above the model's threshold are returned, then the other photos of the same person. The
+        option `person` queries for a person by number instead. Options are given as keywords or as a
         `QueryOptions`, which documents them. `where` selects the faces that are searched. With `keep` false nothing is
         written, not even a rebuilt vector file. The photos of the index are not read. The `remarks` of the result are
         messages for the user.
@@ -162,6 +169,7 @@ class Index:
         keep_missing_days: float = 30.0,
         max_memory: int | None = None,
         index_type: str | None = None,
+        group: bool | None = None,
         confirm: Callable[[Report], object] | None = None,
     ) -> Report:
         """Bring the index up to date with `paths`, or with all known folders; create the index if it does not exist.
@@ -179,6 +187,7 @@ class Index:
         - `keep_missing_days`: delete hidden photos for good after this time; 0 deletes them immediately.
         - `max_memory`: the memory limit of the whole process, in bytes.
         - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate); None changes nothing.
+        - `group`: whether this and later runs end with grouping new faces by person; None changes nothing.
         - `confirm`: is called with the report of `preview`.
 
         Raises `InputError` if a path is not found, `UsageError` if no folder is given or known, `ModelError`,
@@ -191,7 +200,7 @@ class Index:
         return keeping.refresh(
             self._stores, self._models, as_paths(paths),
             options=options, observer=self._told(progress, observer), max_memory=max_memory, index_type=index_type,
-            confirm=confirm,
+            group=group, confirm=confirm,
         )  # fmt: skip
 
     def preview(

@@ -107,6 +107,7 @@ def refresh(
     observer: Observer,
     max_memory: int | None = None,
     index_type: str | None = None,
+    group: bool | None = None,
     confirm: Callable[[Report], object] | None = None,
 ) -> Report:
     """Bring an index up to date, or create it; see `Index.refresh`."""
@@ -129,6 +130,7 @@ def refresh(
         report = refreshed(store, model, paths, options=_shared(options, model, max_memory), observer=observer)
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
+        _group(store, report, observer, wanted=group)
         unmeasured = store.catalog.faces.count_unmeasured()
         if unmeasured:
             observer.note(f"faces of unknown quality, indexed by an earlier version: {unmeasured:,}; {Hint.READ_AGAIN}")
@@ -173,6 +175,7 @@ def switch_model(
         if done.takeover is not None:
             _tell_lost_calibration(observer, done.origin, done.target)
         if done.refresh is not None:
+            _group(store, done.refresh, observer)
             store.keep_report({**_record(done.refresh, stores.path), **_finished()})
             if index_type is not None:
                 store.use_index_type(index_type)
@@ -253,6 +256,23 @@ def _tell_lost_calibration(observer: Observer, origin: ModelInfo, target: ModelI
         f"your calibration of {origin.beside(target)} does not apply to {target.beside(origin)}: the default threshold "
         f"changes from {thresholds}; {Hint.CALIBRATE}"
     )
+
+
+def _group(store: Store, report: Report, observer: Observer, *, wanted: bool | None = None) -> None:
+    """End a run with grouping the new faces by person, unless that is switched off; `wanted` switches it."""
+    from facesearch.api.people import group_within
+
+    meta = store.catalog.meta
+    if wanted is not None and wanted != meta.groups_after_runs():
+        with store.catalog.transaction():
+            meta.set_groups_after_runs(wanted)
+    if report.stopped or not meta.groups_after_runs():
+        return
+    done = group_within(store, observer)
+    if done is None:
+        report.stopped = True
+    else:
+        report.people, report.new_people, report.grouped = done.people, done.new, done.grouped
 
 
 def _check_kind(index_type: str | None) -> None:

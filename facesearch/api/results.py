@@ -6,6 +6,7 @@ from facesearch.api.compare import ComparedPhotos
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
+from facesearch.api.people import PersonSummary
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health
@@ -18,6 +19,7 @@ from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack
+from facesearch.people.regroup import Grouping
 from facesearch.search.compare import Comparison
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit, QueryResult
@@ -38,12 +40,14 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Forgetting",
+    "Grouping",
     "Health",
     "Hit",
     "IndexStatus",
     "Licence",
     "ListedModel",
     "ModelInfo",
+    "PersonSummary",
     "Probe",
     "Pulled",
     "QueryResult",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -60,7 +60,7 @@ def scan(
     from facesearch.search.query import answer, ask, require_filter
     from facesearch.search.questions import photos_of
 
-    asked_for = QueryOptions.of(keywords, options)
+    asked_for = replace(QueryOptions.of(keywords, options), direct=True)
     require_filter(where, asked_for)
     folders = as_paths(paths)
     require_paths(folders)

@@ -36,6 +36,9 @@ class IndexStatus:
     the model was never calibrated; `calibration` describes its source in one line. `runtime` is the runtime and device
     of the model on this machine. `search` describes the vector index.
 
+    `people` is the number of people whose faces were grouped, None if that was never done; `grouped` faces belong to
+    one of them. `groups_after_runs` says whether indexing runs group new faces.
+
     `photos` is the number of visible photos, `hidden` of hidden ones, `no_face` of photos without a face, `failed` of
     unreadable ones, `made_here` of pictures made by facesearch, which are not indexed, and `outdated` of photos that
     the model has yet to read. Sizes are in bytes. `last_run` is the report of the last indexing run, None if no run has
@@ -60,6 +63,9 @@ class IndexStatus:
     made_here: int
     hidden: int
     outdated: int
+    people: int | None
+    grouped: int
+    groups_after_runs: bool
     catalog_bytes: int
     vectors_bytes: int
     last_run: dict[str, Any] | None
@@ -92,6 +98,9 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
         made_here=catalog.photos.count_ours(),
         hidden=counts.missing,
         outdated=catalog.photos.count_outdated(),
+        people=None if catalog.meta.grouped() is None else catalog.people.count(),
+        grouped=catalog.people.count_faces(),
+        groups_after_runs=catalog.meta.groups_after_runs(),
         catalog_bytes=size.catalog,
         vectors_bytes=size.vectors,
         last_run=catalog.meta.last_run(),

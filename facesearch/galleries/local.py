@@ -47,8 +47,11 @@ class LocalGallery:
         """See `Gallery.size`."""
         self._keep_up()
         if self._size is None:
-            counts = self._store.catalog.photos.counts()
-            self._size = GallerySize(counts.photos, counts.faces, self._store.catalog.faces.count_unmeasured())
+            catalog = self._store.catalog
+            counts, grouped = catalog.photos.counts(), catalog.meta.grouped()
+            people = 0 if grouped is None and not catalog.meta.groups_after_runs() else None
+            people = people if grouped is None else grouped.people
+            self._size = GallerySize(counts.photos, counts.faces, catalog.faces.count_unmeasured(), people)
         return self._size
 
     def count(self, where: Filter = ALL) -> int:
@@ -93,6 +96,17 @@ class LocalGallery:
             part = ids[start : start + _RECORDS_AT_ONCE]
             rows = self._store.catalog.faces.records(part)
             yield from (rows[key] for key in part if key in rows)
+
+    def sample(self, where: Filter, most: int) -> list[FaceRecord]:
+        """See `Gallery.sample`."""
+        ids = self._ids(where)
+        chosen = ids[:: max(1, -(-len(ids) // most))].tolist()
+        records = self._store.catalog.faces.records(chosen)
+        return [records[key] for key in chosen if key in records]
+
+    def current_person(self, number: int) -> int | None:
+        """See `Gallery.current_person`."""
+        return self._store.catalog.people.current(number)
 
     def folders(self) -> list[bytes]:
         """See `Gallery.folders`."""

@@ -25,11 +25,16 @@ class ScoredFace(NamedTuple):
 
 
 class GallerySize(NamedTuple):
-    """The numbers of photos and faces that can be found, and of faces whose quality is not known (`unmeasured`)."""
+    """The numbers of photos and faces that can be found, and of faces whose quality is not known (`unmeasured`).
+
+    `people` is the number of people whose faces were grouped; None if faces were never grouped by person, although
+    they should be.
+    """
 
     photos: int
     faces: int
     unmeasured: int
+    people: int | None = None
 
 
 class Gallery(Protocol):
@@ -70,6 +75,14 @@ class Gallery(Protocol):
 
     def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
         """Yield every face that passes the filter, by vector id."""
+        ...
+
+    def sample(self, where: Filter, most: int) -> list[FaceRecord]:
+        """Return at most this number of faces that pass the filter, evenly spread, by vector id."""
+        ...
+
+    def current_person(self, number: int) -> int | None:
+        """Return the number of the person that a number stands for now; None if it was never used."""
         ...
 
     def folders(self) -> list[bytes]:

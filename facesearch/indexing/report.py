@@ -15,7 +15,8 @@ class Report:
     `unreadable` folders that could not be listed; `stopped` is set if the run was cancelled. `not_looked_at` counts
     skipped media files of unsupported kinds, by suffix. `ours` counts pictures that facesearch made, which do not count
     as photos. `headers` counts known photos whose headers were read again, because this version reads more in them.
-    `seconds` is the duration of the run.
+    `seconds` is the duration of the run. `people` is the number of people in the index, if it groups faces by person:
+    `new_people` of them were found in this run, and `grouped` faces belong to one of them.
     """
 
     photos: int = 0
@@ -31,6 +32,9 @@ class Report:
     ours: int = 0
     headers: int = 0
     seconds: float = 0.0
+    people: int | None = None
+    new_people: int = 0
+    grouped: int = 0
     given_up: list[str] = field(default_factory=list)
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from facesearch.filters import Filter
 from facesearch.galleries.protocol import Gallery, ScoredFace
 from facesearch.search.probes import Probe
+from facesearch.search.through_people import NEAREST, PeopleOf
 from facesearch.types import FaceRecord
 
 __all__ = ["Companions", "Excluded"]
 
 _FIRST_PORTION = 64
 _LARGER_PORTION = 4
+_ROUNDING = 1e-5
+"""The difference between similarities of one face that were computed in two ways."""
 
 
 class Companions:
-    """The people who must be in a photo too: for each probe, the faces of the gallery at or above `threshold`."""
+    """The people who must be in a photo too: for each probe, the faces of the gallery at or above `threshold`.
 
-    def __init__(self, gallery: Gallery, probes: Sequence[Probe], threshold: float) -> None:
+    With `people`, also all faces of the probe's person, and none of somebody else.
+    """
+
+    def __init__(
+        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: PeopleOf | None = None
+    ) -> None:
         self._faces: list[dict[int, set[int]]] = []
         for probe in probes:
             faces: dict[int, set[int]] = {}
-            for scored in _faces_like(gallery, probe, threshold):
+            for scored in _faces_of(gallery, probe, threshold, people):
                 faces.setdefault(scored.face.photo_id, set()).add(scored.face.face_id)
             self._faces.append(faces)
 
@@ -39,22 +48,42 @@ class Excluded:
     """The people who must not be in a photo: the faces of the gallery at or above `threshold` to any of the probes.
 
     A hit's own face counts as theirs if it is at least as similar to one of them as to the person asked for. Otherwise
-    excluding a sister would exclude every photo in which the person asked for resembles her.
+    excluding a sister would exclude every photo in which the person asked for resembles her. With `people`, all faces
+    of the probe's person are theirs, and none of somebody else.
     """
 
-    def __init__(self, gallery: Gallery, probes: Sequence[Probe], threshold: float) -> None:
+    def __init__(
+        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: PeopleOf | None = None
+    ) -> None:
         self._photos: dict[int, dict[int, float]] = {}
         for probe in probes:
-            for similarity, face in _faces_like(gallery, probe, threshold):
+            for similarity, face in _faces_of(gallery, probe, threshold, people):
                 faces = self._photos.setdefault(face.photo_id, {})
                 faces[face.face_id] = max(similarity, faces.get(face.face_id, -1.0))
 
     def are_beside(self, hit: ScoredFace) -> bool:
         """Return True if the photo of `hit` shows one of them."""
         return any(
-            number != hit.face.face_id or similarity >= hit.similarity
+            number != hit.face.face_id or similarity >= hit.similarity - _ROUNDING
             for number, similarity in self._photos.get(hit.face.photo_id, {}).items()
         )
+
+
+def _faces_of(gallery: Gallery, probe: Probe, threshold: float, people: PeopleOf | None) -> list[ScoredFace]:
+    """Return all faces at or above a similarity; with `people`, those of the probe's person instead of others."""
+    near = list(_faces_like(gallery, probe, threshold))
+    if people is None:
+        return near
+    (nearest,) = gallery.search(probe.face.embedding[None], NEAREST)
+    link = people.link(probe, nearest)
+    others = people.are_somebody_else(probe, [scored.face for scored in near], link)
+    found = [scored for scored, other in zip(near, others, strict=True) if not other]
+    if link is not None:
+        known = {scored.face.face_id for scored in found}
+        more = [face for face in gallery.records(Filter(person=link.person.number)) if face.face_id not in known]
+        similarity = gallery.vectors(more) @ probe.face.embedding
+        found += [ScoredFace(value, face) for value, face in zip(similarity.tolist(), more, strict=True)]
+    return found
 
 
 def _faces_like(gallery: Gallery, probe: Probe, threshold: float) -> Iterator[ScoredFace]:

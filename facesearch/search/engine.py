@@ -21,12 +21,13 @@ from facesearch.search.company import Companions, Excluded
 from facesearch.search.grouping import one_per_photo, ranked, without_near_copies
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
+from facesearch.search.through_people import NEAREST, Link, PeopleOf
 from facesearch.types import FaceRecord, Verdict
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["Want", "find", "find_all"]
+__all__ = ["Want", "find", "find_all", "find_person"]
 
 _FIRST_PORTION = 64
 _LARGER_PORTION = 4
@@ -43,6 +44,9 @@ class Want:
     `top_k` alone returns that many hits, whatever their similarity; `threshold` alone all at or above it; both the best
     of those; neither all hits. Only faces that pass `filter` are searched. A hit's photo must show everybody in
     `together` too and nobody in `without`; a face is one of them at a similarity of `company_threshold` or more.
+
+    With `people`, photos of the probe's person are hits, too: after the faces that reach `counted`, and before those of
+    somebody else and those below it. See `facesearch.search.through_people`.
     """
 
     top_k: int | None = None
@@ -54,6 +58,8 @@ class Want:
     together: tuple[Probe, ...] = ()
     without: tuple[Probe, ...] = ()
     company_threshold: float = 1.0
+    people: bool = False
+    counted: float = 1.0
 
     @classmethod
     def of(cls, options: QueryOptions, **decided: Any) -> Want:
@@ -82,6 +88,11 @@ def find_all(
     for start in range(0, len(probes), _QUESTIONS_AT_ONCE):
         answers += search.answers(probes[start : start + _QUESTIONS_AT_ONCE])
     return answers
+
+
+def find_person(gallery: Gallery, number: int, want: Want, calibration: Calibration | None = None) -> Answer:
+    """Return the photos of the person with this number, who has a face that can be found."""
+    return _Search(gallery, want, calibration or calibration_of(gallery.model)).of_person(number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,21 +132,127 @@ class _Search:
         self._want = want
         self._calibration = calibration
         self._offline: dict[int, bool] = {}
-        self._companions = Companions(gallery, want.together, want.company_threshold)
-        self._excluded = Excluded(gallery, want.without, want.company_threshold)
+        asks_people = want.people and bool(gallery.size().people)
+        self._people = PeopleOf(gallery, calibration, gallery.count()) if asks_people else None
+        self._companions = Companions(gallery, want.together, want.company_threshold, self._people)
+        self._excluded = Excluded(gallery, want.without, want.company_threshold, self._people)
         self._where = want.filter
         if want.together:
             self._where = replace(want.filter, photos=self._companions.photos)
         self._searched = gallery.count(self._where)
 
     def answers(self, probes: Sequence[Probe]) -> list[Answer]:
+        """Return one answer per probe."""
+        if self._people is None:
+            return self._direct(probes, self._want)
+        want = replace(self._want, fold=False)  # photos through the person may be near-identical, too
+        if want.top_k is not None and self._want.fold:
+            want = replace(want, top_k=_LARGER_PORTION * want.top_k + _FIRST_PORTION)
+        answers = self._direct(probes, want)
+        cut = [
+            number
+            for number, answer in enumerate(answers)
+            if want.top_k is not None and answer.hits and answer.hits[-1].similarity >= want.counted
+        ]
+        if cut:  # more hits count than were asked for: which come first is known when all are
+            whole = replace(want, top_k=None, threshold=want.counted)
+            for number, answer in zip(cut, self._direct([probes[number] for number in cut], whole), strict=True):
+                answers[number] = answer
+        (*nearest,) = self._gallery.search(np.stack([answer.probe.face.embedding for answer in answers]), NEAREST)
+        return [self._through(answer, near, self._people) for answer, near in zip(answers, nearest, strict=True)]
+
+    def of_person(self, number: int) -> Answer:
+        """Return the photos of a person; the most typical face stands for the person."""
+        people = self._people or PeopleOf(self._gallery, self._calibration, self._gallery.count())
+        person = people.person(number)
+        assert person is not None
+        cover = people.cover(person)
+        link = Link(person, 1.0, Verdict.strong)
+        answer = Answer(cover, [], self._searched, person=number)
+        hits = self._members(answer, link, [], people)
+        return replace(answer, hits=self._cut([], self._each_once(hits, [])))
+
+    def _through(self, answer: Answer, nearest: Sequence[ScoredFace], people: PeopleOf) -> Answer:
+        """Return an answer with the photos of the probe's person, and with hits of somebody else last."""
+        probe, counted = answer.probe, self._want.counted
+        link = people.link(probe, nearest)
+        query = [hit for hit in answer.hits if hit.is_query]
+        direct = [hit for hit in answer.hits if not hit.is_query and hit.reaches(counted)]
+        below = [hit for hit in answer.hits if not hit.is_query and not hit.reaches(counted)]
+        others = people.are_somebody_else(probe, [hit.face for hit in direct], link)
+        elsewhere = [
+            replace(hit, somebody_else=True, verdict=Verdict.unlikely)
+            for hit, other in zip(direct, others, strict=True)
+            if other
+        ]
+        direct = [hit for hit, other in zip(direct, others, strict=True) if not other]
+        if link is None:
+            return replace(answer, hits=self._cut(query, [*direct, *elsewhere, *below]))
+        members = self._members(answer, link, [*query, *direct], people)
+        numbers = {hit.face.face_id: hit.similarity_to_person for hit in members}
+        direct = [replace(hit, similarity_to_person=numbers.get(hit.face.face_id)) for hit in direct]
+        direct = sorted([*direct, *(hit for hit in members if hit.via == "face")], key=lambda hit: -hit.similarity)
+        through = [hit for hit in members if hit.via == "person"]
+        found = self._each_once([*direct, *through, *elsewhere, *below], query)
+        missed = answer.missed_photos - {hit.face.photo_id for hit in through}
+        return replace(answer, hits=self._cut(query, found), person=link.person.number, missed_photos=missed)
+
+    def _members(self, answer: Answer, link: Link, known: Sequence[Hit], people: PeopleOf) -> list[Hit]:
+        """Return the faces of a person that pass the filter, most similar to the person first."""
+        probe, number = answer.probe, link.person.number
+        if self._where.person not in (None, number):
+            return []
+        faces = list(self._gallery.records(replace(self._where, person=number)))
+        if not faces:
+            return []
+        vectors = self._gallery.vectors(faces)
+        similarity = np.minimum(vectors @ probe.face.embedding, 1.0).tolist()
+        to_person = link.person.similarities(faces, vectors)
+        links = people.nearest_of(number, probe, [hit.face for hit in known], faces, vectors)
+        judge = Judge(self._calibration, probe.photos, self._searched, (), probe.quality)
+        hits = []
+        for face, value, like, near in zip(faces, similarity, to_person, links, strict=True):
+            hit = replace(self._hit(ScoredFace(value, face), judge, is_query=False), similarity_to_person=like)
+            if probe.person is not None or value < self._want.counted:
+                verdict = people.verdict(link, like, face.quality)
+                hit = replace(hit, via="person", via_face=near, verdict=verdict)
+            if probe.person is not None:
+                hit = replace(hit, similarity=like, fmr=None, expected_false_hits=None, extrapolated=False)
+            hits.append(hit)
+        hits.sort(key=lambda hit: (-(hit.similarity_to_person or 0.0), hit.face.face_id))
+        return [
+            hit
+            for hit in hits
+            if hit.face.content not in probe.contents
+            and self._companions.fit_beside(hit.face)
+            and not self._excluded.are_beside(ScoredFace(hit.similarity, hit.face))
+        ]
+
+    def _each_once(self, hits: Sequence[Hit], query: Sequence[Hit]) -> list[Hit]:
+        """Return hits without repetition, the first of each photo, or of each face if all faces are wanted."""
+        if self._want.all_faces:
+            first: dict[int, Hit] = {}
+            for hit in hits:
+                first.setdefault(hit.face.face_id, hit)
+            return list(first.values())
+        shown = {hit.face.photo_id for hit in query}
+        return [hit for hit in one_per_photo(hits) if hit.face.photo_id not in shown]
+
+    def _cut(self, query: Sequence[Hit], hits: Sequence[Hit]) -> list[Hit]:
+        """Return the query photo and the hits: combined if they are near-identical, and as many as wanted."""
+        found = list(hits)
+        if self._want.fold:
+            found = without_near_copies(found, self._gallery.vectors)
+        return [*query, *ranked(found[: self._want.top_k])]
+
+    def _direct(self, probes: Sequence[Probe], want: Want) -> list[Answer]:
         """Return one answer per probe. With `expand` a probe with strong hits is searched again, together with them."""
         questions = [_Question.plain(probe) for probe in probes]
-        answers = self._asked(questions)
-        if self._want.expand:
+        answers = self._asked(questions, want)
+        if want.expand:
             seeds = [self._seeds(answer) for answer in answers]
             again = [number for number, found in enumerate(seeds) if found]
-            expanded = self._asked([questions[number].expanded(seeds[number]) for number in again])
+            expanded = self._asked([questions[number].expanded(seeds[number]) for number in again], want)
             for number, answer in zip(again, expanded, strict=True):
                 answers[number] = answer
         return answers
@@ -146,8 +263,8 @@ class _Search:
         faces = [hit.face for hit in strong]
         return dict(zip((face.vector_id for face in faces), self._gallery.vectors(faces), strict=True))
 
-    def _asked(self, questions: Sequence[_Question]) -> list[Answer]:
-        portion = max(_FIRST_PORTION, 2 * (self._want.top_k or 0))
+    def _asked(self, questions: Sequence[_Question], want: Want) -> list[Answer]:
+        portion = max(_FIRST_PORTION, 2 * (want.top_k or 0))
         answers = [Answer(question.probe, [], self._searched) for question in questions]
         pending = list(range(len(questions))) if self._searched else []
         while pending:
@@ -155,17 +272,17 @@ class _Search:
             incomplete = []
             for number, nearest in zip(pending, self._gallery.search(asked, portion, self._where), strict=True):
                 question = questions[number]
-                answers[number], complete = self._answer(question.probe, question.without_themselves(nearest))
+                answers[number], complete = self._answer(question.probe, question.without_themselves(nearest), want)
                 if not complete and len(nearest) == portion:
                     incomplete.append(number)
             pending, portion = incomplete, portion * _LARGER_PORTION
         return answers
 
-    def _answer(self, probe: Probe, nearest: Sequence[ScoredFace]) -> tuple[Answer, bool]:
+    def _answer(self, probe: Probe, nearest: Sequence[ScoredFace], want: Want) -> tuple[Answer, bool]:
         """Return the answer from the nearest faces, and True if further faces would not change it."""
         if not nearest:
             return Answer(probe, [], self._searched), True
-        least, threshold, contents = nearest[-1].similarity, self._want.threshold, frozenset(probe.contents)
+        least, threshold, contents = nearest[-1].similarity, want.threshold, frozenset(probe.contents)
         others = [scored.similarity for scored in nearest if scored.face.content not in contents]
         judge = Judge(self._calibration, probe.photos, self._searched, others, probe.quality)
         judged = least < self._calibration.near(probe.photos, self._searched) or len(nearest) >= _NEAREST_COUNTED
@@ -180,24 +297,24 @@ class _Search:
             for scored in nearest[:told]
             if self._companions.fit_beside(scored.face) and not self._excluded.are_beside(scored)
         ]
-        hits, full = self._picked([hit for hit in seen if hit.reaches(threshold)])
+        hits, full = self._picked([hit for hit in seen if hit.reaches(threshold)], want)
         closest = next((hit for hit in seen if not hit.is_query), None)
         complete = full or (threshold is not None and least < threshold)
-        missed = 0 if threshold is None else _missed(seen, threshold)
+        missed = frozenset[int]() if threshold is None else _missed(seen, threshold)
         return Answer(probe, hits, self._searched, closest, judge.excess, missed), complete and judged
 
-    def _picked(self, faces: Sequence[Hit]) -> tuple[list[Hit], bool]:
+    def _picked(self, faces: Sequence[Hit], want: Want) -> tuple[list[Hit], bool]:
         """Return the query photo and then the other hits, ranked; and True if further faces would change nothing."""
-        found = faces if self._want.all_faces else one_per_photo(faces)
+        found = faces if want.all_faces else one_per_photo(faces)
         query = [hit for hit in found if hit.is_query]
         others = [hit for hit in found if not hit.is_query]
-        if self._want.fold:
+        if want.fold:
             others = without_near_copies(others, self._gallery.vectors)
         full = False
-        if self._want.top_k is not None:
+        if want.top_k is not None:
             # One hit more than wanted shows that all near-identical shots of the last folded hit have been seen.
-            full = len(others) >= self._want.top_k + self._want.fold
-            others = others[: self._want.top_k]
+            full = len(others) >= want.top_k + want.fold
+            others = others[: want.top_k]
         return query + ranked(others), full
 
     def _hit(self, scored: ScoredFace, judge: Judge, *, is_query: bool) -> Hit:
@@ -215,7 +332,7 @@ class _Search:
         return self._offline[face.root_id]
 
 
-def _missed(faces: Sequence[Hit], threshold: float) -> int:
-    """Return the number of photos that have a likely face, but only below the threshold."""
+def _missed(faces: Sequence[Hit], threshold: float) -> frozenset[int]:
+    """Return the photos that have a likely face, but only below the threshold."""
     reached = {hit.face.photo_id for hit in faces if hit.reaches(threshold) or hit.is_query}
-    return len({hit.face.photo_id for hit in faces if hit.verdict in _SURE} - reached)
+    return frozenset({hit.face.photo_id for hit in faces if hit.verdict in _SURE} - reached)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from facesearch.filters import Filter
 from facesearch.galleries.protocol import ALL, Gallery
 from facesearch.models.protocol import FaceModel
 from facesearch.query_options import ByModel, QueryOptions
-from facesearch.search.engine import Want, find_all
+from facesearch.search.engine import Want, find_all, find_person
 from facesearch.search.probes import Probe
 from facesearch.search.questions import probe_each_person, question_probes, remark_on_calibration
 from facesearch.search.remarks import (
@@ -23,15 +23,20 @@ from facesearch.search.remarks import (
     CompanyIsThem,
     LookAlikes,
     Missed,
+    NeverGrouped,
     NothingFor,
     NothingFound,
     NothingToExpand,
+    PersonUnclear,
     SeveralFindMore,
+    ThroughPerson,
     UnmeasuredLeftOut,
 )
 from facesearch.search.result import QueryResult
+from facesearch.types import ModelInfo
+from facesearch.wording import counted
 
-__all__ = ["Asked", "answer", "ask", "filters_of", "require_filter", "require_measured"]
+__all__ = ["Asked", "answer", "answer_person", "ask", "ask_company", "filters_of", "require_filter", "require_measured"]
 
 _FEW_HITS = 3
 _MANY_LOOK_ALIKES = 5.0
@@ -106,6 +111,8 @@ def answer(
         together=asked.companions,
         without=asked.excluded,
         company_threshold=asked.calibration.threshold if threshold is None else threshold,
+        people=options.asks_people,
+        counted=asked.calibration.threshold,
     )
     answers = find_all(gallery, asked.probes, want, asked.calibration)
     observer.lap("search")
@@ -113,8 +120,70 @@ def answer(
     return replace(result, remarks=tuple(_remarks(result, asked, options, filters_of(where, options))))
 
 
+def answer_person(
+    gallery: Gallery, asked: Asked, options: QueryOptions, where: Filter = ALL, observer: Observer = SILENT
+) -> QueryResult:
+    """Return the photos of the person that `options` asks for.
+
+    Raises `InputError` if the gallery has no such person, and what `answer` raises.
+    """
+    limited = require_filter(where, options)
+    _require_known_folders(gallery, limited)
+    number, size = options.person_number, gallery.size()
+    assert number is not None
+    person = gallery.current_person(number)
+    if person is None:
+        if size.people is None:
+            raise InputError(f"#{number}: the faces in {gallery.name} are not grouped by person yet", Hint.GROUP)
+        known, hint = counted(size.people, "person", "people"), Hint.LIST_PEOPLE if size.people else Hint.GROUP
+        raise InputError(f"#{number}: no such person in {gallery.name}, which has {known}", hint)
+    if not gallery.count(Filter(person=person)):
+        raise InputError(f"#{number}: no photo of this person can be found now", Hint.LIST_PEOPLE)
+    threshold = asked.calibration.threshold
+    want = Want.of(
+        options, threshold=None, filter=limited, together=asked.companions, without=asked.excluded,
+        company_threshold=threshold, people=True, counted=threshold,
+    )  # fmt: skip
+    one = find_person(gallery, person, want, asked.calibration)
+    observer.lap("search")
+    remark = ThroughPerson(person, 0, len({hit.face.photo_id for hit in one.hits}), 0, wanted=True)
+    return QueryResult([one], threshold, gallery.name, size, gallery.model.name, asked.calibration, remarks=(remark,))
+
+
+def ask_company(model: Callable[[], FaceModel], info: ModelInfo, options: QueryOptions, observer: Observer) -> Asked:
+    """Detect only the people who must, or must not, be in a photo too; `model` is opened if there are any."""
+    calibration = calibration_of(info)
+    companions, excluded = (
+        probe_each_person(model(), calibration, people, options, observer) if people else ()
+        for people in (options.companions, options.excluded)
+    )
+    return Asked((), companions, excluded, calibration)
+
+
+def _people_remarks(result: QueryResult, options: QueryOptions) -> Iterator[Remark]:
+    """Yield which person the question was taken for."""
+    if not options.asks_people:
+        return
+    if result.size.people is None:
+        yield NeverGrouped()
+    if not result.size.people or len(result.answers) > 1:
+        return
+    (one,) = result.answers
+    hits = [hit for hit in one.hits if not hit.is_query]
+    elsewhere = len({hit.face.photo_id for hit in hits if hit.somebody_else})
+    found = [hit for hit in hits if hit.counts(result.threshold)]
+    if one.person is not None:
+        through = len({hit.face.photo_id for hit in found if hit.via == "person"})
+        by_face = len({hit.face.photo_id for hit in found}) - through
+        if by_face or through:
+            yield ThroughPerson(one.person, by_face, through, elsewhere)
+    elif found:
+        yield PersonUnclear(elsewhere)
+
+
 def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: Sequence[str]) -> Iterator[Remark]:
     """Yield what the user should know about the answers."""
+    yield from _people_remarks(result, options)
     threshold, answers = result.threshold, result.answers
     without = [one.probe for one in answers if not one.found(threshold)]
     if len(without) == len(answers):
@@ -126,7 +195,7 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
     if len(answers) > 1 or threshold is None:
         return
     (one,) = answers
-    hits = [hit for hit in one.hits if not hit.is_query and hit.reaches(threshold)]
+    hits = [hit for hit in one.hits if not hit.is_query and hit.counts(threshold)]
     if one.excess >= _MANY_LOOK_ALIKES and hits:
         yield LookAlikes(one.excess)
     if options.expand and not one.probe.found:
@@ -138,7 +207,7 @@ def _remarks(result: QueryResult, asked: Asked, options: QueryOptions, filters: 
         if options.names_a_limit:
             limit = "threshold" if options.fmr is None else "fmr"
         yield Missed(one.missed, limit)
-    few = len(hits) < min(_FEW_HITS, options.top_k or _FEW_HITS)
+    few = one.person is None and len(hits) < min(_FEW_HITS, options.top_k or _FEW_HITS)
     if few and one.probe.photos == 1 and one.searched and not (filters or options.excluded):
         alone, several = (asked.calibration.tmr(threshold, photos) for photos in (1, _SEVERAL))
         if asked.calibration.measured and alone < several:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from facesearch.errors import FacesearchError
+from facesearch.errors import FacesearchError, Hint
 from facesearch.events import Remark
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
@@ -20,15 +20,18 @@ __all__ = [
     "LookAlikes",
     "MaybeTwoPeople",
     "Missed",
+    "NeverGrouped",
     "NotMeasured",
     "NothingFor",
     "NothingFound",
     "NothingToExpand",
+    "PersonUnclear",
     "PickedByOthers",
     "SeveralFaces",
     "SeveralFindMore",
     "SomebodyElse",
     "TableNotUsed",
+    "ThroughPerson",
     "UnmeasuredLeftOut",
     "place_of",
 ]
@@ -251,6 +254,48 @@ class AskedAgain(Remark):
 
     def __str__(self) -> str:
         return f"expanded with {counted(self.hits, 'strong hit')}; similarities are to the mean of all"
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughPerson(Remark):
+    """The person of a query: how many photos are hits, by the face and through other photos of that person.
+
+    `elsewhere` photos are similar to the query but show somebody else. `wanted` is the person if it was asked for.
+    """
+
+    person: int
+    by_face: int
+    through: int
+    elsewhere: int
+    wanted: bool = False
+
+    def __str__(self) -> str:
+        photos = counted(self.by_face + self.through, "photo")
+        if self.wanted:
+            return f"#{self.person}: {photos}"
+        ways = f"{self.by_face:,} by face, {self.through:,} through other photos" if self.through else "all by face"
+        line = f"probably #{self.person}: {photos}, {ways}"
+        others = counted(self.elsewhere, "similar photo")
+        return f"{line}; {others} of somebody else last" if self.elsewhere else line
+
+
+@dataclass(frozen=True, slots=True)
+class PersonUnclear(Remark):
+    """No person of the gallery is similar enough to a query that has hits."""
+
+    elsewhere: int
+
+    def __str__(self) -> str:
+        others = f"; {counted(self.elsewhere, 'photo')} of other people last" if self.elsewhere else ""
+        return f"it is unclear which person this is: only photos similar to the query photo are listed{others}"
+
+
+@dataclass(frozen=True, slots=True)
+class NeverGrouped(Remark):
+    """The faces of the gallery were never grouped by person."""
+
+    def __str__(self) -> str:
+        return f"faces are not grouped by person yet, so only similar photos are found; {Hint.GROUP}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from facesearch.events import Remark
 from facesearch.search.probes import Probe
@@ -27,6 +27,12 @@ class Hit:
     None for a model that was never calibrated. They are `extrapolated` if too few strangers of this similarity were
     measured. `offline` is true if the folder of the photo is missing now. `is_query` marks the query photo itself or a
     copy of it, which has rank 0. `folded` has the hits in near-identical photos, best first.
+
+    `via` says how it was found: "face", because it is similar to the probe, or "person", because it belongs to the
+    person of the probe. `similarity_to_person` is its similarity to the mean of that person's faces, None if it does
+    not belong to that person. `via_face` is, for a hit through the person, the face of that person to which it is most
+    similar among those that are similar to the probe. `somebody_else` marks a hit that is similar to the probe but
+    shows somebody else than its person.
     """
 
     rank: int
@@ -39,6 +45,15 @@ class Hit:
     extrapolated: bool = False
     is_query: bool = False
     folded: tuple[Hit, ...] = ()
+    via: Literal["face", "person"] = "face"
+    similarity_to_person: float | None = None
+    via_face: FaceRecord | None = None
+    somebody_else: bool = False
+
+    @property
+    def person(self) -> int | None:
+        """The number of the person that the face belongs to; None if it is alone."""
+        return self.face.person
 
     @property
     def path(self) -> str:
@@ -54,6 +69,10 @@ class Hit:
         """Return True if the similarity reaches a threshold; every hit reaches None."""
         return threshold is None or self.similarity >= threshold
 
+    def counts(self, threshold: float | None) -> bool:
+        """Return True if it is found: it reaches the threshold or belongs to the person, and is not somebody else."""
+        return not self.somebody_else and (self.via == "person" or self.reaches(threshold))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -61,8 +80,9 @@ class Answer:
 
     `searched` is the number of faces searched. `nearest` is the nearest of them that is not in the query photo itself,
     even if it is below the threshold. `excess` is the factor by which more faces are similar to the probe than expected
-    of strangers (see `facesearch.calibration`). `missed` is the number of photos below the threshold with a verdict of
-    likely or strong.
+    of strangers (see `facesearch.calibration`). `missed_photos` are the ids of photos below the threshold with a
+    verdict of likely or strong. `person` is the number of the person of the probe, None if that is not clear or was not
+    asked.
     """
 
     probe: Probe
@@ -70,20 +90,27 @@ class Answer:
     searched: int = 0
     nearest: Hit | None = None
     excess: float = 1.0
-    missed: int = 0
+    missed_photos: frozenset[int] = frozenset()
+    person: int | None = None
+
+    @property
+    def missed(self) -> int:
+        """The number of photos below the threshold with a verdict of likely or strong."""
+        return len(self.missed_photos)
 
     def found(self, threshold: float | None) -> bool:
-        """Return True if a hit other than the query photo itself reaches the threshold."""
-        return any(hit.reaches(threshold) and not hit.is_query for hit in self.hits)
+        """Return True if a hit other than the query photo itself is found."""
+        return any(hit.counts(threshold) and not hit.is_query for hit in self.hits)
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """The answers to one or several queries. Iterating yields all hits, answer by answer; `len` counts them.
 
-    A hit counts as found at a similarity of `threshold` or more; with a threshold of None every hit does. `gallery` is
-    the name of what was searched, `size` the number of photos and faces in it, `model` the name of its model. `folders`
-    are the folders of the index, in the system's bytes. `remarks` are messages for the user.
+    A hit counts as found at a similarity of `threshold` or more, or through the person of the probe; with a threshold
+    of None every hit does. `gallery` is the name of what was searched, `size` the number of photos and faces in it,
+    `model` the name of its model. `folders` are the folders of the index, in the system's bytes. `remarks` are messages
+    for the user.
     """
 
     answers: list[Answer]
@@ -104,10 +131,10 @@ class QueryResult:
 
     @property
     def found(self) -> list[Hit]:
-        """The hits that reach the threshold, including the query photos themselves."""
-        return [hit for hit in self if hit.reaches(self.threshold)]
+        """The hits that are found (see `Hit.counts`), including the query photos themselves."""
+        return [hit for hit in self if hit.counts(self.threshold)]
 
     @property
     def nothing_found(self) -> bool:
-        """Whether no answer has a hit other than the query photo itself that reaches the threshold."""
+        """Whether no answer has a hit other than the query photo itself that is found."""
         return not any(answer.found(self.threshold) for answer in self.answers)
