@@ -24,6 +24,7 @@ from facesearch.cli import (
     forget,
     index,
     models,
+    people,
     query,
     reindex,
     scan,
@@ -54,7 +55,7 @@ app = typer.Typer(
 for register in (
     query.register, who.register, compare.register, scan.register,
     index.register, folders.register, status.register, check.register, backup.register, forget.register,
-    export.register, models.register, reindex.register, doctor.register,
+    people.register, export.register, models.register, reindex.register, doctor.register,
 ):  # fmt: skip
     register(app)
 

@@ -67,6 +67,14 @@ _IndexType = Annotated[
         help="How faces are searched: auto, flat (exact) or ivf (approximate, for millions). The index keeps it.",
     ),
 ]
+_Grouping = Annotated[
+    bool | None,
+    typer.Option(
+        "--grouping/--no-grouping",
+        help="Group new faces by person at the end of this and later runs, or not. The index keeps it. [default: do]",
+        show_default=False,
+    ),
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Report what would be read, by names, sizes and times; change nothing.")
 ]
@@ -85,6 +93,7 @@ def index(
     threads: Threads = 0,
     max_memory: MaxMemory = None,
     index_type: _IndexType = None,
+    grouping: _Grouping = None,
     no_rotations: NoRotations = False,
     retry_failed: RetryFailed = False,
     again: Again = False,
@@ -111,17 +120,24 @@ def index(
             "max_pixels": pixels(max_megapixels), "keep_missing_days": 0 if prune else keep_missing,
             "max_memory": max_memory,
         }  # fmt: skip
-        report = _run(opened, paths or [], options, dry_run=dry_run, prune=prune, yes=yes)
+        report = _run(opened, paths or [], options, grouping=grouping, dry_run=dry_run, prune=prune, yes=yes)
         _tell(opened, report, layout, console, dry_run=dry_run)
     console.end(complete=report.complete)
 
 
 def _run(
-    opened: Index, paths: Sequence[Path], options: dict[str, Any], *, dry_run: bool, prune: bool, yes: bool
+    opened: Index,
+    paths: Sequence[Path],
+    options: dict[str, Any],
+    *,
+    grouping: bool | None,
+    dry_run: bool,
+    prune: bool,
+    yes: bool,
 ) -> Report:
     if dry_run:
         return opened.preview(paths, **options)
-    return opened.refresh(paths, confirm=_questions(paths, prune=prune, yes=yes), **options)
+    return opened.refresh(paths, group=grouping, confirm=_questions(paths, prune=prune, yes=yes), **options)
 
 
 def _questions(paths: Sequence[Path], *, prune: bool, yes: bool) -> Callable[[Report], None] | None:

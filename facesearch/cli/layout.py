@@ -20,6 +20,7 @@ _RANGE = re.compile(r"(; )?-?[\d.]*(<=)?x[<>]=-?[\d.]+")
 _SECTIONS = {
     "Find": ("query", "who", "compare", "scan"),
     "Keep": ("index", "folders", "status", "check", "backup", "restore", "forget"),
+    "People": ("people",),
     "More": ("export", "models", "reindex", "doctor"),
 }
 _OLD_COMMANDS = {"faces": "who", "roots": "folders"}

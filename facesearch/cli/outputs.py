@@ -208,9 +208,12 @@ class Outputs:
             return
         from facesearch.api.copies import copy_found, crop_found, link_found
 
-        below = len(result) - len(result.found)
-        if below:
+        left_out = [hit for hit in result if not hit.counts(result.threshold)]
+        others = sum(hit.somebody_else for hit in left_out)
+        if below := len(left_out) - others:
             observer.note(f"hits below the threshold, not copied: {below:,}; --no-threshold copies them too")
+        if others:
+            observer.note(f"hits of somebody else, not copied: {others:,}; --direct copies them too")
         if self.copy_to is not None:
             copied = partial(copy_found, result, self.copy_to, dry_run=self.dry_run)
             yield partial(self._report, observer, "photo", f"copied to {self.copy_to}", copied)

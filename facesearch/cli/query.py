@@ -10,6 +10,7 @@ import typer
 from facesearch.cli.console import Console
 from facesearch.cli.options import Device, IndexPath, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
+from facesearch.errors import UsageError
 
 __all__ = ["register"]
 
@@ -19,16 +20,21 @@ _EXAMPLES = examples(
     ("facesearch query me.jpg --top-k 20 --sheet hits.png", "draw the 20 most similar on a contact sheet"),
     ("facesearch query me.jpg --under holidays --since 2024-06 --until 2024-08", "search last summer's holidays only"),
     ("facesearch query me.jpg --with you.jpg --copy-to both", "copy the photos of the two of us"),
+    ("facesearch query --person '#12'", "find the photos of a person listed by facesearch people"),
     ("facesearch query me.jpg -0 | xargs -0 ls -l", "pass the paths to another program"),
 )
 
 _Photos = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
         metavar="PHOTO",
         readable=False,
         help="Photos of one person, or folders of such photos. Several find more than one.",
     ),
+]
+_Person = Annotated[
+    str | None,
+    typer.Option("--person", metavar="'#N'", help="Find this person, by number, instead of photos of one."),
 ]
 
 
@@ -39,24 +45,33 @@ def register(app: typer.Typer) -> None:
 
 @asks
 def query(
-    photos: _Photos,
     question: Question,
+    photos: _Photos = None,
+    person: _Person = None,
     each: Annotated[bool, typer.Option("--each", help="Make a query of its own for each photo.")] = False,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Only photos similar to the query photo, no others of the same person.")
+    ] = False,
     index_path: IndexPath = None,
     device: Device = "auto",
     threads: Threads = 0,
     timing: Annotated[bool, typer.Option("--timing", help="Report on stderr how long each step took.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Find photos of a person in the index. The indexed photos themselves are not read."""
+    """Find photos of a person in the index. The indexed photos themselves are not read.
+
+    First come the photos that are similar to the query photo, then the other photos of the same person.
+    """
     from facesearch.api.index import Index
 
+    if not photos and question.options.person is None:
+        raise UsageError("give a PHOTO of the person to search for, or --person '#N'")
     outputs = question.outputs
     with (
         Console(quiet=question.quiet, verbose=verbose, timing=timing) as console,
         Index.open(index_path, device=device, threads=threads, observer=console) as index,
     ):
-        result = index.query(photos, question.options, where=question.where, keep=not outputs.dry_run)
+        result = index.query(photos or (), question.options, where=question.where, keep=not outputs.dry_run)
         complete = outputs.hand_out(result, console, seconds=console.seconds, max_pixels=question.options.max_pixels)
         if result.nothing_found:
             raise typer.Exit(1)

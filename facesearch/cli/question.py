@@ -104,13 +104,15 @@ def _declarations() -> Iterator[tuple[str, tuple[Any, Any]]]:
     yield from _OTHERS.items()
 
 
+_OWN = ("each", "direct", "person")
+
 _ALL = dict(_declarations())
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
     """Add the shared options to those of a command, which receives them as its parameter `question`.
 
-    An option `each` of the command itself is also part of the query's options.
+    The command's own options `each`, `direct` and `person` are also part of the query's options.
     """
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -125,7 +127,8 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in _ALL}
-        command(**values, question=_question(given, each=values.get("each", False)))
+        also = {name: values[name] for name in _OWN if name in values}
+        command(**values, question=_question(given, also))
 
     first = [parameter for parameter in own if parameter.default is inspect.Parameter.empty]
     rest = [parameter for parameter in own if parameter.default is not inspect.Parameter.empty]
@@ -135,19 +138,19 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _question(given: dict[str, Any], *, each: bool) -> Question:
+def _question(given: dict[str, Any], also: dict[str, Any]) -> Question:
     """Parse the options before anything heavy is loaded. Raises `UsageError` if they are invalid or contradictory."""
     check_limits(given["threshold"], given["fmr"], no_threshold=given["no_threshold"])
     outputs = Outputs(**{name: given[name] for name in OUTPUT_OPTIONS})
     face = _face(given["face"])
-    outputs.check(several_questions=each or face == "all")
+    outputs.check(several_questions=also.get("each", False) or face == "all")
     threshold = BY_MODEL if given["threshold"] is None else given["threshold"]
     options = QueryOptions(
         **_given(QueryOptions, given),
         threshold=None if given["no_threshold"] else threshold,
         fmr=given["fmr"],
         face=face,
-        each=each,
+        **also,
         rotations=not given["no_rotations"],
         max_pixels=round(given["max_megapixels"] * 1e6),
     )

@@ -35,6 +35,8 @@ def told(remark: Remark) -> str:
         case remarks.Missed():
             it = "them" if remark.photos != 1 else "it"
             return f"{remark}; {_lower_limit(remark)} shows {it}"
+        case remarks.ThroughPerson() if remark.through and not remark.wanted:
+            return f"{remark}; --direct omits these"
         case remarks.NothingFound():
             return _nothing(remark)
         case _:

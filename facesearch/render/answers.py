@@ -19,19 +19,20 @@ from facesearch.render.records import hit_record, result_record
 from facesearch.render.text import table
 
 if TYPE_CHECKING:
-    from facesearch.search.result import Hit, QueryResult
+    from facesearch.search.result import Answer, Hit, QueryResult
 
     Renderer = Callable[[QueryResult, Callable[[str], str]], Iterator[str]]
 
-__all__ = ["FORMATS", "remarks", "render_answers", "require_format", "shown_expectation"]
+__all__ = ["FORMATS", "is_below", "person_line", "remarks", "render_answers", "require_format", "shown_expectation"]
 
 _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
     "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
-    "quality", "date", "date_source", "is_query", "offline", "date_precision",
+    "quality", "date", "date_source", "is_query", "offline", "date_precision", "via", "person", "similarity_to_person",
+    "via_face", "somebody_else",
 )  # fmt: skip
-_TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "face px", "quality", "date", "", "path")
-_LEFT_ALIGNED = ("verdict", "date", "", "path")
+_TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "person", "face px", "quality", "date", "", "path")
+_LEFT_ALIGNED = ("verdict", "person", "date", "", "path")
 
 
 def require_format(name: str) -> None:
@@ -50,7 +51,10 @@ def _table(result: QueryResult, show: Callable[[str], str]) -> Iterator[str]:
         if len(result.answers) > 1:
             yield f"{show(answer.probe.path)}, face {answer.probe.number} of {answer.probe.of}\n"
         if answer.hits:
-            yield table(_TABLE_HEAD, [_row(hit, result.threshold, show) for hit in answer.hits], _LEFT_ALIGNED)
+            rows = [_row(hit, result.threshold, show) for hit in answer.hits]
+            named = any(hit.person is not None for hit in answer.hits)
+            head = [name if named or name != "person" else "" for name in _TABLE_HEAD]
+            yield table(head, rows, _LEFT_ALIGNED)
 
 
 def _json(result: QueryResult, _show: Callable[[str], str]) -> Iterator[str]:
@@ -94,7 +98,8 @@ def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple
         str(hit.rank),
         f"{hit.similarity:.4f}",
         str(hit.verdict or ""),
-        "" if hit.verdict is None else shown_expectation(hit.expected_false_hits),
+        "" if hit.verdict is None or hit.via == "person" else shown_expectation(hit.expected_false_hits),
+        "" if hit.person is None else f"#{hit.person}",
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
         face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
@@ -112,10 +117,28 @@ def shown_expectation(number: float | None) -> str:
     return f"{number:.2g}" if number < 10 else f"{number:,.0f}"
 
 
+def is_below(hit: Hit, threshold: float | None) -> bool:
+    """Whether a hit is only shown because a number of hits was asked for."""
+    return hit.via == "face" and not hit.reaches(threshold)
+
+
+def person_line(answer: Answer, threshold: float | None) -> str:
+    """Return which person a query was taken for, and how many photos were found in which way."""
+    photos = {"face": 0, "person": 0}
+    for hit in answer.hits:
+        if not hit.is_query and hit.counts(threshold):
+            photos[hit.via] += 1
+    return f"probably #{answer.person}: {photos['face']:,} by face, {photos['person']:,} through other photos"
+
+
 def remarks(hit: Hit, threshold: float | None) -> list[str]:
     """Return short remarks on a hit."""
     told = []
-    if threshold is not None and hit.similarity < threshold:
+    if hit.via == "person" and hit.via_face is not None:
+        told.append("through other photos")
+    if hit.somebody_else:
+        told.append("somebody else")
+    if is_below(hit, threshold):
         told.append("below threshold")
     if hit.offline:
         told.append("offline")
@@ -129,5 +152,8 @@ def _csv_rows(result: QueryResult, show: Callable[[str], str]) -> Iterator[Mappi
         for hit in answer.hits:
             record = hit_record(answer.probe, hit, result.threshold)
             left, top, width, height = record["box"]
-            paths = {"query": show(answer.probe.path), "path": show(os.fsdecode(hit.face.path))}
+            query = None if answer.probe.person is not None else show(answer.probe.path)
+            paths: dict[str, str | None] = {"query": query, "path": show(os.fsdecode(hit.face.path))}
+            if hit.via_face is not None:
+                paths["via_face"] = show(os.fsdecode(hit.via_face.path))
             yield {**record, **paths, "left": left, "top": top, "width": width, "height": height}

@@ -31,13 +31,13 @@ from facesearch.machine import available_cores
 from facesearch.photos.crop import face_picture
 from facesearch.photos.known import read_known
 from facesearch.photos.picture import Photo
-from facesearch.render.answers import shown_expectation
+from facesearch.render.answers import is_below, person_line, shown_expectation
 from facesearch.render.pictures import check_may_be_written, scaled_corners, whole_picture
 from facesearch.render.records import answers_record, shown_path
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
 from facesearch.settings import DEFAULT_MAX_PIXELS
-from facesearch.types import KnownFile
+from facesearch.types import FaceRecord, KnownFile
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _SUFFIXES = (".html", ".htm")
 _TEMPLATE = Path(__file__).with_name("gallery.html")
 _JPEG_QUALITY = 80
 _QUERY_FACES_SHOWN = 12
-_LARGEST_PHOTO, _SMALLEST_PHOTO, _SMALLEST_FACE = 640, 200, 176
+_LARGEST_PHOTO, _SMALLEST_PHOTO, _SMALLEST_FACE, _LINKING_FACE = 640, 200, 176, 64
 _ALL_PHOTOS = 40e6
 _MOST_THREADS, _AHEAD = 4, 16
 _DATED_BY = {
@@ -108,7 +108,7 @@ def _page(
     shown = _best_of_each(answers)
     one = len(answers) == 1
     values: dict[str, Iterable[str]] = {
-        "title": [f"Photos of the person in {_name(answers[0].probe.path)}" if one else f"{len(answers):,} queries"],
+        "title": [_title(answers[0].probe) if one else f"{len(answers):,} queries"],
         "script_hash": [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()],
         "heading": ["Photos of this person" if one else f"Results of {len(answers):,} queries"],
         "summary": [_summary(threshold, index, seconds)],
@@ -117,6 +117,10 @@ def _page(
     }
     for number, part in enumerate(re.split(r"\{\{(\w+)\}\}", template)):
         yield from values[part] if number % 2 else [part]
+
+
+def _title(probe: Probe) -> str:
+    return f"Photos of the person in {_name(probe.path)}" if probe.person is None else f"Photos of #{probe.person}"
 
 
 def _best_of_each(answers: Sequence[Answer]) -> list[Answer]:
@@ -165,19 +169,24 @@ def _query(number: int, answer: Answer, threshold: float | None, max_pixels: int
     facts = [f"Face {probe.number} of {probe.of} in the photo"] if probe.of > 1 and not probe.others else []
     facts += [f"The first {len(pictured)} are shown"] if len(pictured) < len(probe.paths) else []
     facts += [f"Expanded with {counted(probe.found, 'strong hit')}"] if probe.found else []
-    found = [hit.similarity for hit in answer.hits if not hit.is_query]
-    below = sum(similarity < threshold for similarity in found) if threshold is not None else 0
+    found = [hit for hit in answer.hits if not hit.is_query]
+    below = sum(is_below(hit, threshold) for hit in found)
     facts += [f"{counted(len(found), 'hit')} among {counted(answer.searched, 'face')} searched"]
     facts[-1] += f", {below:,} below the threshold" if below else ""
+    facts += [person_line(answer, threshold).capitalize()] if answer.person is not None and probe.person is None else []
     facts += [] if answer.hits else [_nothing(answer, threshold)]
     return (
         f'<section class="answer" aria-labelledby="query-{number}">\n<header class="query">\n<div class="asked">'
         + "".join(_query_face(one, max_pixels, named=len(pictured) > 1) for one in pictured)
-        + f'</div>\n<div><h2 id="query-{number}">{_link(os.fsencode(probe.path))}{others}</h2>\n'
+        + f'</div>\n<div><h2 id="query-{number}">{_asked_for(probe)}{others}</h2>\n'
         + f'<p class="folder"><bdi>{_text(os.path.dirname(os.path.abspath(probe.path)))}</bdi></p>\n'
         + "".join(f"<p>{fact}</p>\n" for fact in facts)
         + f'</div>\n</header>\n<ol class="hits"{"" if answer.hits else " hidden"}>\n'
     )
+
+
+def _asked_for(probe: Probe) -> str:
+    return _link(os.fsencode(probe.path)) if probe.person is None else f"Person #{probe.person}"
 
 
 def _nothing(answer: Answer, threshold: float | None) -> str:
@@ -207,13 +216,31 @@ def _card(identity: str, hit: Hit, threshold: float | None, side: int, max_pixel
         f"{_pictures(face.file, face.detection.box, _text(name), side, max_pixels)}</a>\n"
         f'<p class="score">{rank} <strong>{hit.similarity:.3f}</strong>{_remarks(hit, threshold)}</p>\n'
         f'<h3>{_link(face.path)}</h3>\n<p class="folder"><bdi>{_text(folder)}</bdi></p>\n'
-        f"<dl>{_facts(hit)}</dl>\n{_folded(hit.folded)}</li>\n"
+        f"{_via(hit.via_face, max_pixels)}<dl>{_facts(hit)}</dl>\n{_folded(hit.folded)}</li>\n"
     )
+
+
+def _via(face: FaceRecord | None, max_pixels: int) -> str:
+    """Return the face that links a hit to the query, for a hit through the person."""
+    if face is None:
+        return ""
+    name = _text(os.path.basename(os.fsdecode(face.path)))
+    try:
+        photo = Photo(read_known(face.file), max_pixels=max_pixels)
+        picture = _image(face_picture(photo, face.detection.box, _LINKING_FACE), "linking", f"The face in {name}")
+    except (OSError, PhotoError):
+        picture = ""
+    return f'<p class="via">{picture}<span>the person in {_link(face.path)}</span></p>\n'
 
 
 def _remarks(hit: Hit, threshold: float | None) -> str:
     verdict = f' <span class="verdict" data-verdict="{hit.verdict}">{hit.verdict}</span>' if hit.verdict else ""
-    remarks = {"below threshold": threshold is not None and hit.similarity < threshold, "offline": hit.offline}
+    remarks = {
+        "through other photos": hit.via_face is not None,
+        "somebody else": hit.somebody_else,
+        "below threshold": is_below(hit, threshold),
+        "offline": hit.offline,
+    }
     return verdict + "".join(f' <span class="note">{remark}</span>' for remark, true in remarks.items() if true)
 
 
@@ -222,7 +249,9 @@ def _facts(hit: Hit) -> str:
     facts = {"Date": _date(hit)}
     if quality is not None:
         facts["Quality"] = f"{quality:.2f}"
-    if hit.verdict is not None:
+    if hit.person is not None:
+        facts["Person"] = f"#{hit.person}"
+    if hit.verdict is not None and hit.via == "face":
         facts["Expected false hits"] = _text(shown_expectation(expected))
     return _list(facts)
 

@@ -34,19 +34,21 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
     """Return one hit as described in `hit.schema.json`; keys that do not apply are omitted.
 
     `above_threshold` is null if there is no threshold. For a template of several photos `query` is the first, and
-    `query_paths` has all.
+    `query_paths` has all. If a person was asked for by number, there is no query, and no similarity to it.
     """
     face, detection = hit.face, hit.face.detection
     box = detection.box
+    asked = probe.person is None
     record: dict[str, Any] = {
-        **path_keys("query", os.fsencode(probe.path)),
+        **(path_keys("query", os.fsencode(probe.path)) if asked else {"query": None}),
         **({"query_paths": [shown_path(path) for path in probe.paths]} if probe.others else {}),
-        "query_face": probe.number,
+        "query_face": probe.number if asked else None,
         "rank": hit.rank,
         **path_keys("path", face.path),
-        "similarity": round(hit.similarity, 6),
-        "distance": round(hit.distance, 6),
-        "above_threshold": None if threshold is None else hit.similarity >= threshold,
+        "similarity": round(hit.similarity, 6) if asked else None,
+        "distance": round(hit.distance, 6) if asked else None,
+        "above_threshold": None if threshold is None or not asked else hit.similarity >= threshold,
+        **_through(hit),
         **_sureness(hit),
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "face_px": round(box.shorter, 1),
@@ -69,6 +71,20 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
         record["folded"] = [
             {**path_keys("path", also.face.path), "similarity": round(also.similarity, 6)} for also in hit.folded
         ]
+    return record
+
+
+def _through(hit: Hit) -> dict[str, Any]:
+    """Return the keys about the person of a hit."""
+    record: dict[str, Any] = {"via": hit.via}
+    if hit.person is not None:
+        record["person"] = hit.person
+    if hit.similarity_to_person is not None:
+        record["similarity_to_person"] = round(hit.similarity_to_person, 6)
+    if hit.via_face is not None:
+        record["via_face"] = {**path_keys("path", hit.via_face.path), "face_id": hit.via_face.face_id}
+    if hit.somebody_else:
+        record["somebody_else"] = True
     return record
 
 
@@ -98,6 +114,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
                 "face": answer.probe.number,
                 "faces": answer.probe.of,
                 "searched": answer.searched,
+                "person": answer.person,
                 "excess": rounded(answer.excess),
                 **({"expanded_with": answer.probe.found} if answer.probe.found else {}),
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
@@ -125,6 +142,8 @@ def gallery_record(result: QueryResult) -> dict[str, Any]:
 
 
 def _query_keys(probe: Probe) -> dict[str, Any]:
+    if probe.person is not None:
+        return {"path": None}
     if probe.others:
         return {"paths": [shown_path(path) for path in probe.paths]}
     return path_keys("path", os.fsencode(probe.path))

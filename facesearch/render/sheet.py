@@ -12,7 +12,7 @@ from facesearch.errors import PhotoError
 from facesearch.photos.crop import face_picture
 from facesearch.photos.known import read_known
 from facesearch.photos.picture import Photo
-from facesearch.render.answers import remarks, shown_expectation
+from facesearch.render.answers import is_below, person_line, remarks, shown_expectation
 from facesearch.render.drawing import draw_pill, draw_rounded, draw_text, pill_size, text_width
 from facesearch.render.pictures import check_may_be_written, check_picture_name, save_picture, whole_picture
 from facesearch.settings import DEFAULT_MAX_PIXELS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from facesearch.render.drawing import Colour
     from facesearch.search.result import Answer, Hit
-    from facesearch.types import Box
+    from facesearch.types import Box, FaceRecord
 
 __all__ = ["MAX_HITS_A_PAGE", "MAX_PAGES", "check_sheet_name", "save_sheet"]
 
@@ -37,6 +37,7 @@ MAX_PAGES = 25
 _COLUMNS, _FEWEST_COLUMNS = 4, 2
 _MARGIN, _GAP, _PAD, _CORNER = 20, 14, 12, 8
 _FACE, _PHOTO, _BESIDE = 150, (200, 150), 6
+_LINKING = 60
 _INNER = _FACE + _BESIDE + _PHOTO[0]
 _CELL = _INNER + 2 * _PAD
 _SCORE_LINE, _NAME_LINE, _REMARK_LINE, _LAST_LINE = 27, 50, 70, 4
@@ -107,7 +108,7 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
     """Return short facts on the query and its hits."""
     probe = answer.probe
     hits = [hit for hit in answer.hits if not hit.is_query]
-    below = sum(_is_below(hit, threshold) for hit in hits)
+    below = sum(is_below(hit, threshold) for hit in hits)
     facts = []
     if probe.others:
         facts.append(f"{1 + len(probe.others)} photos of one person")
@@ -117,22 +118,21 @@ def _facts(answer: Answer, threshold: float | None, seconds: float | None) -> li
     facts.append(f"{counted(answer.searched, 'face')} searched")
     if probe.found:
         facts.append(f"expanded with {counted(probe.found, 'strong hit')}")
+    if answer.person is not None and probe.person is None:
+        facts.append(person_line(answer, threshold))
     if seconds is not None:
         facts.append(f"answered in {seconds:.2f} s")
     facts.append("no threshold" if threshold is None else f"threshold {threshold:g}")
-    if any(hit.verdict is not None and hit.expected_false_hits is None for hit in hits):
+    if any(hit.verdict is not None and hit.expected_false_hits is None and hit.via == "face" for hit in hits):
         facts.append(f"false hits {shown_expectation(None)}")
     return facts
-
-
-def _is_below(hit: Hit, threshold: float | None) -> bool:
-    return threshold is not None and hit.similarity < threshold
 
 
 def _remarks(hit: Hit, threshold: float | None) -> str:
     quality, expected = hit.face.quality, hit.expected_false_hits
     poor = quality is not None and quality < _LOW_QUALITY
-    strangers = [] if expected is None or hit.is_query else [f"{shown_expectation(expected)} false hits"]
+    unknown = expected is None or hit.is_query or hit.via == "person"
+    strangers = [] if unknown else [f"{shown_expectation(expected)} false hits"]
     return "  ·  ".join(strangers + remarks(hit, threshold) + ["low quality"] * poor)
 
 
@@ -202,7 +202,9 @@ class _Page:
         left, top = _MARGIN + _PAD, _MARGIN + _PAD
         left = self._query(left, top) + 20
         width = _MARGIN + self._width - _PAD - left
-        first, *others = [os.path.basename(path) for path in self._answer.probe.paths]
+        probe = self._answer.probe
+        first, *others = [os.path.basename(path) for path in probe.paths]
+        first = first if probe.person is None else f"#{probe.person}"
         baseline = top + 28
         draw_text(self._draw, (left, baseline), first, 24, _INK, width=width, bold=True)
         if others:
@@ -252,17 +254,29 @@ class _Page:
         left, top = left + _PAD, top + _PAD
         colour = _QUERY_COLOUR if hit.is_query else _VERDICT_COLOURS[hit.verdict] if hit.verdict else _INK
         read = partial(read_known, hit.face.file)
-        pictures = self._pictures(read, hit.face.detection.box, colour, _FACE, _PHOTO)
+        size = _PHOTO if hit.via_face is None else (_PHOTO[0] - _LINKING - _BESIDE, _PHOTO[1])
+        pictures = self._pictures(read, hit.face.detection.box, colour, _FACE, size)
         if pictures is None:
-            self._lost((left, top), (_INNER, _FACE))
+            self._lost((left, top), (_FACE + _BESIDE + size[0], _FACE))
         else:
             self._face(pictures[0], (left, top), _FACE)
-            self._well((left + _FACE + _BESIDE, top), _PHOTO, pictures[1])
+            self._well((left + _FACE + _BESIDE, top), size, pictures[1])
+        if hit.via_face is not None:
+            self._linking(hit.via_face, left + _INNER - _LINKING, top)
         self._score(hit, left, top + _FACE + _SCORE_LINE, colour)
         self._name(hit, left, top + _FACE + _NAME_LINE)
         draw_text(
             self._draw, (left, top + _FACE + _REMARK_LINE), _remarks(hit, self._threshold), 13, _SOFT, width=_INNER
         )
+
+    def _linking(self, face: FaceRecord, left: int, top: int) -> None:
+        """Draw the face that links a hit to the query, with the name of its photo."""
+        read = partial(read_known, face.file)
+        pictures = self._pictures(read, face.detection.box, _QUERY_COLOUR, _LINKING, (_LINKING, _LINKING))
+        draw_text(self._draw, (left, top + 12), "same as", 13, _SOFT, width=_LINKING)
+        self._face(pictures and pictures[0], (left, top + 20), _LINKING)
+        name = os.path.basename(os.fsdecode(face.path))
+        draw_text(self._draw, (left, top + _LINKING + 36), name, 11, _FAINT, width=_LINKING)
 
     def _score(self, hit: Hit, left: int, baseline: int, colour: Colour) -> None:
         """Draw rank, similarity and verdict on the left, the date on the right."""

@@ -40,6 +40,9 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
         "ours": status.made_here,
         "hidden": status.hidden,
         "outdated": status.outdated,
+        "people": status.people,
+        "grouped": status.grouped,
+        "grouping": status.groups_after_runs,
         "catalog_bytes": status.catalog_bytes,
         "vectors_bytes": status.vectors_bytes,
         "last_run": status.last_run,
@@ -61,6 +64,7 @@ def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> s
         ("folders", ", ".join(status.folders)),
         ("photos", status.photos),
         ("faces", status.faces),
+        ("people", _people(status)),
         ("no face", status.no_face),
         ("failed", status.failed),
         ("hidden", status.hidden),
@@ -83,6 +87,13 @@ def _model(status: IndexStatus) -> str:
     if status.revision in LOOKS:
         return f"{its}; {latest} is out: {Hint.NEW_EMBEDDINGS}"
     return f"{its}, which this version of facesearch cannot use; it has up to {latest}"
+
+
+def _people(status: IndexStatus) -> str:
+    off = "" if status.groups_after_runs else "; indexing runs do not group new faces"
+    if status.people is None:
+        return f"not grouped yet{off}"
+    return f"{status.people:,} with {counted(status.grouped, 'face')}{off}"
 
 
 def _last_run(last: dict[str, Any] | None) -> str:

@@ -39,6 +39,9 @@ def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -
         for key in _REPORT_FIGURES
         if report.get(key) or key in always
     ]
+    if report.get("people") is not None:
+        new = f", {report['new_people']:,} new" if report["new_people"] else ""
+        lines.insert(2, ("people", f"{report['people']:,}{new}; {counted(report['grouped'], 'face')}"))
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
     lines.append(("seconds", f"{report['seconds']:.1f}{pace}"))
@@ -79,6 +82,7 @@ def summary_line(report: dict[str, Any]) -> str:
     done = "stopped early" if report["stopped"] else "done"
     changes = ", ".join(figures) or "no photos found"
     there = f"{counted(report['photos'], 'photo')}, {counted(report['faces'], 'face')}"
+    there += "" if report.get("people") is None else f", {counted(report['people'], 'person', 'people')}"
     return f"{done} in {report['seconds']:.1f} s: {changes}; {there}"
 
 

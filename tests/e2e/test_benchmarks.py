@@ -148,6 +148,19 @@ def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
     assert "| above every wrong photo | | 6 | 6 | 2 | 2 |" in lines
 
 
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("groups", "| few people, many photos | 1.0000 | 1.0000 | 1.0000 |"),
+        ("answers", "| few people, many photos | 1 | through people | 100.0% | 100.0% | 0.000 |"),
+        ("nights", "| 40 people, five photos each | 20 |"),
+    ],
+)
+def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> None:
+    printed = run_benchmark("people.py", what, crops, "--people", "40", "40", "--no-others", "--keep", "kept.npz")
+    assert told in printed
+
+
 def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     run_benchmark("cold_query.py", people / "portraits/bea/0.jpg", "1", "20", "--json", out)

@@ -99,6 +99,18 @@ def test_a_full_disk_answers(facesearch: Run, library: Path, photos: Path, disk:
     assert "the disk is full; free some space" in full
 
 
+def test_grouping_on_a_full_disk_changes_nothing(facesearch: Run, photos: Path, disk: Path) -> None:
+    facesearch("index", photos, "--index", disk / "ix", "-q", "--no-grouping")
+    fill(disk)
+    full = facesearch("people", "group", "--index", disk / "ix", exit_code=3)
+    assert "the disk is full; free some space" in full.stderr
+    assert len(full.stderr.splitlines()) == 1
+    assert "not grouped yet" in facesearch("status", "--index", disk / "ix").stdout
+    (disk / "filler").unlink()
+    assert "people with" in facesearch("people", "group", "--index", disk / "ix").stdout
+    assert "has no faults" in facesearch("check", "--index", disk / "ix").stdout
+
+
 def test_forgetting_makes_room(facesearch: Run, library: Path, photos: Path, disk: Path) -> None:
     index = disk / "ix"
     facesearch("index", photos, "--index", index, "-q")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -303,4 +304,36 @@ def test_the_policy_lets_no_other_script_run(browser: Browser, gallery: Path, tm
     page.goto(changed.as_uri())
     assert page.title() == "2 queries · facesearch"
     assert len([text for text in troubles if "Content Security Policy" in text]) == 2
+    page.close()
+
+
+def test_photos_through_other_photos_can_be_hidden(browser: Browser, gallery: Path) -> None:
+    folder = os.fsencode(gallery.parent)
+    direct = [hit(rank, folder + b"/" + NAMES[rank - 1]) for rank in (1, 2)]
+    linked = replace(hit(3, folder + b"/" + NAMES[2]), via="person", via_face=direct[0].face, similarity_to_person=0.7)
+    probe = Probe(str(gallery.parent / "t1.jpg"), 1, 6, toy_face([1.0, 0.0], FACES_IN_T1["bea"]))
+    save_gallery([Answer(probe, [*direct, linked], 1234, person=4)], 0.65, INDEX, gallery.parent / "through.html")
+    page = browser.new_page()
+    page.goto((gallery.parent / "through.html").as_uri())
+    assert page.get_by_text("Probably #4: 2 by face, 1 through other photos").is_visible()
+    card = page.locator("#hit-0-2")
+    assert card.locator(".linking").is_visible()
+    assert card.get_by_text("the person in bea.jpg").is_visible()
+    assert card.get_by_text("below threshold").count() == 0
+    assert shown(page) == cards(0, 1, 2)
+    page.get_by_label("through other photos 1").uncheck()
+    assert shown(page) == cards(0, 1)
+    page.close()
+
+
+def test_a_person_asked_for_by_number_has_no_similarity(browser: Browser, gallery: Path) -> None:
+    folder = os.fsencode(gallery.parent)
+    found = [replace(hit(rank, folder + b"/" + NAMES[rank - 1]), via="person") for rank in (1, 2)]
+    probe = Probe(str(gallery.parent / "t1.jpg"), 1, 1, toy_face([1.0, 0.0], FACES_IN_T1["bea"]), person=4)
+    save_gallery([Answer(probe, found, 1234, person=4)], 0.65, INDEX, gallery.parent / "person.html")
+    page = browser.new_page()
+    page.goto((gallery.parent / "person.html").as_uri())
+    assert page.locator("h2", has_text="Person #4").is_visible()
+    assert not page.locator(".level").is_visible()
+    assert shown(page) == cards(0, 1)
     page.close()

@@ -43,8 +43,9 @@ def test_unusable_query_photos_are_reported_and_the_rest_is_answered(
     answer = facesearch("query", "--each", *photos, "--index", indexed, "-f", "jsonl")
     assert {hit["query"] for hit in map(json.loads, answer.stdout.splitlines())} == {str(library / "query.jpg")}
     said = answer.stderr.splitlines()
-    assert len(said) == 3
-    assert all(line.endswith("; skipped") for line in said)
+    assert len(said) == 4
+    assert all(line.endswith("; skipped") for line in said[:3])
+    assert re.fullmatch(r"facesearch: probably #\d+: 4 photos, all by face", said[3])
     none = facesearch("query", "--each", *photos[:2], "--index", indexed, exit_code=3)
     assert "none of the 2 query photos can be used" in none.stderr
     empty = tmp_path / "empty"

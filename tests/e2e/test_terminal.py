@@ -152,7 +152,7 @@ def test_rows_stay_rows_and_columns_columns(tty: Tty, evil: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["json", "jsonl"])
 def test_json_on_a_terminal_is_json(tty: Tty, facesearch: Run, evil: Path, layout: str) -> None:
-    asked = ("query", "me.jpg", "--index", "ix", "-f", layout)
+    asked = ("query", "me.jpg", "--index", "ix", "-q", "-f", layout)
     shown, piped = tty(*asked).text, facesearch(*asked).stdout
     assert is_harmless(shown)
     parsed = [

@@ -92,7 +92,7 @@ def test_json_lines_are_the_contract(answer: Answer) -> None:
     itself, first, second = (json.loads(line) for line in text(answer, "jsonl").splitlines())
     assert first == {
         "query": "me.jpg", "query_face": 1, "rank": 1, "path": "/photos/a b.jpg", "similarity": 0.8125,
-        "distance": 0.1875, "above_threshold": True, "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
+        "distance": 0.1875, "above_threshold": True, "via": "face", "box": [10.3, 20.0, 90.0, 100.0], "face_px": 90.0,
         "det_score": 0.9, "photo_id": 201, "face_id": 101, "date": "2020-05-06T07:08:09", "date_source": "exif",
         "date_precision": "second",
         "taken_at": "2020-05-06T07:08:09+02:00", "fmr": 1.23e-9, "expected_false_hits": 1.48e-8, "verdict": "strong",
@@ -130,7 +130,9 @@ def test_a_comparison_without_a_calibration_has_no_rates() -> None:
     assert (best["fmr"], best["fmr_interval"], best["expected_false_hits"]) == (None, None, None)
 
 
-@pytest.mark.parametrize("key", ["query", "similarity", "distance", "det_score", "fmr", "expected_false_hits"])
+@pytest.mark.parametrize(
+    "key", ["query", "query_face", "similarity", "distance", "det_score", "fmr", "expected_false_hits"]
+)
 def test_optional_values_may_be_null(answer: Answer, key: str) -> None:
     """The schema allows null now for future hits (people, hand-drawn faces, unmeasured models) to keep the contract."""
     record = json.loads(text(answer, "jsonl").splitlines()[0])

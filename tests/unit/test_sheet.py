@@ -162,6 +162,27 @@ def test_a_hit_shows_its_special_properties(tmp_path: Path, written: list[str]) 
     assert "0" not in written, "the query photo has no rank"
 
 
+def test_a_hit_through_the_person_shows_the_face_that_links_it(tmp_path: Path, written: list[str]) -> None:
+    photo, other = plain_photo(tmp_path / "photo.png"), plain_photo(tmp_path / "known.png", colour=(200, 40, 40))
+    direct = hit(1, other)
+    linked = replace(hit(2, photo, 0.2), via="person", via_face=direct.face, similarity_to_person=0.7)
+    elsewhere = replace(hit(3, photo, 0.5, verdict=Verdict.unlikely), somebody_else=True)
+    save_sheet(Answer(probe(photo), [direct, linked, elsewhere], person=12), 0.47, tmp_path / "sheet.png")
+    assert "probably #12: 1 by face, 1 through other photos" in " ".join(written)
+    assert {"same as", "known.png", "through other photos"} <= set(written)
+    assert any("somebody else" in text for text in written)
+    assert not any("below threshold" in text for text in written)
+    red = (abs(pixels(tmp_path / "sheet.png").astype(int) - (200, 40, 40)).sum(axis=2) < 30).any(axis=1)
+    assert red.sum() > 60, "the linking face is beside the hit"
+
+
+def test_a_sheet_of_a_person_by_number_says_so(tmp_path: Path, written: list[str]) -> None:
+    photo = plain_photo(tmp_path / "photo.png")
+    asked = replace(probe(photo), person=12)
+    save_sheet(Answer(asked, [replace(hit(1, photo), via="person")], person=12), 0.47, tmp_path / "sheet.png")
+    assert "#12" in written
+
+
 def test_a_sheet_shows_that_nothing_was_measured(tmp_path: Path, written: list[str]) -> None:
     found = [hit(1, b"/gone.jpg", verdict=Verdict.possible, fmr=None, expected_false_hits=None)]
     save_sheet(Answer(probe("/me.jpg"), found), 0.4, tmp_path / "sheet.png")

@@ -1,0 +1,100 @@
+"""`facesearch people`: the people of an index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facesearch.cli.console import Console
+from facesearch.cli.messages import confirm, say
+from facesearch.cli.options import IndexPath, Quiet, TableOrJson, Wait, Yes, examples
+from facesearch.cli.stdout import write, write_json
+from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.api.results import Grouping
+
+__all__ = ["register"]
+
+_HELP = "List the people in the index, or group faces by person."
+_EXAMPLES = examples(
+    ("facesearch people", "list the people"),
+    ("facesearch query --person '#12'", "find the photos of one of them"),
+    ("facesearch people group --again --dry-run", "show what grouping from scratch would change"),
+)
+
+_AgainOption = Annotated[
+    bool,
+    typer.Option("--again", help="Group all faces from scratch. Shows what would change, and asks first."),
+]
+_DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Report what would change; change nothing.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        epilog=_EXAMPLES, invoke_without_command=True, callback=_people, help=f"{_HELP} Without a command, list them."
+    )
+    group.command(name="list", short_help="List the people.")(list_people)
+    group.command(name="group", short_help="Group faces by person.")(group_faces)
+    app.add_typer(group, name="people", short_help=_HELP)
+
+
+def _people(context: typer.Context, index_path: IndexPath = None) -> None:
+    """List the people in the index, or group faces by person. Without a command, list them."""
+    if context.invoked_subcommand is None:
+        list_people(index_path)
+    elif index_path is not None:
+        raise UsageError(f"give --index after the command: facesearch people {context.invoked_subcommand} --index DIR")
+
+
+def list_people(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
+    """List the people in the index, those with the most photos first.
+
+    A person is a group of faces that resemble each other. A number stands for the same person for good.
+    """
+    from facesearch.api.index import Index
+    from facesearch.render.people import people_records, render_people
+
+    with Index.open(index_path, observer=Console()) as index:
+        people = index.people.list()
+        if layout == "json":
+            write_json(people_records(people), ascii_only=True)
+            return
+        write([render_people(people)])
+        if not people:
+            say(f"no people in {index.path} yet; `facesearch people group` groups faces by person")
+
+
+def group_faces(
+    again: _AgainOption = False,
+    dry_run: _DryRunOption = False,
+    index_path: IndexPath = None,
+    yes: Yes = False,
+    wait: Wait = 0,
+    layout: TableOrJson = "table",
+    quiet: Quiet = False,
+) -> None:
+    """Group new faces by person. `facesearch index` does this at the end of each run.
+
+    Known people keep their faces and their numbers; a new face joins one of them, or stays alone.
+    """
+    from facesearch.api.index import Index
+    from facesearch.render.people import changes_line, grouping_line, grouping_record
+
+    def ask(coming: Grouping) -> None:
+        if coming.changed:
+            confirm(f"grouping from scratch: {changes_line(coming)}", yes=False)
+
+    console = Console(quiet=quiet)
+    with console, Index.open(index_path, wait=wait, observer=console) as index:
+        people = index.people
+        done = people.preview(again=again) if dry_run else people.group(again=again, confirm=None if yes else ask)
+    if done is not None:
+        told = {**grouping_record(done), "dry_run": dry_run}
+        if layout == "json":
+            write_json(told, ascii_only=True)
+        elif not quiet:
+            write([f"{'dry run: ' * dry_run}{grouping_line(done)}\n"])
+    console.end(complete=done is not None)
