@@ -116,7 +116,8 @@ class _Run:
         self._placed, self._solid, self._new = (
             np.bincount(nodes, marks, minlength=count) > 0 for marks in (faces.placed, ~faces.poor, faces.new)
         )
-        self._new &= known == 0
+        self._unknown = known == 0
+        self._new &= self._unknown
         _, first_of, number = np.unique(known, return_index=True, return_inverse=True)
         self.of: IdArray = np.where(known > 0, first_of[number], np.arange(count))
 
@@ -160,7 +161,7 @@ class _Run:
 
     def add_poor(self) -> None:
         """Let poor faces join the groups that they fit, the best first. They change no group's mean."""
-        rows, poor = np.flatnonzero(self._solid), np.flatnonzero(self._new & ~self._solid)
+        rows, poor = np.flatnonzero(self._solid), self._poor_to_place()
         if not len(rows) or not len(poor):
             return
         vectors = self._vectors[rows]
@@ -183,6 +184,14 @@ class _Run:
             if face not in joined and all(self.of[other] != into for other in beside.get(face, ())):
                 self.of[face] = into
                 joined.add(face)
+
+    def _poor_to_place(self) -> IdArray:
+        """Return the poor faces that are new, and those that were alone so far and have a new face near them."""
+        new, fresh = np.flatnonzero(self._new & ~self._solid), np.flatnonzero(self._new & self._solid)
+        waiting = np.flatnonzero(self._unknown & ~self._new & ~self._solid)
+        least = self._calibration.similarity_at(EDGE_FMR)
+        near = nearest_pairs(self._vectors[fresh], self._vectors[waiting], NEIGHBOURS, least)
+        return np.union1d(new, waiting[near.rows])
 
     def _measured(self, vectors: FloatArray, groups: Groups) -> Strangers:
         if self._strangers is not None:

@@ -224,6 +224,10 @@ def test_poor_faces_join_and_link_nothing(library: Library) -> None:
     alone = [library.add(vectors=[vector], quality=0.1)[0] for vector in (seen(60, 1), seen(60, 2))]
     regroup(library.store)
     assert not set(alone) & set(library.people)
+    for _ in range(4):
+        library.add(60)
+    regroup(library.store)
+    assert set(alone) <= set(library.people), "their person came a night later"
 
 
 def test_copies_share_a_person_and_count_once(library: Library) -> None:
