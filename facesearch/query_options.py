@@ -74,7 +74,7 @@ class QueryOptions:
 
     top_k: int | None = described(
         None,
-        "Return the K most similar photos; those below the threshold are marked.",
+        "Return the first K photos; those below the threshold come last and are marked.",
         value="count",
         metavar="K",
         short="k",

@@ -144,10 +144,15 @@ def _planned(store: Store, calibration: Calibration, *, again: bool, check: Call
 
 def _all(store: Store) -> tuple[list[FaceRow], FloatArray]:
     """Return all faces with vectors and their vectors, float32[n, dim]."""
-    rows = [row for part in store.catalog.people.face_rows() for row in part]
-    parts = [vectors for _, vectors in store.catalog.vectors.after(0, store.model.dim)]
-    none = np.zeros((0, store.model.dim), dtype=np.float32)
-    return rows, np.concatenate(parts) if parts else none
+    parts = list(store.catalog.vectors.after(0, store.model.dim))
+    if not parts:
+        return [], np.zeros((0, store.model.dim), dtype=np.float32)
+    ids, vectors = (np.concatenate(column) for column in zip(*parts, strict=True))
+    known = set(ids.tolist())
+    # A damaged catalog has vectors without a photo, and a reader may see a commit between the two reads.
+    rows = [row for part in store.catalog.people.face_rows() for row in part if row.vector in known]
+    place = np.searchsorted(ids, [row.vector for row in rows])
+    return rows, vectors if len(place) == len(ids) else vectors[place]
 
 
 def _around(store: Store, new: IdArray, calibration: Calibration) -> tuple[list[FaceRow], FloatArray]:
