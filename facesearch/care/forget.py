@@ -100,16 +100,19 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     back only if its photo changes.
     """
     catalog = store.catalog
-    deletions: list[Callable[[], object]] = [
+    going = forgetting.photos if forgetting.root is None else tuple(catalog.photos.within(forgetting.root.id))
+    deletions: list[Callable[[], object]] = [partial(catalog.people.forget_photo, photo.id) for photo in going]
+    deletions += [
         partial(catalog.photos.keep_out, photo.id, forgetting.contents.get(photo.id))
         if forgetting.never_again
         else partial(catalog.photos.delete, photo.id)
         for photo in forgetting.photos
     ]
     if forgetting.face is not None:
+        deletions.append(partial(catalog.people.forget_face, forgetting.face))
         deletions.append(partial(catalog.faces.delete, forgetting.face))
     if forgetting.root is not None:
-        deletions += [partial(catalog.photos.delete, photo.id) for photo in catalog.photos.within(forgetting.root.id)]
+        deletions += [partial(catalog.photos.delete, photo.id) for photo in going]
         deletions.append(partial(catalog.roots.remove, forgetting.root.id))
     store.erase(deletions)
 

@@ -34,6 +34,11 @@ _WITHOUT_VECTORS = (
     "SELECT DISTINCT photo FROM faces JOIN photos ON photos.id = photo WHERE NOT outdated AND size >= 0"
     " AND NOT EXISTS (SELECT 1 FROM vectors WHERE face = faces.id)"
 )
+_LEADING_NOWHERE = (
+    "SELECT id FROM people WHERE merged_into IS NOT NULL"
+    " AND (EXISTS (SELECT 1 FROM assignments WHERE person = people.id) OR merged_into IN"
+    " (SELECT id FROM people AS whole WHERE whole.merged_into IS NOT NULL))"
+)
 _MOST_REPORTED = 20
 _ROW_LINES = ("NULL value in ", "CHECK constraint failed in ")
 """How SQLite's own check begins lines about values: the audit reports those itself, with the value."""
@@ -48,6 +53,7 @@ class Audit:
     beyond_repair: bool = False
     rows: list[tuple[str, Any]] = field(default_factory=list)
     meta: list[str] = field(default_factory=list)
+    people: list[Any] = field(default_factory=list)
     schema: list[tuple[str, str]] = field(default_factory=list)
     indexes_differ: bool = False
 
@@ -72,6 +78,7 @@ def audit(database: Database) -> Audit:
             for key, columns in _faulty(database, table):
                 found.rows.append((table, key))
                 found.add(f"{table} {key!r:.70}: invalid {', '.join(columns)}")
+        _check_people(database, found)
         _check_model(database, found)
         if lacking := len(database.rows(_WITHOUT_VECTORS)):
             found.add(f"photos with faces that have no vector: {lacking:,}")
@@ -111,7 +118,8 @@ def repair_faults(database: Database, found: Audit, known_model: ModelInfo | Non
             _repair_model(database, known_model)
             if any(table in _OF_PEOPLE for table, _ in found.rows):
                 database.rows("DELETE FROM meta WHERE key = 'grouped'")  # the next run groups what has nobody now
-            repaired = sum(_repair_row(database, table, key) for table, key in found.rows)
+            database.many("UPDATE people SET merged_into = NULL WHERE id = ?", ((person,) for person in found.people))
+            repaired = len(found.people) + sum(_repair_row(database, table, key) for table, key in found.rows)
             dropped = len(found.rows) - repaired + _drop_dangling(database)
             _repair_last_ids(database)
             repaired += len(
@@ -192,6 +200,13 @@ def _check_meta(database: Database, found: Audit) -> None:
         if not column.takes(kept.get(key), exact=True):
             found.meta.append(key)
             found.add(f"{key}: {'missing' if kept.get(key) is None else 'invalid'}")
+
+
+def _check_people(database: Database, found: Audit) -> None:
+    """Check that a person who became part of another has no faces, and is part of nobody who is part of another."""
+    for (person,) in database.rows(_LEADING_NOWHERE):
+        found.people.append(person)
+        found.add(f"people {person!r:.70}: part of another, but not as it should be")
 
 
 def _check_model(database: Database, found: Audit) -> None:

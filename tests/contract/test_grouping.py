@@ -329,6 +329,8 @@ def test_people_joined_by_the_user_stay_joined_from_scratch(library: Library) ->
         regroup(library.store, again=again)
         assert library.people[1] == library.people[2] == one
         assert library.store.catalog.people.current(other) == one
+    library.add(99)
+    assert regroup(library.store).merged == 0, "what was said is done once"
 
 
 def test_a_photo_of_both_loses_one_when_two_large_groups_turn_out_to_be_one(library: Library) -> None:

@@ -46,12 +46,16 @@ class Library:
         self.gallery = LocalGallery(self.store)
         self.root = self.store.catalog.roots.add(b"/photos")
 
-    def add(self, name: str, *faces: tuple[Vector, int | None], quality: float = 0.9) -> list[int]:
+    def add(
+        self, name: str, *faces: tuple[Vector, int | None], quality: float = 0.9, looks: int | None = None
+    ) -> list[int]:
         catalog = self.store.catalog
         with self.store.transaction():
             content = hashlib.sha256(name.encode()).digest()
             file = PhotoFile(name.encode(), 1, 0)
-            photo = catalog.photos.put(self.root.id, file, content, "faces", facts=PhotoFacts(640, 480))
+            photo = catalog.photos.put(
+                self.root.id, file, content, "faces", facts=PhotoFacts(640, 480), fingerprint=looks
+            )
             found = [toy_face(vector, (100.0 * place, 0, 50, 60), quality) for place, (vector, _) in enumerate(faces)]
             catalog.faces.replace(photo, found)
             ids = [row[0] for row in catalog.database.rows("SELECT id FROM faces WHERE photo = ? ORDER BY id", photo)]
@@ -190,14 +194,16 @@ def test_hits_of_people_whom_an_unclear_question_does_not_show_come_last(library
 
 
 def test_the_query_photo_itself_says_who_it_is(library: Library) -> None:
-    """A photo of the person that resembles none of the others, in the index: grouping knows."""
+    """A photo of the person that resembles nobody but a stranger, in the index: grouping knows."""
     vector = mixed(n6=0.9, n5=0.4)
     library.add("me.jpg", (vector, 1))
+    library.add("like me.jpg", (mixed(n6=0.9, n27=0.5), None))
     answer = library.ask(vector)
     assert answer.person == 1
     assert names(answer)[0] == "me.jpg"
     assert answer.hits[0].is_query
-    assert [hit.rank for hit in answer.hits] == list(range(6))
+    assert {"near 0.jpg", "old.jpg"} <= set(names(answer))
+    assert [hit.somebody_else for hit in answer.hits if hit.path.endswith("/like me.jpg")] == [True]
     assert library.ask(vector, "elsewhere.jpg").person is None
 
 
@@ -239,8 +245,17 @@ def test_companions_and_excluded_people_go_through_people(library: Library) -> N
 
 
 def test_near_identical_photos_are_folded_across_both_ways(library: Library) -> None:
-    answer = library.ask(QUESTION, fold=True)
-    assert names(answer) == names(library.ask(QUESTION))
+    """A direct hit with a copy that is found through the person alone, and two of those that are alike."""
+    library.add("shot.jpg", (mixed(ann=0.52, n0=0.5, n1=0.5, n8=0.5), 1), looks=7)
+    library.add("same shot.jpg", (mixed(ann=0.4, n0=0.5, n1=0.5, n8=0.55), 1), looks=7)
+    whole, folded = library.ask(QUESTION), library.ask(QUESTION, fold=True)
+    assert {hit.via for hit in whole.hits if "shot.jpg" in hit.path} == {"face", "person"}
+    assert names(folded) == [name for name in names(whole) if name != "same shot.jpg"]
+    (shot,) = [hit for hit in folded.hits if hit.path.endswith("/shot.jpg")]
+    assert [Path(also.path).name for also in shot.folded] == ["same shot.jpg"]
+    for k in range(1, 14):
+        cut = library.ask(QUESTION, fold=True, threshold=None, top_k=k)
+        assert names(cut)[: len(folded.hits)] == names(folded)[:k]
 
 
 def test_a_person_by_number(library: Library) -> None:
