@@ -1,8 +1,8 @@
 """Average-link merging: the two groups that most exceed what strangers reach become one, until none does.
 
-All pairs that are each other's best are merged in the same round, which gives the same result as one pair at a time for
-a linkage like the mean, and small groups join a much larger one many at a time. Every step is deterministic: ties are
-decided by the order of the rows.
+All pairs that are each other's best are merged in the same round, which for a mean is the same as one pair at a time.
+Small groups join a much larger one many at a time, since they hardly change its mean. Every step is deterministic: ties
+are decided by the order of the rows.
 
 (Reciprocal nearest neighbours: F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", 1983.)
 """

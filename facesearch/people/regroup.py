@@ -16,6 +16,7 @@ import numpy as np
 from facesearch.calibration.storage import calibration_of
 from facesearch.catalog.people import FaceRow
 from facesearch.catalog.records import Grouped
+from facesearch.errors import Hint, LockedError
 from facesearch.people.apart import NEVER, Apart
 from facesearch.people.grouping import EDGE_FMR, NEIGHBOURS, FaceSet, group_faces
 from facesearch.people.statements import Said, everything_said
@@ -95,7 +96,8 @@ def regroup(
     """Group the faces of an index that are new since the last time, or all of them from scratch with `again`.
 
     With `dry_run` nothing is written. `calibration` is by default that of the index's model. `check` is called again
-    and again and may raise an error, for example to cancel; then nothing is changed.
+    and again and may raise an error, for example to cancel; then nothing is changed. Raises `LockedError` if statements
+    are made faster than faces are grouped.
     """
     catalog, known = store.catalog, calibration or calibration_of(store.model)
     if not again and is_up_to_date(store):
@@ -111,8 +113,8 @@ def regroup(
                 continue
             _write(store, plan)
             catalog.meta.set_grouped(Grouped(last, statements, catalog.people.count()))
-        break
-    return _told(store, plan, again=again)
+        return _told(store, plan, again=again)
+    raise LockedError(f"{store.path}: somebody is naming people at this moment", Hint.WAIT)
 
 
 def _planned(store: Store, calibration: Calibration, *, again: bool, check: Callable[[], object]) -> _Plan:
@@ -243,7 +245,8 @@ def _plan_of(rows: Sequence[FaceRow], faces: FaceSet, labels: IdArray, said: Sai
     gone = set(before[before > 0].tolist()) - set(faces.people.tolist()) - set(numbers.values())
     if again:
         plan.merge += sorted(_whereabouts(gone, before, labels, numbers))
-    plan.merge += sorted((one, into) for one, into in said.joined.items())
+    standing = {row.person for row in rows}
+    plan.merge += sorted((one, said.current(one)) for one in said.joined if one in standing)
     plan.people = len(after - {0})
     return plan
 
@@ -307,15 +310,18 @@ def _write(store: Store, plan: _Plan) -> None:
     )
 
 
+def _people_after(plan: _Plan, now: int) -> int:
+    return now + plan.new - len(plan.merge) if plan.people is None else plan.people
+
+
 def _told(store: Store, plan: _Plan, *, again: bool, pending: bool = False) -> Grouping:
     people = store.catalog.people
-    merged = len(plan.merge)
     return Grouping(
-        people=people.count() if not pending else plan.people or people.count() + plan.new - merged,
+        people=_people_after(plan, people.count()) if pending else people.count(),
         faces=store.catalog.photos.counts().faces,
         grouped=people.count_faces() + (plan.joined - len(plan.unassign) if pending else 0),
         new=plan.new,
-        merged=merged,
+        merged=len(plan.merge),
         joined=plan.joined,
         moved=plan.moved,
         left=len(plan.unassign),

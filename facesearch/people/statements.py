@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Said", "everything_said", "say"]
 
-_SELF = 0
+_NEW = 0
 
 
 class Kind(StrEnum):
@@ -79,10 +79,15 @@ def say(
     for number in (person, other):
         if number is not None and catalog.people.current(number) is None:
             raise UsageError(f"person #{number}: not known; list the people first")
-    row = StatementRow(
-        _SELF, int(time.time()), author or getpass.getuser(), origin, kind, person, other, None, None, undoes
-    )
+    row = StatementRow(_NEW, int(time.time()), author or _user(), origin, kind, person, other, None, None, undoes)
     return catalog.people.say(row, faces)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container in which the user has no name
+        return ""
 
 
 def everything_said(catalog: Catalog) -> Said:

@@ -10,8 +10,9 @@ The more people there are, the more similar are the most similar strangers. So t
 the one that strangers reach with a probability of `_FALSE` among all groups. Fewer than 50 groups count as 50: in a
 small library people are more often related.
 
-Measured with the embedded model, on libraries made from nine people, and reported for eight others: removing the mean
-raised the pairwise F of 1,000 people from .979 to .988 and lowered the share of strangers in groups from 22 to 1 %.
+Measured while choosing, on libraries made from nine people with plain mean links: removing the mean raised the F of
+pairs among 3,000 people from 0.952 to 0.964, and at an F of 0.98 among 1,000 people it lowered the share of strangers
+in groups from 44 to 9 %.
 """
 
 from __future__ import annotations
