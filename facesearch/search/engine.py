@@ -132,6 +132,8 @@ class _Search:
         self._want = want
         self._calibration = calibration
         self._offline: dict[int, bool] = {}
+        self._nearest: dict[int, Sequence[ScoredFace]] = {}
+        """The nearest faces, by the identity of the probe, as far as a search of the whole gallery found them."""
         asks_people = want.people and bool(gallery.size().people)
         self._people = PeopleOf(gallery, calibration, gallery.count()) if asks_people else None
         self._companions = Companions(gallery, want.together, want.company_threshold, self._people)
@@ -158,8 +160,7 @@ class _Search:
             whole = replace(want, top_k=None, threshold=want.counted)
             for number, answer in zip(cut, self._direct([probes[number] for number in cut], whole), strict=True):
                 answers[number] = answer
-        (*nearest,) = self._gallery.search(np.stack([answer.probe.face.embedding for answer in answers]), NEAREST)
-        return [self._through(answer, near, self._people) for answer, near in zip(answers, nearest, strict=True)]
+        return [self._through(answer, self._nearest_to(answer.probe), self._people) for answer in answers]
 
     def of_person(self, number: int) -> Answer:
         """Return the photos of a person; the most typical face stands for the person."""
@@ -171,6 +172,12 @@ class _Search:
         answer = Answer(cover, [], self._searched, person=number)
         hits = self._members(answer, link, [], people)
         return replace(answer, hits=self._cut([], self._each_once(hits, [])))
+
+    def _nearest_to(self, probe: Probe) -> Sequence[ScoredFace]:
+        """Return the faces nearest to a probe in the whole gallery, whatever the filter."""
+        if id(probe) not in self._nearest:
+            (self._nearest[id(probe)],) = self._gallery.search(probe.face.embedding[None], NEAREST)
+        return self._nearest[id(probe)]
 
     def _through(self, answer: Answer, nearest: Sequence[ScoredFace], people: PeopleOf) -> Answer:
         """Return an answer with the photos of the probe's person, and with hits of somebody else last."""
@@ -272,6 +279,8 @@ class _Search:
             incomplete = []
             for number, nearest in zip(pending, self._gallery.search(asked, portion, self._where), strict=True):
                 question = questions[number]
+                if self._where.lets_all_through:
+                    self._nearest.setdefault(id(question.probe), nearest[:NEAREST])
                 answers[number], complete = self._answer(question.probe, question.without_themselves(nearest), want)
                 if not complete and len(nearest) == portion:
                     incomplete.append(number)

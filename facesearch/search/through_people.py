@@ -95,6 +95,10 @@ class PeopleOf:
     def link(self, probe: Probe, nearest: Sequence[ScoredFace]) -> Link | None:
         """Return the person of a question, from the faces nearest to it, best first; None if nobody fits."""
         contents = frozenset(probe.contents)
+        own = self._own(probe, nearest, contents)
+        if own is not None:  # the query photo is in the gallery, and grouping has compared it with everybody
+            person = self.person(own, contents)
+            return None if person is None else self._linked(probe, person)
         links = []
         near = [scored for scored in nearest[:NEAREST] if scored.face.content not in contents]
         for number in _people_of(scored.face for scored in near)[:_MOST_LINKS]:
@@ -106,12 +110,9 @@ class PeopleOf:
             if not is_nearest and near[0].similarity > similarity:
                 continue  # somebody else resembles the question more
             excess = similarity - self._least(probe, person, near[0].similarity if is_nearest else -1.0)
-            links.append((excess, -number, Link(person, similarity, self._verdict(probe, person, similarity))))
-        own = self._own(probe, nearest, contents)
-        if own is not None:
-            return next((link for _, number, link in links if -number == own), None)
-        best = max(links, default=None, key=lambda found: found[:2])
-        return best[2] if best is not None and best[0] > 0 else None
+            links.append((excess, -number, person))
+        excess, _, best = max(links, default=(0.0, 0, None), key=lambda found: found[:2])
+        return None if best is None or excess <= 0 else self._linked(probe, best)
 
     def are_somebody_else(self, probe: Probe, faces: Sequence[FaceRecord], link: Link | None) -> list[bool]:
         """Return for faces similar to a question whether they show somebody else than its person."""
@@ -188,6 +189,11 @@ class PeopleOf:
         sure = member if member is Verdict.strong else Verdict.likely
         return max(link.verdict, sure, self._calibration.surest, key=_FROM_SURE.index)
 
+    def _linked(self, probe: Probe, person: Person) -> Link:
+        similarity = float(probe.face.embedding @ person.mean)
+        judge = Judge(self._calibration, _photos(probe, person), self._number, (), probe.quality)
+        return Link(person, similarity, judge.verdict(similarity, None))
+
     def _own(self, probe: Probe, nearest: Sequence[ScoredFace], contents: frozenset[bytes]) -> int | None:
         """Return the person that the query photo itself belongs to, if it is in the gallery."""
         for similarity, face in nearest[:NEAREST]:
@@ -210,10 +216,6 @@ class PeopleOf:
     def _strangers_reach(self, probe: Probe, person: Person) -> float:
         """Return the similarity to a person that some strangers reach."""
         return self._calibration.similarity_at(_STRANGERS_FMR, _photos(probe, person))
-
-    def _verdict(self, probe: Probe, person: Person, similarity: float) -> Verdict:
-        judge = Judge(self._calibration, _photos(probe, person), self._number, (), probe.quality)
-        return judge.verdict(similarity, None)
 
 
 def _photos(probe: Probe, person: Person) -> int:
