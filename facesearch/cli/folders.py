@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch.cli.console import Console
+from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import Anyway, IndexPath, Wait, Yes, examples, format_option
 from facesearch.cli.stdout import for_stdout, write, write_json
-from facesearch.errors import UsageError
 from facesearch.visible import shown_path
 
 if TYPE_CHECKING:
@@ -33,21 +34,12 @@ _Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(
-        epilog=_EXAMPLES, invoke_without_command=True, callback=_folders, help=f"{_HELP} Without a command, list them."
-    )
-    group.command(name="list", short_help="List the folders.")(list_folders)
-    group.command(name="move", short_help="Change the path of a folder.")(move)
-    group.command(name="remove", short_help="Remove a folder with its faces.")(remove)
-    app.add_typer(group, name="folders", short_help=_HELP)
-
-
-def _folders(context: typer.Context, index_path: IndexPath = None) -> None:
-    """List, move or remove the folders of the index. Without a command, list them."""
-    if context.invoked_subcommand is None:
-        list_folders(index_path)
-    elif index_path is not None:
-        raise UsageError(f"give --index after the command: facesearch folders {context.invoked_subcommand} --index DIR")
+    commands: dict[str, tuple[str, Callable[..., None]]] = {
+        "list": ("List the folders.", list_folders),
+        "move": ("Change the path of a folder.", move),
+        "remove": ("Remove a folder with its faces.", remove),
+    }
+    app.add_typer(listing_group("folders", _HELP, list_folders, commands, _EXAMPLES), name="folders", short_help=_HELP)
 
 
 def list_folders(index_path: IndexPath = None, layout: _Format = "paths") -> None:

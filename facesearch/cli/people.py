@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch.cli.console import Console
+from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import IndexPath, Quiet, TableOrJson, Wait, Yes, examples
 from facesearch.cli.stdout import write, write_json
-from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from facesearch.api.results import Grouping
@@ -33,20 +34,12 @@ _DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Report what woul
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(
-        epilog=_EXAMPLES, invoke_without_command=True, callback=_people, help=f"{_HELP} Without a command, list them."
-    )
-    group.command(name="list", short_help="List the people.")(list_people)
-    group.command(name="group", short_help="Group faces by person.")(group_faces)
+    commands: dict[str, tuple[str, Callable[..., None]]] = {
+        "list": ("List the people.", list_people),
+        "group": ("Group faces by person.", group_faces),
+    }
+    group = listing_group("people", _HELP, list_people, commands, _EXAMPLES)
     app.add_typer(group, name="people", short_help=_HELP)
-
-
-def _people(context: typer.Context, index_path: IndexPath = None) -> None:
-    """List the people in the index, or group faces by person. Without a command, list them."""
-    if context.invoked_subcommand is None:
-        list_people(index_path)
-    elif index_path is not None:
-        raise UsageError(f"give --index after the command: facesearch people {context.invoked_subcommand} --index DIR")
 
 
 def list_people(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
@@ -87,7 +80,7 @@ def group_faces(
         if coming.changed:
             confirm(f"grouping from scratch: {changes_line(coming)}", yes=False)
 
-    console = Console(quiet=quiet)
+    console = Console(quiet=quiet, keeps=False)
     with console, Index.open(index_path, wait=wait, observer=console) as index:
         people = index.people
         done = people.preview(again=again) if dry_run else people.group(again=again, confirm=None if yes else ask)

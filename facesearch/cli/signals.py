@@ -66,5 +66,5 @@ class StopSignal:
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.number = number
         StopSignal.any_was_noted = True
-        kept = "; finished work is kept" if self._keeps else ""
-        say(f"stopping after the photos in progress{kept} (Ctrl-C again stops now)")
+        kept = " after the photos in progress; finished work is kept" if self._keeps else ""
+        say(f"stopping{kept} (Ctrl-C again stops now)")
