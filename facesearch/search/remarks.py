@@ -272,7 +272,7 @@ class ThroughPerson(Remark):
     def __str__(self) -> str:
         photos = counted(self.by_face + self.through, "photo")
         if self.wanted:
-            return f"#{self.person}: {photos}"
+            return f"#{self.person}: {photos if self.through else 'no photo of this person passes the filters'}"
         ways = f"{self.by_face:,} by face, {self.through:,} through other photos" if self.through else "all by face"
         line = f"probably #{self.person}: {photos}, {ways}"
         others = counted(self.elsewhere, "similar photo")

@@ -91,6 +91,8 @@ def test_a_person_by_number(facesearch: Run, indexed: Path, tmp_path: Path) -> N
         assert answer.stderr == f"facesearch: #{one['number']}: {one['photos']} photos\n"
     facesearch("query", "--person", "1", "--index", indexed, "--sheet", "p.png", "--html", "p.html", "--top-k", "1")
     assert (tmp_path / "p.png").exists()
+    later = facesearch("query", "--person", "1", "--since", "2099", "--index", indexed, exit_code=1)
+    assert later.stderr == "facesearch: #1: no photo of this person passes the filters\n"
     assert "Person #1" in (tmp_path / "p.html").read_text()
 
 
