@@ -152,7 +152,7 @@ def whispers(vectors: Vectors, least: float) -> Labels:
 
 def hdbscan(vectors: Vectors, smallest: float) -> Labels:
     """HDBSCAN, which has no threshold; `smallest` is the size of the smallest group. Needs scikit-learn."""
-    from sklearn.cluster import HDBSCAN  # type: ignore[import-untyped]
+    from sklearn.cluster import HDBSCAN
 
     found = HDBSCAN(min_cluster_size=int(smallest), min_samples=2, n_jobs=2, copy=True).fit_predict(vectors)
     return _alone(found.astype(np.int64))
@@ -188,11 +188,11 @@ def _questions(library: Library, size: int) -> list[NDArray[np.int64]]:
     """Return rows of photos to ask with: some questions per person, all of people who have other photos left."""
     rng = np.random.default_rng(5)
     people, counts = np.unique(library.people, return_counts=True)
-    each = min(QUESTIONS, int(counts.min()) // (2 * size)) if len(people) < FEW else 1
-    enough = people[counts > size * each]
+    most = QUESTIONS if len(people) < FEW else 1
     asked = []
-    for person in rng.permutation(enough)[:ASKED_PEOPLE]:
-        rows = rng.permutation(np.flatnonzero(library.people == person))
+    for place in rng.permutation(np.flatnonzero(counts > size))[:ASKED_PEOPLE]:
+        rows = rng.permutation(np.flatnonzero(library.people == people[place]))
+        each = min(most, max(1, len(rows) // (2 * size)))  # half of the photos stay to be found
         asked += [rows[start * size : (start + 1) * size] for start in range(each)]
     return asked
 
@@ -345,9 +345,9 @@ def speed(real: Library, info: ModelInfo, sizes: Sequence[int]) -> None:
                 add_faces(store, library.vectors[start : start + more], start)
                 times.append(_timed(lambda: regroup(store)))
             times.append(_timed(lambda: regroup(store)))
-        recall = _recall(few(library, np.arange(size)))
         told = " | ".join(f"{seconds:.2f} s" for seconds in times)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        recall = _recall(few(library, np.arange(size)))
         print(f"| {size:,} | {len(np.unique(library.people)):,} | {told} | {recall:.1%} | {peak:.2f} GiB |", flush=True)
 
 
