@@ -363,12 +363,15 @@ def _recall(library: Library) -> float:
     sample = np.random.default_rng(2).choice(len(vectors), min(len(vectors), 1000), replace=False)
     near = nearest_pairs(vectors, vectors, 50, 0.25, own=np.arange(len(vectors)))
     same = people[near.queries] == people[near.rows]
-    found = np.bincount(near.queries[same], minlength=len(vectors))[sample]
-    similarity = vectors[sample] @ vectors.T
-    similarity[np.arange(len(sample)), sample] = -1
-    nearest = np.argpartition(-similarity, 49, axis=1)[:, :50]
-    true = (people[nearest] == people[sample][:, None]) & (np.take_along_axis(similarity, nearest, axis=1) >= 0.25)
-    return float(found.sum() / max(true.sum(), 1))
+    found = np.bincount(near.queries[same], minlength=len(vectors))[sample].sum()
+    true = 0
+    for rows in np.array_split(sample, 20):
+        similarity = vectors[rows] @ vectors.T
+        similarity[np.arange(len(rows)), rows] = -1
+        nearest = np.argpartition(-similarity, 49, axis=1)[:, :50]
+        same = people[nearest] == people[rows][:, None]
+        true += int((same & (np.take_along_axis(similarity, nearest, axis=1) >= 0.25)).sum())
+    return float(found / max(true, 1))
 
 
 if __name__ == "__main__":

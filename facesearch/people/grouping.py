@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facesearch.people.apart import Apart, of_one_photo
+from facesearch.people.apart import COPY, Apart, of_one_photo, without_sheets
 from facesearch.people.merging import Groups, by_link, by_strangers, merge
 from facesearch.people.strangers import Strangers
 from facesearch.vectors.neighbours import nearest_pairs
@@ -102,7 +102,7 @@ class _Run:
         check: Callable[[], object],
     ) -> None:
         count = len(first)
-        self._vectors = faces.vectors[first]
+        self._vectors, self._photos = faces.vectors[first], faces.photos[first]
         self._calibration = calibration
         self._strangers = strangers
         self._check = check
@@ -112,7 +112,7 @@ class _Run:
         known[nodes[order]] = faces.people[order]
         # Faces of one photo that are known as one person: the user has said so.
         said_one = (known[apart.ones] > 0) & (known[apart.ones] == known[apart.others])
-        self._apart = Apart(*(column[~said_one] for column in apart))
+        self._apart = apart.where(~said_one)
         self._placed, self._solid, self._new = (
             np.bincount(nodes, marks, minlength=count) > 0 for marks in (faces.placed, ~faces.poor, faces.new)
         )
@@ -130,7 +130,10 @@ class _Run:
         vectors = self._vectors[rows]
         groups = Groups(vectors, self.of[rows], self._placed[rows])
         near = nearest_pairs(vectors[new], vectors, NEIGHBOURS, self._calibration.similarity_at(EDGE_FMR), own=new)
-        ones, others, apart = new[near.queries], near.rows, self._between(rows)
+        ones, others = new[near.queries], near.rows
+        copies = near.similarity >= COPY
+        self._apart = without_sheets(self._apart, self._photos, rows[ones[copies]], rows[others[copies]])
+        apart = self._between(rows)
         merge(groups, ones, others, by_link(self._calibration.similarity_at(_FIRST_FMR)), apart, self._check)
         for _ in range(_PASSES):
             before = len(np.unique(groups.of))

@@ -17,7 +17,7 @@ from facesearch.calibration.storage import calibration_of
 from facesearch.catalog.people import FaceRow
 from facesearch.catalog.records import Grouped
 from facesearch.errors import Hint, LockedError
-from facesearch.people.apart import NEVER, Apart
+from facesearch.people.apart import COPY, NEVER, Apart
 from facesearch.people.grouping import EDGE_FMR, NEIGHBOURS, FaceSet, group_faces
 from facesearch.people.statements import Said, everything_said
 from facesearch.people.strangers import Strangers
@@ -158,15 +158,17 @@ def _all(store: Store) -> tuple[list[FaceRow], FloatArray]:
 
 
 def _around(store: Store, new: IdArray, calibration: Calibration) -> tuple[list[FaceRow], FloatArray]:
-    """Return new faces with everything that they may belong to: their neighbours, and the people of these."""
+    """Return new faces with everything that they may belong to: their neighbours, and the people of these.
+
+    The other faces of their photos, and of photos that they may be copies of, tell who cannot be one person.
+    """
     people = store.catalog.people
     scores, ids = store.search(store.catalog.vectors.get(new.tolist(), store.model.dim), NEIGHBOURS + 1)
     near = np.unique(ids[(ids >= 0) & (scores >= calibration.similarity_at(EDGE_FMR))])
+    shown = np.unique(np.concatenate([new, ids[(ids >= 0) & (scores >= COPY)]]))
+    near = np.union1d(near, np.array(people.vectors_beside(shown.tolist()), dtype=np.int64))
     known = {row.person for row in people.face_rows_of(near.tolist()) if row.person}
-    beside = people.vectors_beside(new.tolist())
-    wanted = np.unique(
-        np.concatenate([new, near, np.array([*people.vectors_of(sorted(known)), *beside], dtype=np.int64)])
-    )
+    wanted = np.unique(np.concatenate([new, near, np.array(people.vectors_of(sorted(known)), dtype=np.int64)]))
     rows = people.face_rows_of(wanted.tolist())
     return rows, store.catalog.vectors.get([row.vector for row in rows], store.model.dim)
 

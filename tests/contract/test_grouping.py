@@ -212,6 +212,29 @@ def test_portraits_of_one_person_on_one_sheet_are_one_person(library: Library) -
     assert set(sheet) <= group
 
 
+def unlike(person: int, number: int) -> Vector:
+    """Return a portrait that is hardly like other portraits of the person: a similarity of about 0.6."""
+    return someone(person) + 0.8 * someone(200 + number)
+
+
+def test_a_sheet_of_portraits_that_are_in_the_library_too_shows_one_person(library: Library) -> None:
+    for number in range(5):
+        library.add(vectors=[unlike(1, number)])
+    library.add(vectors=[unlike(1, number) + 0.5 * someone(300 + number) for number in range(5)])
+    regroup(library.store)
+    assert list(map(len, library.groups())) == [10]
+
+
+def test_two_people_who_are_often_photographed_together_are_two_whatever_portraits_there_are(library: Library) -> None:
+    twins = [someone(1) + 0.5 * someone(2), someone(1) - 0.5 * someone(2)]
+    for number in range(3):
+        library.add(vectors=[twin + 0.3 * someone(20 + number) for twin in twins])
+    for twin in twins:
+        library.add(vectors=[twin + 0.3 * someone(30)])
+    regroup(library.store)
+    assert sorted(map(len, library.groups())) == [4, 4]
+
+
 def test_poor_faces_join_and_link_nothing(library: Library) -> None:
     family(library)
     halfway = [someone(1) + someone(2) + 0.2 * someone(40 + number) for number in range(5)]
