@@ -107,26 +107,59 @@ def merge(
     Groups that show up `apart` are merged only if that is so rare that it must be a mistake: in at most 1 % of the
     smaller group. `check` is called in each round and may raise an error.
     """
-    count = len(groups.sizes)
-    one, other = _pairs(groups.of[ones], groups.of[others], count)
-    scores = score(groups, one, other)
     between = apart.mapped(groups.of)
+    pairs = _Pairs.among(groups.of[ones], groups.of[others], len(groups.sizes))
+    scored = np.arange(len(pairs.one))
     for _ in range(_MOST_ROUNDS):
         check()
-        good = np.flatnonzero(scores > 0)
-        good = good[~_kept_apart(groups, one[good], other[good], between)]
-        if not len(good):
+        one, other = pairs.one[scored], pairs.other[scored]
+        scores = score(groups, one, other)
+        scores[_kept_apart(groups, one, other, between)] = 0
+        pairs.scores[scored] = scores
+        best = pairs.best()
+        if not len(best):
             return
-        group, into = _chosen(groups, one[good], other[good], scores[good], between)
+        group, into = _chosen(groups, pairs.one[best], pairs.other[best], pairs.scores[best], between)
         target = groups.join(group, into)
         between = between.mapped(target)
-        touched = np.zeros(count, dtype=np.bool_)
-        touched[group] = touched[into] = True
-        again = touched[one] | touched[other]
-        new_one, new_other = _pairs(target[one[again]], target[other[again]], count)
-        new_scores = score(groups, new_one, new_other)
-        one, other = np.concatenate([one[~again], new_one]), np.concatenate([other[~again], new_other])
-        scores = np.concatenate([scores[~again], new_scores])
+        scored = pairs.move(target, np.concatenate([group, into]))
+
+
+class _Pairs:
+    """Pairs of groups, `one` int64[m] below `other` int64[m], with `scores` float32[m]: the higher, the better.
+
+    A round of merging changes few of millions of pairs. Those that became the same pair stay, with a score of 0.
+    """
+
+    def __init__(self, one: IdArray, other: IdArray, count: int) -> None:
+        self.one, self.other, self._count = one, other, count
+        self.scores: NDArray[np.float32] = np.zeros(len(one), dtype=np.float32)
+
+    @classmethod
+    def among(cls, one: IdArray, other: IdArray, count: int) -> _Pairs:
+        """Take each pair once, of `count` groups."""
+        return cls(*_pairs(one, other, count), count)
+
+    def best(self) -> IdArray:
+        """Return the places of the pairs with a score above zero that are the best of one of their groups."""
+        good = np.flatnonzero(self.scores > 0)
+        one, other, scores = self.one[good], self.other[good], self.scores[good]
+        most = np.zeros(self._count, dtype=np.float32)
+        np.maximum.at(most, one, scores)
+        np.maximum.at(most, other, scores)
+        best: IdArray = good[(scores == most[one]) | (scores == most[other])]
+        return best
+
+    def move(self, target: IdArray, moved: IdArray) -> IdArray:
+        """Follow groups into their `target`, int64[count]. Return the places of the pairs to score again."""
+        touched = np.zeros(self._count, dtype=np.bool_)
+        touched[moved] = True
+        places = np.flatnonzero(touched[self.one] | touched[self.other])
+        one, other = _pairs(target[self.one[places]], target[self.other[places]], self._count)
+        kept, gone = places[: len(one)], places[len(one) :]
+        self.one[kept], self.other[kept] = one, other
+        self.one[gone] = self.other[gone] = self.scores[gone] = 0
+        return kept
 
 
 def _pairs(one: IdArray, other: IdArray, count: int) -> tuple[IdArray, IdArray]:
