@@ -29,7 +29,7 @@ class Filter:
     if any part of it lies between them; a photo without a date counts by its file's time. `min_face` is the shorter
     side of a face's box in pixels. `min_quality` lies in [0, 1]. `faces` limits the number of faces in a photo: a
     number, a pair, or text such as `2`, `1..3`, `..3` or `4..`. `photos` holds ids of photos; None means all. `person`
-    is the number of a person whose faces pass.
+    is the number of a person whose faces pass. `index` is the name of one index in a shared gallery.
 
     Raises `UsageError` for an invalid value.
     """
@@ -60,6 +60,7 @@ class Filter:
     )
     photos: frozenset[int] | None = None
     person: int | None = None
+    index: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("under", "not_under"):

@@ -27,9 +27,25 @@ __all__ = [
     "PhotoFacts",
     "PhotoFile",
     "Precision",
+    "Somebody",
     "TakenAt",
     "Verdict",
+    "own_id",
+    "whole_id",
 ]
+
+_OWN_IDS = 2**40
+"""More ids than an index has. With up to 8,000 indexes, whole ids are below 2**53, which JSON can hold."""
+
+
+def whole_id(index: int, own: int) -> int:
+    """Return an id of the index with this number as an id in a shared gallery, where every index has its own ids."""
+    return index * _OWN_IDS + own
+
+
+def own_id(whole: int) -> tuple[int, int]:
+    """Return the number of an index in a shared gallery, 0 for a single index, and the id in that index."""
+    return divmod(whole, _OWN_IDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +191,7 @@ class FaceRecord:
     photo has not been read since it changed. `size` is the file size in bytes. `taken_at` is the first moment at which
     the photo may have been taken, with its offset if known. `dated_by` is its source and `dated_to` its precision; both
     are ignored if `taken_at` is None. `person` is the number of the person that the face belongs to, None if it is
-    alone.
+    alone. `index` is the name of its index in a shared gallery; None for a face of a single index.
     """
 
     vector_id: int
@@ -194,6 +210,7 @@ class FaceRecord:
     content: bytes | None = None
     root_path: bytes = b""
     person: int | None = None
+    index: str | None = None
 
     @property
     def file(self) -> KnownFile:
@@ -243,6 +260,17 @@ class PhotoFacts:
     position: tuple[float, float] | None = None
     ours: bool = False
     header: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    """A person by number; `index` is the name of the index that knows the number, None for a single index."""
+
+    number: int
+    index: str | None = None
+
+    def __str__(self) -> str:
+        return f"#{self.number}" if self.index is None else f"#{self.number} of {self.index}"
 
 
 class Verdict(StrEnum):

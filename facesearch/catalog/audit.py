@@ -24,7 +24,7 @@ __all__ = ["Audit", "audit", "recorded_model_name", "repair_faults"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
-_COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements")
+_COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements", "galleries", "changes")
 _OF_PEOPLE = ("people", "assignments", "statements", "statement_faces")
 _PHOTO_OF = {
     "faces": "SELECT photo FROM faces WHERE id = ?",
@@ -125,6 +125,7 @@ def repair_faults(database: Database, found: Audit, known_model: ModelInfo | Non
             repaired += len(
                 database.rows(f"UPDATE photos SET size = -1, hash = NULL WHERE id IN ({_WITHOUT_VECTORS}) RETURNING 1")
             )
+            database.rows("UPDATE galleries SET token = NULL, pending = NULL")  # the next push compares everything
             # No existing vector file was made from this content.
             database.rows("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from facesearch.catalog.changes import Changes
 from facesearch.catalog.database import Database
 from facesearch.catalog.faces import Faces
 from facesearch.catalog.meta import Meta
@@ -35,6 +36,7 @@ class Catalog:
         self.faces = Faces(database, self.roots, self.staging)
         self.photos = Photos(database, self.roots, self.faces)
         self.people = People(database)
+        self.changes = Changes(database)
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Catalog:

@@ -287,6 +287,17 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     },
     "statement_faces": {"statement": _integer(_id), "face": _integer(_id), "content": _or_null(bytes), **_BOX},
     "assignments": {"face": _integer(_id), "person": _integer(_id), "statement": _or_null(int, _id)},
+    "galleries": {
+        "id": _integer(_id),
+        "name": Column(str, valid=_no_nul),
+        "address": Column(str, valid=_no_nul),
+        "known_as": Column(str, valid=_no_nul),
+        "token": _or_null(bytes),
+        "pending": _or_null(bytes),
+        "pushed": _integer(_counted, repaired="0"),
+        "after_runs": _integer(lambda flag: flag in (0, 1), repaired="0"),
+    },
+    "changes": {"id": _integer(_id), "face": _integer(_id)},
 }
 """Every table except `meta`, whose values have one type per key."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from facesearch.catalog.batches import BATCH, batches, marks
@@ -221,6 +221,16 @@ class Faces:
         """Count the faces with ids above `after`, including those of hidden photos, or only those of outdated ones."""
         limit = " AND photo IN (SELECT id FROM photos WHERE outdated)" if outdated else ""
         return int(self._database.value(f"SELECT count(*) FROM faces WHERE id > ?{limit}", after))
+
+    def count_in_photos(self, photos: Iterable[int]) -> dict[int, int]:
+        """Return the number of faces in each of some photos that have any."""
+        return {
+            photo: count
+            for part in batches(sorted(photos))
+            for photo, count in self._database.rows(
+                f"SELECT photo, count(*) FROM faces WHERE photo IN ({marks(part)}) GROUP BY photo", *part
+            )
+        }
 
     def count_unmeasured(self) -> int:
         """Count the faces without a measured quality, which an earlier version of facesearch found."""

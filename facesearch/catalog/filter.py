@@ -57,6 +57,8 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
     if wanted.photos is not None:
         ids = json.dumps(sorted(wanted.photos))
         parts.append(Condition("photos.id IN (SELECT value FROM json_each(?))", (ids,)))
+    if wanted.index is not None:
+        parts.append(Condition("false", ()))  # an index does not know its name in a gallery
     if not parts:
         return Condition("true", ())
     return Condition(" AND ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))

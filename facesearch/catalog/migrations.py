@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "only_new_tables"]
 
 APPLICATION_ID = 0x66736368
 """Written into the header of every catalog ("fsch"), so that another program's database is not mistaken for one."""
+
+
+def _noted(trigger: str, event: str, faces: str) -> str:
+    """Return a trigger of schema 7 that lists faces as changed, as long as a gallery is connected."""
+    return f"""
+    CREATE TRIGGER {trigger} AFTER {event} WHEN EXISTS (SELECT 1 FROM galleries) BEGIN
+        DELETE FROM changes WHERE face IN ({faces});
+        INSERT INTO changes (face) {faces};
+    END;"""
+
 
 MIGRATIONS: tuple[str, ...] = (
     # 1: roots, photos, faces, vectors.
@@ -193,12 +204,66 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX assignments_by_person ON assignments (person);
     """,
+    # 7: the shared galleries that this index is pushed to, and the faces that changed since. A face is listed once, at
+    # its last change; a gallery has everything up to the change `pushed`. `token` is what the gallery got with the last
+    # push, `pending` what it gets with one in progress: if it has neither, this catalog was restored or copied.
+    # Triggers list the faces, so that no caller can forget to: those of a photo together, since each record holds the
+    # number of faces in its photo. `known_as` is the name of this index in the gallery.
+    """
+    CREATE TABLE galleries (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        address TEXT NOT NULL,
+        known_as TEXT NOT NULL,
+        token BLOB,
+        pending BLOB,
+        pushed INTEGER NOT NULL DEFAULT 0,
+        after_runs INTEGER NOT NULL DEFAULT 0 CHECK (after_runs IN (0, 1))
+    );
+    CREATE TABLE changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        face INTEGER NOT NULL UNIQUE
+    );
+    """
+    + _noted("note_new_face", "INSERT ON faces", "SELECT id FROM faces WHERE photo = new.photo")
+    + _noted("note_changed_face", "UPDATE ON faces", "SELECT id FROM faces WHERE photo IN (old.photo, new.photo)")
+    + _noted("note_deleted_face", "DELETE ON faces", "SELECT old.id UNION SELECT id FROM faces WHERE photo = old.photo")
+    + _noted("note_new_vector", "INSERT ON vectors", "SELECT new.face")
+    + _noted("note_changed_vector", "UPDATE ON vectors", "SELECT new.face")
+    + _noted("note_deleted_vector", "DELETE ON vectors", "SELECT old.face")
+    + _noted(
+        "note_photo",
+        "UPDATE OF root, path, size, mtime_ns, hash, taken_at, date_source, date_precision, missing_since, fingerprint"
+        " ON photos",
+        "SELECT id FROM faces WHERE photo = new.id",
+    )
+    + _noted(
+        "note_root",
+        "UPDATE OF path ON roots",
+        "SELECT faces.id FROM faces JOIN photos ON photos.id = photo WHERE root = new.id",
+    )
+    + _noted("note_new_person", "INSERT ON assignments", "SELECT new.face")
+    + _noted("note_changed_person", "UPDATE ON assignments", "SELECT new.face")
+    + _noted("note_lost_person", "DELETE ON assignments", "SELECT old.face"),
 )
 
 
 def only_new_tables(script: str) -> list[str] | None:
-    """Return the statements of a migration that create tables; None if it does more than create tables and indexes."""
-    statements = [statement.strip() for statement in script.split(";") if statement.strip()]
+    """Return the statements of a migration that create tables; None if it does more than create tables and their like.
+
+    Indexes and triggers do not matter to readers.
+    """
+    statements = list(_statements(script))
     tables = [statement for statement in statements if re.match(r"CREATE TABLE\b", statement)]
-    indexes = [statement for statement in statements if re.match(r"CREATE INDEX\b", statement)]
-    return tables if len(tables) + len(indexes) == len(statements) else None
+    others = [statement for statement in statements if re.match(r"CREATE (INDEX|TRIGGER)\b", statement)]
+    return tables if len(tables) + len(others) == len(statements) else None
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; a trigger, which has statements of its own, is one."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += f"{part};"
+        if not statement.lstrip().startswith("CREATE TRIGGER") or part.strip() == "END":
+            yield statement.strip().removesuffix(";")
+            statement = ""

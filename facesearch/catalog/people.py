@@ -106,6 +106,11 @@ class People:
         rows = self._database.typed(_PERSON, f"SELECT {_PERSON.sql} FROM people WHERE id = ?", number)
         return (int(rows[0][1]) or int(rows[0][0])) if rows else None
 
+    def merged(self) -> list[tuple[int, int]]:
+        """Return the people that became part of others, each with the number of that person."""
+        rows = self._database.typed(_PERSON, f"SELECT {_PERSON.sql} FROM people WHERE merged_into IS NOT NULL")
+        return [(int(person), int(into)) for person, into in rows]
+
     # Assignments
 
     def count(self) -> int:
