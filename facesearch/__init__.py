@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from facesearch.api.compare import ComparedPhotos, compare
     from facesearch.api.detect import detect
+    from facesearch.api.galleries import Gallery
     from facesearch.api.index import Index
     from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.scan import ScanResult, scan
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from facesearch.care.check import Health
     from facesearch.care.forget import Forgetting
     from facesearch.errors import (
+        ConflictError,
         DeviceError,
         DiskFullError,
         FacesearchError,
+        GalleryError,
         Hint,
         IndexDamagedError,
         IndexNotFoundError,
@@ -60,6 +63,7 @@ __all__ = [
     "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
+    "ConflictError",
     "Detection",
     "DeviceError",
     "DiskFullError",
@@ -68,6 +72,8 @@ __all__ = [
     "FacesearchError",
     "Filter",
     "Forgetting",
+    "Gallery",
+    "GalleryError",
     "Health",
     "Hint",
     "Hit",
@@ -112,6 +118,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "api.compare": ("ComparedPhotos", "compare"),
     "api.detect": ("detect",),
+    "api.galleries": ("Gallery",),
     "api.index": ("Index",),
     "api.keeping": ("CancelledSwitch", "SwitchPreview"),
     "api.scan": ("ScanResult", "scan"),

@@ -16,6 +16,8 @@ FacesearchError                 exit
 │   │   └── ModelSwitchedError            the model was switched while the index was open
 │   └── StorageError                  the disk is read-only or fails
 │       └── DiskFullError                 the disk is full
+├── GalleryError                 3    a shared gallery cannot be reached or used
+│   └── ConflictError                 another copy of the index was pushed to the gallery
 └── LockedError                  4    another run is writing to the index
 
 Every message is one line: what is wrong, with the value, and what to do next. The latter is a `Hint` if front ends
@@ -30,9 +32,11 @@ from enum import StrEnum
 from typing import Self
 
 __all__ = [
+    "ConflictError",
     "DeviceError",
     "DiskFullError",
     "FacesearchError",
+    "GalleryError",
     "Hint",
     "IndexDamagedError",
     "IndexNotFoundError",
@@ -70,15 +74,25 @@ class Hint(StrEnum):
     BY_HAND = "or download {url} yourself, then pull {name} from that file"
     CALIBRATE = "calibrate the model again"
     CHECK = "check the index"
+    CONNECT_GALLERY = "connect one first"
     CPU = "{remedy}, or use the device cpu"
     CPU_OR_MODEL = "use the device cpu, or another model"
     DEFAULT_MODEL = "choose another model for new indexes, or none"
     EMBEDDED = "the model embedded is small and free"
     FACE_IDS = "hits and exported faces carry their ids"
     FIND_AGAIN = "a refresh with again finds what was in them"
+    GALLERY_ADDRESS = "an address starts with postgresql://"
+    GALLERY_COPY = "take_over pushes this copy; to keep both, make a new index"
+    GALLERY_DISK = "free some space on the server"
+    GALLERY_INIT = "Gallery.make() makes one"
+    GALLERY_NAME = "connect it under another name"
+    GALLERY_LOGIN = "set FACESEARCH_GALLERY_PASSWORD, or use the client's own password file"
+    GALLERY_RIGHTS = "ask whoever runs the server for the right"
+    GALLERY_SERVER = "check the address and the server"
     GROUP = "Index.people.group() groups them"
     HIDE_GONE = "the next refresh hides missing photos"
     INDEX_A_FOLDER = "make one from a folder of photos"
+    INSTALL_EXTRA = "install the package with the extra {extra}"
     KEEP_OUT_PHOTOS = "never_again works for photos; give the path of a photo or a folder"
     LESS_MEMORY = "index with a max_memory of 400 MB"
     LIST_MODELS = "choose one of the listed models"
@@ -91,6 +105,7 @@ class Hint(StrEnum):
     MODEL_PATH = "install it, or give its folder as the model"
     MORE_PIXELS = "raise max_pixels"
     MORE_PIXELS_TO = "raise max_pixels to {megapixels} million"
+    NAME_INDEX = "name the index in the filter"
     NAME_A_FOLDER = "name photos, or folders of photos"
     ONE_LIMIT = "give one of threshold and fmr"
     ONE_THING_TO_FORGET = "give one of path, face and folder"
@@ -208,6 +223,14 @@ class StorageError(StoreError):
 
 class DiskFullError(StorageError):
     """The disk is full."""
+
+
+class GalleryError(FacesearchError):
+    """A shared gallery cannot be reached or used."""
+
+
+class ConflictError(GalleryError):
+    """Another copy of the index was pushed to the gallery."""
 
 
 class LockedError(FacesearchError):

@@ -17,6 +17,7 @@ import hypothesis
 import numpy as np
 import pytest
 from PIL import ImageEnhance, ImageOps
+from postgres_server import PostgresServer, running_server
 from sample_library import FACES_IN_T1, build, shipped_photo
 
 from facesearch.models import bundled
@@ -62,6 +63,13 @@ def real_photos() -> Path:
     if not REAL_PHOTOS.is_dir():
         pytest.skip(NO_REAL_PHOTOS)
     return REAL_PHOTOS
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process alone."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

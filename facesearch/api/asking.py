@@ -8,16 +8,17 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from facesearch.arguments import AnyPaths, several_paths
-from facesearch.errors import ModelSwitchedError, UsageError
+from facesearch.errors import Hint, InputError, ModelSwitchedError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
     from facesearch.api.opening import Models, Stores
     from facesearch.filters import Filter
+    from facesearch.galleries.shared import SharedGallery
     from facesearch.query_options import QueryOptions
     from facesearch.search.result import QueryResult
 
-__all__ = ["query"]
+__all__ = ["query", "query_shared"]
 
 _MANY = 16
 """The number of photos from which the fastest runtime beats the one that starts fastest."""
@@ -42,8 +43,7 @@ def query(
 
     require_filter(where, options)
     if options.person is not None:
-        if several_paths("photo", photos):
-            raise UsageError("a person is asked for by number or by photos; omit one of them", option="person")
+        _require_no_photos(photos)
         return _query_person(stores, models, options, where, observer, keep=keep)
     asked_about = photos_of(photos, observer)
     observer.lap("imports")
@@ -80,6 +80,41 @@ def _query_once(
     observer.lap("open the vectors")
     gallery = LocalGallery(store, str(stores.path))
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
+
+
+def query_shared(
+    gallery: SharedGallery,
+    models: Models,
+    photos: AnyPaths,
+    options: QueryOptions,
+    where: Filter,
+    observer: Observer,
+) -> QueryResult:
+    """Query a shared gallery; see `Gallery.query`. Raises what `query` raises."""
+    from facesearch.search.query import answer, answer_person, ask, ask_company, require_filter
+    from facesearch.search.questions import photos_of
+
+    require_filter(where, options)
+    names = [index.name for index in gallery.indexes()]
+    if where.index is not None and where.index not in names:
+        known = ", ".join(names) or "none"
+        raise InputError(f"{where.index}: no index of this name in {gallery.name} (indexes: {known})")
+    if options.person is not None:
+        _require_no_photos(photos)
+        if where.index is None:
+            raise UsageError("a person by number belongs to one index", Hint.NAME_INDEX, option="person")
+        asked = ask_company(lambda: models.open_like(gallery.model), gallery.model, options, observer)
+        return answer_person(gallery, asked, options, where, observer)
+    asked_about = photos_of(photos, observer)
+    model = models.open_like(gallery.model, few=len(asked_about) < _MANY, at_once=len(asked_about) > 1)
+    observer.detail(f"gallery {gallery.name}, model {gallery.model.name}; {model.runtime}")
+    found = answer(gallery, ask(model, asked_about, options, observer), options, where, observer)
+    return replace(found, folders=tuple(gallery.folders()))
+
+
+def _require_no_photos(photos: AnyPaths) -> None:
+    if several_paths("photo", photos):
+        raise UsageError("a person is asked for by number or by photos; omit one of them", option="person")
 
 
 def _query_person(

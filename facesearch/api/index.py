@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api import keeping
 from facesearch.api.forgetting import forgetting
+from facesearch.api.galleries import Galleries, pay_debts
 from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
 from facesearch.api.people import People
 from facesearch.arguments import AnyPath, AnyPaths
@@ -122,6 +124,11 @@ class Index:
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
         return People(self._reading, self._writing, self._observer)
+
+    @property
+    def galleries(self) -> Galleries:
+        """The shared galleries that the index is pushed to."""
+        return Galleries(self._reading, self._writing, self._observer)
 
     # Querying
 
@@ -361,7 +368,8 @@ class Index:
         """Delete photos or a face from the index for good, with their embeddings. Image files are not touched.
 
         Give one of `path` (a photo, or all photos in a folder), `face` (an id), or `folder` (a folder of the index).
-        With `never_again` identical copies are deleted too, and later runs skip these photos. Returns what was deleted.
+        With `never_again` identical copies are deleted too, and later runs skip these photos. Connected galleries
+        delete the faces too; those that cannot be reached do so with the next push. Returns what was deleted.
 
         Raises `InputError` if the index does not know the photo, face or folder, `UsageError` unless exactly one is
         given.
@@ -373,7 +381,8 @@ class Index:
             if confirm is not None:
                 confirm(going)
             forget(store, going)
-        return going
+            owed = pay_debts(store, self._observer)
+        return replace(going, owed=tuple(owed))
 
     def check(self, *, repair: bool = False) -> Health:
         """Verify the catalog, every vector, the vector file and the model, and that the photos exist.

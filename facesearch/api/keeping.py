@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from facesearch.api.galleries import push_after_run
 from facesearch.api.opening import Models, Stores
 from facesearch.api.resources import photo_memory
 from facesearch.arguments import require_number, require_whole_number
@@ -134,6 +135,8 @@ def refresh(
         unmeasured = store.catalog.faces.count_unmeasured()
         if unmeasured:
             observer.note(f"faces of unknown quality, indexed by an earlier version: {unmeasured:,}; {Hint.READ_AGAIN}")
+        if not report.stopped:
+            report.unpushed = push_after_run(store, observer)
         store.keep_report({**_record(report, stores.path), "runtime": str(models.runtime()), **_finished()})
     return report
 

@@ -16,13 +16,14 @@ from facesearch.arguments import (
     several_paths,
     text_of_path,
 )
-from facesearch.errors import Hint, UsageError
+from facesearch.errors import Hint, ModelMismatchError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
     from facesearch.index.store import Store
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
+    from facesearch.types import ModelInfo
 
 __all__ = ["Models", "Stores", "as_model", "as_path", "as_paths"]
 
@@ -178,6 +179,16 @@ class Models:
         name, revision = store.model.source or store.model.name, store.model.revision
         model = self.open(name, revision, few=few, at_once=at_once)
         store.require_model(model.info)
+        return model
+
+    def open_like(self, info: ModelInfo, *, few: bool = True, at_once: bool = True) -> FaceModel:
+        """Open the model of a shared gallery, by its name; see `open`. Raises `ModelMismatchError` if it is another."""
+        model = self.open(info.name, info.revision, few=few, at_once=at_once)
+        if model.info.identity != info.identity:
+            raise ModelMismatchError(
+                f"the gallery has embeddings of {info.beside(model.info)}, not of the model of this name here",
+                Hint.NEWER_VERSION,
+            )
         return model
 
     def open(self, name: str, revision: int | None = None, *, few: bool = False, at_once: bool = True) -> FaceModel:

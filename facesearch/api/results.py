@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
+from facesearch.api.galleries import ConnectedGallery, GalleryStatus
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
@@ -15,6 +16,8 @@ from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
 from facesearch.care.restore import Backup
 from facesearch.evaluation.compare_models import Standing
+from facesearch.galleries.push import Difference, Pushed
+from facesearch.galleries.shared import PushedIndex
 from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
@@ -34,12 +37,15 @@ __all__ = [
     "CancelledSwitch",
     "ComparedPhotos",
     "Comparison",
+    "ConnectedGallery",
     "Detection",
+    "Difference",
     "Export",
     "Face",
     "FaceRecord",
     "Finding",
     "Forgetting",
+    "GalleryStatus",
     "Grouping",
     "Health",
     "Hit",
@@ -50,6 +56,8 @@ __all__ = [
     "PersonSummary",
     "Probe",
     "Pulled",
+    "Pushed",
+    "PushedIndex",
     "QueryResult",
     "Removal",
     "Report",

@@ -25,7 +25,7 @@ class Forgetting:
 
     `what` describes it. `copies` are the paths of identical copies. They are removed too for photos with `never_again`
     and for a face; otherwise they stay and are found as before. `contents` are the contents, by id, of photos whose
-    content the catalog does not know.
+    content the catalog does not know. `owed` are the galleries that could not be reached, and still have the faces.
     """
 
     what: str
@@ -35,6 +35,7 @@ class Forgetting:
     never_again: bool = False
     copies: tuple[str, ...] = ()
     contents: Mapping[int, bytes] = field(default_factory=dict)
+    owed: tuple[str, ...] = ()
 
     @property
     def takes_copies(self) -> bool:

@@ -22,6 +22,7 @@ from facesearch.cli import (
     export,
     folders,
     forget,
+    gallery,
     index,
     models,
     people,
@@ -55,7 +56,7 @@ app = typer.Typer(
 for register in (
     query.register, who.register, compare.register, scan.register,
     index.register, folders.register, status.register, check.register, backup.register, forget.register,
-    people.register, export.register, models.register, reindex.register, doctor.register,
+    people.register, gallery.register, export.register, models.register, reindex.register, doctor.register,
 ):  # fmt: skip
     register(app)
 

@@ -81,6 +81,8 @@ def forget(
         say("deleted; `facesearch index` adds the photos again if they still exist")
         if gone.copies:
             say(f"identical copies remain in the index: {_listed(gone.copies)}; --never-again deletes them too")
+    if gone.owed:
+        raise typer.Exit(5)  # galleries that could not be reached still have the faces
 
 
 def _what(going: Forgetting) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +14,10 @@ from facesearch.cli.console import Console
 from facesearch.cli.options import Device, IndexPath, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
 from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.api.index import Index
+    from facesearch.api.results import QueryResult
 
 __all__ = ["register"]
 
@@ -32,6 +39,11 @@ _Photos = Annotated[
         help="Photos of one person, or folders of such photos. Several find more than one.",
     ),
 ]
+_Gallery = Annotated[
+    str | None,
+    typer.Option("--gallery", metavar="NAME", help="Query this shared gallery, by name or URL, instead of an index."),
+]
+_Of = Annotated[str | None, typer.Option("--of", metavar="NAME", help="Only photos of this index of the gallery.")]
 _Person = Annotated[
     str | None,
     typer.Option("--person", metavar="'#N'", help="Find this person, by number, instead of photos of one."),
@@ -53,6 +65,8 @@ def query(
         bool, typer.Option("--direct", help="Only photos similar to the query photo, no others of the same person.")
     ] = False,
     index_path: IndexPath = None,
+    gallery: _Gallery = None,
+    of: _Of = None,
     device: Device = "auto",
     threads: Threads = 0,
     timing: Annotated[bool, typer.Option("--timing", help="Report on stderr how long each step took.")] = False,
@@ -62,17 +76,39 @@ def query(
 
     First come the photos that are similar to the query photo, then the other photos of the same person.
     """
-    from facesearch.api.index import Index
-
     if not photos and question.options.person is None:
         raise UsageError("give a PHOTO of the person to search for, or --person '#N'")
     outputs = question.outputs
     with (
         Console(quiet=question.quiet, verbose=verbose, timing=timing) as console,
-        Index.open(index_path, device=device, threads=threads, observer=console) as index,
+        _opened(index_path, gallery, device, threads, console) as searched,
     ):
-        result = index.query(photos or (), question.options, where=question.where, keep=not outputs.dry_run)
+        result = searched(photos or (), question, of)
         complete = outputs.hand_out(result, console, seconds=console.seconds, max_pixels=question.options.max_pixels)
         if result.nothing_found:
             raise typer.Exit(1)
         console.end(complete=complete)
+
+
+@contextmanager
+def _opened(
+    index_path: Path | None, gallery: str | None, device: str, threads: int, console: Console
+) -> Iterator[Callable[[Sequence[Path], Question, str | None], QueryResult]]:
+    """Open the index or the gallery; return what queries it."""
+    from facesearch.api.galleries import Gallery
+    from facesearch.api.index import Index
+
+    if gallery is not None:
+        if index_path is not None:
+            raise UsageError("--index and --gallery contradict each other; omit one of them")
+        with Gallery.open(gallery, device=device, threads=threads, observer=console) as shared:
+            yield lambda photos, asked, of: shared.query(photos, asked.options, where=replace(asked.where, index=of))
+        return
+    with Index.open(index_path, device=device, threads=threads, observer=console) as index:
+        yield lambda photos, asked, of: _of_index(index, photos, asked, of)
+
+
+def _of_index(index: Index, photos: Sequence[Path], asked: Question, of: str | None) -> QueryResult:
+    if of is not None:
+        raise UsageError(f"--of {of}: names an index of a gallery; give --gallery too")
+    return index.query(photos, asked.options, where=asked.where, keep=not asked.outputs.dry_run)

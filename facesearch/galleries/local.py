@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from facesearch.filters import Filter
-from facesearch.galleries.protocol import ALL, GallerySize, ScoredFace
+from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
 from facesearch.index.store import Store
 from facesearch.locations import Locations
 from facesearch.types import FaceRecord, ModelInfo
@@ -53,6 +53,10 @@ class LocalGallery:
             people = people if grouped is None else grouped.people
             self._size = GallerySize(counts.photos, counts.faces, catalog.faces.count_unmeasured(), people)
         return self._size
+
+    def parts(self) -> list[Part]:
+        """See `Gallery.parts`."""
+        return [Part(ALL, self.size().people or 0)]
 
     def count(self, where: Filter = ALL) -> int:
         """See `Gallery.count`."""
@@ -104,9 +108,9 @@ class LocalGallery:
         records = self._store.catalog.faces.records(chosen)
         return [records[key] for key in chosen if key in records]
 
-    def current_person(self, number: int) -> int | None:
+    def current_person(self, number: int, index: str | None = None) -> int | None:
         """See `Gallery.current_person`."""
-        return self._store.catalog.people.current(number)
+        return None if index is not None else self._store.catalog.people.current(number)
 
     def folders(self) -> list[bytes]:
         """See `Gallery.folders`."""

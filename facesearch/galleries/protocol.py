@@ -11,7 +11,7 @@ from facesearch.types import FaceRecord, ModelInfo
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["ALL", "Gallery", "GallerySize", "ScoredFace"]
+__all__ = ["ALL", "Gallery", "GallerySize", "Part", "ScoredFace"]
 
 ALL = Filter()
 """The filter that every face passes."""
@@ -37,6 +37,20 @@ class GallerySize(NamedTuple):
     people: int | None = None
 
 
+class Part(NamedTuple):
+    """One index of a gallery: the filter that its faces pass, and the number of its people.
+
+    Faces were grouped by person within an index. What is one person in two of them is not known.
+    """
+
+    where: Filter
+    people: int
+
+    def has(self, face: FaceRecord) -> bool:
+        """Whether a face of the gallery is in this index."""
+        return self.where.index is None or face.index == self.where.index
+
+
 class Gallery(Protocol):
     """Faces that can be searched. Results are complete records, so the caller needs no further look-up.
 
@@ -56,6 +70,10 @@ class Gallery(Protocol):
 
     def size(self) -> GallerySize:
         """Return the numbers of photos and faces that can be found."""
+        ...
+
+    def parts(self) -> list[Part]:
+        """Return the indexes in the gallery that have faces."""
         ...
 
     def count(self, where: Filter = ALL) -> int:
@@ -81,8 +99,8 @@ class Gallery(Protocol):
         """Return at most this number of faces that pass the filter, evenly spread, by vector id."""
         ...
 
-    def current_person(self, number: int) -> int | None:
-        """Return the number of the person that a number stands for now; None if it was never used."""
+    def current_person(self, number: int, index: str | None = None) -> int | None:
+        """Return the id of the person that a number stands for now, in the index of this name; None for nobody."""
         ...
 
     def folders(self) -> list[bytes]:

@@ -16,7 +16,8 @@ class Report:
     skipped media files of unsupported kinds, by suffix. `ours` counts pictures that facesearch made, which do not count
     as photos. `headers` counts known photos whose headers were read again, because this version reads more in them.
     `seconds` is the duration of the run. `people` is the number of people in the index, if it groups faces by person:
-    `new_people` of them were found in this run, and `grouped` faces belong to one of them.
+    `new_people` of them were found in this run, and `grouped` faces belong to one of them. `unpushed` are the galleries
+    that should have got the changes but could not be reached.
     """
 
     photos: int = 0
@@ -39,6 +40,7 @@ class Report:
     offline: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     not_looked_at: dict[str, int] = field(default_factory=dict)
+    unpushed: list[str] = field(default_factory=list)
     stopped: bool = False
 
     @property
@@ -48,5 +50,5 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every root could be listed and the run was not cancelled."""
-        return not (self.offline or self.unreadable or self.stopped)
+        """Whether every root could be listed, every gallery be reached, and the run was not cancelled."""
+        return not (self.offline or self.unreadable or self.unpushed or self.stopped)

@@ -29,10 +29,12 @@ _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
     "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
     "quality", "date", "date_source", "is_query", "offline", "date_precision", "via", "person", "similarity_to_person",
-    "via_face", "somebody_else",
+    "via_face", "somebody_else", "index",
 )  # fmt: skip
-_TABLE_HEAD = ("rank", "similarity", "verdict", "false hits", "person", "face px", "quality", "date", "", "path")
-_LEFT_ALIGNED = ("verdict", "person", "date", "", "path")
+_TABLE_HEAD = (
+    "rank", "similarity", "verdict", "false hits", "person", "face px", "quality", "date", "", "index", "path",
+)  # fmt: skip
+_LEFT_ALIGNED = ("verdict", "person", "date", "", "index", "path")
 
 
 def require_format(name: str) -> None:
@@ -53,7 +55,9 @@ def _table(result: QueryResult, show: Callable[[str], str]) -> Iterator[str]:
         if answer.hits:
             rows = [_row(hit, result.threshold, show) for hit in answer.hits]
             named = any(hit.person is not None for hit in answer.hits)
-            head = [name if named or name != "person" else "" for name in _TABLE_HEAD]
+            shared = any(hit.face.index is not None for hit in answer.hits)
+            unneeded = ("person",) * (not named) + ("index",) * (not shared)
+            head = ["" if name in unneeded else name for name in _TABLE_HEAD]
             yield table(head, rows, _LEFT_ALIGNED)
 
 
@@ -104,6 +108,7 @@ def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple
         "" if face.quality is None else f"{face.quality:.2f}",
         face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
         ", ".join(["query photo"] * hit.is_query + remarks(hit, threshold)),
+        hit.face.index or "",
         show(os.fsdecode(face.path)),
     )
 
@@ -128,7 +133,8 @@ def person_line(answer: Answer, threshold: float | None) -> str:
     for hit in answer.hits:
         if not hit.is_query and hit.counts(threshold):
             photos[hit.via] += 1
-    return f"probably #{answer.person}: {photos['face']:,} by face, {photos['person']:,} through other photos"
+    who = ", ".join(map(str, answer.people))
+    return f"probably {who}: {photos['face']:,} by face, {photos['person']:,} through other photos"
 
 
 def remarks(hit: Hit, threshold: float | None) -> list[str]:

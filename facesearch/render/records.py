@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from facesearch.types import own_id
 from facesearch.visible import shown_path
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "face_px": round(box.shorter, 1),
         "det_score": round(detection.score, 4),
-        "photo_id": face.photo_id,
-        "face_id": face.face_id,
+        **({} if face.index is None else {"index": face.index}),
+        "photo_id": own_id(face.photo_id)[1],
+        "face_id": own_id(face.face_id)[1],
         "date": face.date,
         "date_source": face.date_source,
         "date_precision": face.date_precision,
@@ -82,7 +84,7 @@ def _through(hit: Hit) -> dict[str, Any]:
     if hit.similarity_to_person is not None:
         record["similarity_to_person"] = round(hit.similarity_to_person, 6)
     if hit.via_face is not None:
-        record["via_face"] = {**path_keys("path", hit.via_face.path), "face_id": hit.via_face.face_id}
+        record["via_face"] = {**path_keys("path", hit.via_face.path), "face_id": own_id(hit.via_face.face_id)[1]}
     if hit.somebody_else:
         record["somebody_else"] = True
     return record
@@ -115,6 +117,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
                 "faces": answer.probe.of,
                 "searched": answer.searched,
                 "person": answer.person,
+                **_people(answer),
                 "excess": rounded(answer.excess),
                 **({"expanded_with": answer.probe.found} if answer.probe.found else {}),
                 "hits": [hit_record(answer.probe, hit, threshold) for hit in answer.hits],
@@ -124,6 +127,12 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
         "threshold": threshold,
         "index": index,
     }
+
+
+def _people(answer: Answer) -> dict[str, Any]:
+    """Return the person in each index of a shared gallery."""
+    people = [{"person": one.number, "index": one.index} for one in answer.people if one.index is not None]
+    return {"people": people} if people else {}
 
 
 def result_record(result: QueryResult) -> dict[str, Any]:

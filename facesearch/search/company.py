@@ -25,7 +25,7 @@ class Companions:
     """
 
     def __init__(
-        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: PeopleOf | None = None
+        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: Sequence[PeopleOf] = ()
     ) -> None:
         self._faces: list[dict[int, set[int]]] = []
         for probe in probes:
@@ -53,7 +53,7 @@ class Excluded:
     """
 
     def __init__(
-        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: PeopleOf | None = None
+        self, gallery: Gallery, probes: Sequence[Probe], threshold: float, people: Sequence[PeopleOf] = ()
     ) -> None:
         self._photos: dict[int, dict[int, float]] = {}
         for probe in probes:
@@ -69,20 +69,24 @@ class Excluded:
         )
 
 
-def _faces_of(gallery: Gallery, probe: Probe, threshold: float, people: PeopleOf | None) -> list[ScoredFace]:
+def _faces_of(gallery: Gallery, probe: Probe, threshold: float, people: Sequence[PeopleOf]) -> list[ScoredFace]:
     """Return all faces at or above a similarity; with `people`, those of the probe's person instead of others."""
     near = list(_faces_like(gallery, probe, threshold))
-    if people is None:
+    if not people:
         return near
-    (nearest,) = gallery.search(probe.face.embedding[None], NEAREST)
-    link = people.link(probe, nearest)
-    others = people.are_somebody_else(probe, [scored.face for scored in near], link)
-    found = [scored for scored, other in zip(near, others, strict=True) if not other]
-    if link is not None:
-        known = {scored.face.face_id for scored in found}
-        more = [face for face in gallery.records(Filter(person=link.person.number)) if face.face_id not in known]
-        similarity = gallery.vectors(more) @ probe.face.embedding
-        found += [ScoredFace(value, face) for value, face in zip(similarity.tolist(), more, strict=True)]
+    found = []
+    for one in people:
+        (nearest,) = gallery.search(probe.face.embedding[None], NEAREST, one.part.where)
+        link = one.link(probe, nearest)
+        inside = [scored for scored in near if one.part.has(scored.face)]
+        others = one.are_somebody_else(probe, [scored.face for scored in inside], link)
+        known = [scored for scored, other in zip(inside, others, strict=True) if not other]
+        found += known
+        if link is not None:
+            ids = {scored.face.face_id for scored in known}
+            more = [face for face in gallery.records(Filter(person=link.person.number)) if face.face_id not in ids]
+            similarity = gallery.vectors(more) @ probe.face.embedding
+            found += [ScoredFace(value, face) for value, face in zip(similarity.tolist(), more, strict=True)]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from facesearch.calibration.storage import calibration_of
 from facesearch.calibration.table import Calibration
 from facesearch.calibration.verdict import Judge
 from facesearch.filters import Filter
-from facesearch.galleries.protocol import Gallery, ScoredFace
+from facesearch.galleries.protocol import Gallery, Part, ScoredFace
 from facesearch.models.geometry import unit_length
 from facesearch.photos.scan import is_offline
 from facesearch.query_options import QueryOptions
@@ -134,8 +134,9 @@ class _Search:
         self._offline: dict[int, bool] = {}
         self._nearest: dict[int, Sequence[ScoredFace]] = {}
         """The nearest faces, by the identity of the probe, as far as a search of the whole gallery found them."""
-        asks_people = want.people and bool(gallery.size().people)
-        self._people = PeopleOf(gallery, calibration, gallery.count()) if asks_people else None
+        self._people: list[PeopleOf] = []
+        if want.people and gallery.size().people:
+            self._people = [PeopleOf(gallery, part, calibration, gallery.count()) for part in gallery.parts()]
         self._companions = Companions(gallery, want.together, want.company_threshold, self._people)
         self._excluded = Excluded(gallery, want.without, want.company_threshold, self._people)
         self._where = want.filter
@@ -145,7 +146,7 @@ class _Search:
 
     def answers(self, probes: Sequence[Probe]) -> list[Answer]:
         """Return one answer per probe."""
-        if self._people is None:
+        if not self._people:
             return self._direct(probes, self._want)
         want = replace(self._want, fold=False)  # photos through the person may be near-identical, too
         if want.top_k is not None and self._want.fold:
@@ -160,49 +161,60 @@ class _Search:
             whole = replace(want, top_k=None, threshold=want.counted)
             for number, answer in zip(cut, self._direct([probes[number] for number in cut], whole), strict=True):
                 answers[number] = answer
-        return [self._through(answer, self._nearest_to(answer.probe), self._people) for answer in answers]
+        return [self._through(answer) for answer in answers]
 
     def of_person(self, number: int) -> Answer:
         """Return the photos of a person; the most typical face stands for the person."""
-        people = self._people or PeopleOf(self._gallery, self._calibration, self._gallery.count())
+        people = PeopleOf(self._gallery, self._gallery.parts()[0], self._calibration, self._gallery.count())
         person = people.person(number)
         assert person is not None
-        cover = people.cover(person)
         link = Link(person, 1.0, Verdict.strong)
-        answer = Answer(cover, [], self._searched, person=number)
+        answer = Answer(people.cover(person), [], self._searched, people=(person.name,))
         hits = self._members(answer, link, [], people)
         return replace(answer, hits=self._cut([], self._each_once(hits, [])))
 
-    def _nearest_to(self, probe: Probe) -> Sequence[ScoredFace]:
-        """Return the faces nearest to a probe in the whole gallery, whatever the filter."""
+    def _nearest_to(self, probe: Probe, part: Part) -> Sequence[ScoredFace]:
+        """Return the faces of an index that are nearest to a probe, whatever the filter."""
+        if not part.where.lets_all_through:
+            return self._gallery.search(probe.face.embedding[None], NEAREST, part.where)[0]
         if id(probe) not in self._nearest:
             (self._nearest[id(probe)],) = self._gallery.search(probe.face.embedding[None], NEAREST)
         return self._nearest[id(probe)]
 
-    def _through(self, answer: Answer, nearest: Sequence[ScoredFace], people: PeopleOf) -> Answer:
+    def _through(self, answer: Answer) -> Answer:
         """Return an answer with the photos of the probe's person, and with hits of somebody else last."""
-        probe, counted = answer.probe, self._want.counted
-        link = people.link(probe, nearest)
+        counted = self._want.counted
         query = [hit for hit in answer.hits if hit.is_query]
-        direct = [hit for hit in answer.hits if not hit.is_query and hit.reaches(counted)]
+        reaching = [hit for hit in answer.hits if not hit.is_query and hit.reaches(counted)]
         below = [hit for hit in answer.hits if not hit.is_query and not hit.reaches(counted)]
-        others = people.are_somebody_else(probe, [hit.face for hit in direct], link)
-        elsewhere = [
-            replace(hit, somebody_else=True, verdict=Verdict.unlikely)
-            for hit, other in zip(direct, others, strict=True)
-            if other
-        ]
-        direct = [hit for hit, other in zip(direct, others, strict=True) if not other]
-        if link is None:
+        found = [self._through_one(answer, query, reaching, people) for people in self._people]
+        direct, through, elsewhere = (_by_similarity(hits) for hits in zip(*(hits for _, *hits in found), strict=True))
+        links = sorted((link for link, *_ in found if link is not None), key=lambda link: -link.similarity)
+        if not links:
             return replace(answer, hits=self._cut(query, [*direct, *elsewhere, *below]))
+        through.sort(key=lambda hit: (-(hit.similarity_to_person or 0.0), hit.face.face_id))
+        hits = self._cut(query, self._each_once([*direct, *through, *elsewhere, *below], query))
+        missed = answer.missed_photos - {hit.face.photo_id for hit in through}
+        return replace(answer, hits=hits, people=tuple(link.person.name for link in links), missed_photos=missed)
+
+    def _through_one(
+        self, answer: Answer, query: Sequence[Hit], reaching: Sequence[Hit], people: PeopleOf
+    ) -> tuple[Link | None, list[Hit], list[Hit], list[Hit]]:
+        """Return whom one index takes the probe for; and the hits: direct, through that person, of somebody else."""
+        probe = answer.probe
+        inside = [hit for hit in reaching if people.part.has(hit.face)]
+        link = people.link(probe, self._nearest_to(probe, people.part))
+        others = people.are_somebody_else(probe, [hit.face for hit in inside], link)
+        marked = list(zip(inside, others, strict=True))
+        elsewhere = [replace(hit, somebody_else=True, verdict=Verdict.unlikely) for hit, other in marked if other]
+        direct = [hit for hit, other in marked if not other]
+        if link is None:
+            return link, direct, [], elsewhere
         members = self._members(answer, link, [*query, *direct], people)
         numbers = {hit.face.face_id: hit.similarity_to_person for hit in members}
         direct = [replace(hit, similarity_to_person=numbers.get(hit.face.face_id)) for hit in direct]
-        direct = sorted([*direct, *(hit for hit in members if hit.via == "face")], key=lambda hit: -hit.similarity)
-        through = [hit for hit in members if hit.via == "person"]
-        found = self._each_once([*direct, *through, *elsewhere, *below], query)
-        missed = answer.missed_photos - {hit.face.photo_id for hit in through}
-        return replace(answer, hits=self._cut(query, found), person=link.person.number, missed_photos=missed)
+        direct += [hit for hit in members if hit.via == "face"]
+        return link, direct, [hit for hit in members if hit.via == "person"], elsewhere
 
     def _members(self, answer: Answer, link: Link, known: Sequence[Hit], people: PeopleOf) -> list[Hit]:
         """Return the faces of a person that pass the filter, most similar to the person first."""
@@ -339,6 +351,11 @@ class _Search:
         if face.root_id not in self._offline:
             self._offline[face.root_id] = is_offline(face.root_path)
         return self._offline[face.root_id]
+
+
+def _by_similarity(found: Iterable[Sequence[Hit]]) -> list[Hit]:
+    """Return the hits of several indexes, the most similar first."""
+    return sorted((hit for hits in found for hit in hits), key=lambda hit: -hit.similarity)
 
 
 def _missed(faces: Sequence[Hit], threshold: float) -> frozenset[int]:

@@ -131,7 +131,7 @@ def answer_person(
     _require_known_folders(gallery, limited)
     number, size = options.person_number, gallery.size()
     assert number is not None
-    person = gallery.current_person(number)
+    person = gallery.current_person(number, limited.index)
     if person is None:
         if size.people is None:
             raise InputError(f"#{number}: the faces in {gallery.name} are not grouped by person yet", Hint.GROUP)
@@ -146,7 +146,7 @@ def answer_person(
     )  # fmt: skip
     one = find_person(gallery, person, want, asked.calibration)
     observer.lap("search")
-    remark = ThroughPerson(person, 0, len({hit.face.photo_id for hit in one.hits}), 0, wanted=True)
+    remark = ThroughPerson(one.people, 0, len({hit.face.photo_id for hit in one.hits}), 0, wanted=True)
     return QueryResult([one], threshold, gallery.name, size, gallery.model.name, asked.calibration, remarks=(remark,))
 
 
@@ -176,7 +176,7 @@ def _people_remarks(result: QueryResult, options: QueryOptions) -> Iterator[Rema
         through = len({hit.face.photo_id for hit in found if hit.via == "person"})
         by_face = len({hit.face.photo_id for hit in found}) - through
         if by_face or through:
-            yield ThroughPerson(one.person, by_face, through, elsewhere)
+            yield ThroughPerson(one.people, by_face, through, elsewhere)
     elif found:
         yield PersonUnclear(elsewhere)
 

@@ -10,7 +10,7 @@ from facesearch.errors import FacesearchError, Hint
 from facesearch.events import Remark
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
-from facesearch.types import Verdict
+from facesearch.types import Somebody, Verdict
 from facesearch.wording import counted
 
 __all__ = [
@@ -260,21 +260,22 @@ class AskedAgain(Remark):
 class ThroughPerson(Remark):
     """The person of a query: how many photos are hits, by the face and through other photos of that person.
 
-    `elsewhere` photos are similar to the query but show somebody else. `wanted` is the person if it was asked for.
+    `elsewhere` photos are similar to the query but show somebody else. `people` is the person, one in each index of a
+    gallery. `wanted` is set if it was asked for.
     """
 
-    person: int
+    people: Sequence[Somebody]
     by_face: int
     through: int
     elsewhere: int
     wanted: bool = False
 
     def __str__(self) -> str:
-        photos = counted(self.by_face + self.through, "photo")
+        photos, who = counted(self.by_face + self.through, "photo"), ", ".join(map(str, self.people))
         if self.wanted:
-            return f"#{self.person}: {photos if self.through else 'no photo of this person passes the filters'}"
+            return f"{who}: {photos if self.through else 'no photo of this person passes the filters'}"
         ways = f"{self.by_face:,} by face, {self.through:,} through other photos" if self.through else "all by face"
-        line = f"probably #{self.person}: {photos}, {ways}"
+        line = f"probably {who}: {photos}, {ways}"
         others = counted(self.elsewhere, "similar photo")
         return f"{line}; {others} of somebody else last" if self.elsewhere else line
 

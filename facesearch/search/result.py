@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from facesearch.events import Remark
 from facesearch.search.probes import Probe
-from facesearch.types import FaceRecord, Verdict
+from facesearch.types import FaceRecord, Somebody, Verdict, own_id
 
 if TYPE_CHECKING:
     from facesearch.calibration.table import Calibration
@@ -52,8 +52,8 @@ class Hit:
 
     @property
     def person(self) -> int | None:
-        """The number of the person that the face belongs to; None if it is alone."""
-        return self.face.person
+        """The number of the person that the face belongs to, in its index; None if it is alone."""
+        return None if self.face.person is None else own_id(self.face.person)[1]
 
     @property
     def path(self) -> str:
@@ -81,8 +81,8 @@ class Answer:
     `searched` is the number of faces searched. `nearest` is the nearest of them that is not in the query photo itself,
     even if it is below the threshold. `excess` is the factor by which more faces are similar to the probe than expected
     of strangers (see `facesearch.calibration`). `missed_photos` are the ids of photos below the threshold with a
-    verdict of likely or strong. `person` is the number of the person of the probe, None if that is not clear or was not
-    asked.
+    verdict of likely or strong. `people` is the person of the probe, one in each index of a gallery that knows it, the
+    most similar first; empty if that is not clear or was not asked.
     """
 
     probe: Probe
@@ -91,7 +91,12 @@ class Answer:
     nearest: Hit | None = None
     excess: float = 1.0
     missed_photos: frozenset[int] = frozenset()
-    person: int | None = None
+    people: tuple[Somebody, ...] = ()
+
+    @property
+    def person(self) -> int | None:
+        """The number of the person of the probe, the most similar one; None if that is not clear or was not asked."""
+        return self.people[0].number if self.people else None
 
     @property
     def missed(self) -> int:

@@ -23,10 +23,10 @@ import numpy as np
 from facesearch.calibration.table import Calibration
 from facesearch.calibration.verdict import Judge
 from facesearch.filters import Filter
-from facesearch.galleries.protocol import Gallery, ScoredFace
+from facesearch.galleries.protocol import Gallery, Part, ScoredFace
 from facesearch.models.geometry import unit_length
 from facesearch.search.probes import Probe
-from facesearch.types import Face, FaceRecord, Verdict
+from facesearch.types import Face, FaceRecord, Somebody, Verdict, own_id
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
@@ -48,14 +48,21 @@ _FROM_SURE = tuple(Verdict)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """A person of a gallery: the `number`, and the sum of the embeddings of its `faces`, float32[dim].
+    """A person of a gallery: its id there, and the sum of the embeddings of its `faces`, float32[dim].
 
-    Of more than 200 faces only a sample counts. Faces of the query photo itself do not count.
+    `index` is the name of its index in a shared gallery. Of more than 200 faces only a sample counts. Faces of the
+    query photo itself do not count.
     """
 
     number: int
     total: FloatArray
     faces: frozenset[int]
+    index: str | None = None
+
+    @property
+    def name(self) -> Somebody:
+        """The person by number."""
+        return Somebody(own_id(self.number)[1], self.index)
 
     @property
     def mean(self) -> FloatArray:
@@ -83,13 +90,13 @@ class Link:
 
 
 class PeopleOf:
-    """The people of one gallery. Means are kept, so use it for the questions of one call."""
+    """The people of one index in a gallery. Means are kept, so use it for the questions of one call."""
 
-    def __init__(self, gallery: Gallery, calibration: Calibration, searched: int) -> None:
+    def __init__(self, gallery: Gallery, part: Part, calibration: Calibration, searched: int) -> None:
+        self.part = part
         self._gallery = gallery
         self._calibration = calibration
         self._searched = searched
-        self._number = gallery.size().people or 0
         self._known: dict[tuple[int, frozenset[bytes]], Person | None] = {}
 
     def link(self, probe: Probe, nearest: Sequence[ScoredFace]) -> Link | None:
@@ -141,7 +148,7 @@ class PeopleOf:
             self._known[key] = None
             if kept:
                 total = self._gallery.vectors(kept).sum(axis=0)
-                self._known[key] = Person(number, total, frozenset(face.face_id for face in kept))
+                self._known[key] = Person(number, total, frozenset(face.face_id for face in kept), kept[0].index)
         return self._known[key]
 
     def cover(self, person: Person) -> Probe:
@@ -152,7 +159,7 @@ class PeopleOf:
         best = int(np.argmax((vectors @ person.mean) * np.sqrt(np.maximum(quality, _LEAST_LENGTH))))
         face = faces[best]
         shown = Face(face.detection, person.mean, face.quality)
-        return Probe(os.fsdecode(face.path), 1, 1, shown, person=person.number)
+        return Probe(os.fsdecode(face.path), 1, 1, shown, person=person.name.number)
 
     def nearest_of(
         self,
@@ -191,7 +198,7 @@ class PeopleOf:
 
     def _linked(self, probe: Probe, person: Person) -> Link:
         similarity = float(probe.face.embedding @ person.mean)
-        judge = Judge(self._calibration, _photos(probe, person), self._number, (), probe.quality)
+        judge = Judge(self._calibration, _photos(probe, person), self.part.people, (), probe.quality)
         return Link(person, similarity, judge.verdict(similarity, None))
 
     def _own(self, probe: Probe, nearest: Sequence[ScoredFace], contents: frozenset[bytes]) -> int | None:
@@ -208,7 +215,7 @@ class PeopleOf:
         """
         if not self._calibration.measured:
             return self._calibration.threshold
-        fmr = min(_MOST_FMR, _WRONG_PEOPLE / max(self._number, 1))
+        fmr = min(_MOST_FMR, _WRONG_PEOPLE / max(self.part.people, 1))
         if closest >= self._calibration.similarity_at(fmr, probe.photos):
             fmr *= _WITH_A_FACE
         return self._calibration.similarity_at(fmr, _photos(probe, person))

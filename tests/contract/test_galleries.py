@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -15,10 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facesearch.filters import Filter
+from facesearch.galleries.address import Address
+from facesearch.galleries.known import make, open_gallery
 from facesearch.galleries.local import LocalGallery
 from facesearch.galleries.protocol import Gallery
+from facesearch.galleries.push import push
 from facesearch.index.store import Store
-from facesearch.types import Face, PhotoFacts, PhotoFile, TakenAt
+from facesearch.types import Face, PhotoFacts, PhotoFile, TakenAt, own_id, whole_id
+
+if TYPE_CHECKING:
+    from facesearch.galleries.shared import SharedGallery
 
 DIM = 8
 PHOTOS = 60
@@ -94,8 +100,21 @@ def fill(store: Store) -> Library:
     return library
 
 
-Making = Callable[[Store], Gallery]
-GALLERIES: dict[str, Making] = {"local": LocalGallery}
+def pushed(store: Store, address: str) -> Gallery:
+    """Make a gallery in a database, push a store to it, and open it."""
+    make(Address.of(address), store.model)
+    shared = open_gallery(Address.of(address))
+    with store.transaction():
+        store.catalog.changes.connect("gallery", address, "machine")
+    push(store, shared, store.catalog.changes.galleries()[0])
+    return shared
+
+
+def as_known_there(gallery: Gallery, where: Filter) -> Filter:
+    """Return a filter with the ids of photos in a shared gallery, whose only index is number 1."""
+    if isinstance(gallery, LocalGallery) or where.photos is None:
+        return where
+    return replace(where, photos=frozenset(whole_id(1, photo) for photo in where.photos))
 
 
 @pytest.fixture(scope="module", params=["on disk", "in memory"])
@@ -109,9 +128,16 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield fill(store)
 
 
-@pytest.fixture(scope="module", params=list(GALLERIES))
-def gallery(request: pytest.FixtureRequest, library: Library) -> Gallery:
-    return GALLERIES[request.param](library.store)
+@pytest.fixture(scope="module", params=["local", "postgres"])
+def gallery(request: pytest.FixtureRequest, library: Library) -> Iterator[Gallery]:
+    if request.param == "local":
+        yield LocalGallery(library.store)
+        return
+    shared = pushed(library.store, request.getfixturevalue("postgres").database())
+    yield shared
+    with library.store.transaction():
+        library.store.catalog.changes.disconnect("gallery")
+    cast("SharedGallery", shared).close()
 
 
 def in_order(limits: dict[str, object]) -> bool:
@@ -141,9 +167,10 @@ def test_the_most_similar_faces_that_pass_are_found(
     gallery: Gallery, library: Library, limits: Any, k: int, seed: int
 ) -> None:
     where = Filter(**limits)
+    expected = library.passing(where)
+    where = as_known_there(gallery, where)
     probes = np.random.default_rng(seed).normal(size=(3, DIM)).astype(np.float32)
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
-    expected = library.passing(where)
     assert gallery.count(where) == len(expected)
     for probe, found in zip(probes, gallery.search(probes, k, where), strict=True):
         similar = sorted((float(one.face.embedding @ probe) for one in expected), reverse=True)[:k]
@@ -164,7 +191,7 @@ def test_a_record_has_all_fields_of_a_hit(gallery: Gallery, library: Library) ->
         assert vector == pytest.approx(one.face.embedding, abs=1e-6)
         assert record.detection.landmarks == pytest.approx(one.face.detection.landmarks)
         assert (record.detection.score, record.quality) == (one.face.detection.score, one.face.quality)
-        assert (record.photo_id, record.root_path) == (one.photo, b"/library")
+        assert (own_id(record.photo_id)[1], record.root_path) == (one.photo, b"/library")
         assert record.content == hashlib.sha256(one.path.removeprefix(b"/library/")).digest()
         assert (record.taken_at, record.size) == (one.taken, 10)
         assert record.date_source == ("file" if one.taken is None else "exif")
@@ -189,7 +216,7 @@ def test_counts_exclude_hidden_faces(gallery: Gallery, library: Library) -> None
 def test_folders_are_known(gallery: Gallery) -> None:
     assert gallery.folders() == [b"/library"]
     assert [gallery.covers(path) for path in (b"/", b"/library", b"/library/x", b"/lib")] == [True, True, True, False]
-    places = (b"/library/a", b"/library/b/000.jpg", b"/library/x", b"/lib")
+    places = (b"/library/a", b"/library/b/003.jpg", b"/library/x", b"/lib")
     assert [gallery.has_photos_at(path) for path in places] == [True, True, False, False]
 
 

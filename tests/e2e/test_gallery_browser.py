@@ -16,7 +16,7 @@ from sample_library import FACES_IN_T1, shipped_photo
 from facesearch.render.gallery import save_gallery
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
-from facesearch.types import FaceRecord, Verdict
+from facesearch.types import FaceRecord, Somebody, Verdict
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -312,7 +312,9 @@ def test_photos_through_other_photos_can_be_hidden(browser: Browser, gallery: Pa
     direct = [hit(rank, folder + b"/" + NAMES[rank - 1]) for rank in (1, 2)]
     linked = replace(hit(3, folder + b"/" + NAMES[2]), via="person", via_face=direct[0].face, similarity_to_person=0.7)
     probe = Probe(str(gallery.parent / "t1.jpg"), 1, 6, toy_face([1.0, 0.0], FACES_IN_T1["bea"]))
-    save_gallery([Answer(probe, [*direct, linked], 1234, person=4)], 0.65, INDEX, gallery.parent / "through.html")
+    save_gallery(
+        [Answer(probe, [*direct, linked], 1234, people=(Somebody(4),))], 0.65, INDEX, gallery.parent / "through.html"
+    )
     page = browser.new_page()
     page.goto((gallery.parent / "through.html").as_uri())
     assert page.get_by_text("Probably #4: 2 by face, 1 through other photos").is_visible()
@@ -330,7 +332,7 @@ def test_a_person_asked_for_by_number_has_no_similarity(browser: Browser, galler
     folder = os.fsencode(gallery.parent)
     found = [replace(hit(rank, folder + b"/" + NAMES[rank - 1]), via="person") for rank in (1, 2)]
     probe = Probe(str(gallery.parent / "t1.jpg"), 1, 1, toy_face([1.0, 0.0], FACES_IN_T1["bea"]), person=4)
-    save_gallery([Answer(probe, found, 1234, person=4)], 0.65, INDEX, gallery.parent / "person.html")
+    save_gallery([Answer(probe, found, 1234, people=(Somebody(4),))], 0.65, INDEX, gallery.parent / "person.html")
     page = browser.new_page()
     page.goto((gallery.parent / "person.html").as_uri())
     assert page.locator("h2", has_text="Person #4").is_visible()

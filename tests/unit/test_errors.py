@@ -12,7 +12,7 @@ CODES = {
     "PhotoTooLargeError": 3,
     "DeviceError": 3, "StoreError": 3, "IndexNotFoundError": 3, "IndexVersionError": 3, "IndexDamagedError": 3,
     "ModelMismatchError": 3, "ModelSwitchedError": 3, "StorageError": 3, "DiskFullError": 3,
-    "LockedError": 4,
+    "LockedError": 4, "GalleryError": 3, "ConflictError": 3,
 }  # fmt: skip
 
 

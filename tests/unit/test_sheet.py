@@ -27,7 +27,7 @@ from facesearch.render.pictures import whole_picture
 from facesearch.render.sheet import MAX_HITS_A_PAGE, save_sheet
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit
-from facesearch.types import Box, Detection, FaceRecord, Verdict
+from facesearch.types import Box, Detection, FaceRecord, Somebody, Verdict
 
 Rectangle = tuple[int, int, int, int]
 Colour = tuple[int, int, int]
@@ -167,7 +167,7 @@ def test_a_hit_through_the_person_shows_the_face_that_links_it(tmp_path: Path, w
     direct = hit(1, other)
     linked = replace(hit(2, photo, 0.2), via="person", via_face=direct.face, similarity_to_person=0.7)
     elsewhere = replace(hit(3, photo, 0.5, verdict=Verdict.unlikely), somebody_else=True)
-    save_sheet(Answer(probe(photo), [direct, linked, elsewhere], person=12), 0.47, tmp_path / "sheet.png")
+    save_sheet(Answer(probe(photo), [direct, linked, elsewhere], people=(Somebody(12),)), 0.47, tmp_path / "sheet.png")
     assert "probably #12: 1 by face, 1 through other photos" in " ".join(written)
     assert {"same as", "known.png", "through other photos"} <= set(written)
     assert any("somebody else" in text for text in written)
@@ -179,7 +179,9 @@ def test_a_hit_through_the_person_shows_the_face_that_links_it(tmp_path: Path, w
 def test_a_sheet_of_a_person_by_number_says_so(tmp_path: Path, written: list[str]) -> None:
     photo = plain_photo(tmp_path / "photo.png")
     asked = replace(probe(photo), person=12)
-    save_sheet(Answer(asked, [replace(hit(1, photo), via="person")], person=12), 0.47, tmp_path / "sheet.png")
+    save_sheet(
+        Answer(asked, [replace(hit(1, photo), via="person")], people=(Somebody(12),)), 0.47, tmp_path / "sheet.png"
+    )
     assert "#12" in written
 
 

@@ -1,0 +1,365 @@
+"""`Index.galleries`, the shared galleries that an index is pushed to; and `Gallery`, one of them to ask."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, Unpack
+
+from facesearch.api.opening import Models, as_model
+from facesearch.arguments import AnyPath, AnyPaths
+from facesearch.errors import GalleryError, Hint, InputError, UsageError
+from facesearch.events import SILENT, Observer
+from facesearch.filters import Filter
+from facesearch.query_options import QueryKeywords, QueryOptions
+
+if TYPE_CHECKING:
+    from facesearch.catalog.changes import Connected
+    from facesearch.galleries.push import Difference, Pushed
+    from facesearch.galleries.shared import PushedIndex, SharedGallery
+    from facesearch.index.store import Store
+    from facesearch.search.result import QueryResult
+    from facesearch.types import ModelInfo
+
+__all__ = [
+    "ConnectedGallery",
+    "Galleries",
+    "Gallery",
+    "GalleryStatus",
+    "gallery_names",
+    "only_gallery",
+    "pay_debts",
+    "push_after_run",
+]
+
+_ALL = Filter()
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectedGallery:
+    """A gallery that an index is pushed to.
+
+    `known_as` is the name of the index there; `pending` faces changed since the last push. With `after_runs` each
+    indexing run ends with a push.
+    """
+
+    name: str
+    address: str
+    known_as: str
+    pending: int
+    after_runs: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryStatus:
+    """What a gallery holds: its model, the indexes in it, and the numbers of their photos, faces and people."""
+
+    address: str
+    model: ModelInfo
+    photos: int
+    faces: int
+    people: int | None
+    indexes: tuple[PushedIndex, ...]
+
+
+class Gallery:
+    """A shared gallery: the faces of many indexes in a database server. It is a context manager.
+
+    Every method may raise `GalleryError` if the server cannot be reached or refuses.
+    """
+
+    def __init__(self, shared: SharedGallery, models: Models, observer: Observer) -> None:
+        self._shared = shared
+        self._models = models
+        self._observer = observer
+
+    @classmethod
+    def open(cls, gallery: str, *, device: str = "auto", threads: int = 0, observer: Observer = SILENT) -> Self:
+        """Open a gallery by its address, such as `postgresql://host/database`, or by the name it was connected under.
+
+        Raises `InputError` for an unknown name, `UsageError` for an invalid address, `GalleryError` if there is no
+        gallery at the address.
+        """
+        from facesearch.galleries.known import address_of, open_gallery
+
+        return cls(open_gallery(address_of(gallery)), Models(device, threads, observer), observer)
+
+    @staticmethod
+    def make(gallery: str, *, model: AnyPath | None = None) -> None:
+        """Make a gallery, once, at an address or under a connected name. `model` made the embeddings of the indexes.
+
+        Raises `GalleryError` if there is one, or if the server refuses.
+        """
+        from facesearch.galleries.known import address_of, make
+
+        make(address_of(gallery), _model_info(model))
+
+    @staticmethod
+    def sql(*, model: AnyPath | None = None) -> str:
+        """Return the SQL that makes a gallery in PostgreSQL, with the rights that users need as comments."""
+        from facesearch.galleries.known import creation
+
+        return creation(_model_info(model))
+
+    @staticmethod
+    def remember(address: str, *, name: str) -> None:
+        """Remember the address of a gallery under a name, to query it. Its password is not stored."""
+        from facesearch.galleries.address import Address
+        from facesearch.galleries.known import remember
+
+        _require_name(name)
+        remember(name, Address.of(address))
+
+    @staticmethod
+    def forget_name(name: str) -> None:
+        """Forget the address of a gallery. Raises `InputError` if the name is not known."""
+        from facesearch.galleries.known import address_of, forget_name
+
+        address_of(name)
+        forget_name(name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._shared.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that made the embeddings."""
+        return self._shared.model
+
+    def query(
+        self,
+        photos: AnyPaths = (),
+        options: QueryOptions | None = None,
+        *,
+        where: Filter = _ALL,
+        observer: Observer | None = None,
+        **keywords: Unpack[QueryKeywords],
+    ) -> QueryResult:
+        """Find photos of the person in `photos`, in all indexes or in that of `where`; see `Index.query`.
+
+        A person by number is one of an index, so `where` must name it.
+        """
+        from facesearch.api.asking import query_shared
+
+        asked = QueryOptions.of(keywords, options)
+        told = self._observer if observer is None else observer
+        return query_shared(self._shared, self._models, photos, asked, where, told)
+
+    def status(self) -> GalleryStatus:
+        """Return what the gallery holds."""
+        size = self._shared.size()
+        return GalleryStatus(
+            address=self._shared.name, model=self._shared.model, photos=size.photos, faces=size.faces,
+            people=size.people, indexes=tuple(self._shared.indexes()),
+        )  # fmt: skip
+
+
+class Galleries:
+    """The shared galleries that an index is pushed to.
+
+    Methods raise what those of `Index` raise, and `GalleryError` if a server cannot be reached or refuses.
+    """
+
+    def __init__(
+        self,
+        reading: Callable[..., Store],
+        writing: Callable[[], AbstractContextManager[Store]],
+        observer: Observer,
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._observer = observer
+
+    def list(self) -> list[ConnectedGallery]:
+        """Return the connected galleries."""
+        from facesearch.galleries.push import pending
+
+        store = self._reading(keep=False)
+        return [
+            ConnectedGallery(
+                name=known.name, address=known.address, known_as=known.known_as, pending=pending(store, known),
+                after_runs=known.after_runs,
+            )
+            for known in store.catalog.changes.galleries()
+        ]  # fmt: skip
+
+    def connect(
+        self, address: str, *, name: str = "gallery", known_as: str | None = None, after_runs: bool | None = None
+    ) -> None:
+        """Connect a gallery under a name; from now on, changes are listed for it. The gallery need not exist yet.
+
+        `known_as` is the name of this index there, by default that of the machine. With `after_runs` each indexing run
+        ends with a push.
+        """
+        from facesearch.galleries.address import Address
+        from facesearch.galleries.known import remember
+
+        where, called = Address.of(address), known_as or socket.gethostname()
+        _require_name(name)
+        _require_name(called)
+        with self._writing() as store, store.catalog.transaction():
+            store.catalog.changes.connect(name, where.text, called)
+            if after_runs is not None:
+                store.catalog.changes.push_after_runs(name, after_runs)
+        remember(name, where)
+
+    def push(
+        self,
+        name: str | None = None,
+        *,
+        take_over: bool = False,
+        observer: Observer | None = None,
+    ) -> Pushed | None:
+        """Bring a gallery up to date with what changed since the last push; without a name, the only one.
+
+        If another copy of this index was pushed last, `take_over` replaces what it pushed. Returns None if the observer
+        cancelled; the next push continues.
+
+        Raises `ConflictError` if another copy was pushed last.
+        """
+        told = self._observer if observer is None else observer
+        with self._writing() as store:
+            known = _connected(store, name)
+            with _opened(known) as shared:
+                return _push(store, shared, known, told, take_over=take_over)
+
+    def verify(self, name: str | None = None, *, repair: bool = False) -> Difference:
+        """Compare every face with what a gallery has of this index; `repair` makes the gallery right."""
+        from facesearch.galleries.push import compare, repaired
+
+        with self._writing() as store:
+            known = _connected(store, name)
+            with _opened(known) as shared:
+                return repaired(store, shared, known) if repair else compare(store, shared, known)
+
+    def disconnect(self, name: str | None = None, *, forget: bool = False) -> str:
+        """Disconnect a gallery, and return its name; with `forget` everything of this index is deleted there first."""
+        from facesearch.galleries.known import forget_name
+        from facesearch.galleries.push import remove
+
+        with self._writing() as store:
+            known = _connected(store, name)
+            if forget:
+                with _opened(known) as shared:
+                    remove(store, shared)
+            with store.catalog.transaction():
+                store.catalog.changes.disconnect(known.name)
+        forget_name(known.name)
+        return known.name
+
+
+class _CancelledError(Exception):
+    """The observer has cancelled; never seen by a caller."""
+
+
+def _push(
+    store: Store, shared: SharedGallery, known: Connected, observer: Observer, *, take_over: bool = False
+) -> Pushed | None:
+    from facesearch.galleries.push import push
+
+    def check() -> None:
+        if observer.cancelled():
+            raise _CancelledError
+
+    try:
+        return push(store, shared, known, take_over=take_over, check=check)
+    except _CancelledError:
+        return None
+
+
+def push_after_run(store: Store, observer: Observer) -> list[str]:
+    """Push to the galleries that get every run; return the names of those that could not be brought up to date."""
+    failed = []
+    for known in store.catalog.changes.galleries():
+        if not known.after_runs:
+            continue
+        try:
+            with _opened(known) as shared:
+                done = _push(store, shared, known, observer)
+        except (GalleryError, UsageError) as error:
+            observer.warn(f"{error}; the gallery {known.name} gets these changes with the next push")
+            failed.append(known.name)
+            continue
+        if done is None:
+            failed.append(known.name)
+        else:
+            observer.note(f"pushed to {known.name}: {done.changed:,} faces changed there")
+    return failed
+
+
+def pay_debts(store: Store, observer: Observer) -> list[str]:
+    """Delete in every gallery the faces that the index has not any more; return the names of those out of reach."""
+    from facesearch.galleries.push import drop_all_forgotten
+
+    failed = []
+    for known in store.catalog.changes.galleries():
+        try:
+            with _opened(known) as shared:
+                drop_all_forgotten(store, shared, known)
+        except (GalleryError, UsageError) as error:
+            observer.warn(f"{error}; the faces are still in the gallery {known.name}: the next push deletes them first")
+            failed.append(known.name)
+    return failed
+
+
+def gallery_names() -> list[str]:
+    """Return the names of the galleries that the user has connected."""
+    from facesearch.galleries.known import known_galleries
+
+    return sorted(known_galleries())
+
+
+def only_gallery(name: str | None) -> str:
+    """Return a name, or that of the only gallery that the user has connected. Raises `InputError`, `UsageError`."""
+    names = gallery_names()
+    if name is not None:
+        return name
+    if not names:
+        raise InputError("no gallery is connected", Hint.CONNECT_GALLERY)
+    if len(names) > 1:
+        raise UsageError(f"several galleries are connected ({', '.join(names)}); name one")
+    return names[0]
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name}: not a name; use letters, digits, dots, dashes and underscores")
+
+
+def _connected(store: Store, name: str | None) -> Connected:
+    """Return the connected gallery of a name, or the only one."""
+    known = store.catalog.changes.galleries()
+    if not known:
+        raise InputError(f"{store.path}: no gallery is connected", Hint.CONNECT_GALLERY)
+    if name is None and len(known) > 1:
+        raise UsageError(f"several galleries are connected ({', '.join(one.name for one in known)}); name one")
+    found = [one for one in known if name in (None, one.name)]
+    if not found:
+        raise InputError(f"{name}: no gallery of this name is connected ({', '.join(one.name for one in known)})")
+    return found[0]
+
+
+@contextmanager
+def _opened(known: Connected) -> Iterator[SharedGallery]:
+    from facesearch.galleries.address import Address
+    from facesearch.galleries.known import open_gallery
+
+    with closing(open_gallery(Address.of(known.address))) as shared:
+        yield shared
+
+
+def _model_info(model: AnyPath | None) -> ModelInfo:
+    from facesearch.models.resolve import choose_model, model_info
+
+    return model_info(choose_model(as_model(model)).name)

@@ -1,0 +1,316 @@
+"""A shared gallery in PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facesearch.errors import ConflictError, GalleryError, Hint
+from facesearch.filters import Filter
+from facesearch.galleries.address import Address
+from facesearch.galleries.postgres.connection import connected, telling
+from facesearch.galleries.postgres.filter import condition, inside
+from facesearch.galleries.postgres.schema import SCHEMA, creation
+from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
+from facesearch.galleries.rows import COLUMNS, Row, record_of
+from facesearch.galleries.shared import Facts, PushedIndex, Token
+from facesearch.types import FaceRecord, ModelInfo, own_id, whole_id
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray
+
+__all__ = ["PostgresGallery", "make"]
+
+_VALUES = ", ".join(COLUMNS)
+_ROW = f"index, {_VALUES}"
+_TYPES = ["int4", *({"bigint": "int8", "integer": "int4", "double precision": "float8"}.get(kind, kind)
+                    for kind in COLUMNS.values()), "vector"]  # fmt: skip
+_CHANGED = ", ".join(f"{name} = excluded.{name}" for name in [*list(COLUMNS)[1:], "embedding"])
+_INDEX = (
+    "number, uuid, name, place, token, change, photos, faces, people, extract(epoch FROM pushed_at)::double precision"
+)
+_FETCHED = 2000
+
+
+def make(address: Address, model: ModelInfo) -> None:
+    """Make a gallery for embeddings of a model. Raises `GalleryError` if there is one, or the server refuses."""
+    connection = connected(address)
+    with telling(address), connection:
+        if connection.execute("SELECT to_regnamespace('facesearch')").fetchone() != (None,):
+            raise GalleryError(f"{address}: there is a gallery already; connect it")
+        with connection.transaction():
+            connection.execute(creation(model))
+
+
+class PostgresGallery:
+    """A `SharedGallery` in PostgreSQL; see `facesearch.galleries.shared`.
+
+    All searches are exact: every face that passes the filter is compared.
+    """
+
+    def __init__(self, address: Address) -> None:
+        """Open a gallery. Raises `GalleryError` if there is none, or one of another version."""
+        self._address = address
+        self._connection = connected(address)
+        try:
+            self._id, self.model = self._opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """See `SharedGallery.close`."""
+        self._connection.close()
+
+    @property
+    def name(self) -> str:
+        """See `Gallery.name`."""
+        return str(self._address)
+
+    # Asking
+
+    def size(self) -> GallerySize:
+        """See `Gallery.size`."""
+        ((photos, faces, unmeasured, people, grouped, count),) = self._rows(
+            "SELECT coalesce(sum(photos), 0)::bigint, coalesce(sum(faces), 0)::bigint,"
+            " coalesce(sum(unmeasured), 0)::bigint, coalesce(sum(people), 0)::bigint, count(people), count(*)"
+            " FROM facesearch.indexes"
+        )
+        return GallerySize(photos, faces, unmeasured, people if grouped or not count else None)
+
+    def parts(self) -> list[Part]:
+        """See `Gallery.parts`."""
+        return [
+            Part(Filter(index=name), people)
+            for name, people in self._rows(
+                "SELECT name, coalesce(people, 0) FROM facesearch.indexes WHERE faces > 0 ORDER BY number"
+            )
+        ]
+
+    def count(self, where: Filter = ALL) -> int:
+        """See `Gallery.count`."""
+        if where.lets_all_through:
+            return self.size().faces
+        sql, values = self._condition(where)
+        return int(self._rows(f"SELECT count(*) FROM facesearch.faces WHERE {sql}", *values)[0][0])
+
+    def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """See `Gallery.search`."""
+        sql, values = self._condition(where)
+        names = self._names()
+        found = []
+        for probe in probes:
+            rows = self._rows(
+                "WITH passing AS MATERIALIZED"
+                f" (SELECT index, face, vector, embedding FROM facesearch.faces WHERE {sql}),"
+                " nearest AS (SELECT index, face, embedding <#> %s AS away FROM passing"
+                f" ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
+                " JOIN facesearch.faces USING (index, face) ORDER BY away, index, vector",
+                *values, probe, k,
+            )  # fmt: skip
+            found.append(
+                [
+                    ScoredFace(max(-1.0, min(1.0, score)), record_of(index, names[index], row))
+                    for score, index, *row in rows
+                    if index in names
+                ]
+            )
+        return found
+
+    def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
+        """See `Gallery.vectors`."""
+        if not faces:
+            return np.zeros((0, self.model.dim), dtype=np.float32)
+        ids = [own_id(face.face_id) for face in faces]
+        rows = self._rows(
+            "SELECT place, embedding FROM unnest(%s::integer[], %s::bigint[]) WITH ORDINALITY AS wanted (i, f, place)"
+            " JOIN facesearch.faces ON index = i AND face = f ORDER BY place",
+            [index for index, _ in ids], [face for _, face in ids],
+        )  # fmt: skip
+        if len(rows) != len(faces):
+            raise GalleryError(f"{self._address}: faces were deleted during the search; ask again")
+        return np.stack([vector.to_numpy() for _, vector in rows]).astype(np.float32)
+
+    def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
+        """See `Gallery.records`."""
+        sql, values = self._condition(where)
+        names = self._names()
+        last = (0, 0)
+        while True:
+            rows = self._rows(
+                f"SELECT {_ROW} FROM facesearch.faces WHERE (index, vector) > (%s, %s) AND {sql}"
+                " ORDER BY index, vector LIMIT %s",
+                *last, *values, _FETCHED,
+            )  # fmt: skip
+            yield from (record_of(index, names[index], row) for index, *row in rows if index in names)
+            if len(rows) < _FETCHED:
+                return
+            last = rows[-1][0], rows[-1][2]
+
+    def sample(self, where: Filter, most: int) -> list[FaceRecord]:
+        """See `Gallery.sample`."""
+        sql, values = self._condition(where)
+        names = self._names()
+        rows = self._rows(
+            f"SELECT {_ROW} FROM (SELECT *, row_number() OVER (ORDER BY index, vector) - 1 AS place,"
+            f" count(*) OVER () AS passing FROM facesearch.faces WHERE {sql}) AS numbered"
+            " WHERE place %% greatest(1, (passing + %s - 1) / %s) = 0 ORDER BY place",
+            *values, most, most,
+        )  # fmt: skip
+        return [record_of(index, names[index], row) for index, *row in rows if index in names]
+
+    def current_person(self, number: int, index: str | None = None) -> int | None:
+        """See `Gallery.current_person`."""
+        (known,) = [key for key, name in self._names().items() if name == index] or [0]
+        rows = self._rows(
+            "SELECT merged_into FROM facesearch.merged_people WHERE index = %s AND person = %s UNION ALL"
+            " (SELECT person FROM facesearch.faces WHERE index = %s AND person = %s LIMIT 1)",
+            known, number, known, number,
+        )  # fmt: skip
+        return whole_id(known, rows[0][0]) if rows else None
+
+    def folders(self) -> list[bytes]:
+        """See `Gallery.folders`."""
+        rows = self._rows("SELECT DISTINCT unnest(roots) FROM facesearch.indexes ORDER BY 1")
+        return [root for (root,) in rows]
+
+    def covers(self, path: bytes) -> bool:
+        """See `Gallery.covers`."""
+        roots = self.folders()
+        return any(_is_inside(path, root) or _is_inside(root, path) for root in roots)
+
+    def has_photos_at(self, path: bytes) -> bool:
+        """See `Gallery.has_photos_at`; a photo without faces is not known here."""
+        sql, values = inside([path])
+        return bool(self._rows(f"SELECT 1 FROM facesearch.faces WHERE {sql} LIMIT 1", *values))
+
+    # Pushing
+
+    def indexes(self) -> list[PushedIndex]:
+        """See `SharedGallery.indexes`."""
+        return [_pushed(row) for row in self._rows(f"SELECT {_INDEX} FROM facesearch.indexes ORDER BY number")]
+
+    def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
+        """See `SharedGallery.add_index`."""
+        import psycopg
+
+        try:
+            with telling(self._address):
+                self._connection.execute("SELECT facesearch.add_index(%s, %s, %s)", (uuid, name, place))
+        except GalleryError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise GalleryError(f"{self._address}: has an index named {name} already", Hint.GALLERY_NAME) from error
+            raise
+        return next(index for index in self.indexes() if index.uuid == uuid)
+
+    def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
+        """See `SharedGallery.put`."""
+        changed = 0
+        with telling(self._address), self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE facesearch.indexes SET token = %s, change = %s, pushed_at = now()"
+                " WHERE number = %s AND token IS NOT DISTINCT FROM %s AND change = %s",
+                (*token, index.number, *index.token),
+            )
+            if cursor.rowcount != 1:
+                raise ConflictError(f"{self._address}: another run pushes this index at this moment", Hint.WAIT)
+            if gone:
+                changed += self._delete(cursor, index, gone)
+            if rows:
+                cursor.execute(
+                    "CREATE TEMPORARY TABLE IF NOT EXISTS facesearch_pushed"
+                    " (LIKE facesearch.faces) ON COMMIT DELETE ROWS"
+                )
+                with cursor.copy(f"COPY facesearch_pushed ({_ROW}, embedding) FROM STDIN (FORMAT BINARY)") as copy:
+                    copy.set_types(_TYPES)
+                    for row in rows:
+                        copy.write_row((index.number, *row.values, row.embedding))
+                cursor.execute(
+                    f"INSERT INTO facesearch.faces AS known ({_ROW}, embedding)"
+                    f" SELECT {_ROW}, embedding FROM facesearch_pushed"
+                    f" ON CONFLICT (index, face) DO UPDATE SET {_CHANGED}"
+                    " WHERE known.digest IS DISTINCT FROM excluded.digest"
+                )
+                changed += cursor.rowcount
+        return changed
+
+    def drop(self, index: PushedIndex, faces: Sequence[int]) -> None:
+        """See `SharedGallery.drop`."""
+        with telling(self._address), self._connection.cursor() as cursor:
+            self._delete(cursor, index, faces)
+
+    def describe(self, index: PushedIndex, facts: Facts, place: str) -> None:
+        """See `SharedGallery.describe`."""
+        with telling(self._address), self._connection.transaction():
+            self._connection.execute(
+                "UPDATE facesearch.indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
+                " place = %s, pushed_at = now() WHERE number = %s",
+                (*facts[:4], list(facts.roots), place, index.number),
+            )
+            self._connection.execute("DELETE FROM facesearch.merged_people WHERE index = %s", (index.number,))
+            with self._connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO facesearch.merged_people (index, person, merged_into) VALUES (%s, %s, %s)",
+                    [(index.number, *pair) for pair in facts.merged],
+                )
+
+    def digests(self, index: PushedIndex) -> Iterator[tuple[int, int]]:
+        """See `SharedGallery.digests`."""
+        last = 0
+        while True:
+            rows = self._rows(
+                "SELECT face, digest FROM facesearch.faces WHERE index = %s AND face > %s ORDER BY face LIMIT %s",
+                index.number, last, 10 * _FETCHED,
+            )  # fmt: skip
+            yield from rows
+            if not rows:
+                return
+            last = rows[-1][0]
+
+    def remove_index(self, index: PushedIndex) -> None:
+        """See `SharedGallery.remove_index`."""
+        self._rows("SELECT facesearch.remove_index(%s)", index.number)
+
+    # The server
+
+    def _opened(self) -> tuple[str, ModelInfo]:
+        if self._rows("SELECT to_regnamespace('facesearch')") == [(None,)]:
+            raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
+        ((gallery, version, told),) = self._rows("SELECT id, version, model FROM facesearch.gallery")
+        if version != SCHEMA:
+            newer = "a newer" if version > SCHEMA else "an older"
+            raise GalleryError(
+                f"{self._address}: made by {newer} facesearch (version {version}, this one supports {SCHEMA});"
+                " use the same version everywhere"
+            )
+        known = told if isinstance(told, dict) else json.loads(told)
+        return str(gallery), ModelInfo(**known)
+
+    def _names(self) -> dict[int, str]:
+        return dict(self._rows("SELECT number, name FROM facesearch.indexes"))
+
+    def _condition(self, where: Filter) -> Any:
+        numbers = {name: number for number, name in self._names().items()} if where.index is not None else {}
+        return condition(where, numbers)
+
+    def _rows(self, sql: str, *values: object) -> list[Any]:
+        with telling(self._address):
+            return self._connection.execute(sql, values or None, binary=True).fetchall()
+
+    def _delete(self, cursor: Any, index: PushedIndex, faces: Sequence[int]) -> int:
+        cursor.execute("DELETE FROM facesearch.faces WHERE index = %s AND face = ANY(%s)", (index.number, list(faces)))
+        return int(cursor.rowcount)
+
+
+def _pushed(row: Sequence[Any]) -> PushedIndex:
+    number, uuid, name, place, token, change, photos, faces, people, pushed_at = row
+    moment = None if pushed_at is None or not math.isfinite(pushed_at) else float(pushed_at)
+    return PushedIndex(number, uuid, name, place, Token(token, change), photos, faces, people, moment)
+
+
+def _is_inside(path: bytes, folder: bytes) -> bool:
+    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")

@@ -1,0 +1,95 @@
+"""The protocol of a shared gallery: one on a server, which the indexes of many machines are pushed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from facesearch.galleries.protocol import Gallery
+
+if TYPE_CHECKING:
+    from facesearch.galleries.rows import Row
+
+__all__ = ["Facts", "PushedIndex", "SharedGallery", "Token"]
+
+
+class Token(NamedTuple):
+    """How far a gallery has an index: everything up to `change`, as the push with the random `token` left it."""
+
+    token: bytes | None
+    change: int
+
+
+class Facts(NamedTuple):
+    """What a gallery knows about an index as a whole.
+
+    `photos` and `faces` are the numbers of those that can be found, `unmeasured` faces have no known quality, `people`
+    is the number of people, None if faces were never grouped; `roots` are absolute paths, and `merged` are people that
+    became part of others.
+    """
+
+    photos: int
+    faces: int
+    unmeasured: int
+    people: int | None
+    roots: tuple[bytes, ...]
+    merged: tuple[tuple[int, int], ...]
+
+
+class PushedIndex(NamedTuple):
+    """An index in a gallery: its `number` there, its name, and the machine and folder that it was pushed from.
+
+    `pushed_at` is in seconds since 1970, None if nothing was pushed yet.
+    """
+
+    number: int
+    uuid: bytes
+    name: str
+    place: str
+    token: Token
+    photos: int
+    faces: int
+    people: int | None
+    pushed_at: float | None
+
+
+class SharedGallery(Gallery, Protocol):
+    """A `Gallery` to which indexes are pushed. Its ids are whole ids; see `facesearch.types.whole_id`.
+
+    Methods raise `GalleryError` if the server cannot be reached, is too old, or refuses.
+    """
+
+    def indexes(self) -> list[PushedIndex]:
+        """Return the indexes in the gallery, by number."""
+        ...
+
+    def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
+        """Add an index without faces. Raises `GalleryError` if another index has this name."""
+        ...
+
+    def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
+        """Store rows, delete faces by id, and set the token, all or nothing. Return the number of rows that differed.
+
+        Raises `ConflictError` if the token of the index is no longer the one in `index`.
+        """
+        ...
+
+    def drop(self, index: PushedIndex, faces: Sequence[int]) -> None:
+        """Delete faces by id."""
+        ...
+
+    def describe(self, index: PushedIndex, facts: Facts, place: str) -> None:
+        """Store what is known about an index as a whole, and where it was pushed from."""
+        ...
+
+    def digests(self, index: PushedIndex) -> Iterator[tuple[int, int]]:
+        """Yield the id and the digest of every face of an index, ascending by id."""
+        ...
+
+    def remove_index(self, index: PushedIndex) -> None:
+        """Delete an index with all its faces."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...

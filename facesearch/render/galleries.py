@@ -1,0 +1,87 @@
+"""Shared galleries, and what a push did, as text and as data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from facesearch.render.text import table
+from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.api.results import ConnectedGallery, Difference, GalleryStatus, Pushed, PushedIndex
+
+__all__ = ["difference_line", "gallery_line", "gallery_record", "pushed_line", "render_gallery"]
+
+_HEAD = ("index", "photos", "faces", "people", "pushed", "from")
+
+
+def render_gallery(name: str, status: GalleryStatus, connected: ConnectedGallery | None) -> str:
+    """Return a gallery and a table of the indexes in it."""
+    lines = [f"{name}: {status.address}\n", f"  {gallery_line(status)}\n"]
+    if connected is not None:
+        after = "after each run of facesearch index" if connected.after_runs else "with facesearch gallery push"
+        left = counted(connected.pending, "face")
+        lines.append(f"  this index is {connected.known_as} there, pushed {after}; {left} to push\n")
+    rows = [
+        (
+            index.name, f"{index.photos:,}", f"{index.faces:,}", "" if index.people is None else f"{index.people:,}",
+            _moment(index) or "", index.place,
+        )
+        for index in status.indexes
+    ]  # fmt: skip
+    shown = table(_HEAD, rows, ("index", "pushed", "from")) if rows else ""
+    return "".join(lines) + "".join(f"  {line}\n" for line in shown.splitlines())
+
+
+def gallery_line(status: GalleryStatus) -> str:
+    """Return what a gallery holds in one line."""
+    parts = [counted(len(status.indexes), "index", "indexes"), counted(status.photos, "photo")]
+    parts += [counted(status.faces, "face"), f"model {status.model.name}"]
+    return ", ".join(parts)
+
+
+def gallery_record(name: str, status: GalleryStatus, connected: ConnectedGallery | None) -> dict[str, Any]:
+    """Return a gallery as plain values."""
+    return {
+        "name": name,
+        "address": status.address,
+        "model": status.model.name,
+        "photos": status.photos,
+        "faces": status.faces,
+        "people": status.people,
+        "indexes": [
+            {
+                "name": index.name, "photos": index.photos, "faces": index.faces, "people": index.people,
+                "pushed": _moment(index), "from": index.place,
+            }
+            for index in status.indexes
+        ],
+        "this_index": None if connected is None else {
+            "name": connected.known_as, "to_push": connected.pending, "push_after_index": connected.after_runs,
+        },
+    }  # fmt: skip
+
+
+def pushed_line(done: Pushed) -> str:
+    """Return what a push did in one line."""
+    compared = "; everything was compared" if done.compared else ""
+    return f"pushed {counted(done.faces, 'face')}; {done.changed:,} changed in the gallery{compared}"
+
+
+def difference_line(found: Difference) -> str:
+    """Return how an index differs from its share of a gallery in one line."""
+    parts = [
+        f"{len(faces):,} {what}"
+        for faces, what in (
+            (found.missing, "missing"), (found.different, "different"), (found.extra, "not in the index"),
+        )
+        if faces
+    ]  # fmt: skip
+    return f"{counted(found.same, 'face')} the same{''.join(f', {part}' for part in parts)}"
+
+
+def _moment(index: PushedIndex) -> str | None:
+    if index.pushed_at is None:
+        return None
+    return datetime.fromtimestamp(index.pushed_at, UTC).isoformat(timespec="seconds")

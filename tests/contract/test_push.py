@@ -1,0 +1,410 @@
+"""Pushing indexes to a shared gallery: it has what the indexes have, whatever happened to them and to the push."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import toy_face, toy_model_info
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from postgres_server import PostgresServer
+
+from facesearch.calibration.storage import calibration_of
+from facesearch.catalog.changes import Connected
+from facesearch.errors import ConflictError, GalleryError
+from facesearch.filters import Filter
+from facesearch.galleries import push as push_module
+from facesearch.galleries.address import Address
+from facesearch.galleries.known import make, open_gallery
+from facesearch.galleries.local import LocalGallery
+from facesearch.galleries.push import compare, drop_all_forgotten, pending, push, remove, repaired
+from facesearch.galleries.shared import SharedGallery
+from facesearch.index.store import Store
+from facesearch.people.regroup import regroup
+from facesearch.search.engine import Want, find
+from facesearch.search.probes import Probe
+from facesearch.types import PhotoFacts, PhotoFile, own_id
+
+DIM = 16
+MODEL = toy_model_info(dim=DIM, threshold=0.5)
+
+
+def person(number: int, photo: int) -> np.ndarray[Any, Any]:
+    """Return a face of a person in a photo: photos of one person have a similarity of about 0.8."""
+    vector = 2 * np.random.default_rng(number).normal(size=DIM)
+    return vector + np.random.default_rng([number, photo]).normal(size=DIM)
+
+
+def add_photo(store: Store, name: str, people: Sequence[int] = (1,), folder: bytes = b"/photos") -> int:
+    catalog = store.catalog
+    with store.transaction():
+        roots = {root.path: root for root in catalog.roots.all()}
+        root = roots.get(folder) or catalog.roots.add(folder)
+        content = hashlib.sha256(name.encode()).digest()
+        file = PhotoFile(name.encode(), 10, 0)
+        photo = catalog.photos.put(root.id, file, content, "faces", facts=PhotoFacts(640, 480))
+        seed = int.from_bytes(content[:4], "big")
+        faces = [toy_face(person(one, seed), (90.0 * place, 0, 50, 60), 0.9) for place, one in enumerate(people)]
+        catalog.faces.replace(photo, faces)
+    return photo
+
+
+def connected(store: Store, name: str = "gallery") -> Connected:
+    return next(one for one in store.catalog.changes.galleries() if one.name == name)
+
+
+def connect(store: Store, address: str, known_as: str = "machine") -> None:
+    with store.transaction():
+        store.catalog.changes.connect("gallery", address, known_as)
+
+
+def is_same(store: Store, shared: SharedGallery) -> bool:
+    return not compare(store, shared, connected(store))
+
+
+@pytest.fixture
+def address(postgres: PostgresServer) -> str:
+    address = postgres.database()
+    make(Address.of(address), MODEL)
+    return address
+
+
+@pytest.fixture
+def shared(address: str) -> Iterator[SharedGallery]:
+    with closing(open_gallery(Address.of(address))) as shared:
+        yield shared
+
+
+@pytest.fixture
+def store(tmp_path: Path, address: str) -> Iterator[Store]:
+    """An index of six photos of three people that is connected but was not pushed."""
+    with filled(tmp_path / "ix", address) as store:
+        yield store
+
+
+@contextmanager
+def filled(path: Path, address: str) -> Iterator[Store]:
+    with Store.create(path, MODEL) as store:
+        for number in range(6):
+            add_photo(store, f"{number}.jpg", [number % 3, (number + 1) % 3])
+        regroup(store)
+        connect(store, address)
+        yield store
+
+
+def test_a_second_push_changes_nothing(store: Store, shared: SharedGallery) -> None:
+    first = push(store, shared, connected(store))
+    assert (first.faces, first.changed, first.compared) == (12, 12, False)
+    assert is_same(store, shared)
+    assert store.catalog.database.value("SELECT count(*) FROM changes") == 0
+    again = push(store, shared, connected(store))
+    assert (again.faces, again.changed) == (0, 0)
+    with store.transaction():
+        store.catalog.changes.list_all()
+    assert push(store, shared, connected(store)).changed == 0, "the same rows"
+
+
+def test_only_what_changed_is_pushed(store: Store, shared: SharedGallery) -> None:
+    push(store, shared, connected(store))
+    add_photo(store, "new.jpg")
+    assert pending(store, connected(store)) == 1
+    done = push(store, shared, connected(store))
+    assert (done.faces, done.changed) == (1, 1)
+    assert is_same(store, shared)
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["add", "hide", "return", "move", "delete", "edit", "root", "group", "unassign", "push"]),
+              st.integers(0, 9)), min_size=1, max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=ACTIONS)
+def test_every_change_is_listed(postgres: PostgresServer, actions: list[tuple[str, int]]) -> None:
+    """A gallery has exactly what the index has after a push, whatever happened before."""
+    address = postgres.database()
+    make(Address.of(address), MODEL)
+    with Store.memory(MODEL) as store, closing(open_gallery(Address.of(address))) as shared:
+        for number in range(3):
+            add_photo(store, f"start{number}.jpg", [1, 2])
+        connect(store, address)
+        push(store, shared, connected(store))
+        for step, (action, number) in enumerate(actions):
+            act(store, shared, action, number, step)
+        push(store, shared, connected(store))
+        assert is_same(store, shared)
+        assert shared.size().faces == LocalGallery(store).size().faces
+        assert shared.folders() == LocalGallery(store).folders()
+
+
+def act(store: Store, shared: SharedGallery, action: str, number: int, step: int) -> None:
+    catalog = store.catalog
+    photos = [row[0] for row in catalog.database.rows("SELECT id FROM photos ORDER BY id")]
+    one = photos[number % len(photos)] if photos else 0
+    if action == "push":
+        push(store, shared, connected(store))
+    elif action == "add":
+        add_photo(store, f"{step}.jpg", range(number % 4))
+    elif action == "group":
+        regroup(store, again=number % 2 == 0)
+    elif one:
+        with store.transaction():
+            if action == "hide":
+                catalog.photos.hide([one], 1)
+            elif action == "return":
+                catalog.database.run("UPDATE photos SET missing_since = NULL WHERE id = ?", one)
+            elif action == "move":
+                catalog.database.run("UPDATE photos SET path = ? WHERE id = ?", b"moved%d.jpg" % step, one)
+            elif action == "delete":
+                catalog.photos.delete(one)
+            elif action == "edit":
+                catalog.faces.replace(one, [toy_face(person(number, step), quality=0.5)])
+            elif action == "root":
+                catalog.database.run("UPDATE roots SET path = CAST(? || id AS BLOB)", b"/moved/%d/" % step)
+            else:
+                catalog.people.unassign([number])
+
+
+def test_nothing_is_listed_without_a_gallery(tmp_path: Path) -> None:
+    with Store.create(tmp_path / "ix", MODEL) as store:
+        photo = add_photo(store, "a.jpg")
+        with store.transaction():
+            store.catalog.photos.hide([photo], 1)
+        assert store.catalog.database.value("SELECT count(*) FROM changes") == 0
+        connect(store, "postgresql://nowhere/x")
+        assert store.catalog.database.value("SELECT count(*) FROM changes") == 1
+        with store.transaction():
+            store.catalog.changes.disconnect("gallery")
+        assert store.catalog.database.value("SELECT count(*) FROM changes") == 0
+
+
+class KilledError(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("kill_at", range(20))
+def test_a_push_that_is_killed_continues(
+    store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
+    """Between any two steps: the gallery has a batch that the catalog does not know of, or the other way round."""
+    monkeypatch.setattr(push_module, "_BATCH", 2)
+    steps = iter(range(100))
+
+    def step(call: Any) -> Any:
+        def run(*values: Any) -> Any:
+            if kill_at % 2 and next(steps) == kill_at // 2:
+                raise KilledError
+            done = call(*values)
+            if not kill_at % 2 and next(steps) == kill_at // 2:
+                raise KilledError
+            return done
+
+        return run
+
+    changes = store.catalog.changes
+    with monkeypatch.context() as patched:
+        for owner, name in ((changes, "begin"), (shared, "put"), (changes, "acknowledge"), (shared, "describe")):
+            patched.setattr(owner, name, step(getattr(owner, name)))
+        with pytest.raises(KilledError):
+            push(store, shared, connected(store))
+    done = push(store, shared, connected(store))
+    assert not done.compared, "a killed push is not taken for a restored catalog"
+    assert is_same(store, shared)
+    assert pending(store, connected(store)) == 0
+
+
+def copy_of(store: Store, target: Path) -> None:
+    target.mkdir(parents=True)
+    store.catalog.backup(target / "catalog.sqlite")
+
+
+def test_a_restored_catalog_is_noticed_and_compared(tmp_path: Path, address: str, shared: SharedGallery) -> None:
+    with filled(tmp_path / "ix", address) as store:
+        push(store, shared, connected(store))
+        copy_of(store, tmp_path / "backup")
+        add_photo(store, "after the backup.jpg")
+        push(store, shared, connected(store))
+    shutil.copy(tmp_path / "backup" / "catalog.sqlite", tmp_path / "ix" / "catalog.sqlite")
+    with Store.open(tmp_path / "ix", write=True) as restored:
+        for number in range(5):
+            add_photo(restored, f"other {number}.jpg", [4])
+        assert push(restored, shared, connected(restored)).compared
+        assert is_same(restored, shared)
+        assert not push(restored, shared, connected(restored)).compared
+
+
+def test_another_copy_of_an_index_is_not_overwritten(tmp_path: Path, store: Store, shared: SharedGallery) -> None:
+    push(store, shared, connected(store))
+    copy_of(store, tmp_path / "copy")
+    with Store.open(tmp_path / "copy", write=True) as copy:
+        add_photo(copy, "only in the copy.jpg")
+        push(copy, shared, connected(copy))
+    add_photo(store, "only in the original.jpg")
+    with pytest.raises(ConflictError, match=r"was pushed from .*copy last"):
+        push(store, shared, connected(store))
+    with Store.open(tmp_path / "copy", write=True) as copy:
+        assert is_same(copy, shared)
+    assert drop_all_forgotten(store, shared, connected(store)) == 0, "the faces there are not those of this copy"
+    assert push(store, shared, connected(store), take_over=True).compared
+    assert is_same(store, shared)
+
+
+def test_what_is_forgotten_goes_first(store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(store, shared, connected(store))
+    first = next(iter(store.catalog.faces.all()))
+    add_photo(store, "new.jpg")
+    store.erase([lambda: store.catalog.photos.delete(first.photo_id)])
+    with monkeypatch.context() as patched:
+        patched.setattr(shared, "put", lambda *_: (_ for _ in ()).throw(KilledError))
+        with pytest.raises(KilledError):
+            push(store, shared, connected(store))
+    assert first.path not in {record.path for record in shared.records()}
+    assert drop_all_forgotten(store, shared, connected(store)) == 2
+    push(store, shared, connected(store))
+    assert is_same(store, shared)
+
+
+def test_a_gallery_refuses_another_model(tmp_path: Path, address: str, shared: SharedGallery) -> None:
+    with Store.create(tmp_path / "other", toy_model_info("other", dim=DIM)) as store:
+        add_photo(store, "a.jpg")
+        connect(store, address)
+        with pytest.raises(GalleryError, match="switch the index, or make another gallery"):
+            push(store, shared, connected(store))
+    assert shared.indexes() == []
+
+
+def test_damage_is_found_and_repaired(
+    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
+) -> None:
+    push(store, shared, connected(store))
+    postgres.execute("DELETE FROM facesearch.faces WHERE face = 3", address)
+    postgres.execute("UPDATE facesearch.faces SET digest = 5 WHERE face = 4", address)
+    postgres.execute("UPDATE facesearch.faces SET face = 999 WHERE face = 5", address)
+    found = compare(store, shared, connected(store))
+    assert (sorted(found.missing), found.different, found.extra, found.same) == ([3, 5], [4], [999], 9)
+    assert repaired(store, shared, connected(store))
+    assert is_same(store, shared)
+
+
+def test_a_server_that_goes_away_and_comes_back(
+    store: Store, address: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push_module, "_BATCH", 3)
+    with closing(open_gallery(Address.of(address))) as shared:
+        put, batches = shared.put, iter(range(10))
+
+        def failing(*values: Any) -> int:
+            if next(batches) == 2:
+                postgres.stop("immediate")
+            return put(*values)
+
+        monkeypatch.setattr(shared, "put", failing)
+        with pytest.raises(GalleryError, match=r"check the address|closed"):
+            push(store, shared, connected(store))
+    postgres.start()
+    with closing(open_gallery(Address.of(address))) as shared:
+        assert pending(store, connected(store)) == 6
+        push(store, shared, connected(store))
+        assert is_same(store, shared)
+
+
+def test_an_index_is_removed_with_its_faces(store: Store, shared: SharedGallery) -> None:
+    push(store, shared, connected(store))
+    remove(store, shared)
+    assert (shared.indexes(), shared.size().faces, shared.count(Filter(min_face=1))) == ([], 0, 0)
+
+
+def probe(vector: np.ndarray[Any, Any]) -> Probe:
+    return Probe("me.jpg", 1, 1, toy_face(vector, quality=0.9), content=b"0" * 32)
+
+
+def test_a_gallery_answers_as_its_index(store: Store, shared: SharedGallery) -> None:
+    for number in range(30):
+        add_photo(store, f"more{number}.jpg", [number % 5])
+    regroup(store)
+    push(store, shared, connected(store))
+    local, table = LocalGallery(store), calibration_of(MODEL)
+    for asked in (person(1, 77), person(3, 78), np.eye(DIM)[0]):
+        for where in (Filter(), Filter(faces="2..", min_face=10)):
+            want = Want(threshold=0.5, filter=where, people=True, counted=0.5)
+            here, there = find(local, probe(asked), want, table), find(shared, probe(asked), want, table)
+            assert [hit.path for hit in there.hits] == [hit.path for hit in here.hits]
+            assert [(hit.via, hit.person, hit.verdict) for hit in there.hits] == [
+                (hit.via, hit.person, hit.verdict) for hit in here.hits
+            ]
+            assert [hit.similarity for hit in there.hits] == pytest.approx(
+                [hit.similarity for hit in here.hits], abs=1e-5
+            )
+            assert (there.person, there.searched) == (here.person, here.searched)
+
+
+def test_two_indexes_are_searched_as_one(tmp_path: Path, store: Store, shared: SharedGallery, address: str) -> None:
+    """Hits are merged by similarity, and the person is found in each index that knows it."""
+    push(store, shared, connected(store))
+    with Store.create(tmp_path / "second", MODEL) as other:
+        for number in range(8):
+            add_photo(other, f"there{number}.jpg", [9 if number < 4 else 1], b"/archive")
+        regroup(other)
+        connect(other, address, "archive")
+        push(other, shared, connected(other))
+        want = Want(threshold=0.5, people=True, counted=0.5)
+        both = find(shared, probe(person(1, 99)), want, calibration_of(MODEL))
+        each = [find(LocalGallery(one), probe(person(1, 99)), want, calibration_of(MODEL)) for one in (store, other)]
+    assert {str(one) for one in both.people} == {f"#{each[0].person} of machine", f"#{each[1].person} of archive"}
+    assert sorted(hit.path for hit in both.hits) == sorted(hit.path for one in each for hit in one.hits)
+    direct = [hit.similarity for hit in both.hits if hit.via == "face" and not hit.somebody_else]
+    assert direct == sorted(direct, reverse=True)
+    assert {hit.face.index for hit in both.hits} == {"machine", "archive"}
+    only = find(
+        shared, probe(person(1, 99)), Want(threshold=0.5, filter=Filter(index="archive")), calibration_of(MODEL)
+    )
+    assert {hit.face.index for hit in only.hits} == {"archive"}
+    assert own_id(only.hits[0].face.face_id)[0] == 2
+
+
+def test_two_machines_push_at_once(tmp_path: Path, store: Store, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push_module, "_BATCH", 1)
+    with (
+        Store.create(tmp_path / "second", MODEL) as other,
+        closing(open_gallery(Address.of(address))) as one,
+        closing(open_gallery(Address.of(address))) as two,
+    ):
+        for number in range(8):
+            add_photo(other, f"there{number}.jpg")
+        connect(other, address, "archive")
+        put = one.put
+
+        def meanwhile(*values: Any) -> int:
+            monkeypatch.setattr(one, "put", put)
+            push(other, two, connected(other))
+            return put(*values)
+
+        monkeypatch.setattr(one, "put", meanwhile)
+        push(store, one, connected(store))
+        assert is_same(store, one)
+        assert is_same(other, two)
+
+
+def test_two_pushes_of_one_index_do_not_mix(store: Store, shared: SharedGallery) -> None:
+    push(store, shared, connected(store))
+    (index,) = shared.indexes()
+    stale = index._replace(token=index.token._replace(change=index.token.change - 1))
+    with pytest.raises(ConflictError, match="another run"):
+        shared.put(stale, [], [1], index.token)
+    assert is_same(store, shared)
+
+
+def test_two_indexes_cannot_have_one_name(tmp_path: Path, store: Store, shared: SharedGallery, address: str) -> None:
+    push(store, shared, connected(store))
+    with Store.create(tmp_path / "second", MODEL) as other:
+        connect(other, address, "machine")
+        with pytest.raises(GalleryError, match="has an index named machine already"):
+            push(other, shared, connected(other))

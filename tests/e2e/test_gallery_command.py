@@ -1,0 +1,288 @@
+"""`facesearch gallery`: indexes are pushed to one gallery on a real server, and it is asked like an index."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from jsonschema import Draft202012Validator
+from postgres_server import PostgresServer
+
+from facesearch import Filter, Gallery, GalleryError, Index, InputError, UsageError
+from facesearch.api.galleries import gallery_names
+
+
+@pytest.fixture
+def home(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of its own, in which the names of galleries are stored; for this process, too."""
+    monkeypatch.setenv("HOME", environment["HOME"])
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    return Path(environment["HOME"])
+
+
+@pytest.fixture
+def index(home: Path, indexed: Path, tmp_path: Path) -> Path:
+    """An index that may be changed."""
+    shutil.copytree(indexed, tmp_path / "ix")
+    return tmp_path / "ix"
+
+
+@pytest.fixture
+def address(postgres: PostgresServer) -> str:
+    return postgres.database()
+
+
+@pytest.fixture
+def pushed(facesearch: Run, index: Path, address: str) -> str:
+    """A gallery with one index, under the name `gallery`."""
+    facesearch("gallery", "connect", address, "--as", "laptop", "--index", index)
+    facesearch("gallery", "init", "--index", index)
+    done = facesearch("gallery", "push", "--index", index)
+    assert "pushed 32 faces; 32 changed in the gallery" in done.stderr
+    return "gallery"
+
+
+def hits(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def without(hit: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in hit.items() if key not in keys}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--top-k", "5"], ["--direct"], ["--faces", "2.."], ["--min-face", "60", "--no-threshold"], ["--fold"]],
+    ids=lambda options: " ".join(options) or "plain",
+)
+def test_a_gallery_answers_as_its_index(
+    facesearch: Run, library: Path, index: Path, pushed: str, options: list[str]
+) -> None:
+    photo = library / "query.jpg"
+    here = hits(facesearch("query", photo, "--index", index, "-f", "jsonl", *options).stdout)
+    there = hits(facesearch("query", photo, "--gallery", pushed, "-f", "jsonl", *options).stdout)
+    schema = json.loads((files("facesearch") / "render/hit.schema.json").read_text())
+    for one, other in zip(here, there, strict=True):
+        Draft202012Validator(schema).validate(other)
+        assert other["index"] == "laptop"
+        rounded = ("similarity", "distance", "similarity_to_person", "fmr", "expected_false_hits", "via_face")
+        assert without(other, *rounded, "index") == without(one, *rounded)
+        assert other["similarity"] == pytest.approx(one["similarity"], abs=1e-5)
+
+
+def test_the_table_names_the_index_and_the_person(facesearch: Run, library: Path, pushed: str) -> None:
+    shown = facesearch("query", library / "query.jpg", "--gallery", pushed)
+    assert shown.stdout.splitlines()[0].split()[-2:] == ["index", "path"]
+    assert " laptop " in shown.stdout
+    assert "of laptop: " in shown.stderr
+    assert (
+        "index"
+        not in facesearch("query", library / "query.jpg", "--gallery", pushed, "--of", "nas", exit_code=3).stdout
+    )
+
+
+def test_a_person_by_number_belongs_to_an_index(facesearch: Run, index: Path, pushed: str) -> None:
+    here = hits(facesearch("query", "--person", "1", "--index", index, "-f", "jsonl").stdout)
+    there = hits(facesearch("query", "--person", "1", "--gallery", pushed, "--of", "laptop", "-f", "jsonl").stdout)
+    assert [hit["path"] for hit in there] == [hit["path"] for hit in here]
+    assert "--of NAME" in facesearch("query", "--person", "1", "--gallery", pushed, exit_code=2).stderr
+    assert "--of laptop" in facesearch("query", "--person", "1", "--index", index, "--of", "laptop", exit_code=2).stderr
+
+
+def test_a_whole_day_with_two_indexes(facesearch: Run, library: Path, index: Path, pushed: str, tmp_path: Path) -> None:
+    shutil.copytree(library / "photos", tmp_path / "archive")
+    facesearch("index", "archive", "--index", "second")
+    address = json.loads(facesearch("gallery", "status", "-f", "json", "--index", index).stdout)[0]["address"]
+    facesearch("gallery", "connect", address, "--as", "nas", "--push-after-index", "--index", "second")
+    run = facesearch("index", "--index", "second")
+    assert "pushed to gallery: 32 faces changed there" in run.stderr
+    both = hits(facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "jsonl").stdout)
+    assert {hit["index"] for hit in both} == {"laptop", "nas"}
+    assert {Path(hit["path"]).parts[-2] for hit in both if hit["index"] == "nas"}
+    shown = facesearch("gallery", "--index", "second")
+    assert "2 indexes" in shown.stdout
+    assert "this index is nas there, pushed after each run of facesearch index; 0 faces to push" in shown.stdout
+    under = facesearch("query", library / "query.jpg", "--gallery", pushed, "--under", "archive", "-f", "jsonl")
+    assert {hit["index"] for hit in hits(under.stdout)} == {"nas"}
+    facesearch("gallery", "disconnect", "--forget", "--yes", "--index", "second")
+    assert "laptop" in facesearch("query", library / "query.jpg", "--gallery", address).stdout
+    with Gallery.open(address) as gallery:
+        assert [one.name for one in gallery.status().indexes] == ["laptop"]
+
+
+def test_what_is_forgotten_is_deleted_in_the_gallery(
+    facesearch: Run, library: Path, index: Path, pushed: str, address: str, postgres: PostgresServer
+) -> None:
+    photo = hits(facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "jsonl").stdout)[0]["path"]
+    facesearch("forget", photo, "--yes", "--index", index)
+    assert photo not in facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "paths").stdout
+    other = hits(facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "jsonl").stdout)[0]
+    postgres.stop()
+    try:
+        owed = facesearch("forget", "--face", str(other["face_id"]), "--yes", "--index", index, exit_code=5)
+        assert "the next push deletes them first" in owed.stderr
+    finally:
+        postgres.start()
+    left = "SELECT count(*) FROM facesearch.faces WHERE face = {}".format(other["face_id"])
+    assert postgres.execute(left, address) == [(1,)]
+    facesearch("gallery", "push", "--index", index)
+    assert postgres.execute(left, address) == [(0,)]
+    assert "the same" in facesearch("gallery", "verify", "--index", index).stderr
+
+
+def test_verify_finds_and_repairs(
+    facesearch: Run, index: Path, pushed: str, address: str, postgres: PostgresServer
+) -> None:
+    postgres.execute("DELETE FROM facesearch.faces WHERE face IN (1, 2)", address)
+    assert "30 faces the same, 2 missing" in facesearch("gallery", "verify", "--index", index, exit_code=3).stderr
+    facesearch("gallery", "verify", "--repair", "--index", index)
+    assert "32 faces the same" in facesearch("gallery", "verify", "--index", index).stderr
+
+
+def test_a_dry_run_counts(facesearch: Run, index: Path, address: str) -> None:
+    facesearch("gallery", "connect", address, "--index", index)
+    told = facesearch("gallery", "push", "--dry-run", "--index", index)
+    assert "32 changed faces to push; nothing was pushed" in told.stderr
+
+
+def test_an_asker_needs_no_index(facesearch: Run, library: Path, pushed: str, address: str, tmp_path: Path) -> None:
+    facesearch("gallery", "connect", address, "--name", "archive", "--index", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    assert facesearch("query", library / "query.jpg", "--gallery", "archive").stdout
+    facesearch("gallery", "disconnect", "--name", "archive", "--index", tmp_path / "none")
+    unknown = facesearch("query", library / "query.jpg", "--gallery", "archive", exit_code=3)
+    assert "no gallery of this name" in unknown.stderr
+
+
+def test_the_least_rights_suffice(
+    facesearch: Run, library: Path, index: Path, address: str, postgres: PostgresServer
+) -> None:
+    """Those that the printed SQL names: a reader may ask and not push, a writer may push and not make tables."""
+    sql = facesearch("gallery", "init", "--print-sql", "--index", index).stdout
+    postgres.execute("DROP ROLE IF EXISTS reader; DROP ROLE IF EXISTS writer; CREATE ROLE reader LOGIN;"
+                     " CREATE ROLE writer LOGIN IN ROLE reader")  # fmt: skip
+    postgres.execute(sql, address)
+    rights = [line.removeprefix("--   ") for line in sql.splitlines() if line.startswith("--   GRANT")]
+    assert len(rights) == 5
+    postgres.execute(" ".join(rights), address)
+    for user in ("reader", "writer"):
+        facesearch("gallery", "connect", address.replace("postgres@", f"{user}@"), "--name", user, "--index", index)
+    refused = facesearch("gallery", "push", "--name", "reader", "--index", index, exit_code=3)
+    assert "permission denied" in refused.stderr
+    facesearch("gallery", "push", "--name", "writer", "--index", index)
+    assert facesearch("query", library / "query.jpg", "--gallery", "reader").stdout
+    facesearch("gallery", "disconnect", "--name", "writer", "--forget", "--yes", "--index", index)
+    postgres.execute("DROP OWNED BY reader, writer", address)
+
+
+def test_passwords_are_stored_and_shown_nowhere(facesearch: Run, index: Path, home: Path, library: Path) -> None:
+    address = "postgresql://me:top%20secret@127.0.0.1:1/faces"
+    told = facesearch("gallery", "connect", address, "--index", index)
+    asked = facesearch("query", library / "query.jpg", "--gallery", address, exit_code=3)
+    for text in (told.stderr, asked.stderr):
+        assert "secret" not in text
+    assert "postgresql://me@127.0.0.1:1/faces" in asked.stderr
+    kept = home / ".local/share/facesearch/galleries.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "secret" not in kept.read_text()
+    assert b"secret" not in (index / "catalog.sqlite").read_bytes()
+    query = facesearch("gallery", "connect", "postgresql://me@h/faces?password=secret", "--index", index, exit_code=2)
+    assert "secret" not in query.stderr
+
+
+def test_the_password_may_be_in_a_file_of_the_owner_alone(facesearch: Run, library: Path, tmp_path: Path) -> None:
+    secret, address = tmp_path / "password", "postgresql://me@127.0.0.1:1/x"
+    secret.write_text("secret\n")
+
+    def ask(exit_code: int) -> str:
+        given = {"FACESEARCH_GALLERY_PASSWORD_FILE": str(secret)}
+        return facesearch("query", library / "query.jpg", "--gallery", address, exit_code=exit_code, env=given).stderr
+
+    secret.chmod(0o644)
+    assert f"chmod 600 {secret}" in ask(2)
+    secret.chmod(0o600)
+    assert "Connection refused" in ask(3)
+    secret.unlink()
+    assert "cannot be read" in ask(2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["query", "me.jpg", "--gallery", "nowhere"], 3, "no gallery of this name is connected"),
+        (["query", "me.jpg", "--gallery", "http://x"], 2, "an address starts with postgresql://"),
+        (["query", "me.jpg", "--gallery", "postgresql://[x"], 2, "not an address"),
+        (["query", "me.jpg", "--gallery", "x", "--index", "y"], 2, "--index and --gallery contradict"),
+        (["query", "me.jpg", "--of", "x"], 2, "give --gallery too"),
+        (["gallery", "push"], 3, "no gallery is connected; connect one with `facesearch gallery connect URL`"),
+        (["gallery", "init"], 3, "no gallery is connected"),
+        (["gallery", "connect", "here"], 2, "not the address of a gallery"),
+        (["gallery", "connect", "postgresql://h/x", "--name", "a b"], 2, "not a name"),
+        (["gallery", "disconnect", "--name", "x"], 3, "no gallery of this name"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(
+    facesearch: Run, index: Path, arguments: list[str], code: int, told: str
+) -> None:
+    given = arguments if "--index" in arguments or "--gallery" in arguments else [*arguments, "--index", str(index)]
+    done = facesearch(*given, exit_code=code)
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_there_must_be_a_gallery_and_only_one(facesearch: Run, index: Path, address: str) -> None:
+    told = facesearch("gallery", "connect", address, "--index", index)
+    assert "there is no gallery yet; `facesearch gallery init` makes one" in told.stderr
+    assert "there is no gallery yet" in facesearch("gallery", "push", "--index", index, exit_code=3).stderr
+    facesearch("gallery", "init", "--index", index)
+    assert "there is a gallery already" in facesearch("gallery", "init", "--index", index, exit_code=3).stderr
+
+
+def test_a_client_that_is_missing_is_named(index: Path, home: Path, tmp_path: Path) -> None:
+    """Without the extra, one line says how to install it; nothing of it is imported by other commands."""
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from facesearch.cli import main\n"
+        "sys.argv = ['facesearch', 'gallery', 'push', '--index', sys.argv[1]]\n"
+        "main()\n"
+    )
+    with Index.open(index) as opened:
+        opened.galleries.connect("postgresql://h/x")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(index)], capture_output=True, text=True, check=False,
+        env={**os.environ, "HOME": str(home)},
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "pip install 'facesearch[postgres]'" in done.stderr
+
+
+def test_the_library(index: Path, library: Path, address: str) -> None:
+    Gallery.make(address)
+    with Index.open(index) as opened:
+        opened.galleries.connect(address, name="archive", known_as="laptop", after_runs=True)
+        assert [(one.name, one.pending, one.after_runs) for one in opened.galleries.list()] == [("archive", 32, True)]
+        done = opened.galleries.push()
+        assert done is not None
+        assert done.changed == 32
+        assert not opened.galleries.verify("archive")
+        with pytest.raises(InputError):
+            opened.galleries.push("other")
+    assert gallery_names() == ["archive"]
+    with Gallery.open("archive") as gallery:
+        status = gallery.status()
+        assert (status.faces, [one.name for one in status.indexes]) == (32, ["laptop"])
+        answer = gallery.query(library / "query.jpg", where=Filter(index="laptop"), top_k=3)
+        assert len(answer) == 3
+        with pytest.raises(UsageError):
+            gallery.query(person=1)
+    with pytest.raises(GalleryError):
+        Gallery.open("postgresql://127.0.0.1:1/x")
