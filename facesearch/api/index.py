@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from facesearch.care.check import Health
     from facesearch.care.forget import Forgetting
     from facesearch.care.restore import Backup
+    from facesearch.catalog.sql import Table
     from facesearch.index.store import Store
     from facesearch.index.vector_file import SearchFacts
     from facesearch.indexing.model_switch import Switch
@@ -325,6 +326,18 @@ class Index:
         from facesearch.care.export import every_face
 
         return every_face(self._reading())
+
+    def sql(self, query: str, *, max_seconds: float = 60.0) -> Table:
+        """Answer one SELECT on the views `photos`, `faces`, `people` and `photos_faces` of the catalog.
+
+        Two functions go beyond SQLite's: `photo(path)` is the embedding of the largest face in a photo, and
+        `similarity(a, b)` the cosine similarity of two embeddings. The model is opened if `photo` is used.
+
+        Raises `UsageError` for anything else, `InputError` after `max_seconds`.
+        """
+        from facesearch.api.sql import sql
+
+        return sql(self._stores, self._models, query, max_seconds)
 
     # Maintenance
 

@@ -15,6 +15,7 @@ from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
 from facesearch.care.restore import Backup
+from facesearch.catalog.sql import Table
 from facesearch.evaluation.compare_models import Standing
 from facesearch.galleries.push import Difference, Pushed
 from facesearch.galleries.shared import PushedIndex
@@ -67,6 +68,7 @@ __all__ = [
     "Switch",
     "SwitchPreview",
     "SwitchProgress",
+    "Table",
     "Verdict",
     "VerifiedPack",
 ]

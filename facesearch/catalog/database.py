@@ -137,6 +137,11 @@ class Database:
         if self._traces is not None:
             _delete_traces(self._traces)
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection itself, for `facesearch.catalog.sql` alone."""
+        return self._connection
+
     # Statements
 
     def rows(self, sql: str, *values: object) -> list[Any]:

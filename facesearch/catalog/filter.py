@@ -10,11 +10,13 @@ from typing import NamedTuple
 from facesearch.filters import Filter
 from facesearch.locations import Locations
 
-__all__ = ["Condition", "condition", "places"]
+__all__ = ["FIRST_MOMENT", "Condition", "condition", "places"]
 
 _SEPARATOR = os.fsencode(os.sep)
 _FILE_TIME = "strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime')"
-_FIRST = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
+FIRST_MOMENT = f"coalesce(substr(taken_at, 1, 19), {_FILE_TIME})"
+"""When a photo was taken, or else its file was changed: the first second, in local time."""
+
 # As text, every moment of a month sorts before the end of a 31st day, even if the month is shorter.
 _KNOWN_TO = (
     "CASE date_precision WHEN 'year' THEN substr(taken_at, 1, 4) || '-12-31T23:59:59'"
@@ -44,7 +46,7 @@ def condition(wanted: Filter, roots: Iterable[tuple[int, bytes]]) -> Condition:
     if wanted.since is not None:
         parts.append(Condition(f"{_LAST} >= ?", (wanted.since,)))
     if wanted.until is not None:
-        parts.append(Condition(f"{_FIRST} <= ?", (wanted.until,)))
+        parts.append(Condition(f"{FIRST_MOMENT} <= ?", (wanted.until,)))
     if wanted.min_face > 0:
         parts.append(Condition("min(faces.width, faces.height) >= ?", (wanted.min_face,)))
     if wanted.min_quality > 0:

@@ -29,6 +29,7 @@ from facesearch.cli import (
     query,
     reindex,
     scan,
+    sql,
     status,
     who,
 )
@@ -56,7 +57,8 @@ app = typer.Typer(
 for register in (
     query.register, who.register, compare.register, scan.register,
     index.register, folders.register, status.register, check.register, backup.register, forget.register,
-    people.register, gallery.register, export.register, models.register, reindex.register, doctor.register,
+    people.register, gallery.register, sql.register, export.register, models.register, reindex.register,
+    doctor.register,
 ):  # fmt: skip
     register(app)
 

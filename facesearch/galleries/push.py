@@ -135,11 +135,13 @@ def _send_changes(
 def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) -> int:
     """Delete from a gallery all faces that are not in the index any more; return their number.
 
-    Nothing is done if the gallery has another copy of the index: see `push`.
+    Raises `ConflictError` if the gallery does not have what this index pushed last: the next push compares everything.
     """
     index = _find(store, shared)
-    if index is None or index.token.token not in {gallery.token, gallery.pending}:
+    if index is None or index.token.token is None:
         return 0
+    if index.token.token not in {gallery.token, gallery.pending}:
+        raise ConflictError(f"{gallery.name}: another copy of this index was pushed last, from {index.place}")
     return _drop_forgotten(store, shared, index, gallery.pushed)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import toy_face, toy_model_info
+from conftest import CHECKOUT, toy_face, toy_model_info
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from postgres_server import PostgresServer
 
 from facesearch.calibration.storage import calibration_of
 from facesearch.catalog.changes import Connected
+from facesearch.catalog.sql import VIEWS, ask
 from facesearch.errors import ConflictError, GalleryError
 from facesearch.filters import Filter
 from facesearch.galleries import push as push_module
@@ -252,7 +253,8 @@ def test_another_copy_of_an_index_is_not_overwritten(tmp_path: Path, store: Stor
         push(store, shared, connected(store))
     with Store.open(tmp_path / "copy", write=True) as copy:
         assert is_same(copy, shared)
-    assert drop_all_forgotten(store, shared, connected(store)) == 0, "the faces there are not those of this copy"
+    with pytest.raises(ConflictError):
+        drop_all_forgotten(store, shared, connected(store))
     assert push(store, shared, connected(store), take_over=True).compared
     assert is_same(store, shared)
 
@@ -285,9 +287,9 @@ def test_damage_is_found_and_repaired(
     store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
 ) -> None:
     push(store, shared, connected(store))
-    postgres.execute("DELETE FROM facesearch.faces WHERE face = 3", address)
-    postgres.execute("UPDATE facesearch.faces SET digest = 5 WHERE face = 4", address)
-    postgres.execute("UPDATE facesearch.faces SET face = 999 WHERE face = 5", address)
+    postgres.execute("DELETE FROM facesearch.face_rows WHERE face = 3", address)
+    postgres.execute("UPDATE facesearch.face_rows SET digest = 5 WHERE face = 4", address)
+    postgres.execute("UPDATE facesearch.face_rows SET face = 999 WHERE face = 5", address)
     found = compare(store, shared, connected(store))
     assert (sorted(found.missing), found.different, found.extra, found.same) == ([3, 5], [4], [999], 9)
     assert repaired(store, shared, connected(store))
@@ -408,3 +410,27 @@ def test_two_indexes_cannot_have_one_name(tmp_path: Path, store: Store, shared: 
         connect(other, address, "machine")
         with pytest.raises(GalleryError, match="has an index named machine already"):
             push(other, shared, connected(other))
+
+
+def test_the_views_for_sql(store: Store, shared: SharedGallery, address: str, postgres: PostgresServer) -> None:
+    """They say what the local ones say, and have the same columns as far as a gallery knows them."""
+    push(store, shared, connected(store))
+    local = Path(str(store.path)) / "catalog.sqlite"
+    for view in VIEWS:
+        columns = postgres.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'facesearch'"
+            f" AND table_name = '{view}'", address,
+        )  # fmt: skip
+        known = {str(name) for (name,) in columns}
+        here = set(ask(local, f"SELECT * FROM {view} LIMIT 0", functions={}, seconds=9).columns)
+        assert known - here <= {"index", "embedding"}
+        shared_columns = sorted(known & here)
+        assert shared_columns
+        listed = ", ".join(shared_columns)
+        there = postgres.execute(f"SELECT {listed} FROM facesearch.{view} ORDER BY {listed}", address)
+        assert there == sorted(ask(local, f"SELECT {listed} FROM {view}", functions={}, seconds=9).rows)
+    page = (CHECKOUT / "docs" / "sql.md").read_text().split("## In PostgreSQL")[1]
+    example = "\n".join(line for line in page.splitlines() if line.startswith("    "))
+    rows = postgres.execute(example.replace("'nas'", "'machine'"), address)
+    assert rows[0][2] == pytest.approx(1, abs=1e-6)
+    assert len(rows) == 12

@@ -132,7 +132,7 @@ def test_what_is_forgotten_is_deleted_in_the_gallery(
         assert "the next push deletes them first" in owed.stderr
     finally:
         postgres.start()
-    left = "SELECT count(*) FROM facesearch.faces WHERE face = {}".format(other["face_id"])
+    left = "SELECT count(*) FROM facesearch.face_rows WHERE face = {}".format(other["face_id"])
     assert postgres.execute(left, address) == [(1,)]
     facesearch("gallery", "push", "--index", index)
     assert postgres.execute(left, address) == [(0,)]
@@ -142,7 +142,7 @@ def test_what_is_forgotten_is_deleted_in_the_gallery(
 def test_verify_finds_and_repairs(
     facesearch: Run, index: Path, pushed: str, address: str, postgres: PostgresServer
 ) -> None:
-    postgres.execute("DELETE FROM facesearch.faces WHERE face IN (1, 2)", address)
+    postgres.execute("DELETE FROM facesearch.face_rows WHERE face IN (1, 2)", address)
     assert "30 faces the same, 2 missing" in facesearch("gallery", "verify", "--index", index, exit_code=3).stderr
     facesearch("gallery", "verify", "--repair", "--index", index)
     assert "32 faces the same" in facesearch("gallery", "verify", "--index", index).stderr

@@ -62,7 +62,7 @@ SEAMS: dict[str, set[str]] = {
     "faiss": {"vectors/faiss_tools.py", "vectors/flat.py", "vectors/ivf.py", "vectors/neighbours.py"},
     "filelock": {"files.py"},
     "fcntl": set(),
-    "sqlite3": {"catalog/database.py", "catalog/sqlite_errors.py"},
+    "sqlite3": {"catalog/database.py", "catalog/sql.py", "catalog/sqlite_errors.py"},
     "pi_heif": {"photos/formats.py"},
     "psycopg": {"galleries/postgres/"},
     "pgvector": {"galleries/postgres/"},

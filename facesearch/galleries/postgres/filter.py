@@ -1,4 +1,4 @@
-"""A filter as a condition on the table `faces` of a gallery in PostgreSQL."""
+"""A filter as a condition on the table `face_rows` of a gallery in PostgreSQL."""
 
 from __future__ import annotations
 

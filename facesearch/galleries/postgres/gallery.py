@@ -96,7 +96,7 @@ class PostgresGallery:
         if where.lets_all_through:
             return self.size().faces
         sql, values = self._condition(where)
-        return int(self._rows(f"SELECT count(*) FROM facesearch.faces WHERE {sql}", *values)[0][0])
+        return int(self._rows(f"SELECT count(*) FROM facesearch.face_rows WHERE {sql}", *values)[0][0])
 
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`."""
@@ -106,10 +106,10 @@ class PostgresGallery:
         for probe in probes:
             rows = self._rows(
                 "WITH passing AS MATERIALIZED"
-                f" (SELECT index, face, vector, embedding FROM facesearch.faces WHERE {sql}),"
+                f" (SELECT index, face, vector, embedding FROM facesearch.face_rows WHERE {sql}),"
                 " nearest AS (SELECT index, face, embedding <#> %s AS away FROM passing"
                 f" ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
-                " JOIN facesearch.faces USING (index, face) ORDER BY away, index, vector",
+                " JOIN facesearch.face_rows USING (index, face) ORDER BY away, index, vector",
                 *values, probe, k,
             )  # fmt: skip
             found.append(
@@ -128,7 +128,7 @@ class PostgresGallery:
         ids = [own_id(face.face_id) for face in faces]
         rows = self._rows(
             "SELECT place, embedding FROM unnest(%s::integer[], %s::bigint[]) WITH ORDINALITY AS wanted (i, f, place)"
-            " JOIN facesearch.faces ON index = i AND face = f ORDER BY place",
+            " JOIN facesearch.face_rows ON index = i AND face = f ORDER BY place",
             [index for index, _ in ids], [face for _, face in ids],
         )  # fmt: skip
         if len(rows) != len(faces):
@@ -142,7 +142,7 @@ class PostgresGallery:
         last = (0, 0)
         while True:
             rows = self._rows(
-                f"SELECT {_ROW} FROM facesearch.faces WHERE (index, vector) > (%s, %s) AND {sql}"
+                f"SELECT {_ROW} FROM facesearch.face_rows WHERE (index, vector) > (%s, %s) AND {sql}"
                 " ORDER BY index, vector LIMIT %s",
                 *last, *values, _FETCHED,
             )  # fmt: skip
@@ -157,7 +157,7 @@ class PostgresGallery:
         names = self._names()
         rows = self._rows(
             f"SELECT {_ROW} FROM (SELECT *, row_number() OVER (ORDER BY index, vector) - 1 AS place,"
-            f" count(*) OVER () AS passing FROM facesearch.faces WHERE {sql}) AS numbered"
+            f" count(*) OVER () AS passing FROM facesearch.face_rows WHERE {sql}) AS numbered"
             " WHERE place %% greatest(1, (passing + %s - 1) / %s) = 0 ORDER BY place",
             *values, most, most,
         )  # fmt: skip
@@ -168,7 +168,7 @@ class PostgresGallery:
         (known,) = [key for key, name in self._names().items() if name == index] or [0]
         rows = self._rows(
             "SELECT merged_into FROM facesearch.merged_people WHERE index = %s AND person = %s UNION ALL"
-            " (SELECT person FROM facesearch.faces WHERE index = %s AND person = %s LIMIT 1)",
+            " (SELECT person FROM facesearch.face_rows WHERE index = %s AND person = %s LIMIT 1)",
             known, number, known, number,
         )  # fmt: skip
         return whole_id(known, rows[0][0]) if rows else None
@@ -186,7 +186,7 @@ class PostgresGallery:
     def has_photos_at(self, path: bytes) -> bool:
         """See `Gallery.has_photos_at`; a photo without faces is not known here."""
         sql, values = inside([path])
-        return bool(self._rows(f"SELECT 1 FROM facesearch.faces WHERE {sql} LIMIT 1", *values))
+        return bool(self._rows(f"SELECT 1 FROM facesearch.face_rows WHERE {sql} LIMIT 1", *values))
 
     # Pushing
 
@@ -223,14 +223,14 @@ class PostgresGallery:
             if rows:
                 cursor.execute(
                     "CREATE TEMPORARY TABLE IF NOT EXISTS facesearch_pushed"
-                    " (LIKE facesearch.faces) ON COMMIT DELETE ROWS"
+                    " (LIKE facesearch.face_rows) ON COMMIT DELETE ROWS"
                 )
                 with cursor.copy(f"COPY facesearch_pushed ({_ROW}, embedding) FROM STDIN (FORMAT BINARY)") as copy:
                     copy.set_types(_TYPES)
                     for row in rows:
                         copy.write_row((index.number, *row.values, row.embedding))
                 cursor.execute(
-                    f"INSERT INTO facesearch.faces AS known ({_ROW}, embedding)"
+                    f"INSERT INTO facesearch.face_rows AS known ({_ROW}, embedding)"
                     f" SELECT {_ROW}, embedding FROM facesearch_pushed"
                     f" ON CONFLICT (index, face) DO UPDATE SET {_CHANGED}"
                     " WHERE known.digest IS DISTINCT FROM excluded.digest"
@@ -263,7 +263,7 @@ class PostgresGallery:
         last = 0
         while True:
             rows = self._rows(
-                "SELECT face, digest FROM facesearch.faces WHERE index = %s AND face > %s ORDER BY face LIMIT %s",
+                "SELECT face, digest FROM facesearch.face_rows WHERE index = %s AND face > %s ORDER BY face LIMIT %s",
                 index.number, last, 10 * _FETCHED,
             )  # fmt: skip
             yield from rows
@@ -302,7 +302,9 @@ class PostgresGallery:
             return self._connection.execute(sql, values or None, binary=True).fetchall()
 
     def _delete(self, cursor: Any, index: PushedIndex, faces: Sequence[int]) -> int:
-        cursor.execute("DELETE FROM facesearch.faces WHERE index = %s AND face = ANY(%s)", (index.number, list(faces)))
+        cursor.execute(
+            "DELETE FROM facesearch.face_rows WHERE index = %s AND face = ANY(%s)", (index.number, list(faces))
+        )
         return int(cursor.rowcount)
 
 

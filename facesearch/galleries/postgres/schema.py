@@ -63,16 +63,16 @@ CREATE TABLE facesearch.merged_people (
 );
 
 -- Dates are text in the form YYYY-MM-DDTHH:MM:SS, paths are bytes: both are compared byte by byte.
-CREATE TABLE facesearch.faces (
+CREATE TABLE facesearch.face_rows (
     index integer NOT NULL REFERENCES facesearch.indexes ON DELETE CASCADE,
 {columns},
     embedding vector({dim}) NOT NULL,
     PRIMARY KEY (index, face)
 ) PARTITION BY LIST (index);
-ALTER TABLE facesearch.faces ALTER COLUMN embedding SET STORAGE PLAIN;
-CREATE INDEX ON facesearch.faces (index, person) WHERE person IS NOT NULL;
-CREATE INDEX ON facesearch.faces (index, photo);
-CREATE INDEX ON facesearch.faces (path);
+ALTER TABLE facesearch.face_rows ALTER COLUMN embedding SET STORAGE PLAIN;
+CREATE INDEX ON facesearch.face_rows (index, person) WHERE person IS NOT NULL;
+CREATE INDEX ON facesearch.face_rows (index, photo);
+CREATE INDEX ON facesearch.face_rows (path);
 
 CREATE FUNCTION facesearch.add_index(uuid bytea, name text, place text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
@@ -81,7 +81,9 @@ DECLARE
 BEGIN
     INSERT INTO facesearch.indexes (uuid, name, place, owner) VALUES ($1, $2, $3, session_user)
         RETURNING number INTO added;
-    EXECUTE format('CREATE TABLE facesearch.faces_%s PARTITION OF facesearch.faces FOR VALUES IN (%s)', added, added);
+    EXECUTE format(
+        'CREATE TABLE facesearch.face_rows_%s PARTITION OF facesearch.face_rows FOR VALUES IN (%s)', added, added
+    );
     RETURN added;
 END $$;
 
@@ -92,9 +94,33 @@ BEGIN
                    AND pg_has_role(session_user, owner, 'MEMBER')) THEN
         RAISE EXCEPTION 'index % belongs to another role', removed USING ERRCODE = 'insufficient_privilege';
     END IF;
-    EXECUTE format('DROP TABLE facesearch.faces_%s', removed);
+    EXECUTE format('DROP TABLE facesearch.face_rows_%s', removed);
     DELETE FROM facesearch.indexes WHERE number = removed;
 END $$;
+
+-- Views for SQL. They only gain columns; the tables may change.
+CREATE FUNCTION facesearch.path_text(path bytea) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN convert_from(path, 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire THEN
+    RETURN encode(path, 'escape');
+END $$;
+CREATE VIEW facesearch.faces AS
+    SELECT name AS index, face AS id, photo AS photo_id, x, y, width, height, score, quality, person, embedding
+    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
+CREATE VIEW facesearch.photos AS
+    SELECT DISTINCT ON (face_rows.index, photo) name AS index, photo AS id, facesearch.path_text(path) AS path,
+        first_moment AS date, coalesce(date_source, 'file') AS date_source, date_precision, size,
+        faces_in_photo AS faces
+    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
+CREATE VIEW facesearch.people AS
+    SELECT name AS index, person AS id, count(*) AS faces, count(DISTINCT photo) AS photos
+    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index WHERE person IS NOT NULL GROUP BY name, person;
+CREATE VIEW facesearch.photos_faces AS
+    SELECT facesearch.path_text(path) AS path, first_moment AS date, faces_in_photo, name AS index, face AS id,
+        photo AS photo_id, x, y, width, height, score, quality, person, embedding
+    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
 
 REVOKE ALL ON FUNCTION facesearch.add_index(bytea, text, text), facesearch.remove_index(integer) FROM PUBLIC;
 
@@ -102,7 +128,7 @@ REVOKE ALL ON FUNCTION facesearch.add_index(bytea, text, text), facesearch.remov
 --   GRANT USAGE ON SCHEMA facesearch TO reader;
 --   GRANT SELECT ON ALL TABLES IN SCHEMA facesearch TO reader;
 -- and of a role that pushes, in addition:
---   GRANT INSERT, UPDATE, DELETE ON facesearch.faces, facesearch.merged_people TO writer;
+--   GRANT INSERT, UPDATE, DELETE ON facesearch.face_rows, facesearch.merged_people TO writer;
 --   GRANT UPDATE ON facesearch.indexes TO writer;
 --   GRANT EXECUTE ON FUNCTION facesearch.add_index, facesearch.remove_index TO writer;
 """
