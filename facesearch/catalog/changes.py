@@ -101,9 +101,9 @@ class Changes:
             f"SELECT {_CHANGE.sql} FROM changes WHERE id > ? AND {_FOUND} IS NULL ORDER BY id LIMIT ?", after, most
         )
 
-    def begin(self, gallery: int, token: bytes) -> None:
-        """Record the token that a gallery is about to get."""
-        self._database.run("UPDATE galleries SET pending = ? WHERE id = ?", token, gallery)
+    def begin(self, gallery: int, token: bytes | None, pending: bytes) -> None:
+        """Record the token that a gallery has, and the one that it is about to get."""
+        self._database.run("UPDATE galleries SET token = ?, pending = ? WHERE id = ?", token, pending, gallery)
 
     def acknowledge(self, gallery: int, change: int, token: bytes) -> None:
         """Record that a gallery has everything up to a change, and its token."""

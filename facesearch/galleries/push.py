@@ -91,7 +91,7 @@ def push(
         )
     token = secrets.token_bytes(_TOKEN_BYTES)
     with store.catalog.transaction():
-        store.catalog.changes.begin(gallery.id, token)
+        store.catalog.changes.begin(gallery.id, index.token.token if known else None, token)
     if not known:
         done.compared = True
         index = _reconcile(store, shared, gallery, index, token, done, check)
@@ -205,15 +205,16 @@ def _reconcile(
     last = store.catalog.changes.last()
     found = _compared(store, shared, index)
     wanted = {*found.missing, *found.different}
-    reached = Token(token, last)
-    done.changed += shared.put(index, [], found.extra, reached)
-    index = index._replace(token=reached)
+    done.changed += shared.put(index, [], found.extra, index.token)
     done.faces = len(wanted) + len(found.extra)
     for batch in _all_rows(store):
         check()
         rows = [row for row in batch if row.face in wanted]
         if rows:
-            done.changed += shared.put(index, rows, [], reached)
+            done.changed += shared.put(index, rows, [], index.token)
+    reached = Token(token, last)
+    shared.put(index, [], [], reached)  # only now: until then the next push compares again
+    index = index._replace(token=reached)
     with store.catalog.transaction():
         store.catalog.changes.acknowledge(gallery.id, last, token)
     return index
