@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT
 from PIL import Image, ImageEnhance, ImageOps
+from postgres_server import PostgresServer
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.models import bundled
@@ -159,6 +160,14 @@ def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
 def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> None:
     printed = run_benchmark("people.py", what, crops, "--people", "40", "40", "--no-others", "--keep", "kept.npz")
     assert told in printed
+
+
+def test_galleries(run_benchmark: Benchmark, crops: Path, postgres: PostgresServer) -> None:
+    address = postgres.database()
+    printed = run_benchmark("galleries.py", address, crops, "--keep", "kept.npz", "--faces", "500")
+    assert "push: 500 faces in " in printed
+    assert re.search(r"all faces \| 500 \| .* \| 100% \|", printed)
+    assert re.search(r"photos of one year \| 5 \| .* \| 100% \|", printed)
 
 
 def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
