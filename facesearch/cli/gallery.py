@@ -73,27 +73,25 @@ def status(index_path: IndexPath = None, name: _Name = None, layout: TableOrJson
     from facesearch.api.index import Index
     from facesearch.render.galleries import gallery_record, render_gallery
 
-    console, out_of_reach = Console(), False
+    console = Console()
     with Index.open(index_path, create=True, observer=console) as index:
         connected = {one.name: one for one in (index.galleries.list() if index.exists else [])}
     names = [name] if name is not None else sorted({*gallery_names(), *connected})
-    found: list[tuple[str, GalleryStatus]] = []
+    found: dict[str, GalleryStatus | None] = {}
     for one in names:
         try:
             with Gallery.open(one) as gallery:
-                found.append((one, gallery.status()))
+                found[one] = gallery.status()
         except GalleryError as error:
-            if len(names) == 1:
-                raise
             say(str(error))
-            out_of_reach = True
+            found[one] = None
     if layout == "json":
-        write_json([gallery_record(one, told, connected.get(one)) for one, told in found], ascii_only=True)
+        write_json([gallery_record(one, told, connected.get(one)) for one, told in found.items()], ascii_only=True)
     else:
-        write(render_gallery(one, told, connected.get(one)) for one, told in found)
+        write(render_gallery(one, told, connected.get(one)) for one, told in found.items())
     if not names:
         say("no gallery is connected; connect one with facesearch gallery connect URL")
-    console.end(complete=not out_of_reach)
+    console.end(complete=None not in found.values())
 
 
 def connect(

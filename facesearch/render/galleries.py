@@ -16,9 +16,11 @@ __all__ = ["difference_line", "gallery_line", "gallery_record", "pushed_line", "
 _HEAD = ("index", "photos", "faces", "people", "pushed", "from")
 
 
-def render_gallery(name: str, status: GalleryStatus, connected: ConnectedGallery | None) -> str:
-    """Return a gallery and a table of the indexes in it."""
-    lines = [f"{name}: {status.address}\n", f"  {gallery_line(status)}\n"]
+def render_gallery(name: str, status: GalleryStatus | None, connected: ConnectedGallery | None) -> str:
+    """Return a gallery and a table of the indexes in it; None stands for one that cannot be reached."""
+    address = status.address if status is not None else connected.address if connected is not None else ""
+    lines = [f"{name}: {address}\n"]
+    lines.append(f"  {gallery_line(status)}\n" if status is not None else "  cannot be reached now\n")
     if connected is not None:
         after = "after each run of facesearch index" if connected.after_runs else "with facesearch gallery push"
         left = counted(connected.pending, "face")
@@ -28,7 +30,7 @@ def render_gallery(name: str, status: GalleryStatus, connected: ConnectedGallery
             index.name, f"{index.photos:,}", f"{index.faces:,}", "" if index.people is None else f"{index.people:,}",
             _moment(index) or "", index.place,
         )
-        for index in status.indexes
+        for index in (status.indexes if status is not None else ())
     ]  # fmt: skip
     shown = table(_HEAD, rows, ("index", "pushed", "from")) if rows else ""
     return "".join(lines) + "".join(f"  {line}\n" for line in shown.splitlines())
@@ -41,10 +43,16 @@ def gallery_line(status: GalleryStatus) -> str:
     return ", ".join(parts)
 
 
-def gallery_record(name: str, status: GalleryStatus, connected: ConnectedGallery | None) -> dict[str, Any]:
-    """Return a gallery as plain values."""
+def gallery_record(name: str, status: GalleryStatus | None, connected: ConnectedGallery | None) -> dict[str, Any]:
+    """Return a gallery as plain values; without what is in it if it cannot be reached."""
+    own = None if connected is None else {
+        "name": connected.known_as, "to_push": connected.pending, "push_after_index": connected.after_runs,
+    }  # fmt: skip
+    if status is None:
+        return {"name": name, "reached": False, "this_index": own}
     return {
         "name": name,
+        "reached": True,
         "address": status.address,
         "model": status.model.name,
         "photos": status.photos,
@@ -57,9 +65,7 @@ def gallery_record(name: str, status: GalleryStatus, connected: ConnectedGallery
             }
             for index in status.indexes
         ],
-        "this_index": None if connected is None else {
-            "name": connected.known_as, "to_push": connected.pending, "push_after_index": connected.after_runs,
-        },
+        "this_index": own,
     }  # fmt: skip
 
 

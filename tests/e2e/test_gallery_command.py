@@ -130,6 +130,9 @@ def test_what_is_forgotten_is_deleted_in_the_gallery(
     try:
         owed = facesearch("forget", "--face", str(other["face_id"]), "--yes", "--index", index, exit_code=5)
         assert "the next push deletes them first" in owed.stderr
+        away = facesearch("gallery", "status", "--index", index, exit_code=5)
+        assert "cannot be reached now" in away.stdout
+        assert " to push" in away.stdout
     finally:
         postgres.start()
     left = "SELECT count(*) FROM facesearch.face_rows WHERE face = {}".format(other["face_id"])

@@ -105,12 +105,10 @@ class PostgresGallery:
         found = []
         for probe in probes:
             rows = self._rows(
-                "WITH passing AS MATERIALIZED"
-                f" (SELECT index, face, vector, embedding FROM facesearch.face_rows WHERE {sql}),"
-                " nearest AS (SELECT index, face, embedding <#> %s AS away FROM passing"
+                f"WITH nearest AS (SELECT index, face, embedding <#> %s AS away FROM facesearch.face_rows WHERE {sql}"
                 f" ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
                 " JOIN facesearch.face_rows USING (index, face) ORDER BY away, index, vector",
-                *values, probe, k,
+                probe, *values, k,
             )  # fmt: skip
             found.append(
                 [
