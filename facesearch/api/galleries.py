@@ -205,14 +205,25 @@ class Galleries:
         from facesearch.galleries.address import Address
         from facesearch.galleries.known import remember
 
-        where, called = Address.of(address), known_as or socket.gethostname()
-        _require_name(name)
-        _require_name(called)
-        with self._writing() as store, store.catalog.transaction():
-            store.catalog.changes.connect(name, where.text, called)
-            if after_runs is not None:
-                store.catalog.changes.push_after_runs(name, after_runs)
-        remember(name, where)
+        where = Address.of(address)
+        for text in (name, *([] if known_as is None else [known_as])):
+            _require_name(text)
+        with self._writing() as store:
+            before = {known.name: known.known_as for known in store.catalog.changes.galleries()}
+            called = known_as or before.get(name) or socket.gethostname()
+            _require_name(called)
+            remember(name, where)
+            with store.catalog.transaction():
+                store.catalog.changes.connect(name, where.text, called)
+                if after_runs is not None:
+                    store.catalog.changes.push_after_runs(name, after_runs)
+
+    def pending(self, name: str | None = None) -> int:
+        """Return the number of faces that a push would send. Raises `InputError` for an unknown name."""
+        from facesearch.galleries.push import pending
+
+        store = self._reading(keep=False)
+        return pending(store, _connected(store, name))
 
     def push(
         self,
@@ -241,21 +252,22 @@ class Galleries:
         with self._writing() as store:
             known = _connected(store, name)
             with _opened(known) as shared:
-                return repaired(store, shared, known) if repair else compare(store, shared, known)
+                return repaired(store, shared, known) if repair else compare(store, shared)
 
     def disconnect(self, name: str | None = None, *, forget: bool = False) -> str:
-        """Disconnect a gallery, and return its name; with `forget` everything of this index is deleted there first."""
-        from facesearch.galleries.known import forget_name
+        """Disconnect a gallery, and return its name; with `forget` everything of this index is deleted there first.
+
+        The name stays known for queries; see `Gallery.forget_name`.
+        """
         from facesearch.galleries.push import remove
 
         with self._writing() as store:
             known = _connected(store, name)
             if forget:
                 with _opened(known) as shared:
-                    remove(store, shared)
+                    remove(store, shared, known)
             with store.catalog.transaction():
                 store.catalog.changes.disconnect(known.name)
-        forget_name(known.name)
         return known.name
 
 

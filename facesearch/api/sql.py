@@ -34,16 +34,25 @@ def sql(stores: Stores, models: Models, query: str, max_seconds: float) -> Table
         return models.open_for(stores.reading(keep=False), few=True, at_once=False)
 
     @cache
-    def photo(path: object) -> bytes:
-        largest = probe_faces(model(), text_of_path("photo", str(path)))[0]
+    def photo(path: object = None) -> bytes:
+        if not isinstance(path, str):
+            raise UsageError("sql: photo takes the path of a photo, such as photo('me.jpg')")
+        largest = probe_faces(model(), text_of_path("photo", path))[0]
         return largest.face.embedding.astype("<f4").tobytes()
 
-    def similarity(one: object, other: object) -> float | None:
+    def similarity(one: object = b"", other: object = b"") -> float | None:
         if one is None or other is None:
             return None
-        if not isinstance(one, bytes) or not isinstance(other, bytes) or len(one) != len(other):
+        if (
+            not isinstance(one, bytes)
+            or not isinstance(other, bytes)
+            or not one
+            or len(one) != len(other)
+            or len(one) % 4
+        ):
             raise UsageError("sql: similarity takes two embeddings, such as similarity(vector, photo('me.jpg'))")
-        return float(np.frombuffer(one, dtype="<f4") @ np.frombuffer(other, dtype="<f4"))
+        first, second = (np.frombuffer(vector, dtype="<f4") for vector in (one, other))
+        return float(first @ second)
 
     return ask(
         stores.path / CATALOG_FILE, query, functions={"photo": photo, "similarity": similarity}, seconds=max_seconds

@@ -58,13 +58,12 @@ class Changes:
         ]
 
     def connect(self, name: str, address: str, known_as: str) -> None:
-        """Connect a gallery, which does not know any face yet. One of this name that is connected is changed."""
-        if any(gallery.name == name for gallery in self.galleries()):
-            self._database.run(
-                "UPDATE galleries SET address = ?, known_as = ?, token = NULL, pending = NULL WHERE name = ?",
-                address, known_as, name,
-            )  # fmt: skip
+        """Connect a gallery, which does not know any face yet, or rename the index in one that is connected."""
+        known = next((gallery for gallery in self.galleries() if gallery.name == name), None)
+        if known is not None and known.address == address:
+            self._database.run("UPDATE galleries SET known_as = ? WHERE name = ?", known_as, name)
             return
+        self._database.run("DELETE FROM galleries WHERE name = ?", name)
         self._database.run("INSERT INTO galleries (name, address, known_as) VALUES (?, ?, ?)", name, address, known_as)
         self.list_all()
 

@@ -6,6 +6,7 @@ one question. SQLite asks an authorizer about everything that a statement would 
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facesearch.catalog.columns import TABLES
 from facesearch.catalog.database import Database
 from facesearch.catalog.filter import FIRST_MOMENT
 from facesearch.errors import FacesearchError, InputError, UsageError
@@ -41,11 +43,13 @@ VIEWS: Mapping[str, str] = {
         FROM main.assignments JOIN main.faces ON faces.id = face GROUP BY person""",
     "photos_faces": """
         SELECT photos.path AS path, photos.date AS date, photos.missing AS missing, photos.faces AS faces_in_photo,
-            faces.* FROM temp.faces JOIN temp.photos ON photos.id = faces.photo_id""",
+            faces.* FROM temp.faces AS faces JOIN temp.photos AS photos ON photos.id = faces.photo_id""",
 }
 """The views, and what they select."""
 
 _STEPS = 20_000
+_NOT_COUNTED = {*TABLES, "meta"} - {"photos", "roots", "faces", "vectors", "assignments"} - VIEWS.keys()
+_ONLY_VIEWS = f"only SELECT is allowed, on the views {', '.join(VIEWS)}"
 _READ, _SELECT, _FUNCTION, _RECURSIVE = (
     sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,
 )  # fmt: skip
@@ -65,24 +69,49 @@ def ask(path: Path, sql: str, *, functions: Mapping[str, Function], seconds: flo
     Raises `UsageError` for anything but one SELECT on the views, `InputError` after the given time, what a function
     raises, and what opening the catalog raises.
     """
+    if "\0" in sql or not _is_text(sql) or not sql.strip(" \n\t;"):
+        raise UsageError("sql: give one SELECT")
+    if sql.split(maxsplit=1)[0].upper() == "EXPLAIN":
+        raise UsageError(f"sql: {_ONLY_VIEWS}")
     with closing(Database.open(path, older=False)) as database:
         connection = database.connection
+        # What reads the tables has a name that nobody can guess: SQLite gives the authorizer names of a question, too.
+        secret = f"_{secrets.token_hex(8)}_"
         for name, view in VIEWS.items():
-            connection.execute(f"CREATE TEMP VIEW {name} AS {view}")
+            connection.execute(f"CREATE TEMP VIEW {secret}{name} AS {view.replace('temp.', f'temp.{secret}')}")
+            connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM temp.{secret}{name}")
         failures: list[FacesearchError] = []
         for name, function in functions.items():
             connection.create_function(name, -1, _noting(function, failures), deterministic=True)
         connection.text_factory = _text
         until = time.monotonic() + seconds
         connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-        connection.set_authorizer(_allowed)
+        connection.set_authorizer(_authorizer(secret))
         try:
             cursor = connection.execute(sql)
-            return Table([column[0] for column in cursor.description or ()], cursor.fetchall())
-        except (sqlite3.Error, sqlite3.Warning) as error:
+            return Table(_different([column[0] for column in cursor.description or ()]), cursor.fetchall())
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
             if failures:
                 raise failures[0] from error
             raise _told(error, seconds) from error
+
+
+def _is_text(sql: str) -> bool:
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Return the names of columns with a number added to those that come again."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return found
 
 
 def _noting(function: Function, failures: list[FacesearchError]) -> Function:
@@ -101,15 +130,22 @@ def _noting(function: Function, failures: list[FacesearchError]) -> Function:
     return called
 
 
-def _allowed(action: int, _: str | None, name: str | None, schema: str | None, inside: str | None) -> int:
-    """Allow to read the views, and what they read themselves; and to count rows, for which SQLite names no column."""
-    if action in (_SELECT, _RECURSIVE):
-        return sqlite3.SQLITE_OK
-    if action == _FUNCTION:
-        return sqlite3.SQLITE_DENY if name == "load_extension" else sqlite3.SQLITE_OK
-    if action == _READ and (schema != "main" or inside in VIEWS or not name):
-        return sqlite3.SQLITE_OK
-    return sqlite3.SQLITE_DENY
+def _authorizer(secret: str) -> Callable[..., int]:
+    """Return what allows to read the views, and them to read tables; and to count rows, which names no column."""
+
+    def decide(action: int, table: str | None, name: str | None, schema: str | None, inside: str | None) -> int:
+        if action in (_SELECT, _RECURSIVE):
+            return sqlite3.SQLITE_OK
+        if action == _FUNCTION:
+            return sqlite3.SQLITE_DENY if name == "load_extension" else sqlite3.SQLITE_OK
+        if action != _READ or (table or "").startswith("sqlite_"):
+            return sqlite3.SQLITE_DENY
+        if not name:  # rows are counted; the schema is not named either
+            return sqlite3.SQLITE_DENY if table in _NOT_COUNTED else sqlite3.SQLITE_OK
+        allowed = schema != "main" or (inside or "").startswith(secret)
+        return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+    return decide
 
 
 def _text(data: bytes) -> str:
@@ -120,5 +156,5 @@ def _told(error: Exception, seconds: float) -> FacesearchError:
     if "interrupted" in str(error):
         return InputError(f"sql: stopped after {seconds:g} seconds; allow it more time, or ask for less")
     if any(said in str(error) for said in ("not authorized", "authorization denied", "prohibited", "cannot modify")):
-        return UsageError(f"sql: only SELECT is allowed, on the views {', '.join(VIEWS)}")
+        return UsageError(f"sql: {_ONLY_VIEWS}")
     return UsageError(f"sql: {error}; the views are {', '.join(VIEWS)}")

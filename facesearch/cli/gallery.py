@@ -13,7 +13,7 @@ from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import IndexPath, ModelName, Quiet, TableOrJson, Wait, Yes, examples
 from facesearch.cli.stdout import write, write_json
-from facesearch.errors import GalleryError
+from facesearch.errors import GalleryError, InputError, UsageError
 
 if TYPE_CHECKING:
     from facesearch.api.results import GalleryStatus
@@ -80,9 +80,11 @@ def status(index_path: IndexPath = None, name: _Name = None, layout: TableOrJson
     found: dict[str, GalleryStatus | None] = {}
     for one in names:
         try:
-            with Gallery.open(one) as gallery:
+            with Gallery.open(connected[one].address if one in connected else one) as gallery:
                 found[one] = gallery.status()
-        except GalleryError as error:
+        except (GalleryError, InputError, UsageError) as error:
+            if name is not None and not isinstance(error, GalleryError):
+                raise
             say(str(error))
             found[one] = None
     if layout == "json":
@@ -133,11 +135,12 @@ def init(
 
     with Index.open(index_path, create=True, observer=Console()) as index:
         asked = model if model is not None or not index.exists else index.model.call
+        connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
     if print_sql:
         write([Gallery.sql(model=asked)])
         return
-    called = only_gallery(name)
-    Gallery.make(called, model=asked)
+    called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
+    Gallery.make(connected.get(called, called), model=asked)
     say(f"made the gallery {called}")
 
 
@@ -156,9 +159,7 @@ def push(
     console = Console(quiet=quiet, keeps=False)
     with console, Index.open(index_path, wait=wait, observer=console) as index:
         if dry_run:
-            for one in index.galleries.list():
-                if name in (None, one.name):
-                    say(f"{one.name}: {one.pending:,} changed faces to push; nothing was pushed")
+            say(f"{index.galleries.pending(name):,} changed faces to push; nothing was pushed")
             return
         done = index.galleries.push(name, take_over=take_over)
     if done is not None and not quiet:
@@ -192,6 +193,7 @@ def disconnect(
         index = stack.enter_context(Index.open(index_path, create=True, wait=wait, observer=Console()))
         if index.exists and (forget or index.galleries.list()):
             called = index.galleries.disconnect(name, forget=forget)
+            say("queries know the name still; disconnect it again to forget it")
         else:
             called = only_gallery(name)
             Gallery.forget_name(called)

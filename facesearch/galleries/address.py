@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from facesearch.errors import Hint, UsageError
 
@@ -27,25 +27,22 @@ class Address:
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Take an address apart. Raises `UsageError` if it is not one."""
-        try:
-            parts = urlsplit(url)
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise UsageError(f"{_hidden(url)}: not an address ({error})", Hint.GALLERY_ADDRESS) from error
-        if parts.scheme not in SCHEMES:
-            raise UsageError(f"{_hidden(url)}: not the address of a gallery", Hint.GALLERY_ADDRESS)
-        if "password=" in parts.query or "passfile=" in parts.query:
-            raise UsageError(f"{host or parts.scheme}: the address has a password after the ?", Hint.GALLERY_LOGIN)
-        user, at, place = parts.netloc.rpartition("@")
+        """Take an address apart. Raises `UsageError` if it is not one; the message has no password."""
+        scheme, separator, rest = url.partition("://")
+        if scheme not in SCHEMES or not separator or not url.isprintable():
+            raise UsageError(
+                f"{scheme if separator else url!s:.60}: not the address of a gallery", Hint.GALLERY_ADDRESS
+            )
+        ends = [place for place in map(rest.find, "/?#") if place >= 0]
+        authority, after = (rest[: min(ends)], rest[min(ends) :]) if ends else (rest, "")
+        if "@" in after:
+            raise UsageError(f"{scheme}://...: has an @ after the host; write / ? # @ in a password as %2F %3F %23 %40")
+        secrets = {"password", "passfile", "sslpassword", "oauth_client_secret"}
+        if secrets & {name for name, _ in parse_qsl(after.partition("?")[2], keep_blank_values=True)}:
+            raise UsageError(f"{scheme}://...: has a password after the ?", Hint.GALLERY_LOGIN)
+        user, at, place = authority.rpartition("@")
         name, colon, password = user.partition(":")
-        shown = parts._replace(netloc=f"{name}{at}{place}").geturl()
-        return cls(shown, unquote(password) if colon else None)
-
-    @property
-    def has_password(self) -> bool:
-        """Whether the address was given with a password."""
-        return self._given is not None
+        return cls(f"{scheme}://{name}{at}{place}{after}", unquote(password) if colon else None)
 
     def __str__(self) -> str:
         return self.text
@@ -57,7 +54,10 @@ class Address:
         """
         named = os.environ.get(_IN_FILE)
         if self._given is not None or _IN_ENVIRONMENT in os.environ or not named:
-            return self._given if self._given is not None else os.environ.get(_IN_ENVIRONMENT)
+            given = self._given if self._given is not None else os.environ.get(_IN_ENVIRONMENT)
+            if given is not None and not given.isprintable():
+                raise UsageError(f"${_IN_ENVIRONMENT}: has characters that are not text")
+            return given
         path = Path(named).expanduser()
         try:
             mode, text = path.stat().st_mode, path.read_text()
@@ -72,10 +72,3 @@ class Address:
         """Return a text in which the password does not occur."""
         secret = self._given
         return text.replace(secret, "***") if secret else text
-
-
-def _hidden(url: str) -> str:
-    """Return an address that cannot be taken apart, without what may be a password."""
-    before, at, after = url.rpartition("@")
-    scheme = before.partition("://")[0] if "://" in before else ""
-    return f"{scheme}://...@{after}" if at and scheme else after if at else url

@@ -83,12 +83,9 @@ def push(
     _require_model(store, shared)
     index = _index_in(store, shared, gallery)
     done = Pushed()
-    known = index.token.token in {gallery.token, gallery.pending}
-    if not known and index.token.token is not None and not take_over and index.place != _place_of(store):
-        raise ConflictError(
-            f"{gallery.name}: this index was pushed from {index.place} last, this copy is {_place_of(store)}",
-            Hint.GALLERY_COPY,
-        )
+    known = _is_known(index, gallery)
+    if not known and not take_over:
+        _require_same_place(store, index, gallery)
     token = secrets.token_bytes(_TOKEN_BYTES)
     with store.catalog.transaction():
         store.catalog.changes.begin(gallery.id, index.token.token if known else None, token)
@@ -96,10 +93,25 @@ def push(
         done.compared = True
         index = _reconcile(store, shared, gallery, index, token, done, check)
     else:
-        _drop_forgotten(store, shared, index, gallery.pushed)
+        index = _drop_forgotten(store, shared, gallery, index, token)
         index = _send_changes(store, shared, gallery, index, token, done, check, progress)
-    shared.describe(index, _facts(store), _place_of(store))
+    shared.describe(index._replace(name=gallery.known_as, place=_place_of(store)), _facts(store))
     return done
+
+
+def _is_known(index: PushedIndex, gallery: Connected) -> bool:
+    """Whether a gallery has what this index pushed last; nothing, if it never pushed."""
+    if index.token.token is None:
+        return gallery.token is None and gallery.pushed == 0
+    return index.token.token in {gallery.token, gallery.pending}
+
+
+def _require_same_place(store: Store, index: PushedIndex, gallery: Connected) -> None:
+    if index.token.token is not None and index.place != _place_of(store):
+        raise ConflictError(
+            f"{gallery.name}: this index was pushed from {index.place} last, this copy is {_place_of(store)}",
+            Hint.GALLERY_COPY,
+        )
 
 
 def _send_changes(
@@ -132,55 +144,67 @@ def _send_changes(
     return index
 
 
-def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) -> int:
-    """Delete from a gallery all faces that are not in the index any more; return their number.
+def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) -> None:
+    """Delete from a gallery all faces that are not in the index any more.
 
     Raises `ConflictError` if the gallery does not have what this index pushed last: the next push compares everything.
     """
     index = _find(store, shared)
-    if index is None or index.token.token is None:
-        return 0
-    if index.token.token not in {gallery.token, gallery.pending}:
-        raise ConflictError(f"{gallery.name}: another copy of this index was pushed last, from {index.place}")
-    return _drop_forgotten(store, shared, index, gallery.pushed)
+    if index is None or not store.catalog.changes.gone(gallery.pushed, 1):
+        return
+    if not _is_known(index, gallery):
+        raise ConflictError(f"{gallery.name}: has not what this index pushed last, but from {index.place}")
+    token = secrets.token_bytes(_TOKEN_BYTES)
+    with store.catalog.transaction():
+        store.catalog.changes.begin(gallery.id, index.token.token, token)
+    index = _drop_forgotten(store, shared, gallery, index, token)
+    shared.describe(index, _facts(store))
 
 
-def remove(store: Store, shared: SharedGallery) -> None:
-    """Delete everything of an index from a gallery."""
+def remove(store: Store, shared: SharedGallery, gallery: Connected) -> None:
+    """Delete everything of an index from a gallery. Raises `ConflictError` if another copy of it was pushed last."""
     index = _find(store, shared)
     if index is not None:
+        if not _is_known(index, gallery):
+            _require_same_place(store, index, gallery)
         shared.remove_index(index)
 
 
-def _drop_forgotten(store: Store, shared: SharedGallery, index: PushedIndex, after: int) -> int:
-    """Delete from a gallery the faces that are not in the index any more, before anything else is sent."""
-    dropped = 0
-    while True:
-        changes = store.catalog.changes.gone(after, _BATCH)
-        if not changes:
-            return dropped
-        shared.drop(index, [change.face for change in changes])
-        dropped += len(changes)
+def _drop_forgotten(
+    store: Store, shared: SharedGallery, gallery: Connected, index: PushedIndex, token: bytes
+) -> PushedIndex:
+    """Delete from a gallery the faces that are not in the index any more, before anything else is sent.
+
+    The token changes, so that a catalog restored from before is noticed. The changes stay listed: others come between.
+    """
+    after = gallery.pushed
+    while changes := store.catalog.changes.gone(after, _BATCH):
+        reached = Token(token, index.token.change)
+        shared.put(index, [], [change.face for change in changes], reached)
+        index = index._replace(token=reached)
+        with store.catalog.transaction():
+            store.catalog.changes.acknowledge(gallery.id, gallery.pushed, token)
         after = changes[-1].id
+    return index
 
 
-def compare(store: Store, shared: SharedGallery, gallery: Connected) -> Difference:
+def compare(store: Store, shared: SharedGallery) -> Difference:
     """Compare every face of an index with its share of a gallery."""
     _require_model(store, shared)
-    return _compared(store, shared, _index_in(store, shared, gallery))
+    return _compared(store, shared, _find(store, shared))
 
 
 def repaired(store: Store, shared: SharedGallery, gallery: Connected) -> Difference:
     """Compare every face of an index with its share of a gallery, and make the gallery right."""
-    found = compare(store, shared, gallery)
-    push(store, shared, gallery._replace(token=None, pending=None), take_over=True)
+    found = compare(store, shared)
+    push(store, shared, gallery._replace(token=b"", pending=b""), take_over=True)
     return found
 
 
-def _compared(store: Store, shared: SharedGallery, index: PushedIndex) -> Difference:
+def _compared(store: Store, shared: SharedGallery, index: PushedIndex | None) -> Difference:
     own = {row.face: row.digest for batch in _all_rows(store) for row in batch}
     found = Difference()
-    for face, digest in shared.digests(index):
+    for face, digest in shared.digests(index) if index is not None else ():
         known = own.pop(face, None)
         if known is None:
             found.extra.append(face)

@@ -47,7 +47,8 @@ COLUMNS: Mapping[str, str] = {
     "person": "bigint",
     "digest": "bigint",
 }
-"""The columns of a row, and their types in SQL; the embedding comes after them. `digest` is a hash of all others."""
+"""The columns of a row, and their types in SQL; the embedding comes after them. `digest` is a hash of all others but
+the moments, which follow from others, in local time."""
 
 _NAMES = tuple(COLUMNS)
 _ENDS = {"year": (4, "-12-31T23:59:59"), "month": (7, "-31T23:59:59"), "day": (10, "T23:59:59"), "minute": (16, ":59")}
@@ -80,7 +81,8 @@ def row_of(face: FaceRecord, faces_in_photo: int, embedding: FloatArray) -> Row:
         box.left, box.top, box.width, box.height, face.detection.landmarks.astype("<f4").tobytes(),
         face.detection.score, face.quality, faces_in_photo, face.person,
     )  # fmt: skip
-    told = hashlib.blake2b(repr(values).encode(), digest_size=8)
+    lasting = [value for name, value in zip(COLUMNS, values, strict=False) if not name.endswith("_moment")]
+    told = hashlib.blake2b(repr(lasting).encode(), digest_size=8)
     told.update(embedding.astype("<f4").tobytes())
     return Row((*values, int.from_bytes(told.digest(), "big") >> 1), embedding)
 

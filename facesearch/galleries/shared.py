@@ -74,12 +74,11 @@ class SharedGallery(Gallery, Protocol):
         """
         ...
 
-    def drop(self, index: PushedIndex, faces: Sequence[int]) -> None:
-        """Delete faces by id."""
-        ...
+    def describe(self, index: PushedIndex, facts: Facts) -> None:
+        """Store the name of an index, where it was pushed from, and what is known about it as a whole.
 
-    def describe(self, index: PushedIndex, facts: Facts, place: str) -> None:
-        """Store what is known about an index as a whole, and where it was pushed from."""
+        Raises `GalleryError` if another index has this name.
+        """
         ...
 
     def digests(self, index: PushedIndex) -> Iterator[tuple[int, int]]:

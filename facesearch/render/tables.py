@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ def render_table(found: Table, layout: str, show: Callable[[str], str] = str) ->
         }  # fmt: skip
         yield table(found.columns, rows, [column for column in found.columns if column not in numbers])
     elif layout == "csv":
-        records = (dict(zip(found.columns, (_cell(value, show) for value in row), strict=True)) for row in found.rows)
-        yield from csv_lines(found.columns, records)
+        shown = ([_cell(value, show, exact=True) for value in row] for row in found.rows)
+        yield from csv_lines(found.columns, (dict(zip(found.columns, row, strict=True)) for row in shown))
     else:
         records = (dict(zip(found.columns, map(_plain, row), strict=True)) for row in found.rows)
         if layout == "json":
@@ -36,17 +37,19 @@ def render_table(found: Table, layout: str, show: Callable[[str], str] = str) ->
             yield from (json.dumps(record) + "\n" for record in records)
 
 
-def _cell(value: Any, show: Callable[[str], str]) -> str:
+def _cell(value: Any, show: Callable[[str], str], *, exact: bool = False) -> str:
     if value is None:
         return ""
     if isinstance(value, bytes):
         return f"({len(value):,} bytes)"
-    return f"{value:.6g}" if isinstance(value, float) else show(str(value))
+    return f"{value:.6g}" if isinstance(value, float) and not exact else show(str(value))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return value

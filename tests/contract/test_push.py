@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -67,7 +68,7 @@ def connect(store: Store, address: str, known_as: str = "machine") -> None:
 
 
 def is_same(store: Store, shared: SharedGallery) -> bool:
-    return not compare(store, shared, connected(store))
+    return not compare(store, shared)
 
 
 @pytest.fixture
@@ -272,8 +273,10 @@ def test_another_copy_of_an_index_is_not_overwritten(tmp_path: Path, store: Stor
         push(store, shared, connected(store))
     with Store.open(tmp_path / "copy", write=True) as copy:
         assert is_same(copy, shared)
-    with pytest.raises(ConflictError):
-        drop_all_forgotten(store, shared, connected(store))
+    store.erase([lambda: store.catalog.photos.delete(1)])
+    for refused in (drop_all_forgotten, remove):
+        with pytest.raises(ConflictError):
+            refused(store, shared, connected(store))
     assert push(store, shared, connected(store), take_over=True).compared
     assert is_same(store, shared)
 
@@ -284,11 +287,18 @@ def test_what_is_forgotten_goes_first(store: Store, shared: SharedGallery, monke
     add_photo(store, "new.jpg")
     store.erase([lambda: store.catalog.photos.delete(first.photo_id)])
     with monkeypatch.context() as patched:
-        patched.setattr(shared, "put", lambda *_: (_ for _ in ()).throw(KilledError))
+        put, calls = shared.put, iter(range(9))
+
+        def second_fails(*values: Any) -> int:
+            if next(calls) == 1:
+                raise KilledError
+            return put(*values)
+
+        patched.setattr(shared, "put", second_fails)
         with pytest.raises(KilledError):
             push(store, shared, connected(store))
     assert first.path not in {record.path for record in shared.records()}
-    assert drop_all_forgotten(store, shared, connected(store)) == 2
+    drop_all_forgotten(store, shared, connected(store))
     push(store, shared, connected(store))
     assert is_same(store, shared)
 
@@ -309,7 +319,7 @@ def test_damage_is_found_and_repaired(
     postgres.execute("DELETE FROM facesearch.face_rows WHERE face = 3", address)
     postgres.execute("UPDATE facesearch.face_rows SET digest = 5 WHERE face = 4", address)
     postgres.execute("UPDATE facesearch.face_rows SET face = 999 WHERE face = 5", address)
-    found = compare(store, shared, connected(store))
+    found = compare(store, shared)
     assert (sorted(found.missing), found.different, found.extra, found.same) == ([3, 5], [4], [999], 9)
     assert repaired(store, shared, connected(store))
     assert is_same(store, shared)
@@ -339,7 +349,7 @@ def test_a_server_that_goes_away_and_comes_back(
 
 def test_an_index_is_removed_with_its_faces(store: Store, shared: SharedGallery) -> None:
     push(store, shared, connected(store))
-    remove(store, shared)
+    remove(store, shared, connected(store))
     assert (shared.indexes(), shared.size().faces, shared.count(Filter(min_face=1))) == ([], 0, 0)
 
 
@@ -412,6 +422,59 @@ def test_two_machines_push_at_once(tmp_path: Path, store: Store, address: str, m
         push(store, one, connected(store))
         assert is_same(store, one)
         assert is_same(other, two)
+
+
+def test_a_gallery_that_was_made_again_is_filled_again(
+    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
+) -> None:
+    push(store, shared, connected(store))
+    remove(store, shared, connected(store))
+    assert push(store, shared, connected(store)).compared
+    assert is_same(store, shared)
+    remove(store, shared, connected(store))
+    assert len(repaired(store, shared, connected(store)).missing) == 12
+    assert is_same(store, shared)
+    other = postgres.database()
+    make(Address.of(other), MODEL)
+    connect(store, other)
+    with closing(open_gallery(Address.of(other))) as second:
+        assert push(store, second, connected(store)).faces == 12
+        assert is_same(store, second)
+
+
+def test_a_catalog_from_before_something_was_forgotten_is_noticed(
+    tmp_path: Path, address: str, shared: SharedGallery
+) -> None:
+    with filled(tmp_path / "ix", address) as store:
+        push(store, shared, connected(store))
+        copy_of(store, tmp_path / "backup")
+        store.erase([lambda: store.catalog.photos.delete(2)])
+        drop_all_forgotten(store, shared, connected(store))
+        assert shared.size().faces == 10
+    shutil.copy(tmp_path / "backup" / "catalog.sqlite", tmp_path / "ix" / "catalog.sqlite")
+    with Store.open(tmp_path / "ix", write=True) as restored:
+        assert push(restored, shared, connected(restored)).compared
+        assert is_same(restored, shared)
+
+
+def test_an_index_can_be_renamed_there(store: Store, shared: SharedGallery, address: str) -> None:
+    push(store, shared, connected(store))
+    connect(store, address, "other")
+    push(store, shared, connected(store))
+    assert [index.name for index in shared.indexes()] == ["other"]
+
+
+def test_the_time_zone_makes_no_difference(
+    store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(store, shared, connected(store))
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert is_same(store, shared)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_two_pushes_of_one_index_do_not_mix(store: Store, shared: SharedGallery) -> None:

@@ -70,7 +70,9 @@ def test_similarities_are_those_of_a_query(ask: Any, facesearch: Run, library: P
         "DELETE FROM photos", "UPDATE faces SET x = 1", "INSERT INTO people VALUES (1, 2, 3)", "DROP VIEW photos",
         "CREATE TABLE mine (x)", "PRAGMA user_version = 9", "PRAGMA table_list", "ATTACH 'other.db' AS other",
         "SELECT * FROM meta", "SELECT * FROM main.photos", "SELECT vector FROM vectors", "SELECT * FROM sqlite_schema",
-        "SELECT load_extension('x')", "VACUUM INTO 'copy.db'", "BEGIN",
+        "WITH faces AS (SELECT * FROM main.meta) SELECT * FROM faces", "SELECT count(*) FROM statements",
+        "WITH photos AS (SELECT * FROM main.sqlite_master) SELECT * FROM photos", "SELECT * FROM sqlite_temp_master",
+        "EXPLAIN SELECT * FROM photos", "SELECT load_extension('x')", "VACUUM INTO 'copy.db'", "BEGIN",
     ],
 )  # fmt: skip
 def test_only_the_views_can_be_read(facesearch: Run, indexed: Path, sql: str, tmp_path: Path) -> None:
@@ -88,6 +90,10 @@ def test_only_the_views_can_be_read(facesearch: Run, indexed: Path, sql: str, tm
         ("SELECT 1; SELECT 2", "one statement at a time"),
         ("SELECT colour FROM photos", "no such column: colour"),
         ("SELECT similarity(1, 2)", "similarity takes two embeddings"),
+        ("SELECT similarity(x'00', x'00')", "similarity takes two embeddings"),
+        ("SELECT photo()", "photo takes the path of a photo"),
+        (";", "give one SELECT"),
+        ("SELECT '\udcff'", "give one SELECT"),
         ("SELECT photo('missing.jpg')", "missing.jpg: cannot be read"),
     ],
 )
@@ -114,6 +120,15 @@ def test_formats(facesearch: Run, indexed: Path, layout: str) -> None:
         return
     assert len(lines) == 3
     assert "(512 bytes)" in lines[1]
+
+
+def test_values_come_out_as_they_are(facesearch: Run, indexed: Path) -> None:
+    sql = "SELECT 1 AS a, 48.123456789 AS b, 2 AS a, 9e999 AS far"
+    assert facesearch("sql", sql, "--index", indexed, "-f", "csv").stdout.splitlines() == [
+        "a,b,a_2,far", "1,48.123456789,2,inf",
+    ]  # fmt: skip
+    shown = facesearch("sql", sql, "--index", indexed, "-f", "jsonl").stdout
+    assert json.loads(shown, parse_constant=pytest.fail) == {"a": 1, "b": 48.123456789, "a_2": 2, "far": None}
 
 
 def test_names_that_are_not_text(facesearch: Run, indexed: Path) -> None:

@@ -53,7 +53,7 @@ def telling(address: Address) -> Iterator[None]:
 
 def _line_of(error: psycopg.Error) -> str:
     said = error.diag.message_primary or str(error)
-    return " ".join(said.split()) or type(error).__name__
+    return " ".join(said.split()).partition(" Is the server running")[0] or type(error).__name__
 
 
 def _hint_of(error: psycopg.Error) -> Hint | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def make(address: Address, model: ModelInfo) -> None:
     connection = connected(address)
     with telling(address), connection:
         if connection.execute("SELECT to_regnamespace('facesearch')").fetchone() != (None,):
-            raise GalleryError(f"{address}: there is a gallery already; connect it")
+            raise GalleryError(f"{address}: there is a gallery already, or another schema named facesearch")
         with connection.transaction():
             connection.execute(creation(model))
 
@@ -194,15 +194,8 @@ class PostgresGallery:
 
     def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
         """See `SharedGallery.add_index`."""
-        import psycopg
-
-        try:
-            with telling(self._address):
-                self._connection.execute("SELECT facesearch.add_index(%s, %s, %s)", (uuid, name, place))
-        except GalleryError as error:
-            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
-                raise GalleryError(f"{self._address}: has an index named {name} already", Hint.GALLERY_NAME) from error
-            raise
+        with self._naming(name):
+            self._connection.execute("SELECT facesearch.add_index(%s, %s, %s)", (uuid, name, place))
         return next(index for index in self.indexes() if index.uuid == uuid)
 
     def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
@@ -236,18 +229,13 @@ class PostgresGallery:
                 changed += cursor.rowcount
         return changed
 
-    def drop(self, index: PushedIndex, faces: Sequence[int]) -> None:
-        """See `SharedGallery.drop`."""
-        with telling(self._address), self._connection.cursor() as cursor:
-            self._delete(cursor, index, faces)
-
-    def describe(self, index: PushedIndex, facts: Facts, place: str) -> None:
+    def describe(self, index: PushedIndex, facts: Facts) -> None:
         """See `SharedGallery.describe`."""
-        with telling(self._address), self._connection.transaction():
+        with self._naming(index.name), self._connection.transaction():
             self._connection.execute(
                 "UPDATE facesearch.indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
-                " place = %s, pushed_at = now() WHERE number = %s",
-                (*facts[:4], list(facts.roots), place, index.number),
+                " name = %s, place = %s, pushed_at = now() WHERE number = %s",
+                (*facts[:4], list(facts.roots), index.name, index.place, index.number),
             )
             self._connection.execute("DELETE FROM facesearch.merged_people WHERE index = %s", (index.number,))
             with self._connection.cursor() as cursor:
@@ -276,17 +264,36 @@ class PostgresGallery:
     # The server
 
     def _opened(self) -> tuple[str, ModelInfo]:
-        if self._rows("SELECT to_regnamespace('facesearch')") == [(None,)]:
+        if self._rows("SELECT to_regclass('facesearch.gallery')") == [(None,)]:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
-        ((gallery, version, told),) = self._rows("SELECT id, version, model FROM facesearch.gallery")
-        if version != SCHEMA:
+        rows = self._rows("SELECT id, version, model FROM facesearch.gallery")
+        version = rows[0][1] if len(rows) == 1 else None
+        if version is not None and version != SCHEMA:
             newer = "a newer" if version > SCHEMA else "an older"
             raise GalleryError(
                 f"{self._address}: made by {newer} facesearch (version {version}, this one supports {SCHEMA});"
                 " use the same version everywhere"
             )
-        known = told if isinstance(told, dict) else json.loads(told)
-        return str(gallery), ModelInfo(**known)
+        try:
+            ((gallery, _, told),) = rows
+            return str(gallery), ModelInfo(**told)
+        except (TypeError, ValueError) as error:
+            raise GalleryError(
+                f"{self._address}: the gallery does not say which model it has; make it again"
+            ) from error
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Raise `GalleryError` with a remedy if another index has a name."""
+        import psycopg
+
+        try:
+            with telling(self._address):
+                yield
+        except GalleryError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise GalleryError(f"{self._address}: has an index named {name} already", Hint.GALLERY_NAME) from error
+            raise
 
     def _names(self) -> dict[int, str]:
         return dict(self._rows("SELECT number, name FROM facesearch.indexes"))
