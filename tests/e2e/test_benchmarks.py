@@ -82,7 +82,7 @@ def run_benchmark(environment: dict[str, str], tmp_path: Path) -> Benchmark:
             text=True,
             env=environment,
             cwd=tmp_path,
-            timeout=120,
+            timeout=400,
             check=False,
         )
         assert "Traceback" not in result.stderr, result.stderr
