@@ -153,7 +153,7 @@ def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) 
     if index is None or not store.catalog.changes.gone(gallery.pushed, 1):
         return
     if not _is_known(index, gallery):
-        raise ConflictError(f"{gallery.name}: has not what this index pushed last, but from {index.place}")
+        raise ConflictError(f"{gallery.name}: does not have what this index pushed last, but what {index.place} did")
     token = secrets.token_bytes(_TOKEN_BYTES)
     with store.catalog.transaction():
         store.catalog.changes.begin(gallery.id, index.token.token, token)
