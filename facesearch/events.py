@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-__all__ = ["SILENT", "Observer", "Remark", "observing"]
+__all__ = ["SILENT", "CancelledError", "Observer", "Remark", "observing"]
 
 
 class Remark:
@@ -16,6 +16,10 @@ class Remark:
 
     is_warning: ClassVar[bool] = False
     """Whether to show it even if notes are not shown."""
+
+
+class CancelledError(Exception):
+    """An observer has cancelled; raised and handled within one call, so that no caller sees it."""
 
 
 class Observer:
@@ -50,6 +54,11 @@ class Observer:
     def cancelled(self) -> bool:
         """Return True to stop: photos in progress are finished, and finished work is kept."""
         return False
+
+    def check(self) -> None:
+        """Raise `CancelledError` if it has cancelled."""
+        if self.cancelled():
+            raise CancelledError
 
 
 SILENT = Observer()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from facesearch.api.opening import Models, as_model
 from facesearch.arguments import AnyPath, AnyPaths
 from facesearch.errors import GalleryError, Hint, InputError, UsageError
-from facesearch.events import SILENT, Observer
+from facesearch.events import SILENT, CancelledError, Observer
 from facesearch.filters import Filter
 from facesearch.query_options import QueryKeywords, QueryOptions
 
@@ -271,22 +271,14 @@ class Galleries:
         return known.name
 
 
-class _CancelledError(Exception):
-    """The observer has cancelled; never seen by a caller."""
-
-
 def _push(
     store: Store, shared: SharedGallery, known: Connected, observer: Observer, *, take_over: bool = False
 ) -> Pushed | None:
     from facesearch.galleries.push import push
 
-    def check() -> None:
-        if observer.cancelled():
-            raise _CancelledError
-
     try:
-        return push(store, shared, known, take_over=take_over, check=check)
-    except _CancelledError:
+        return push(store, shared, known, take_over=take_over, check=observer.check)
+    except CancelledError:
         return None
 
 

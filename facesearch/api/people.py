@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from facesearch.events import SILENT, Observer
+from facesearch.events import SILENT, CancelledError, Observer
 
 if TYPE_CHECKING:
     from facesearch.index.store import Store
@@ -80,25 +80,17 @@ class People:
         return group_within(self._reading(keep=False), told, again=again, dry_run=True)
 
 
-class _CancelledError(Exception):
-    """The observer has cancelled; never seen by a caller."""
-
-
 def group_within(
     store: Store, observer: Observer = SILENT, *, again: bool = False, dry_run: bool = False
 ) -> Grouping | None:
     """Group the faces of a store; None if the observer cancelled. See `facesearch.people.regroup`."""
     from facesearch.people.regroup import is_up_to_date, regroup
 
-    def check() -> None:
-        if observer.cancelled():
-            raise _CancelledError
-
     if (again or not is_up_to_date(store)) and (faces := store.catalog.vectors.count()) > _LONG:
         observer.note(f"grouping {faces:,} faces by person")
     try:
-        done = regroup(store, again=again, dry_run=dry_run, check=check)
-    except _CancelledError:
+        done = regroup(store, again=again, dry_run=dry_run, check=observer.check)
+    except CancelledError:
         return None
     observer.lap("group faces by person")
     return done

@@ -30,14 +30,13 @@ _TOKEN_BYTES = 16
 
 @dataclass(slots=True, kw_only=True)
 class Pushed:
-    """What a push did: the number of `faces` that were sent, those that `changed` the gallery, and the `left` ones.
+    """What a push did: the number of `faces` that were sent, and of those that `changed` the gallery.
 
     `compared` is set if everything was compared, since the gallery did not have what was pushed last.
     """
 
     faces: int = 0
     changed: int = 0
-    left: int = 0
     compared: bool = False
 
 
@@ -71,12 +70,11 @@ def push(
     *,
     take_over: bool = False,
     check: Callable[[], object] = lambda: None,
-    progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> Pushed:
     """Bring a gallery up to date with an index that is open for writing.
 
-    Deletions come first. `check` is called between batches and may raise an error; `progress` gets the number of faces
-    done and of all. With `take_over` the gallery gets what this index has, even if another copy of it was pushed last.
+    Deletions come first. `check` is called between batches and may raise an error. With `take_over` the gallery gets
+    what this index has, even if another copy of it was pushed last.
 
     Raises `ConflictError` if another copy of the index was pushed last, and what the gallery raises.
     """
@@ -94,7 +92,7 @@ def push(
         index = _reconcile(store, shared, gallery, index, token, done, check)
     else:
         index = _drop_forgotten(store, shared, gallery, index, token)
-        index = _send_changes(store, shared, gallery, index, token, done, check, progress)
+        index = _send_changes(store, shared, gallery, index, token, done, check)
     shared.describe(index._replace(name=gallery.known_as, place=_place_of(store)), _facts(store))
     return done
 
@@ -122,9 +120,8 @@ def _send_changes(
     token: bytes,
     done: Pushed,
     check: Callable[[], object],
-    progress: Callable[[int, int], object],
 ) -> PushedIndex:
-    after, total = gallery.pushed, pending(store, gallery)
+    after = gallery.pushed
     while True:
         check()
         changes = store.catalog.changes.since(after, _BATCH)
@@ -140,7 +137,6 @@ def _send_changes(
         with store.catalog.transaction():
             store.catalog.changes.acknowledge(gallery.id, after, token)
         done.faces += len(changes)
-        progress(done.faces, total)
     return index
 
 

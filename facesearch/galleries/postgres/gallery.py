@@ -53,11 +53,11 @@ class PostgresGallery:
     """
 
     def __init__(self, address: Address) -> None:
-        """Open a gallery. Raises `GalleryError` if there is none, or one of another version."""
+        """Open a gallery. Raises `GalleryError` if it does not exist or has another version."""
         self._address = address
         self._connection = connected(address)
         try:
-            self._id, self.model = self._opened()
+            self.model = self._opened()
         except BaseException:
             self.close()
             raise
@@ -263,11 +263,11 @@ class PostgresGallery:
 
     # The server
 
-    def _opened(self) -> tuple[str, ModelInfo]:
+    def _opened(self) -> ModelInfo:
         if self._rows("SELECT to_regclass('facesearch.gallery')") == [(None,)]:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
-        rows = self._rows("SELECT id, version, model FROM facesearch.gallery")
-        version = rows[0][1] if len(rows) == 1 else None
+        rows = self._rows("SELECT version, model FROM facesearch.gallery")
+        version = rows[0][0] if len(rows) == 1 else None
         if version is not None and version != SCHEMA:
             newer = "a newer" if version > SCHEMA else "an older"
             raise GalleryError(
@@ -275,8 +275,8 @@ class PostgresGallery:
                 " use the same version everywhere"
             )
         try:
-            ((gallery, _, told),) = rows
-            return str(gallery), ModelInfo(**told)
+            ((_, told),) = rows
+            return ModelInfo(**told)
         except (TypeError, ValueError) as error:
             raise GalleryError(
                 f"{self._address}: the gallery does not say which model it has; make it again"
