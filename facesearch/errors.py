@@ -81,7 +81,7 @@ class Hint(StrEnum):
     EMBEDDED = "the model embedded is small and free"
     FACE_IDS = "hits and exported faces carry their ids"
     FIND_AGAIN = "a refresh with again finds what was in them"
-    GALLERY_ADDRESS = "an address starts with postgresql://"
+    GALLERY_ADDRESS = "an address starts with postgresql://, http://, https:// or milvus-lite:///"
     GALLERY_COPY = "take_over pushes this copy; to keep both, make a new index"
     GALLERY_DISK = "free some space on the server"
     GALLERY_INIT = "Gallery.make() makes one"

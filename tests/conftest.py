@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import numpy as np
 import pytest
+from milvus_server import MilvusServer, running_milvus
 from PIL import ImageEnhance, ImageOps
 from postgres_server import PostgresServer, running_server
 from sample_library import FACES_IN_T1, build, shipped_photo
@@ -69,6 +70,13 @@ def real_photos() -> Path:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of this test process alone."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusServer]:
+    """A Milvus server of this test process alone."""
+    with running_milvus() as server:
         yield server
 
 

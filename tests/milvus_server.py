@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import itertools
 import os
 import shutil
 import signal
@@ -19,8 +20,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from pymilvus import MilvusClient
 
 __all__ = ["MilvusServer", "running_milvus"]
 
@@ -34,12 +37,21 @@ class MilvusServer:
 
     folder: Path
     port: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _program: subprocess.Popen[str] | None = None
 
     @property
     def address(self) -> str:
         """The address of the server."""
         return f"http://127.0.0.1:{self.port}"
+
+    def database(self) -> str:
+        """Create an empty database and return its address."""
+        name = f"faces{next(self._numbers)}"
+        client = MilvusClient(self.address, timeout=30)
+        client.create_database(name, timeout=30)
+        client.close()
+        return f"{self.address}/{name}"
 
     def start(self) -> None:
         """Start it, again after `kill`, on the same port."""
@@ -54,8 +66,10 @@ class MilvusServer:
         """Stop it at once, like a power cut."""
         assert self._program is not None
         assert self._program.stdin is not None
+        assert self._program.stdout is not None
         self._program.stdin.close()
         self._program.wait(60)
+        self._program.stdout.close()
 
 
 @contextmanager
@@ -84,7 +98,8 @@ def _main(folder: str, port: str) -> None:
     server.config.set("system_log_level", "warn")
     server.start()
     threading.Thread(target=_accept, args=(listener, server.listen_port), daemon=True).start()
-    print(listener.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
     sys.stdin.read()  # ends with whoever started this
     server.server_proc.kill()
     server.server_proc.wait()

@@ -32,7 +32,7 @@ _WORDS = {
     Hint.EMBEDDED: "--model embedded takes the small free one",
     Hint.FACE_IDS: "`facesearch query --format jsonl` shows face_id",
     Hint.FIND_AGAIN: "`facesearch index --again` finds what was in them",
-    Hint.GALLERY_ADDRESS: "an address starts with postgresql://",
+    Hint.GALLERY_ADDRESS: "an address starts with postgresql://, http://, https:// or milvus-lite:///",
     Hint.GALLERY_COPY: "--take-over pushes this copy; to keep both, index the photos into a new index",
     Hint.GALLERY_DISK: "free some space on the server",
     Hint.GALLERY_INIT: "`facesearch gallery init` makes one",

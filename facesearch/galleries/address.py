@@ -15,7 +15,8 @@ __all__ = ["SCHEMES", "Address"]
 _IN_ENVIRONMENT, _IN_FILE = "FACESEARCH_GALLERY_PASSWORD", "FACESEARCH_GALLERY_PASSWORD_FILE"
 """Environment variables: the password of a gallery's server, and the file that has it in its first line."""
 
-SCHEMES = ("postgresql", "postgres")
+SCHEMES = ("postgresql", "postgres", "http", "https", "milvus-lite")
+"""How an address may start: the first two are PostgreSQL, the others Milvus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ class Address:
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def scheme(self) -> str:
+        """How it starts; one of `SCHEMES`."""
+        return self.text.partition("://")[0]
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether it is the address of PostgreSQL, and not of Milvus."""
+        return self.scheme.startswith("postgres")
 
     def password(self) -> str | None:
         """Return the password: given with the address, or from the environment; None leaves it to the client.

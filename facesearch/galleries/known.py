@@ -63,15 +63,21 @@ def address_of(gallery: str) -> Address:
 
 def open_gallery(address: Address) -> SharedGallery:
     """Open a gallery. Raises `GalleryError`."""
-    from facesearch.galleries.postgres.gallery import PostgresGallery
+    if address.is_postgres:
+        from facesearch.galleries.postgres.gallery import PostgresGallery
 
-    return PostgresGallery(address)
+        return PostgresGallery(address)
+    from facesearch.galleries.milvus.gallery import MilvusGallery
+
+    return MilvusGallery(address)
 
 
 def make(address: Address, model: ModelInfo) -> None:
     """Make a gallery for embeddings of a model. Raises `GalleryError`."""
-    from facesearch.galleries.postgres.gallery import make as made
-
+    if address.is_postgres:
+        from facesearch.galleries.postgres.gallery import make as made
+    else:
+        from facesearch.galleries.milvus.gallery import make as made
     made(address, model)
 
 

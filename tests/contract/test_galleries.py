@@ -111,10 +111,11 @@ def pushed(store: Store, address: str) -> Gallery:
 
 
 def as_known_there(gallery: Gallery, where: Filter) -> Filter:
-    """Return a filter with the ids of photos in a shared gallery, whose only index is number 1."""
+    """Return a filter with the ids of photos in a shared gallery, which has one index."""
     if isinstance(gallery, LocalGallery) or where.photos is None:
         return where
-    return replace(where, photos=frozenset(whole_id(1, photo) for photo in where.photos))
+    (index,) = cast("SharedGallery", gallery).indexes()
+    return replace(where, photos=frozenset(whole_id(index.number, photo) for photo in where.photos))
 
 
 @pytest.fixture(scope="module", params=["on disk", "in memory"])
@@ -128,12 +129,18 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield fill(store)
 
 
-@pytest.fixture(scope="module", params=["local", "postgres"])
-def gallery(request: pytest.FixtureRequest, library: Library) -> Iterator[Gallery]:
+@pytest.fixture(scope="module", params=["local", "postgres", "lite", "milvus"])
+def gallery(
+    request: pytest.FixtureRequest, library: Library, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gallery]:
     if request.param == "local":
         yield LocalGallery(library.store)
         return
-    shared = pushed(library.store, request.getfixturevalue("postgres").database())
+    if request.param == "lite":
+        address = f"milvus-lite://{tmp_path_factory.mktemp('lite')}/faces.db"
+    else:
+        address = request.getfixturevalue(request.param).database()
+    shared = pushed(library.store, address)
     yield shared
     with library.store.transaction():
         library.store.catalog.changes.disconnect("gallery")

@@ -1,0 +1,1 @@
+"""A shared gallery in Milvus."""

@@ -1,0 +1,129 @@
+"""A connection to Milvus, whose failures are told in one line and without a password."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from facesearch.errors import GalleryError, Hint, UsageError
+from facesearch.galleries.address import Address
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from pymilvus.exceptions import MilvusException
+
+__all__ = ["SECONDS", "closed", "connected", "lite_path", "telling"]
+
+SECONDS = 120.0
+"""How long a call may take; the client would wait for ever."""
+
+_CONNECT_SECONDS = 10.0
+_CERTIFICATES = {"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"}
+_UNREACHABLE = ("fail connecting", "deadline", "unavailable", "auth")
+_LONGEST = 300
+_OPEN: Counter[str] = Counter()
+"""The number of connections of this process to each file of Milvus Lite."""
+
+
+def connected(address: Address) -> MilvusClient:
+    """Return a connection. Raises `GalleryError` if the client is not installed or the server does not let us in."""
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as error:
+        raise GalleryError(
+            f"{address}: the client for Milvus is not installed", Hint.INSTALL_EXTRA, extra="milvus"
+        ) from error
+    for name in ("pymilvus", "milvus_lite", "grpc"):  # they log what they raise
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    if address.scheme == "milvus-lite":
+        return _in_process(address)
+    parts = urlsplit(address.text)
+    options = dict(parse_qsl(parts.query))
+    if unknown := options.keys() - _CERTIFICATES:
+        raise UsageError(
+            f"{address}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(_CERTIFICATES))})"
+        )
+    with telling(address):
+        return MilvusClient(
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+            user=unquote(parts.username or ""),
+            password=address.password() or "",
+            db_name=unquote(parts.path.strip("/")),
+            timeout=_CONNECT_SECONDS,
+            **options,
+        )
+
+
+def _in_process(address: Address) -> MilvusClient:
+    """Open a file of Milvus Lite, which runs in this process and listens on loopback."""
+    from pymilvus import MilvusClient
+
+    path = lite_path(address)
+    if not path.endswith(".db"):
+        raise UsageError(f"{address}: the name of a Milvus Lite file must end in .db")
+    if find_spec("milvus_lite") is None:
+        raise GalleryError(f"{address}: Milvus Lite is not installed", Hint.INSTALL_EXTRA, extra="milvus")
+    with telling(address):
+        client = MilvusClient(path, timeout=_CONNECT_SECONDS)
+    _OPEN[path] += 1
+    return client
+
+
+def closed(client: MilvusClient, address: Address) -> None:
+    """Close a connection; with the last one to a file of Milvus Lite, the file is free for other processes."""
+    with suppress(Exception):
+        client.close()
+    if address.scheme != "milvus-lite":
+        return
+    path = lite_path(address)
+    _OPEN[path] -= 1
+    if _OPEN[path] <= 0:
+        from milvus_lite.server_manager import server_manager_instance
+
+        server_manager_instance.release_server(path)
+
+
+def lite_path(address: Address) -> str:
+    """Return the path of a file of Milvus Lite."""
+    return unquote(urlsplit(address.text).path)
+
+
+@contextmanager
+def telling(address: Address) -> Iterator[None]:
+    """Raise the errors of Milvus as `GalleryError`."""
+    import grpc
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        raise GalleryError(f"{address}: {_line_of(address, str(error.message))}", _hint_of(error)) from error
+    except grpc.RpcError as error:
+        said = error.details() if isinstance(error, grpc.Call) else str(error)
+        raise GalleryError(f"{address}: {_line_of(address, said or 'no answer')}", Hint.GALLERY_SERVER) from error
+
+
+def _line_of(address: Address, said: str) -> str:
+    if "Open local milvus failed" in said:
+        return "cannot be opened; its folder is missing, or another process uses it"
+    return address.without_password(" ".join(said.split()))[:_LONGEST] or "no answer"
+
+
+def _hint_of(error: MilvusException) -> Hint | None:
+    from pymilvus.exceptions import ConnectError, ConnectionConfigException
+
+    said = str(error.message).lower()
+    if "no space" in said or "quota" in said:
+        return Hint.GALLERY_DISK
+    if "permission deny" in said or "privilege" in said:
+        return Hint.GALLERY_RIGHTS
+    if isinstance(error, ConnectionConfigException):
+        return None
+    if isinstance(error, ConnectError) or any(word in said for word in _UNREACHABLE):
+        return Hint.GALLERY_SERVER
+    return None

@@ -1,0 +1,259 @@
+"""A shared gallery in Milvus, or in a file of Milvus Lite."""
+
+from __future__ import annotations
+
+import uuid as uuids
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facesearch.errors import ConflictError, GalleryError, Hint
+from facesearch.filters import Filter
+from facesearch.galleries.address import Address
+from facesearch.galleries.milvus.connection import closed, connected, telling
+from facesearch.galleries.milvus.faces import Faces
+from facesearch.galleries.milvus.filter import EVERYTHING, expression, inside
+from facesearch.galleries.milvus.meta import KnownIndex, Meta
+from facesearch.galleries.milvus.nearest import METHODS, Method, nearest
+from facesearch.galleries.milvus.schema import (
+    FACES,
+    RECORD_FIELDS,
+    SCHEMA,
+    create,
+    entity_of,
+    faces_schema,
+    load,
+    values_of,
+)
+from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
+from facesearch.galleries.rows import Row, record_of
+from facesearch.galleries.shared import Facts, PushedIndex, Token
+from facesearch.galleries.version import as_told, require_version, told_model
+from facesearch.locations import is_inside
+from facesearch.types import FaceRecord, ModelInfo, whole_id
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray
+
+__all__ = ["MilvusGallery", "make"]
+
+_FEW = 4_096
+"""So many faces are compared here, one by one, instead of by the server's approximate index."""
+
+
+def make(address: Address, model: ModelInfo) -> None:
+    """Make a gallery for embeddings of a model. Raises `GalleryError` if there is one, or the server refuses."""
+    client = connected(address)
+    try:
+        meta = Meta(client, address)
+        if meta.gallery() is not None:
+            raise GalleryError(f"{address}: there is a gallery already")
+        method = METHODS["exact"]
+        with telling(address):
+            client.drop_collection(FACES)  # of a gallery that was made by half
+            create(client, FACES, faces_schema(client, model.dim), "embedding", method.name, method.built_with)
+        meta.make()
+        told = {"id": str(uuids.uuid4()), "version": SCHEMA, "model": as_told(model), "method": "exact"}
+        meta.keep_gallery(told)
+    finally:
+        closed(client, address)
+
+
+class MilvusGallery:
+    """A `SharedGallery` in Milvus; see `facesearch.galleries.shared`."""
+
+    def __init__(self, address: Address, *, few: int = _FEW) -> None:
+        """Open a gallery; at most `few` faces are compared here. Raises `GalleryError` if it is not one of ours."""
+        self._address = address
+        self._few = few
+        self._client = connected(address)
+        self._meta = Meta(self._client, address)
+        self._faces = Faces(self._client, address)
+        try:
+            self.model, self._method = self._opened()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """See `SharedGallery.close`."""
+        closed(self._client, self._address)
+
+    @property
+    def name(self) -> str:
+        """See `Gallery.name`."""
+        return str(self._address)
+
+    # Asking
+
+    def size(self) -> GallerySize:
+        """See `Gallery.size`."""
+        known = self._meta.indexes()
+        people = [one.pushed.people for one in known if one.pushed.people is not None]
+        return GallerySize(
+            sum(one.pushed.photos for one in known),
+            sum(one.pushed.faces for one in known),
+            sum(one.unmeasured for one in known),
+            sum(people) if people or not known else None,
+        )
+
+    def parts(self) -> list[Part]:
+        """See `Gallery.parts`."""
+        return [
+            Part(Filter(index=known.pushed.name), known.pushed.people or 0)
+            for known in self._meta.indexes()
+            if known.pushed.faces > 0
+        ]
+
+    def count(self, where: Filter = ALL) -> int:
+        """See `Gallery.count`."""
+        if where.lets_all_through:
+            return self.size().faces
+        return self._faces.count(expression(where), list(self._names(where)))
+
+    def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """See `Gallery.search`."""
+        names, condition = self._names(where), expression(where)
+        return [
+            [
+                ScoredFace(max(-1.0, min(1.0, scored.similarity)), self._record(scored.entity, names))
+                for scored in nearest(self._faces, self._method, self._few, probe, k, condition, list(names))
+            ]
+            for probe in probes
+        ]
+
+    def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
+        """See `Gallery.vectors`."""
+        if not faces:
+            return np.zeros((0, self.model.dim), dtype=np.float32)
+        found = self._faces.some([face.face_id for face in faces], ["embedding"])
+        if any(face.face_id not in found for face in faces):
+            raise GalleryError(f"{self._address}: faces were deleted during the search; ask again")
+        return np.array([found[face.face_id]["embedding"] for face in faces], dtype=np.float32)
+
+    def records(self, where: Filter = ALL) -> Iterator[FaceRecord]:
+        """See `Gallery.records`."""
+        names = self._names(where)
+        for index in names:
+            batches = self._faces.all(expression(where), RECORD_FIELDS, [index])
+            found = [entity for batch in batches for entity in batch]
+            yield from (self._record(entity, names) for entity in sorted(found, key=lambda entity: entity["vector"]))
+
+    def sample(self, where: Filter, most: int) -> list[FaceRecord]:
+        """See `Gallery.sample`."""
+        names = self._names(where)
+        keys: list[int] = []
+        for index in names:
+            batches = self._faces.all(expression(where), ["key", "vector"], [index])
+            found = [entity for batch in batches for entity in batch]
+            keys += [int(entity["key"]) for entity in sorted(found, key=lambda entity: entity["vector"])]
+        keys = keys[:: max(1, -(-len(keys) // most))]
+        known = self._faces.some(keys, RECORD_FIELDS)
+        return [self._record(known[key], names) for key in keys if key in known]
+
+    def current_person(self, number: int, index: str | None = None) -> int | None:
+        """See `Gallery.current_person`."""
+        (known,) = [key for key, name in self._meta.names().items() if name == index] or [0]
+        merged = self._meta.merged(known).get(number)
+        if merged is not None:
+            return whole_id(known, merged)
+        whole = whole_id(known, number)
+        return whole if self.count(Filter(person=whole, index=index)) else None
+
+    def folders(self) -> list[bytes]:
+        """See `Gallery.folders`."""
+        return self._meta.roots()
+
+    def covers(self, path: bytes) -> bool:
+        """See `Gallery.covers`."""
+        return any(is_inside(path, root) or is_inside(root, path) for root in self.folders())
+
+    def has_photos_at(self, path: bytes) -> bool:
+        """See `Gallery.has_photos_at`; a photo without faces is not known here."""
+        return self._faces.count(inside([path]), list(self._names(ALL))) > 0
+
+    # Pushing
+
+    def indexes(self) -> list[PushedIndex]:
+        """See `SharedGallery.indexes`."""
+        return [known.pushed for known in self._meta.indexes(now=True)]
+
+    def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
+        """See `SharedGallery.add_index`."""
+        self._meta.require_free_name(name, uuid)
+        index = PushedIndex(self._meta.free_number(uuid), uuid, name, place, Token(None, 0), 0, 0, None, None)
+        self._faces.add_index(index.number)
+        self._meta.keep_index(index, 0, 0)
+        return index
+
+    def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
+        """See `SharedGallery.put`. If it is interrupted, the next push sends the same again."""
+        known = self._known(index)
+        if known.pushed.token != index.token:
+            raise ConflictError(f"{self._address}: another run pushes this index at this moment", Hint.WAIT)
+        wanted = {whole_id(index.number, row.face): row for row in rows}
+        keys = [whole_id(index.number, face) for face in gone]
+        there = self._faces.some([*wanted, *keys], ["digest"], now=True)
+        changed = [row for key, row in wanted.items() if key not in there or int(there[key]["digest"]) != row.digest]
+        dropped = [key for key in keys if key in there]
+        self._faces.drop(index.number, dropped)
+        self._faces.put(index.number, [entity_of(index.number, row) for row in changed])
+        self._meta.keep_index(known.pushed._replace(token=token), known.unmeasured, known.lists)
+        return len(changed) + len(dropped)
+
+    def describe(self, index: PushedIndex, facts: Facts) -> None:
+        """See `SharedGallery.describe`."""
+        self._meta.require_free_name(index.name, index.uuid)
+        known = self._known(index)
+        lists = self._meta.keep_lists(index.uuid, facts)
+        told = known.pushed._replace(
+            name=index.name, place=index.place, photos=facts.photos, faces=facts.faces, people=facts.people
+        )
+        self._meta.keep_index(told, facts.unmeasured, lists)
+        self._meta.drop_lists(index.uuid, lists)
+        self._faces.count(EVERYTHING, [index.number], now=True)  # from here on, every reader finds what was pushed
+
+    def digests(self, index: PushedIndex) -> Iterator[tuple[int, int]]:
+        """See `SharedGallery.digests`."""
+        for batch in self._faces.all(EVERYTHING, ["key", "digest"], [index.number], now=True):
+            for entity in sorted(batch, key=lambda entity: entity["key"]):
+                yield int(entity["key"]) - whole_id(index.number, 0), int(entity["digest"])
+
+    def remove_index(self, index: PushedIndex) -> None:
+        """See `SharedGallery.remove_index`."""
+        known = self._known(index)
+        emptied = known.pushed._replace(token=Token(None, 0), photos=0, faces=0, people=None)
+        self._meta.keep_index(emptied, 0, known.lists)  # nobody reads a partition that is on its way out
+        self._faces.drop_index(index.number)
+        self._meta.forget_index(index)
+
+    # The server
+
+    def _opened(self) -> tuple[ModelInfo, Method]:
+        told = self._meta.gallery()
+        if told is None:
+            raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
+        require_version(self._address, told.get("version"), SCHEMA)
+        with telling(self._address):
+            load(self._client, FACES)
+        method = METHODS.get(str(told.get("method")), METHODS["exact"])
+        return told_model(self._address, told.get("model")), method
+
+    def _known(self, index: PushedIndex) -> KnownIndex:
+        found = [known for known in self._meta.indexes(now=True) if known.pushed.uuid == index.uuid]
+        if not found:
+            raise ConflictError(f"{self._address}: this index was removed at this moment", Hint.WAIT)
+        return found[0]
+
+    def _names(self, where: Filter) -> dict[int, str]:
+        """Return the names of the indexes that a filter lets through and that have faces, by number."""
+        return {
+            known.pushed.number: known.pushed.name
+            for known in self._meta.indexes()
+            if known.pushed.faces > 0 and where.index in (None, known.pushed.name)
+        }
+
+    def _record(self, entity: dict[str, Any], names: dict[int, str]) -> FaceRecord:
+        index, values = values_of(entity)
+        return record_of(index, names[index], values)

@@ -1,0 +1,109 @@
+"""The most similar faces of a gallery in Milvus: exactly k of them, whatever the filter and the kind of index.
+
+An approximate index returns too few faces under a filter, and its scores may be rounded. So few faces are compared here
+one by one; among many, the server is asked for more than k, with more and more effort, and the faces that it returns
+are scored again. If that is not enough, all are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from facesearch.galleries.milvus.faces import MOST, Faces
+from facesearch.galleries.milvus.schema import RECORD_FIELDS
+from facesearch.types import own_id
+
+if TYPE_CHECKING:
+    from facesearch.types import FloatArray
+
+__all__ = ["METHODS", "Method", "Scored", "all_compared", "nearest"]
+
+_MARGIN = 64
+_WIDER = 4
+_TIE = 1e-6
+"""Similarities that differ by less may be of equal faces."""
+
+
+class Method(NamedTuple):
+    """A kind of index: its name in Milvus, whether it is `exact`, and how to build it and to search in it."""
+
+    name: str
+    exact: bool
+    built_with: dict[str, int]
+
+    def settings(self, limit: int, effort: int) -> dict[str, int]:
+        """Return the settings of a search for `limit` faces; more `effort` finds more of them."""
+        if self.name == "HNSW":
+            return {"ef": min(max(2 * limit, 128) * effort, 32_768)}
+        if self.name.startswith("IVF"):
+            return {"nprobe": min(48 * effort, self.built_with["nlist"])}
+        return {}
+
+
+METHODS = {
+    "exact": Method("FLAT", True, {}),
+    "hnsw": Method("HNSW", False, {"M": 16, "efConstruction": 200}),
+    "ivf": Method("IVF_SQ8", False, {"nlist": 1024}),
+}
+"""The kinds of index by their names in `facesearch.galleries.shared`."""
+
+
+class Scored(NamedTuple):
+    """The similarity of a face to a probe, and the face, with `RECORD_FIELDS`."""
+
+    similarity: float
+    entity: dict[str, Any]
+
+
+def nearest(
+    faces: Faces, method: Method, few: int, probe: FloatArray, k: int, condition: str, indexes: Sequence[int]
+) -> list[Scored]:
+    """Return the k most similar faces to a probe, float32[dim]; fewer only if there are no more.
+
+    At most `few` faces are compared one by one, unless the index is exact.
+    """
+    if not indexes or k < 1:
+        return []
+    passing = 0
+    if not method.exact:
+        passing = faces.count(condition, indexes)
+        if passing <= few:
+            return all_compared(faces, probe, k, condition, indexes)
+    fields = RECORD_FIELDS if method.exact else [*RECORD_FIELDS, "embedding"]
+    limit, effort = k + _MARGIN, 1
+    while limit <= MOST:
+        found = [
+            Scored(score if method.exact else _similarity(probe, entity), entity)
+            for score, entity in faces.nearest(probe, limit, condition, indexes, fields, method.settings(limit, effort))
+        ]
+        found.sort(key=_order)
+        if len(found) < limit and (method.exact or len(found) >= passing):
+            return found[:k]
+        if len(found) > k and found[k - 1].similarity - found[-1].similarity > _TIE:
+            return found[:k]
+        limit, effort = limit * _WIDER, effort * _WIDER
+    return all_compared(faces, probe, k, condition, indexes)
+
+
+def all_compared(faces: Faces, probe: FloatArray, k: int, condition: str, indexes: Sequence[int]) -> list[Scored]:
+    """Return the k most similar faces to a probe; every face that passes is compared here."""
+    best: list[Scored] = []
+    for batch in faces.all(condition, ["key", "vector", "embedding"], indexes):
+        best += [Scored(_similarity(probe, entity), entity) for entity in batch]
+        best = sorted(best, key=_order)[:k]
+        for scored in best:
+            scored.entity.pop("embedding", None)
+    known = faces.some([int(scored.entity["key"]) for scored in best], RECORD_FIELDS)
+    return [Scored(scored.similarity, known[scored.entity["key"]]) for scored in best if scored.entity["key"] in known]
+
+
+def _similarity(probe: FloatArray, entity: dict[str, Any]) -> float:
+    return float(np.asarray(entity["embedding"], dtype=np.float32) @ probe)
+
+
+def _order(scored: Scored) -> tuple[float, int, int]:
+    index, _ = own_id(int(scored.entity["key"]))
+    return -scored.similarity, index, int(scored.entity["vector"])
