@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pytest
@@ -27,7 +29,8 @@ from facesearch.galleries.address import Address
 from facesearch.galleries.known import make, open_gallery
 from facesearch.galleries.local import LocalGallery
 from facesearch.galleries.push import compare, drop_all_forgotten, pending, push, remove, repaired
-from facesearch.galleries.shared import SharedGallery
+from facesearch.galleries.rows import Row, row_of
+from facesearch.galleries.shared import SharedGallery, Token
 from facesearch.index.store import Store
 from facesearch.people.regroup import regroup
 from facesearch.search.engine import Want, find
@@ -71,9 +74,34 @@ def is_same(store: Store, shared: SharedGallery) -> bool:
     return not compare(store, shared)
 
 
+only_postgres = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+
+
+class Engine(Protocol):
+    """Something that has empty databases for galleries."""
+
+    def database(self) -> str: ...
+
+
+@dataclass
+class Lite:
+    """Files of Milvus Lite in a folder."""
+
+    folder: Path
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def database(self) -> str:
+        return f"milvus-lite://{self.folder}/faces{next(self.numbers)}.db"
+
+
+@pytest.fixture(params=["postgres", "lite", pytest.param("milvus", marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    return Lite(tmp_path) if request.param == "lite" else cast("Engine", request.getfixturevalue(request.param))
+
+
 @pytest.fixture
-def address(postgres: PostgresServer) -> str:
-    address = postgres.database()
+def address(engine: Engine) -> str:
+    address = engine.database()
     make(Address.of(address), MODEL)
     return address
 
@@ -130,9 +158,9 @@ ACTIONS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
-def test_every_change_is_listed(postgres: PostgresServer, actions: list[tuple[str, int]]) -> None:
+def test_every_change_is_listed(engine: Engine, actions: list[tuple[str, int]]) -> None:
     """A gallery has exactly what the index has after a push, whatever happened before."""
-    address = postgres.database()
+    address = engine.database()
     make(Address.of(address), MODEL)
     with Store.memory(MODEL) as store, closing(open_gallery(Address.of(address))) as shared:
         for number in range(3):
@@ -208,12 +236,11 @@ def test_a_push_that_is_killed_continues(
 
 @pytest.mark.parametrize("kill_at", range(12))
 def test_a_comparison_that_is_killed_begins_again(
-    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch,
-    kill_at: int,
-) -> None:  # fmt: skip
+    store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
     push(store, shared, connected(store))
-    postgres.execute("DELETE FROM facesearch.face_rows WHERE face % 2 = 0", address)
-    postgres.execute("UPDATE facesearch.indexes SET token = 'other'", address)
+    (index,) = shared.indexes()
+    shared.put(index, [], [2, 4, 6, 8, 10, 12], Token(b"other", 3))
     push_killed_at(kill_at, store, shared, monkeypatch)
     push(store, shared, connected(store))
     assert is_same(store, shared)
@@ -312,19 +339,20 @@ def test_a_gallery_refuses_another_model(tmp_path: Path, address: str, shared: S
     assert shared.indexes() == []
 
 
-def test_damage_is_found_and_repaired(
-    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
-) -> None:
+def test_damage_is_found_and_repaired(store: Store, shared: SharedGallery) -> None:
     push(store, shared, connected(store))
-    postgres.execute("DELETE FROM facesearch.face_rows WHERE face = 3", address)
-    postgres.execute("UPDATE facesearch.face_rows SET digest = 5 WHERE face = 4", address)
-    postgres.execute("UPDATE facesearch.face_rows SET face = 999 WHERE face = 5", address)
+    (index,) = shared.indexes()
+    record = next(iter(shared.records()))
+    row = row_of(record, 2, shared.vectors([record])[0])
+    other = [Row((4, *row.values[1:-1], 5), row.embedding), Row((999, *row.values[1:]), row.embedding)]
+    shared.put(index, other, [3, 5], index.token)
     found = compare(store, shared)
     assert (sorted(found.missing), found.different, found.extra, found.same) == ([3, 5], [4], [999], 9)
     assert repaired(store, shared, connected(store))
     assert is_same(store, shared)
 
 
+@only_postgres
 def test_a_server_that_goes_away_and_comes_back(
     store: Store, address: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,7 +426,10 @@ def test_two_indexes_are_searched_as_one(tmp_path: Path, store: Store, shared: S
         shared, probe(person(1, 99)), Want(threshold=0.5, filter=Filter(index="archive")), calibration_of(MODEL)
     )
     assert {hit.face.index for hit in only.hits} == {"archive"}
-    assert own_id(only.hits[0].face.face_id)[0] == 2
+    assert (
+        own_id(only.hits[0].face.face_id)[0]
+        == shared.indexes()[0 if shared.indexes()[0].name == "archive" else 1].number
+    )
 
 
 def test_two_machines_push_at_once(tmp_path: Path, store: Store, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,9 +455,7 @@ def test_two_machines_push_at_once(tmp_path: Path, store: Store, address: str, m
         assert is_same(other, two)
 
 
-def test_a_gallery_that_was_made_again_is_filled_again(
-    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
-) -> None:
+def test_a_gallery_that_was_made_again_is_filled_again(store: Store, shared: SharedGallery, engine: Engine) -> None:
     push(store, shared, connected(store))
     remove(store, shared, connected(store))
     assert push(store, shared, connected(store)).compared
@@ -434,7 +463,7 @@ def test_a_gallery_that_was_made_again_is_filled_again(
     remove(store, shared, connected(store))
     assert len(repaired(store, shared, connected(store)).missing) == 12
     assert is_same(store, shared)
-    other = postgres.database()
+    other = engine.database()
     make(Address.of(other), MODEL)
     connect(store, other)
     with closing(open_gallery(Address.of(other))) as second:
@@ -494,6 +523,7 @@ def test_two_indexes_cannot_have_one_name(tmp_path: Path, store: Store, shared: 
             push(other, shared, connected(other))
 
 
+@only_postgres
 def test_the_views_for_sql(store: Store, shared: SharedGallery, address: str, postgres: PostgresServer) -> None:
     """They say what the local ones say, and have the same columns as far as a gallery knows them."""
     push(store, shared, connected(store))
