@@ -90,7 +90,8 @@ def running_milvus() -> Iterator[MilvusServer]:
 def _main(folder: str, port: str) -> None:
     from milvus import MilvusServer as Server
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends with whoever started it, and only then
+        signal.signal(number, signal.SIG_IGN)
     listener = socket.create_server(("127.0.0.1", int(port)))
     _move_into_empty_network()
     server = Server()

@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from facesearch.errors import Hint, UsageError
 
@@ -57,6 +57,26 @@ class Address:
     def is_postgres(self) -> bool:
         """Whether it is the address of PostgreSQL, and not of Milvus."""
         return self.scheme.startswith("postgres")
+
+    @property
+    def path(self) -> str:
+        """What comes after the host: the name of a database, or the path of a file."""
+        return unquote(urlsplit(self.text).path)
+
+    @property
+    def host(self) -> str:
+        """The host, with the port if there is one, without the user."""
+        return urlsplit(self.text).netloc.rpartition("@")[2]
+
+    @property
+    def user(self) -> str:
+        """The user; empty if there is none."""
+        return unquote(urlsplit(self.text).username or "")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What comes after the question mark."""
+        return dict(parse_qsl(urlsplit(self.text).query, keep_blank_values=True))
 
     def password(self) -> str | None:
         """Return the password: given with the address, or from the environment; None leaves it to the client.

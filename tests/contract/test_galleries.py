@@ -118,28 +118,31 @@ def as_known_there(gallery: Gallery, where: Filter) -> Filter:
     return replace(where, photos=frozenset(whole_id(index.number, photo) for photo in where.photos))
 
 
-@pytest.fixture(scope="module", params=["on disk", "in memory"])
-def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+@pytest.fixture(scope="module", params=["memory", "disk", "postgres", "lite", "milvus"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Where the gallery is: an index in memory or on disk, or a shared gallery."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def library(place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     model = toy_model_info(dim=DIM)
-    if request.param == "in memory":
-        store = Store.memory(model)
-    else:
-        store = Store.create(tmp_path_factory.mktemp("gallery") / "ix", model)
-    with store:
+    path = tmp_path_factory.mktemp("gallery") / "ix"
+    with Store.memory(model) if place == "memory" else Store.create(path, model) as store:
         yield fill(store)
 
 
-@pytest.fixture(scope="module", params=["local", "postgres", "lite", "milvus"])
+@pytest.fixture(scope="module")
 def gallery(
-    request: pytest.FixtureRequest, library: Library, tmp_path_factory: pytest.TempPathFactory
+    place: str, library: Library, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gallery]:
-    if request.param == "local":
+    if place in {"memory", "disk"}:
         yield LocalGallery(library.store)
         return
-    if request.param == "lite":
+    if place == "lite":
         address = f"milvus-lite://{tmp_path_factory.mktemp('lite')}/faces.db"
     else:
-        address = request.getfixturevalue(request.param).database()
+        address = request.getfixturevalue(place).database()
     shared = pushed(library.store, address)
     yield shared
     with library.store.transaction():

@@ -74,7 +74,11 @@ def is_same(store: Store, shared: SharedGallery) -> bool:
     return not compare(store, shared)
 
 
+ON_MILVUS = pytest.param("milvus", marks=pytest.mark.slow)
 only_postgres = pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+many_rounds = pytest.mark.parametrize(
+    "engine", ["postgres", pytest.param("lite", marks=pytest.mark.slow), ON_MILVUS], indirect=True
+)
 
 
 class Engine(Protocol):
@@ -94,7 +98,7 @@ class Lite:
         return f"milvus-lite://{self.folder}/faces{next(self.numbers)}.db"
 
 
-@pytest.fixture(params=["postgres", "lite", pytest.param("milvus", marks=pytest.mark.slow)])
+@pytest.fixture(params=["postgres", "lite", ON_MILVUS])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     return Lite(tmp_path) if request.param == "lite" else cast("Engine", request.getfixturevalue(request.param))
 
@@ -156,6 +160,7 @@ ACTIONS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("engine", ["postgres", pytest.param("lite", marks=pytest.mark.slow)], indirect=True)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions=ACTIONS)
 def test_every_change_is_listed(engine: Engine, actions: list[tuple[str, int]]) -> None:
@@ -220,6 +225,7 @@ class KilledError(BaseException):
     """Stands for the end of the process."""
 
 
+@many_rounds
 @pytest.mark.parametrize("kill_at", range(20))
 def test_a_push_that_is_killed_continues(
     store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch, kill_at: int
@@ -234,6 +240,7 @@ def test_a_push_that_is_killed_continues(
     assert pending(store, connected(store)) == 0
 
 
+@many_rounds
 @pytest.mark.parametrize("kill_at", range(12))
 def test_a_comparison_that_is_killed_begins_again(
     store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch, kill_at: int

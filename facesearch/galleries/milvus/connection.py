@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from facesearch.errors import GalleryError, Hint, UsageError
 from facesearch.galleries.address import Address
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
-__all__ = ["SECONDS", "closed", "connected", "lite_path", "telling"]
+__all__ = ["SECONDS", "closed", "connected", "telling"]
 
 SECONDS = 120.0
 """How long a call may take; the client would wait for ever."""
@@ -42,18 +41,17 @@ def connected(address: Address) -> MilvusClient:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if address.scheme == "milvus-lite":
         return _in_process(address)
-    parts = urlsplit(address.text)
-    options = dict(parse_qsl(parts.query))
+    options = address.parameters
     if unknown := options.keys() - _CERTIFICATES:
         raise UsageError(
             f"{address}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(_CERTIFICATES))})"
         )
     with telling(address):
         return MilvusClient(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
-            user=unquote(parts.username or ""),
+            f"{address.scheme}://{address.host}",
+            user=address.user,
             password=address.password() or "",
-            db_name=unquote(parts.path.strip("/")),
+            db_name=address.path.strip("/"),
             timeout=_CONNECT_SECONDS,
             **options,
         )
@@ -63,7 +61,7 @@ def _in_process(address: Address) -> MilvusClient:
     """Open a file of Milvus Lite, which runs in this process and listens on loopback."""
     from pymilvus import MilvusClient
 
-    path = lite_path(address)
+    path = address.path
     if not path.endswith(".db"):
         raise UsageError(f"{address}: the name of a Milvus Lite file must end in .db")
     if find_spec("milvus_lite") is None:
@@ -80,17 +78,12 @@ def closed(client: MilvusClient, address: Address) -> None:
         client.close()
     if address.scheme != "milvus-lite":
         return
-    path = lite_path(address)
+    path = address.path
     _OPEN[path] -= 1
     if _OPEN[path] <= 0:
         from milvus_lite.server_manager import server_manager_instance
 
         server_manager_instance.release_server(path)
-
-
-def lite_path(address: Address) -> str:
-    """Return the path of a file of Milvus Lite."""
-    return unquote(urlsplit(address.text).path)
 
 
 @contextmanager
