@@ -33,9 +33,10 @@ _SET_FLAGS, _UP = 0x8914, 0x1
 
 @dataclass
 class MilvusServer:
-    """A running server. `folder` holds its data."""
+    """A running server. `folder` holds its data; `with_users` asks for passwords: that of root is Milvus."""
 
     folder: Path
+    with_users: bool = False
     port: int = 0
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _program: subprocess.Popen[str] | None = None
@@ -55,7 +56,7 @@ class MilvusServer:
 
     def start(self) -> None:
         """Start it, again after `kill`, on the same port."""
-        command = [sys.executable, __file__, str(self.folder), str(self.port)]
+        command = [sys.executable, __file__, str(self.folder), str(self.port), str(int(self.with_users))]
         self._program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._program.stdout is not None
         told = self._program.stdout.readline()
@@ -73,10 +74,10 @@ class MilvusServer:
 
 
 @contextmanager
-def running_milvus() -> Iterator[MilvusServer]:
+def running_milvus(*, with_users: bool = False) -> Iterator[MilvusServer]:
     """Start a server, and stop it at the end; nothing of it is left."""
     folder = Path(tempfile.mkdtemp(prefix="fs-milvus-"))
-    server = MilvusServer(folder)
+    server = MilvusServer(folder, with_users)
     try:
         server.start()
         try:
@@ -87,7 +88,7 @@ def running_milvus() -> Iterator[MilvusServer]:
         shutil.rmtree(folder)
 
 
-def _main(folder: str, port: str) -> None:
+def _main(folder: str, port: str, with_users: str) -> None:
     from milvus import MilvusServer as Server
 
     for number in (signal.SIGINT, signal.SIGTERM):  # it ends with whoever started it, and only then
@@ -97,6 +98,7 @@ def _main(folder: str, port: str) -> None:
     server = Server()
     server.set_base_dir(folder)
     server.config.set("system_log_level", "warn")
+    server.config.set("common.security.authorizationEnabled", "true" if int(with_users) else "false")
     server.start()
     threading.Thread(target=_accept, args=(listener, server.listen_port), daemon=True).start()
     sys.stdout.write(f"{listener.getsockname()[1]}\n")

@@ -42,6 +42,12 @@ def address(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
+def lite(tmp_path: Path) -> str:
+    """The address of a file of Milvus Lite that is not there yet."""
+    return f"milvus-lite://{tmp_path}/shared.db"
+
+
+@pytest.fixture
 def pushed(facesearch: Run, index: Path, address: str) -> str:
     """A gallery with one index, under the name `gallery`."""
     facesearch("gallery", "connect", address, "--as", "laptop", "--index", index)
@@ -77,6 +83,51 @@ def test_a_gallery_answers_as_its_index(
         rounded = ("similarity", "distance", "similarity_to_person", "fmr", "expected_false_hits", "via_face")
         assert without(other, *rounded, "index") == without(one, *rounded)
         assert other["similarity"] == pytest.approx(one["similarity"], abs=1e-5)
+
+
+def test_milvus_lite_answers_as_its_index(facesearch: Run, library: Path, index: Path, lite: str) -> None:
+    facesearch("gallery", "connect", lite, "--as", "laptop", "--index", index)
+    facesearch("gallery", "init", "--index", index)
+    assert "pushed 32 faces" in facesearch("gallery", "push", "--index", index).stderr
+    assert "pushed 0 faces" in facesearch("gallery", "push", "--index", index).stderr
+    assert "32 faces the same" in facesearch("gallery", "verify", "--index", index).stderr
+    photo = library / "query.jpg"
+    for options in ([], ["--faces", "2..", "--no-threshold"], ["--under", library / "photos", "--top-k", "3"]):
+        here = hits(facesearch("query", photo, "--index", index, "-f", "jsonl", *options).stdout)
+        there = hits(facesearch("query", photo, "--gallery", lite, "-f", "jsonl", *options).stdout)
+        compared = ("path", "face_id", "verdict", "person", "via", "date", "box")
+        assert [[hit[key] for key in compared] for hit in there] == [[hit[key] for key in compared] for hit in here]
+    facesearch("forget", library / "photos" / "party" / "everybody.jpg", "--yes", "--index", index)
+    there = hits(facesearch("query", photo, "--gallery", "gallery", "--no-threshold", "-f", "jsonl").stdout)
+    assert "everybody.jpg" not in {Path(hit["path"]).name for hit in there}
+    assert (Path(lite.removeprefix("milvus-lite://")).stat().st_mode & 0o77) == 0, "faces are nobody else's business"
+    facesearch("gallery", "disconnect", "--forget", "--yes", "--index", index)
+    assert hits(facesearch("query", photo, "--gallery", lite, "-f", "jsonl", exit_code=1).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "message"),
+    [
+        ("milvus-lite:///nowhere/x.db", 3, "there is no gallery yet"),
+        ("milvus-lite:///tmp/x", 2, "must end in .db"),
+        ("http://127.0.0.1:1", 3, "cannot connect; the server is out of reach"),
+        ("http://me:secret@127.0.0.1:1/?colour=red", 2, "colour is not a parameter of this address"),
+        ("ftp://x", 2, "an address starts with postgresql://, http://"),
+    ],
+)
+def test_addresses_that_are_no_gallery(facesearch: Run, library: Path, address: str, code: int, message: str) -> None:
+    done = facesearch("query", library / "query.jpg", "--gallery", address, exit_code=code)
+    assert message in done.stderr
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_another_process_has_the_file(facesearch: Run, library: Path, index: Path, lite: str) -> None:
+    facesearch("gallery", "connect", lite, "--index", index)
+    facesearch("gallery", "init", "--index", index)
+    with Gallery.open(lite):
+        done = facesearch("query", library / "query.jpg", "--gallery", lite, exit_code=3)
+    assert "another process uses it" in done.stderr
 
 
 def test_the_table_names_the_index_and_the_person(facesearch: Run, library: Path, pushed: str) -> None:

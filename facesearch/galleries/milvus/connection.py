@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,8 +30,11 @@ _OPEN: Counter[str] = Counter()
 """The number of connections of this process to each file of Milvus Lite."""
 
 
-def connected(address: Address) -> MilvusClient:
-    """Return a connection. Raises `GalleryError` if the client is not installed or the server does not let us in."""
+def connected(address: Address, *, make: bool = False) -> MilvusClient:
+    """Return a connection; with `make`, a file of Milvus Lite need not exist yet.
+
+    Raises `GalleryError` if the client is not installed or the server does not let us in.
+    """
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
@@ -40,7 +44,7 @@ def connected(address: Address) -> MilvusClient:
     for name in ("pymilvus", "milvus_lite", "grpc"):  # they log what they raise
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if address.scheme == "milvus-lite":
-        return _in_process(address)
+        return _in_process(address, make=make)
     options = address.parameters
     if unknown := options.keys() - _CERTIFICATES:
         raise UsageError(
@@ -57,7 +61,7 @@ def connected(address: Address) -> MilvusClient:
         )
 
 
-def _in_process(address: Address) -> MilvusClient:
+def _in_process(address: Address, *, make: bool) -> MilvusClient:
     """Open a file of Milvus Lite, which runs in this process and listens on loopback."""
     from pymilvus import MilvusClient
 
@@ -66,6 +70,11 @@ def _in_process(address: Address) -> MilvusClient:
         raise UsageError(f"{address}: the name of a Milvus Lite file must end in .db")
     if find_spec("milvus_lite") is None:
         raise GalleryError(f"{address}: Milvus Lite is not installed", Hint.INSTALL_EXTRA, extra="milvus")
+    if not os.path.lexists(path):
+        if not make:
+            raise GalleryError(f"{address}: there is no gallery yet", Hint.GALLERY_INIT)
+        with suppress(OSError):  # which is told below
+            os.mkdir(path, mode=0o700)  # embeddings are nobody else's business
     with telling(address):
         client = MilvusClient(path, timeout=_CONNECT_SECONDS)
     _OPEN[path] += 1
@@ -98,12 +107,16 @@ def telling(address: Address) -> Iterator[None]:
         raise GalleryError(f"{address}: {_line_of(address, str(error.message))}", _hint_of(error)) from error
     except grpc.RpcError as error:
         said = error.details() if isinstance(error, grpc.Call) else str(error)
-        raise GalleryError(f"{address}: {_line_of(address, said or 'no answer')}", Hint.GALLERY_SERVER) from error
+        denied = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.PERMISSION_DENIED
+        hint = Hint.GALLERY_RIGHTS if denied else Hint.GALLERY_SERVER
+        raise GalleryError(f"{address}: {_line_of(address, said or 'no answer')}", hint) from error
 
 
 def _line_of(address: Address, said: str) -> str:
     if "Open local milvus failed" in said:
         return "cannot be opened; its folder is missing, or another process uses it"
+    if "Fail connecting" in said:
+        return "cannot connect; the server is out of reach, or refuses the user or the password"
     return address.without_password(" ".join(said.split()))[:_LONGEST] or "no answer"
 
 

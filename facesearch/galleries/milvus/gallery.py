@@ -23,7 +23,7 @@ from facesearch.galleries.milvus.schema import (
     create,
     entity_of,
     faces_schema,
-    load,
+    load_in_process,
     values_of,
 )
 from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
@@ -44,7 +44,7 @@ _FEW = 4_096
 
 def make(address: Address, model: ModelInfo) -> None:
     """Make a gallery for embeddings of a model. Raises `GalleryError` if there is one, or the server refuses."""
-    client = connected(address)
+    client = connected(address, make=True)
     try:
         meta = Meta(client, address)
         if meta.gallery() is not None:
@@ -236,7 +236,7 @@ class MilvusGallery:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
         require_version(self._address, told.get("version"), SCHEMA)
         with telling(self._address):
-            load(self._client, FACES)
+            load_in_process(self._client, self._address, FACES)
         method = METHODS.get(str(told.get("method")), METHODS["exact"])
         return told_model(self._address, told.get("model")), method
 

@@ -17,7 +17,7 @@ from facesearch.errors import GalleryError, Hint
 from facesearch.galleries.address import Address
 from facesearch.galleries.milvus.connection import SECONDS, telling
 from facesearch.galleries.milvus.filter import text_of
-from facesearch.galleries.milvus.schema import META, create, load, meta_schema
+from facesearch.galleries.milvus.schema import META, create, load_in_process, meta_schema
 from facesearch.galleries.shared import Facts, PushedIndex, Token
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Meta:
         with telling(self._address):
             if not self._client.has_collection(META, timeout=SECONDS):
                 return None
-            load(self._client, META)
+            load_in_process(self._client, self._address, META)
         return self._get(f'key == "{_GALLERY}"', now=True).get(_GALLERY)
 
     def keep_gallery(self, told: dict[str, Any]) -> None:

@@ -18,9 +18,11 @@ from facesearch.types import own_id, whole_id
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
 
+    from facesearch.galleries.address import Address
+
 __all__ = [
-    "FACES", "META", "RECORD_FIELDS", "SCHEMA", "VALUE_LENGTH", "create", "entity_of", "faces_schema", "load",
-    "meta_schema", "partition_of", "values_of",
+    "FACES", "META", "RECORD_FIELDS", "SCHEMA", "VALUE_LENGTH", "create", "entity_of", "faces_schema",
+    "load_in_process", "meta_schema", "partition_of", "values_of",
 ]  # fmt: skip
 
 SCHEMA = 1
@@ -122,9 +124,7 @@ def create(
     client.create_collection(name, schema=schema, index_params=index, consistency_level="Bounded", timeout=SECONDS)
 
 
-def load(client: MilvusClient, name: str) -> None:
-    """Make a collection ready for questions, if it is not; Milvus Lite always starts without any."""
-    from pymilvus.client.types import LoadState
-
-    if client.get_load_state(name, timeout=SECONDS)["state"] != LoadState.Loaded:
+def load_in_process(client: MilvusClient, address: Address, name: str) -> None:
+    """Make a collection of Milvus Lite ready for questions. A server does so by itself, and few may tell it to."""
+    if address.scheme == "milvus-lite":
         client.load_collection(name, timeout=SECONDS)
