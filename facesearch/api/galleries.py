@@ -19,7 +19,7 @@ from facesearch.query_options import QueryKeywords, QueryOptions
 if TYPE_CHECKING:
     from facesearch.catalog.changes import Connected
     from facesearch.galleries.push import Difference, Pushed
-    from facesearch.galleries.shared import PushedIndex, SharedGallery
+    from facesearch.galleries.shared import Method, PushedIndex, Recall, SharedGallery
     from facesearch.index.store import Store
     from facesearch.search.result import QueryResult
     from facesearch.types import ModelInfo
@@ -56,7 +56,10 @@ class ConnectedGallery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryStatus:
-    """What a gallery holds: its model, the indexes in it, and the numbers of their photos, faces and people."""
+    """What a gallery holds: its model, the indexes in it, and the numbers of their photos, faces and people.
+
+    `method` is how it searches, and `recall` the share of the exact results that this found when it was measured.
+    """
 
     address: str
     model: ModelInfo
@@ -64,6 +67,8 @@ class GalleryStatus:
     faces: int
     people: int | None
     indexes: tuple[PushedIndex, ...]
+    method: Method
+    recall: Recall | None
 
 
 class Gallery:
@@ -89,21 +94,39 @@ class Gallery:
         return cls(open_gallery(address_of(gallery)), Models(device, threads, observer), observer)
 
     @staticmethod
-    def make(gallery: str, *, model: AnyPath | None = None) -> None:
+    def exists(gallery: str) -> bool:
+        """Return whether there is a gallery at an address or under a connected name. Raises what `open` raises."""
+        from facesearch.galleries.known import address_of, open_gallery
+
+        try:
+            open_gallery(address_of(gallery)).close()
+        except GalleryError as error:
+            if error.hint is Hint.GALLERY_INIT:
+                return False
+            raise
+        return True
+
+    @classmethod
+    def make(cls, gallery: str, *, model: AnyPath | None = None, method: Method = "exact") -> None:
         """Make a gallery, once, at an address or under a connected name. `model` made the embeddings of the indexes.
 
-        Raises `GalleryError` if there is one, or if the server refuses.
+        `method` is how it searches; see `search_by`. Raises `GalleryError` if there is one, or if the server refuses.
         """
         from facesearch.galleries.known import address_of, make
 
+        _require_method(method)
         make(address_of(gallery), _model_info(model))
+        if method != "exact":
+            with cls.open(gallery) as made:
+                made.search_by(method)
 
     @staticmethod
-    def sql(*, model: AnyPath | None = None) -> str:
+    def sql(*, model: AnyPath | None = None, method: Method = "exact") -> str:
         """Return the SQL that makes a gallery in PostgreSQL, with the rights that users need as comments."""
         from facesearch.galleries.known import creation
 
-        return creation(_model_info(model))
+        _require_method(method)
+        return creation(_model_info(model), method)
 
     @staticmethod
     def remember(address: str, *, name: str) -> None:
@@ -137,6 +160,29 @@ class Gallery:
         """The model that made the embeddings."""
         return self._shared.model
 
+    def search_by(self, method: Method, *, model: AnyPath | None = None) -> Recall | None:
+        """Search by another method from now on, for all users of the gallery, and return its measured recall.
+
+        `exact` compares every face. `hnsw` and `ivf` build an index of all faces, and find nearly all of the most
+        similar ones in less time; ivf builds faster and takes less space, and should be chosen again when many faces
+        have come. The recall is None for an exact search or without faces. Only the owner of the gallery may do this.
+        `model` is the model that the gallery must have.
+
+        Raises `GalleryError` if it has another model, or if the server refuses.
+        """
+        from facesearch.galleries.recall import measured_recall
+
+        _require_method(method)
+        if model is not None and _model_info(model).identity != self.model.identity:
+            raise GalleryError(
+                f"{self._shared.name}: has the model {self.model.name}, not {model!s}; make another gallery"
+            )
+        self._shared.use_method(method)
+        recall = None if method == "exact" else measured_recall(self._shared)
+        if recall is not None:
+            self._shared.keep_recall(recall)
+        return recall
+
     def query(
         self,
         photos: AnyPaths = (),
@@ -161,7 +207,8 @@ class Gallery:
         size = self._shared.size()
         return GalleryStatus(
             address=self._shared.name, model=self._shared.model, photos=size.photos, faces=size.faces,
-            people=size.people, indexes=tuple(self._shared.indexes()),
+            people=size.people, indexes=tuple(self._shared.indexes()), method=self._shared.method,
+            recall=self._shared.recall(),
         )  # fmt: skip
 
 
@@ -334,6 +381,13 @@ def only_gallery(name: str | None) -> str:
     if len(names) > 1:
         raise UsageError(f"several galleries are connected ({', '.join(names)}); name one")
     return names[0]
+
+
+def _require_method(method: str) -> None:
+    from facesearch.galleries.shared import METHODS
+
+    if method not in METHODS:
+        raise UsageError(f"method {method}: choose {', '.join(METHODS[:-1])} or {METHODS[-1]}", option="method")
 
 
 def _require_name(name: str) -> None:

@@ -18,7 +18,7 @@ from facesearch.care.restore import Backup
 from facesearch.catalog.sql import Table
 from facesearch.evaluation.compare_models import Standing
 from facesearch.galleries.push import Difference, Pushed
-from facesearch.galleries.shared import PushedIndex
+from facesearch.galleries.shared import Method, PushedIndex, Recall
 from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
@@ -53,6 +53,7 @@ __all__ = [
     "IndexStatus",
     "Licence",
     "ListedModel",
+    "Method",
     "ModelInfo",
     "PersonSummary",
     "Probe",
@@ -60,6 +61,7 @@ __all__ = [
     "Pushed",
     "PushedIndex",
     "QueryResult",
+    "Recall",
     "Removal",
     "Report",
     "ScanResult",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
-from facesearch.cli.options import IndexPath, ModelName, Quiet, TableOrJson, Wait, Yes, examples
+from facesearch.cli.options import IndexPath, ModelName, Quiet, TableOrJson, Wait, Yes, examples, one_of, suggestions
 from facesearch.cli.stdout import write, write_json
 from facesearch.errors import GalleryError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from facesearch.api.results import GalleryStatus
+    from facesearch.api.results import GalleryStatus, Method
 
 __all__ = ["register"]
 
@@ -45,6 +45,16 @@ _AfterIndex = Annotated[
     ),
 ]  # fmt: skip
 _PrintSql = Annotated[bool, typer.Option("--print-sql", help="Print the SQL instead, for those who may run it.")]
+_METHODS = ("exact", "hnsw", "ivf")
+_Search = Annotated[
+    str | None,
+    typer.Option(
+        "--search", metavar="METHOD",
+        help="Compare every face (exact), or use an index of all faces: hnsw or ivf. Also changes a gallery that there "
+        "is. [default: exact]",
+        autocompletion=suggestions(*_METHODS), callback=one_of("--search", *_METHODS),
+    ),
+]  # fmt: skip
 _PushDryRun = Annotated[bool, typer.Option("--dry-run", help="Count the faces to push; push nothing.")]
 _TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Push even if another copy of this index was pushed last.")
@@ -127,21 +137,36 @@ def connect(
 
 
 def init(
-    name: _Name = None, model: ModelName = None, print_sql: _PrintSql = False, index_path: IndexPath = None
+    name: _Name = None,
+    model: ModelName = None,
+    search: _Search = None,
+    print_sql: _PrintSql = False,
+    index_path: IndexPath = None,
 ) -> None:
-    """Make a gallery in the database of a connected address, for the model of the index or for --model."""
+    """Make a gallery in the database of a connected address, for the model of the index or for --model.
+
+    With --search, a gallery that there is searches by this method from now on; who may, is who made it.
+    """
     from facesearch.api.galleries import Gallery, only_gallery
     from facesearch.api.index import Index
+    from facesearch.render.galleries import search_line
 
     with Index.open(index_path, create=True, observer=Console()) as index:
         asked = model if model is not None or not index.exists else index.model.call
         connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
+    method = cast("Method", search or "exact")
     if print_sql:
-        write([Gallery.sql(model=asked)])
+        write([Gallery.sql(model=asked, method=method)])
         return
     called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
-    Gallery.make(connected.get(called, called), model=asked)
-    say(f"made the gallery {called}")
+    address = connected.get(called, called)
+    if search is None or not Gallery.exists(address):
+        Gallery.make(address, model=asked, method=method)
+        say(f"made the gallery {called}")
+        return
+    with Gallery.open(address) as gallery:
+        recall = gallery.search_by(method, model=asked)
+    say(f"{called}: {search_line(method, recall)}")
 
 
 def push(

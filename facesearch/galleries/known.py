@@ -12,7 +12,7 @@ from facesearch.galleries.address import Address
 from facesearch.settings import user_data, write_json
 
 if TYPE_CHECKING:
-    from facesearch.galleries.shared import SharedGallery
+    from facesearch.galleries.shared import Method, SharedGallery
     from facesearch.types import ModelInfo
 
 __all__ = ["address_of", "creation", "forget_name", "known_galleries", "make", "open_gallery", "remember"]
@@ -81,11 +81,11 @@ def make(address: Address, model: ModelInfo) -> None:
     made(address, model)
 
 
-def creation(model: ModelInfo) -> str:
-    """Return the SQL that makes a gallery for embeddings of a model in PostgreSQL."""
+def creation(model: ModelInfo, method: Method = "exact") -> str:
+    """Return the SQL that makes a gallery for embeddings of a model in PostgreSQL, which searches by a method."""
     from facesearch.galleries.postgres.schema import creation as written
 
-    return written(model)
+    return written(model, method)
 
 
 def _path() -> Path | None:

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
-from facesearch.galleries.protocol import Gallery
+from facesearch.filters import Filter
+from facesearch.galleries.protocol import ALL, Gallery, ScoredFace
 
 if TYPE_CHECKING:
     from facesearch.galleries.rows import Row
+    from facesearch.types import FloatArray
 
-__all__ = ["Facts", "PushedIndex", "SharedGallery", "Token"]
+__all__ = ["METHODS", "Facts", "Method", "PushedIndex", "Recall", "SharedGallery", "Token"]
+
+Method = Literal["exact", "hnsw", "ivf"]
+"""How a shared gallery searches: it compares every face, or follows a graph (hnsw) or lists of near faces (ivf)."""
+
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+class Recall(NamedTuple):
+    """The share of the exact results that an approximate search found, in [0, 1], when the gallery had `faces` faces.
+
+    `measured_at` is in seconds since 1970.
+    """
+
+    share: float
+    faces: int
+    measured_at: float
 
 
 class Token(NamedTuple):
@@ -58,6 +76,30 @@ class SharedGallery(Gallery, Protocol):
 
     Methods raise `GalleryError` if the server cannot be reached, is too old, or refuses.
     """
+
+    @property
+    def method(self) -> Method:
+        """How it searches now."""
+        ...
+
+    def use_method(self, method: Method) -> None:
+        """Search by another method from now on: build its index over all faces, and drop that of the one before.
+
+        The stored recall is dropped. Only who owns the gallery may do this.
+        """
+        ...
+
+    def search_exactly(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """Search as `search` does, but compare every face that passes the filter, whatever the method is."""
+        ...
+
+    def recall(self) -> Recall | None:
+        """Return the recall that was stored last; None if it was not measured for this method."""
+        ...
+
+    def keep_recall(self, recall: Recall) -> None:
+        """Store a measured recall. Only who owns the gallery may do this."""
+        ...
 
     def indexes(self) -> list[PushedIndex]:
         """Return the indexes in the gallery, by number."""

@@ -9,9 +9,9 @@ from facesearch.render.text import table
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api.results import ConnectedGallery, Difference, GalleryStatus, Pushed, PushedIndex
+    from facesearch.api.results import ConnectedGallery, Difference, GalleryStatus, Pushed, Recall
 
-__all__ = ["difference_line", "gallery_line", "gallery_record", "pushed_line", "render_gallery"]
+__all__ = ["difference_line", "gallery_line", "gallery_record", "pushed_line", "render_gallery", "search_line"]
 
 _HEAD = ("index", "photos", "faces", "people", "pushed", "from")
 
@@ -21,6 +21,8 @@ def render_gallery(name: str, status: GalleryStatus | None, connected: Connected
     address = status.address if status is not None else connected.address if connected is not None else ""
     lines = [f"{name}: {address}\n"]
     lines.append(f"  {gallery_line(status)}\n" if status is not None else "  cannot be reached now\n")
+    if status is not None:
+        lines.append(f"  {search_line(status.method, status.recall)}\n")
     if connected is not None:
         after = "after each run of facesearch index" if connected.after_runs else "with facesearch gallery push"
         left = counted(connected.pending, "face")
@@ -28,7 +30,7 @@ def render_gallery(name: str, status: GalleryStatus | None, connected: Connected
     rows = [
         (
             index.name, f"{index.photos:,}", f"{index.faces:,}", "" if index.people is None else f"{index.people:,}",
-            _moment(index) or "", index.place,
+            _moment(index.pushed_at) or "", index.place,
         )
         for index in (status.indexes if status is not None else ())
     ]  # fmt: skip
@@ -41,6 +43,18 @@ def gallery_line(status: GalleryStatus) -> str:
     parts = [counted(len(status.indexes), "index", "indexes"), counted(status.photos, "photo")]
     parts += [counted(status.faces, "face"), f"model {status.model.name}"]
     return ", ".join(parts)
+
+
+def search_line(method: str, recall: Recall | None) -> str:
+    """Return how a gallery searches, and how much that finds, in one line."""
+    if method == "exact":
+        return "searches compare every face"
+    if recall is None:
+        return f"searches use {method}; how much they find was not measured"
+    return (
+        f"searches use {method} and found {recall.share:.1%} of the nearest among {counted(recall.faces, 'face')},"
+        f" measured {_moment(recall.measured_at)}"
+    )
 
 
 def gallery_record(name: str, status: GalleryStatus | None, connected: ConnectedGallery | None) -> dict[str, Any]:
@@ -58,10 +72,14 @@ def gallery_record(name: str, status: GalleryStatus | None, connected: Connected
         "photos": status.photos,
         "faces": status.faces,
         "people": status.people,
+        "search": status.method,
+        "recall": None if status.recall is None else {
+            "share": status.recall.share, "faces": status.recall.faces, "measured": _moment(status.recall.measured_at),
+        },
         "indexes": [
             {
                 "name": index.name, "photos": index.photos, "faces": index.faces, "people": index.people,
-                "pushed": _moment(index), "from": index.place,
+                "pushed": _moment(index.pushed_at), "from": index.place,
             }
             for index in status.indexes
         ],
@@ -87,7 +105,5 @@ def difference_line(found: Difference) -> str:
     return f"{counted(found.same, 'face')} the same{''.join(f', {part}' for part in parts)}"
 
 
-def _moment(index: PushedIndex) -> str | None:
-    if index.pushed_at is None:
-        return None
-    return datetime.fromtimestamp(index.pushed_at, UTC).isoformat(timespec="seconds")
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

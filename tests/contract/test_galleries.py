@@ -16,18 +16,28 @@ from hypothesis import strategies as st
 
 from facesearch.filters import Filter
 from facesearch.galleries.address import Address
-from facesearch.galleries.known import make, open_gallery
+from facesearch.galleries.known import make
 from facesearch.galleries.local import LocalGallery
+from facesearch.galleries.milvus.gallery import MilvusGallery
+from facesearch.galleries.postgres.approximate import Limits
+from facesearch.galleries.postgres.gallery import PostgresGallery
 from facesearch.galleries.protocol import Gallery
 from facesearch.galleries.push import push
 from facesearch.index.store import Store
 from facesearch.types import Face, PhotoFacts, PhotoFile, TakenAt, own_id, whole_id
 
 if TYPE_CHECKING:
-    from facesearch.galleries.shared import SharedGallery
+    from facesearch.galleries.shared import Method, SharedGallery
 
 DIM = 8
 PHOTOS = 60
+ALL_THROUGH_THE_INDEX = Limits(few=0, spare=2, listed=1)
+PLACES = [
+    "memory", "disk", "postgres exact", "postgres hnsw", "postgres ivf", "lite exact", "lite hnsw", "milvus exact",
+    pytest.param("milvus hnsw", marks=pytest.mark.slow), pytest.param("milvus ivf", marks=pytest.mark.slow),
+]  # fmt: skip
+"""An index in memory or on disk, or the engine of a shared gallery and how that searches."""
+
 DAY = 86_400_000_000_000
 
 
@@ -100,13 +110,18 @@ def fill(store: Store) -> Library:
     return library
 
 
-def pushed(store: Store, address: str) -> Gallery:
-    """Make a gallery in a database, push a store to it, and open it."""
+def pushed(store: Store, address: str, method: Method) -> Gallery:
+    """Make a gallery in a database, push a store to it, and open it; a method uses its index whenever it can."""
     make(Address.of(address), store.model)
-    shared = open_gallery(Address.of(address))
+    if address.startswith("postgresql"):
+        shared: SharedGallery = PostgresGallery(Address.of(address), ALL_THROUGH_THE_INDEX)
+    else:
+        shared = MilvusGallery(Address.of(address), few=0)
     with store.transaction():
         store.catalog.changes.connect("gallery", address, "machine")
     push(store, shared, store.catalog.changes.galleries()[0])
+    shared.use_method(method)
+    assert shared.method == method
     return shared
 
 
@@ -118,7 +133,7 @@ def as_known_there(gallery: Gallery, where: Filter) -> Filter:
     return replace(where, photos=frozenset(whole_id(index.number, photo) for photo in where.photos))
 
 
-@pytest.fixture(scope="module", params=["memory", "disk", "postgres", "lite", "milvus"])
+@pytest.fixture(scope="module", params=PLACES)
 def place(request: pytest.FixtureRequest) -> str:
     """Where the gallery is: an index in memory or on disk, or a shared gallery."""
     return str(request.param)
@@ -139,11 +154,12 @@ def gallery(
     if place in {"memory", "disk"}:
         yield LocalGallery(library.store)
         return
-    if place == "lite":
+    engine, _, method = place.partition(" ")
+    if engine == "lite":
         address = f"milvus-lite://{tmp_path_factory.mktemp('lite')}/faces.db"
     else:
-        address = request.getfixturevalue(place).database()
-    shared = pushed(library.store, address)
+        address = request.getfixturevalue(engine).database()
+    shared = pushed(library.store, address, cast("Method", method))
     yield shared
     with library.store.transaction():
         library.store.catalog.changes.disconnect("gallery")

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+from conftest import Run, toy_model_info
 from jsonschema import Draft202012Validator
 from postgres_server import PostgresServer
 
 from facesearch import Filter, Gallery, GalleryError, Index, InputError, UsageError
 from facesearch.api.galleries import gallery_names
+from facesearch.galleries.address import Address
+from facesearch.galleries.known import make
 
 
 @pytest.fixture
@@ -63,6 +65,48 @@ def hits(text: str) -> list[dict[str, Any]]:
 
 def without(hit: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in hit.items() if key not in keys}
+
+
+@pytest.mark.parametrize("method", ["hnsw", "ivf"])
+def test_the_method_of_searching_can_be_changed(
+    facesearch: Run, library: Path, index: Path, pushed: str, method: str
+) -> None:
+    before = facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "paths").stdout
+    assert "searches compare every face" in facesearch("gallery", "status", "--index", index).stdout
+    told = facesearch("gallery", "init", "--search", method, "--index", index).stderr
+    assert f"gallery: searches use {method} and found 100.0% of the nearest among 32 faces, measured 2" in told
+    assert told.strip().rpartition("gallery: ")[2] in facesearch("gallery", "status", "--index", index).stdout
+    (known,) = json.loads(facesearch("gallery", "status", "-f", "json", "--index", index).stdout)
+    assert (known["search"], known["recall"]["share"], known["recall"]["faces"]) == (method, 1, 32)
+    assert known["recall"]["measured"].endswith("+00:00")
+    assert facesearch("query", library / "query.jpg", "--gallery", pushed, "-f", "paths").stdout == before
+    facesearch("gallery", "init", "--search", "exact", "--index", index)
+    (known,) = json.loads(facesearch("gallery", "status", "-f", "json", "--index", index).stdout)
+    assert (known["search"], known["recall"]) == ("exact", None)
+
+
+def test_a_new_gallery_may_search_by_an_index(
+    facesearch: Run, index: Path, address: str, postgres: PostgresServer
+) -> None:
+    facesearch("gallery", "connect", address, "--index", index)
+    told = facesearch("gallery", "init", "--search", "hnsw", "--index", index).stderr
+    assert "made the gallery gallery" in told
+    status = facesearch("gallery", "--index", index).stdout
+    assert "searches use hnsw; how much they find was not measured" in status
+    sql = facesearch("gallery", "init", "--search", "hnsw", "--print-sql", "--index", index).stdout
+    other = postgres.database()
+    postgres.execute(sql, other)
+    assert "USING hnsw" in sql
+    with Gallery.open(other) as gallery:
+        assert (gallery.status().method, gallery.status().recall) == ("hnsw", None)
+        with pytest.raises(UsageError):
+            gallery.search_by("best")  # type: ignore[arg-type]
+    toys = postgres.database()
+    make(Address.of(toys), toy_model_info())
+    with Gallery.open(toys) as gallery, pytest.raises(GalleryError, match="has the model toy, not embedded"):
+        gallery.search_by("ivf", model="embedded")
+    wrong = facesearch("gallery", "init", "--search", "best", "--index", index, exit_code=2)
+    assert "--search best: choose exact, hnsw or ivf" in wrong.stderr
 
 
 @pytest.mark.parametrize(
@@ -221,7 +265,7 @@ def test_the_least_rights_suffice(
     facesearch: Run, library: Path, index: Path, address: str, postgres: PostgresServer
 ) -> None:
     """Those that the printed SQL names: a reader may ask and not push, a writer may push and not make tables."""
-    sql = facesearch("gallery", "init", "--print-sql", "--index", index).stdout
+    sql = facesearch("gallery", "init", "--search", "hnsw", "--print-sql", "--index", index).stdout
     postgres.execute("DROP ROLE IF EXISTS reader; DROP ROLE IF EXISTS writer; CREATE ROLE reader LOGIN;"
                      " CREATE ROLE writer LOGIN IN ROLE reader")  # fmt: skip
     postgres.execute(sql, address)
@@ -233,6 +277,10 @@ def test_the_least_rights_suffice(
     refused = facesearch("gallery", "push", "--name", "reader", "--index", index, exit_code=3)
     assert "permission denied" in refused.stderr
     facesearch("gallery", "push", "--name", "writer", "--index", index)
+    for user in ("reader", "writer"):
+        denied = facesearch("gallery", "init", "--search", "ivf", "--name", user, "--index", index, exit_code=3)
+        assert "permission denied" in denied.stderr
+        assert "searches use hnsw" in facesearch("gallery", "status", "--name", user, "--index", index).stdout
     assert facesearch("query", library / "query.jpg", "--gallery", "reader").stdout
     facesearch("gallery", "disconnect", "--name", "writer", "--forget", "--yes", "--index", index)
     postgres.execute("DROP OWNED BY reader, writer", address)

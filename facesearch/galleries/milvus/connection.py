@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from pymilvus import MilvusClient
     from pymilvus.exceptions import MilvusException
 
-__all__ = ["SECONDS", "closed", "connected", "telling"]
+__all__ = ["BUILD_SECONDS", "SECONDS", "closed", "connected", "telling"]
 
 SECONDS = 120.0
 """How long a call may take; the client would wait for ever."""
+
+BUILD_SECONDS = 24 * 3600.0
+"""How long building an index may take."""
 
 _CONNECT_SECONDS = 10.0
 _CERTIFICATES = {"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"}

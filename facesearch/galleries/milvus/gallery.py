@@ -15,7 +15,7 @@ from facesearch.galleries.milvus.connection import closed, connected, telling
 from facesearch.galleries.milvus.faces import Faces
 from facesearch.galleries.milvus.filter import EVERYTHING, expression, inside
 from facesearch.galleries.milvus.meta import KnownIndex, Meta
-from facesearch.galleries.milvus.nearest import METHODS, Method, nearest
+from facesearch.galleries.milvus.nearest import KINDS, Scored, all_compared, nearest
 from facesearch.galleries.milvus.schema import (
     FACES,
     RECORD_FIELDS,
@@ -24,11 +24,12 @@ from facesearch.galleries.milvus.schema import (
     entity_of,
     faces_schema,
     load_in_process,
+    replace_index,
     values_of,
 )
 from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
 from facesearch.galleries.rows import Row, record_of
-from facesearch.galleries.shared import Facts, PushedIndex, Token
+from facesearch.galleries.shared import METHODS, Facts, Method, PushedIndex, Recall, Token
 from facesearch.galleries.version import as_told, require_version, told_model
 from facesearch.locations import is_inside
 from facesearch.types import FaceRecord, ModelInfo, whole_id
@@ -49,10 +50,10 @@ def make(address: Address, model: ModelInfo) -> None:
         meta = Meta(client, address)
         if meta.gallery() is not None:
             raise GalleryError(f"{address}: there is a gallery already")
-        method = METHODS["exact"]
+        kind = KINDS["exact"]
         with telling(address):
             client.drop_collection(FACES)  # of a gallery that was made by half
-            create(client, FACES, faces_schema(client, model.dim), "embedding", method.name, method.built_with)
+            create(client, FACES, faces_schema(client, model.dim), "embedding", kind.name, kind.built_with)
         meta.make()
         told = {"id": str(uuids.uuid4()), "version": SCHEMA, "model": as_told(model), "method": "exact"}
         meta.keep_gallery(told)
@@ -71,7 +72,7 @@ class MilvusGallery:
         self._meta = Meta(self._client, address)
         self._faces = Faces(self._client, address)
         try:
-            self.model, self._method = self._opened()
+            self.model = self._opened()
         except BaseException:
             self.close()
             raise
@@ -114,14 +115,19 @@ class MilvusGallery:
 
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`."""
-        names, condition = self._names(where), expression(where)
+        names, condition, kind = self._names(where), expression(where), KINDS[self.method]
         return [
-            [
-                ScoredFace(max(-1.0, min(1.0, scored.similarity)), self._record(scored.entity, names))
-                for scored in nearest(self._faces, self._method, self._few, probe, k, condition, list(names))
-            ]
+            self._scored(nearest(self._faces, kind, self._few, probe, k, condition, list(names)), names)
             for probe in probes
         ]
+
+    def search_exactly(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """See `SharedGallery.search_exactly`. With an approximate index, every embedding that passes is read."""
+        if self.method == "exact":
+            return self.search(probes, k, where)
+        names = self._names(where)
+        found = all_compared(self._faces, probes, k, expression(where), list(names))
+        return [self._scored(scored, names) for scored in found]
 
     def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
         """See `Gallery.vectors`."""
@@ -172,6 +178,30 @@ class MilvusGallery:
     def has_photos_at(self, path: bytes) -> bool:
         """See `Gallery.has_photos_at`; a photo without faces is not known here."""
         return self._faces.count(inside([path]), list(self._names(ALL))) > 0
+
+    # How it searches
+
+    @property
+    def method(self) -> Method:
+        """See `SharedGallery.method`."""
+        told = (self._meta.gallery() or {}).get("method")
+        return next((method for method in METHODS if method == told), "exact")
+
+    def use_method(self, method: Method) -> None:
+        """See `SharedGallery.use_method`. While the index is built, the gallery cannot be queried."""
+        kind, told = KINDS[method], self._meta.gallery() or {}
+        with telling(self._address):
+            replace_index(self._client, FACES, "embedding", kind.name, kind.built_with)
+        self._meta.keep_gallery({**told, "method": method, "recall": None})
+
+    def recall(self) -> Recall | None:
+        """See `SharedGallery.recall`."""
+        told = (self._meta.gallery() or {}).get("recall")
+        return Recall(*told) if told else None
+
+    def keep_recall(self, recall: Recall) -> None:
+        """See `SharedGallery.keep_recall`."""
+        self._meta.keep_gallery({**(self._meta.gallery() or {}), "recall": list(recall)})
 
     # Pushing
 
@@ -230,15 +260,14 @@ class MilvusGallery:
 
     # The server
 
-    def _opened(self) -> tuple[ModelInfo, Method]:
+    def _opened(self) -> ModelInfo:
         told = self._meta.gallery()
         if told is None:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
         require_version(self._address, told.get("version"), SCHEMA)
         with telling(self._address):
             load_in_process(self._client, self._address, FACES)
-        method = METHODS.get(str(told.get("method")), METHODS["exact"])
-        return told_model(self._address, told.get("model")), method
+        return told_model(self._address, told.get("model"))
 
     def _known(self, index: PushedIndex) -> KnownIndex:
         found = [known for known in self._meta.indexes(now=True) if known.pushed.uuid == index.uuid]
@@ -253,6 +282,11 @@ class MilvusGallery:
             for known in self._meta.indexes()
             if known.pushed.faces > 0 and where.index in (None, known.pushed.name)
         }
+
+    def _scored(self, found: list[Scored], names: dict[int, str]) -> list[ScoredFace]:
+        return [
+            ScoredFace(max(-1.0, min(1.0, scored.similarity)), self._record(scored.entity, names)) for scored in found
+        ]
 
     def _record(self, entity: dict[str, Any], names: dict[int, str]) -> FaceRecord:
         index, values = values_of(entity)

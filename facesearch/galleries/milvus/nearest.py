@@ -14,12 +14,13 @@ import numpy as np
 
 from facesearch.galleries.milvus.faces import MOST, Faces
 from facesearch.galleries.milvus.schema import RECORD_FIELDS
+from facesearch.galleries.shared import Method
 from facesearch.types import own_id
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["METHODS", "Method", "Scored", "all_compared", "nearest"]
+__all__ = ["KINDS", "Kind", "Scored", "all_compared", "nearest"]
 
 _MARGIN = 64
 _WIDER = 4
@@ -27,7 +28,7 @@ _TIE = 1e-6
 """Similarities that differ by less may be of equal faces."""
 
 
-class Method(NamedTuple):
+class Kind(NamedTuple):
     """A kind of index: its name in Milvus, whether it is `exact`, and how to build it and to search in it."""
 
     name: str
@@ -43,12 +44,12 @@ class Method(NamedTuple):
         return {}
 
 
-METHODS = {
-    "exact": Method("FLAT", True, {}),
-    "hnsw": Method("HNSW", False, {"M": 16, "efConstruction": 200}),
-    "ivf": Method("IVF_SQ8", False, {"nlist": 1024}),
+KINDS: dict[Method, Kind] = {
+    "exact": Kind("FLAT", True, {}),
+    "hnsw": Kind("HNSW", False, {"M": 16, "efConstruction": 200}),
+    "ivf": Kind("IVF_SQ8", False, {"nlist": 1024}),
 }
-"""The kinds of index by their names in `facesearch.galleries.shared`."""
+"""The kind of index of each method. The compressed lists hold a quarter of the bytes of an embedding."""
 
 
 class Scored(NamedTuple):
@@ -59,7 +60,7 @@ class Scored(NamedTuple):
 
 
 def nearest(
-    faces: Faces, method: Method, few: int, probe: FloatArray, k: int, condition: str, indexes: Sequence[int]
+    faces: Faces, kind: Kind, few: int, probe: FloatArray, k: int, condition: str, indexes: Sequence[int]
 ) -> list[Scored]:
     """Return the k most similar faces to a probe, float32[dim]; fewer only if there are no more.
 
@@ -68,36 +69,43 @@ def nearest(
     if not indexes or k < 1:
         return []
     passing = 0
-    if not method.exact:
+    if not kind.exact:
         passing = faces.count(condition, indexes)
         if passing <= few:
-            return all_compared(faces, probe, k, condition, indexes)
-    fields = RECORD_FIELDS if method.exact else [*RECORD_FIELDS, "embedding"]
+            return all_compared(faces, probe[None], k, condition, indexes)[0]
+    fields = RECORD_FIELDS if kind.exact else [*RECORD_FIELDS, "embedding"]
     limit, effort = k + _MARGIN, 1
     while limit <= MOST:
         found = [
-            Scored(score if method.exact else _similarity(probe, entity), entity)
-            for score, entity in faces.nearest(probe, limit, condition, indexes, fields, method.settings(limit, effort))
+            Scored(score if kind.exact else _similarity(probe, entity), entity)
+            for score, entity in faces.nearest(probe, limit, condition, indexes, fields, kind.settings(limit, effort))
         ]
         found.sort(key=_order)
-        if len(found) < limit and (method.exact or len(found) >= passing):
+        if len(found) < limit and (kind.exact or len(found) >= passing):
             return found[:k]
         if len(found) > k and found[k - 1].similarity - found[-1].similarity > _TIE:
             return found[:k]
         limit, effort = limit * _WIDER, effort * _WIDER
-    return all_compared(faces, probe, k, condition, indexes)
+    return all_compared(faces, probe[None], k, condition, indexes)[0]
 
 
-def all_compared(faces: Faces, probe: FloatArray, k: int, condition: str, indexes: Sequence[int]) -> list[Scored]:
-    """Return the k most similar faces to a probe; every face that passes is compared here."""
-    best: list[Scored] = []
+def all_compared(
+    faces: Faces, probes: FloatArray, k: int, condition: str, indexes: Sequence[int]
+) -> list[list[Scored]]:
+    """Return the k most similar faces per probe, float32[q, dim]; every face that passes is compared here."""
+    best: list[list[Scored]] = [[] for _ in probes]
     for batch in faces.all(condition, ["key", "vector", "embedding"], indexes):
-        best += [Scored(_similarity(probe, entity), entity) for entity in batch]
-        best = sorted(best, key=_order)[:k]
-        for scored in best:
-            scored.entity.pop("embedding", None)
-    known = faces.some([int(scored.entity["key"]) for scored in best], RECORD_FIELDS)
-    return [Scored(scored.similarity, known[scored.entity["key"]]) for scored in best if scored.entity["key"] in known]
+        embeddings = np.array([entity.pop("embedding") for entity in batch], dtype=np.float32)
+        for place, probe in enumerate(probes):
+            scores = np.einsum("nd,d->n", embeddings, probe)  # adds each row in one order: equal faces score equally
+            most = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k < len(scores) else range(len(scores))
+            found = [*best[place], *(Scored(float(scores[one]), batch[one]) for one in most)]
+            best[place] = sorted(found, key=_order)[:k]
+    known = faces.some(sorted({int(scored.entity["key"]) for found in best for scored in found}), RECORD_FIELDS)
+    return [
+        [Scored(scored.similarity, known[scored.entity["key"]]) for scored in found if scored.entity["key"] in known]
+        for found in best
+    ]
 
 
 def _similarity(probe: FloatArray, entity: dict[str, Any]) -> float:

@@ -10,19 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from facesearch.galleries.milvus.connection import SECONDS
+from facesearch.galleries.milvus.connection import BUILD_SECONDS, SECONDS
 from facesearch.galleries.milvus.filter import text_of
 from facesearch.galleries.rows import COLUMNS, Row
 from facesearch.types import own_id, whole_id
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus.milvus_client.index import IndexParams
 
     from facesearch.galleries.address import Address
 
 __all__ = [
     "FACES", "META", "RECORD_FIELDS", "SCHEMA", "VALUE_LENGTH", "create", "entity_of", "faces_schema",
-    "load_in_process", "meta_schema", "partition_of", "values_of",
+    "load_in_process", "meta_schema", "partition_of", "replace_index", "values_of",
 ]  # fmt: skip
 
 SCHEMA = 1
@@ -114,17 +115,29 @@ def _bytes_again(name: str, value: Any) -> Any:
 
 
 def create(
-    client: MilvusClient, name: str, schema: CollectionSchema, vector: str, method: str, settings: Mapping[str, Any]
+    client: MilvusClient, name: str, schema: CollectionSchema, vector: str, kind: str, settings: Mapping[str, int]
 ) -> None:
     """Create a collection, unless it exists, and load it."""
-    if client.has_collection(name, timeout=SECONDS):
-        return
-    index = client.prepare_index_params()
-    index.add_index(vector, index_type=method, metric_type="IP", params=dict(settings))
-    client.create_collection(name, schema=schema, index_params=index, consistency_level="Bounded", timeout=SECONDS)
+    if not client.has_collection(name, timeout=SECONDS):
+        index = _index_of(client, vector, kind, settings)
+        client.create_collection(name, schema=schema, index_params=index, consistency_level="Bounded", timeout=SECONDS)
+
+
+def replace_index(client: MilvusClient, name: str, vector: str, kind: str, settings: Mapping[str, int]) -> None:
+    """Replace the index of a collection."""
+    client.release_collection(name, timeout=SECONDS)
+    client.drop_index(name, vector, timeout=SECONDS)
+    client.create_index(name, _index_of(client, vector, kind, settings), timeout=BUILD_SECONDS)
+    client.load_collection(name, timeout=BUILD_SECONDS)
 
 
 def load_in_process(client: MilvusClient, address: Address, name: str) -> None:
     """Make a collection of Milvus Lite ready for questions. A server does so by itself, and few may tell it to."""
     if address.scheme == "milvus-lite":
         client.load_collection(name, timeout=SECONDS)
+
+
+def _index_of(client: MilvusClient, vector: str, kind: str, settings: Mapping[str, int]) -> IndexParams:
+    index = client.prepare_index_params()
+    index.add_index(vector, index_name=vector, index_type=kind, metric_type="IP", params=dict(settings))
+    return index

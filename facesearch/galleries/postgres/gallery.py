@@ -12,12 +12,13 @@ import numpy as np
 from facesearch.errors import ConflictError, GalleryError, Hint
 from facesearch.filters import Filter
 from facesearch.galleries.address import Address
+from facesearch.galleries.postgres.approximate import DEFAULT_LIMITS, Limits, build, nearest
 from facesearch.galleries.postgres.connection import connected, telling
-from facesearch.galleries.postgres.filter import condition, inside
+from facesearch.galleries.postgres.filter import Condition, condition, inside
 from facesearch.galleries.postgres.schema import SCHEMA, creation
 from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
 from facesearch.galleries.rows import COLUMNS, Row, record_of
-from facesearch.galleries.shared import Facts, PushedIndex, Token
+from facesearch.galleries.shared import METHODS, Facts, Method, PushedIndex, Recall, Token
 from facesearch.types import FaceRecord, ModelInfo, own_id, whole_id
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ def make(address: Address, model: ModelInfo) -> None:
 
 
 class PostgresGallery:
-    """A `SharedGallery` in PostgreSQL; see `facesearch.galleries.shared`.
+    """A `SharedGallery` in PostgreSQL; see `facesearch.galleries.shared`."""
 
-    All searches are exact: every face that passes the filter is compared.
-    """
+    def __init__(self, address: Address, limits: Limits = DEFAULT_LIMITS) -> None:
+        """Open a gallery; the limits are those of approximate search.
 
-    def __init__(self, address: Address) -> None:
-        """Open a gallery. Raises `GalleryError` if it does not exist or has another version."""
+        Raises `GalleryError` if it does not exist or has another version.
+        """
         self._address = address
+        self._limits = limits
         self._connection = connected(address)
         try:
             self.model = self._opened()
@@ -99,25 +101,23 @@ class PostgresGallery:
         return int(self._rows(f"SELECT count(*) FROM facesearch.face_rows WHERE {sql}", *values)[0][0])
 
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
-        """See `Gallery.search`."""
-        sql, values = self._condition(where)
-        names = self._names()
+        """See `Gallery.search`. By an index only if it pays; see `Limits`."""
+        method, passing = self.method, self._condition(where)
+        if method == "exact" or not 0 < k <= self._limits.most or not self._passes(where, passing, k):
+            return self.search_exactly(probes, k, where)
+        indexes = self.indexes()
+        names, largest = {index.number: index.name for index in indexes}, max(index.faces for index in indexes)
         found = []
         for probe in probes:
-            rows = self._rows(
-                f"WITH nearest AS (SELECT index, face, embedding <#> %s AS away FROM facesearch.face_rows WHERE {sql}"
-                f" ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
-                " JOIN facesearch.face_rows USING (index, face) ORDER BY away, index, vector",
-                probe, *values, k,
-            )  # fmt: skip
-            found.append(
-                [
-                    ScoredFace(max(-1.0, min(1.0, score)), record_of(index, names[index], row))
-                    for score, index, *row in rows
-                    if index in names
-                ]
-            )
+            with telling(self._address):
+                rows = nearest(self._connection, method, probe, k, passing, _ROW, self._limits, largest)
+            found.append(_scored(rows, names) if rows is not None else self._compared(probe, k, passing, names))
         return found
+
+    def search_exactly(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
+        """See `SharedGallery.search_exactly`."""
+        passing, names = self._condition(where), self._names()
+        return [self._compared(probe, k, passing, names) for probe in probes]
 
     def vectors(self, faces: Sequence[FaceRecord]) -> FloatArray:
         """See `Gallery.vectors`."""
@@ -185,6 +185,40 @@ class PostgresGallery:
         """See `Gallery.has_photos_at`; a photo without faces is not known here."""
         sql, values = inside([path])
         return bool(self._rows(f"SELECT 1 FROM facesearch.face_rows WHERE {sql} LIMIT 1", *values))
+
+    # How it searches
+
+    @property
+    def method(self) -> Method:
+        """See `SharedGallery.method`."""
+        ((told,),) = self._rows("SELECT method FROM facesearch.gallery")
+        return next((method for method in METHODS if method == told), "exact")
+
+    def use_method(self, method: Method) -> None:
+        """See `SharedGallery.use_method`. An index for approximate search needs pgvector 0.8."""
+        if method != "exact":
+            self._require_iterative_scans()
+        with telling(self._address), self._connection.transaction():
+            self._connection.execute(
+                "UPDATE facesearch.gallery SET method = %s, recall = NULL, recall_faces = NULL, recall_at = NULL",
+                (method,),
+            )
+            build(self._connection, method, self.model.dim, self._limits)
+
+    def recall(self) -> Recall | None:
+        """See `SharedGallery.recall`."""
+        rows = self._rows(
+            "SELECT recall, recall_faces, extract(epoch FROM recall_at)::double precision FROM facesearch.gallery"
+            " WHERE recall IS NOT NULL"
+        )
+        return Recall(*rows[0]) if rows else None
+
+    def keep_recall(self, recall: Recall) -> None:
+        """See `SharedGallery.keep_recall`."""
+        with telling(self._address):
+            self._connection.execute(
+                "UPDATE facesearch.gallery SET recall = %s, recall_faces = %s, recall_at = to_timestamp(%s)", recall
+            )
 
     # Pushing
 
@@ -295,10 +329,38 @@ class PostgresGallery:
                 raise GalleryError(f"{self._address}: has an index named {name} already", Hint.GALLERY_NAME) from error
             raise
 
+    def _require_iterative_scans(self) -> None:
+        ((version,),) = self._rows("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+        if [int(part) for part in version.split(".")[:2]] < [0, 8]:
+            raise GalleryError(
+                f"{self._address}: has pgvector {version}, approximate search needs 0.8; upgrade the extension"
+            )
+
+    def _passes(self, where: Filter, passing: Condition, k: int) -> bool:
+        """Whether more faces pass than are worth comparing one by one. Counting stops where that is known."""
+        enough = self._limits.enough(k)
+        if where.lets_all_through:
+            return self.size().faces > enough
+        rows = self._rows(
+            f"SELECT count(*) FROM (SELECT 1 FROM facesearch.face_rows WHERE {passing.sql} LIMIT %s) AS passing",
+            *passing.values, enough + 1,
+        )  # fmt: skip
+        return bool(rows[0][0] > enough)
+
+    def _compared(self, probe: FloatArray, k: int, passing: Condition, names: dict[int, str]) -> list[ScoredFace]:
+        """Return the k nearest faces, found by comparing every face that passes."""
+        rows = self._rows(
+            "WITH nearest AS (SELECT index, face, embedding <#> %s AS away FROM facesearch.face_rows"
+            f" WHERE {passing.sql} ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
+            " JOIN facesearch.face_rows USING (index, face) ORDER BY away, index, vector",
+            probe, *passing.values, k,
+        )  # fmt: skip
+        return _scored(rows, names)
+
     def _names(self) -> dict[int, str]:
         return dict(self._rows("SELECT number, name FROM facesearch.indexes"))
 
-    def _condition(self, where: Filter) -> Any:
+    def _condition(self, where: Filter) -> Condition:
         numbers = {name: number for number, name in self._names().items()} if where.index is not None else {}
         return condition(where, numbers)
 
@@ -311,6 +373,14 @@ class PostgresGallery:
             "DELETE FROM facesearch.face_rows WHERE index = %s AND face = ANY(%s)", (index.number, list(faces))
         )
         return int(cursor.rowcount)
+
+
+def _scored(rows: Sequence[Any], names: dict[int, str]) -> list[ScoredFace]:
+    return [
+        ScoredFace(max(-1.0, min(1.0, score)), record_of(index, names[index], row))
+        for score, index, *row in rows
+        if index in names
+    ]
 
 
 def _pushed(row: Sequence[Any]) -> PushedIndex:

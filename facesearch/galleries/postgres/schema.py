@@ -10,7 +10,9 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
+from facesearch.galleries.postgres.approximate import statement
 from facesearch.galleries.rows import COLUMNS
+from facesearch.galleries.shared import Method
 
 if TYPE_CHECKING:
     from facesearch.types import ModelInfo
@@ -25,6 +27,12 @@ _NOT_NULL = {
     "x", "y", "width", "height", "landmarks", "score", "faces_in_photo", "digest",
 }  # fmt: skip
 
+_NEAREST: dict[Method, str] = {
+    "exact": "",
+    "hnsw": "-- For approximate search, which needs pgvector 0.8. The first push is faster without it.\n{statement};\n",
+    "ivf": "-- Approximate search by lists: they are made of the faces there are, so choose ivf again after a push.\n",
+}
+
 _SCRIPT = """\
 -- A gallery of facesearch for faces embedded with {name}. Run it once, as a role that may create schemas.
 -- The extension vector (pgvector 0.7 or later) must be installed on the server.
@@ -35,9 +43,13 @@ CREATE TABLE facesearch.gallery (
     id uuid PRIMARY KEY,
     version integer NOT NULL,
     model jsonb NOT NULL,
-    made_at timestamptz NOT NULL DEFAULT now()
+    made_at timestamptz NOT NULL DEFAULT now(),
+    method text NOT NULL DEFAULT 'exact',
+    recall double precision,
+    recall_faces bigint,
+    recall_at timestamptz
 );
-INSERT INTO facesearch.gallery (id, version, model) VALUES ('{id}', {version}, '{model}');
+INSERT INTO facesearch.gallery (id, version, model, method) VALUES ('{id}', {version}, '{model}', '{method}');
 
 CREATE TABLE facesearch.indexes (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -73,7 +85,7 @@ ALTER TABLE facesearch.face_rows ALTER COLUMN embedding SET STORAGE PLAIN;
 CREATE INDEX ON facesearch.face_rows (index, person) WHERE person IS NOT NULL;
 CREATE INDEX ON facesearch.face_rows (index, photo);
 CREATE INDEX ON facesearch.face_rows (path);
-
+{nearest}
 CREATE FUNCTION facesearch.add_index(uuid bytea, name text, place text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
 DECLARE
@@ -134,8 +146,8 @@ REVOKE ALL ON FUNCTION facesearch.add_index(bytea, text, text), facesearch.remov
 """
 
 
-def creation(model: ModelInfo) -> str:
-    """Return the SQL that makes a gallery for embeddings of a model."""
+def creation(model: ModelInfo, method: Method = "exact") -> str:
+    """Return the SQL that makes a gallery for embeddings of a model, which searches by a method."""
     bytewise = {"text": 'text COLLATE "C"'}
     columns = ",\n".join(
         f"    {name} {bytewise.get(kind, kind)}{' NOT NULL' * (name in _NOT_NULL)}" for name, kind in COLUMNS.items()
@@ -151,4 +163,6 @@ def creation(model: ModelInfo) -> str:
         model=json.dumps(told).replace("'", "''"),
         columns=columns,
         dim=model.dim,
+        method=method,
+        nearest=_NEAREST[method].format(statement=statement(method, model.dim)),
     )
