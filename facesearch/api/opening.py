@@ -135,7 +135,7 @@ class Stores:
 
     def require_paths(self, paths: Sequence[Path]) -> None:
         """Raise `UsageError` if no paths are given for a new index, `InputError` if one is not found."""
-        from facesearch.indexing.diff import require_paths
+        from facesearch.indexing.scopes import require_paths
 
         if not paths:
             raise UsageError(f"no index at {self.path} yet", Hint.NAME_A_FOLDER)

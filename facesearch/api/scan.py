@@ -55,7 +55,7 @@ def scan(
     """
     from facesearch.galleries.local import LocalGallery
     from facesearch.index.store import Store
-    from facesearch.indexing.diff import require_paths
+    from facesearch.indexing.scopes import require_paths
     from facesearch.models.resolve import choose_model
     from facesearch.search.query import answer, ask, require_filter
     from facesearch.search.questions import photos_of

@@ -1,4 +1,4 @@
-"""Plan an indexing run: which folders it scans, and how they differ from the catalog.
+"""Plan an indexing run: how the folders that it scans differ from the catalog.
 
 Only names, sizes and times are compared. No photo is read, and nothing is written.
 """
@@ -8,28 +8,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from facesearch.catalog.records import KnownPhoto, Root
-from facesearch.errors import Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.options import Options
 from facesearch.indexing.report import Report
-from facesearch.locations import Locations, Place, absolute, resolved
+from facesearch.indexing.scopes import Scope, known_photos
 from facesearch.photos.scan import is_offline, scan
 from facesearch.types import PhotoFile
 
 __all__ = [
     "Plan",
-    "Scope",
     "Task",
-    "find_scopes",
     "forgotten_before",
     "looks_unchanged",
     "make_plan",
-    "require_paths",
     "side_by_side",
 ]
 
@@ -37,22 +32,6 @@ _CLOCK_SLACK_NS = 2_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _ZONES = 14
 _ASK_EVERY = 256
-
-
-def require_paths(paths: Iterable[Path | bytes]) -> None:
-    """Raise `InputError` for the first path that is neither a file nor a folder."""
-    for path in paths:
-        if not os.path.exists(path):
-            raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
-        if not (os.path.isfile(path) or os.path.isdir(path)):
-            raise InputError(f"{os.fsdecode(path)}: neither a file nor a folder; name a photo or a folder of photos")
-
-
-class Scope(NamedTuple):
-    """A root, or one folder or file in it."""
-
-    root: Root
-    within: bytes
 
 
 class Task(NamedTuple):
@@ -84,47 +63,6 @@ class Plan(NamedTuple):
     gone: list[int]
     back: list[int]
     seen: set[int]
-
-
-def find_scopes(store: Store, paths: Sequence[Path]) -> list[Scope]:
-    """Return what a run scans: every root, or these paths. A path in no root is added as one, outer ones first.
-
-    Raises `UsageError` if there is neither a path nor a root, `InputError` if a path does not exist.
-    """
-    roots = {root.id: root for root in store.catalog.roots.all()}
-    if not paths:
-        if not roots:
-            raise UsageError("nothing to index yet", Hint.NAME_A_FOLDER)
-        return [Scope(root, b"") for root in roots.values()]
-    locations = Locations(roots.values())
-    wanted = sorted({absolute(path) for path in paths}, key=lambda path: len(resolved(path)))  # outer ones first
-    require_paths(path for path in wanted if not _is_known(store, locations, path))
-    scopes: dict[Place, Scope] = {}
-    for path in wanted:
-        places = locations.containing(path)
-        if not places:
-            root = store.catalog.roots.add(path, locations)
-            roots[root.id], places = root, [Place(root.id, b"")]
-        for place in places:
-            if not any(Place(place.root, folder) in scopes for folder in _upwards(place.inner)):
-                scopes[place] = Scope(roots[place.root], place.inner)
-    return list(scopes.values())
-
-
-def _is_known(store: Store, locations: Locations, path: bytes) -> bool:
-    """Whether a path is a root or contains known photos: then it may be missing, and its photos with it."""
-    return any(
-        not place.inner or next(_known(store, place.root, place.inner), None) is not None
-        for place in locations.containing(path)
-    )
-
-
-def _upwards(inner: bytes) -> Iterator[bytes]:
-    """Yield a path in a root, then its parent folders, up to the root."""
-    while inner:
-        yield inner
-        inner = os.path.dirname(inner)
-    yield b""
 
 
 def make_plan(
@@ -178,7 +116,7 @@ def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: R
         report.not_looked_at[suffix] = report.not_looked_at.get(suffix, 0) + 1
 
     files = scan(root.path, within, unreadable=unreadable, other=other)
-    for number, (file, known) in enumerate(side_by_side(files, _known(store, root.id, within)), start=1):
+    for number, (file, known) in enumerate(side_by_side(files, known_photos(store, root.id, within)), start=1):
         if number % _ASK_EVERY == 0 and observer.cancelled():
             report.stopped = True
             return
@@ -202,15 +140,6 @@ def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool
     if options.again or (known.outdated and not broken) or not looks_unchanged(file, known.file):
         return True
     return known.status == "failed" and (options.retry_failed or not known.was_read)
-
-
-def _known(store: Store, root: int, within: bytes) -> Iterator[KnownPhoto]:
-    """Yield the photos of a scope, which may be a single file in a root."""
-    single = store.catalog.photos.at(root, within) if within else None
-    if single is not None:
-        yield single
-    else:
-        yield from store.catalog.photos.within(root, within)
 
 
 def side_by_side(

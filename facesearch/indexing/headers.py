@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
-from facesearch.indexing.diff import Scope, Task, looks_unchanged
+from facesearch.indexing.diff import Task, looks_unchanged
 from facesearch.indexing.report import Report
+from facesearch.indexing.scopes import Scope
 from facesearch.photos.header import HEADER_VERSION, read_header
 from facesearch.photos.names import date_in_path
 from facesearch.types import PhotoFacts, PhotoFile

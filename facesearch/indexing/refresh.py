@@ -16,13 +16,14 @@ from facesearch.catalog.records import Status
 from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.contents import Content, read
-from facesearch.indexing.diff import Plan, Task, find_scopes, forgotten_before, make_plan
+from facesearch.indexing.diff import Plan, Task, forgotten_before, make_plan
 from facesearch.indexing.extraction import Outcome, extract
 from facesearch.indexing.headers import date_by_name, dated, read_old_headers
 from facesearch.indexing.moves import Moves, has_current_faces
 from facesearch.indexing.options import DEFAULTS, Options
 from facesearch.indexing.pipeline import Extractor
 from facesearch.indexing.report import Report
+from facesearch.indexing.scopes import find_scopes
 from facesearch.indexing.writer import Writer
 from facesearch.models.protocol import FaceModel
 
