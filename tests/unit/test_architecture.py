@@ -33,6 +33,7 @@ LEAVES = {
     "options",
     "query_options",
     "settings",
+    "shards",
     "types",
     "visible",
     "wording",
