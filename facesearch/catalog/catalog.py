@@ -77,8 +77,8 @@ class Catalog:
         self.database.end_view()
 
     def dry_run(self) -> AbstractContextManager[None]:
-        """Discard all changes to roots and photos at the end of the block; nothing is written to disk."""
-        return self.database.rehearsal("roots", "photos")
+        """Discard all changes to roots, shards and photos at the end of the block; nothing is written to disk."""
+        return self.database.rehearsal("roots", "shards", "photos")
 
     def checkpoint(self) -> None:
         """Merge the write-ahead log into the catalog and truncate the log."""

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from facesearch.errors import Hint, IndexDamagedError
+from facesearch.errors import Hint, IndexDamagedError, UsageError
+from facesearch.shards import Shard
 from facesearch.types import Box, Detection, Face
 from facesearch.vectors.kinds import INDEX_TYPES
 
@@ -135,6 +136,13 @@ def _grouped(text: str) -> bool:
             type(kept[key]) is int and _counted(kept[key]) for key in ("vectors", "statements", "people")
         )
     except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _shard(text: str) -> bool:
+    try:
+        return str(Shard.of(text)) == text
+    except UsageError:
         return False
 
 
@@ -298,6 +306,8 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "after_runs": _integer(lambda flag: flag in (0, 1), repaired="0"),
     },
     "changes": {"id": _integer(_id), "face": _integer(_id)},
+    "shards": {"root": _integer(_id), "shard": Column(str, valid=_shard)},
+    "handed_over": {"photo": _integer(_id)},
 }
 """Every table except `meta`, whose values have one type per key."""
 

@@ -242,12 +242,16 @@ class Database:
     def rehearsal(self, *tables: str) -> Iterator[None]:
         """Keep a view in which writes to these tables go to in-memory copies, which are discarded at the end.
 
+        A table that a later version added is such a copy already, and empty again at the end.
+
         The database itself is only read; others may write to it.
         """
         self.end_view()
         self.rows("PRAGMA temp_store = MEMORY")
         self.view()
         try:
+            added = {name for (name,) in self.rows("SELECT name FROM sqlite_temp_schema")}
+            tables = tuple(table for table in tables if table not in added)
             for table in tables:  # a temporary table hides the real one of its name
                 rows = self.rows("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", table)
                 if not rows:

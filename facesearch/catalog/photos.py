@@ -17,7 +17,7 @@ from facesearch.types import KnownFile, PhotoFacts, PhotoFile, TakenAt
 
 __all__ = ["Photos"]
 
-_LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted'"
+_LONG_HIDDEN = "root = ? AND missing_since <= ? AND status != 'unwanted' AND id NOT IN (SELECT photo FROM handed_over)"
 
 _HEADER = ("taken_at", "date_source", "date_precision", "latitude", "longitude", "ours", "header")
 """The columns from a photo's header and name, in the order of `_header_values` and `_facts_of`."""
@@ -136,6 +136,11 @@ class Photos:
     def count_ours(self) -> int:
         """Count the visible pictures that facesearch made."""
         return int(self._database.value("SELECT count(*) FROM photos WHERE ours AND missing_since IS NULL"))
+
+    def count_handed_over(self) -> int:
+        """Count the photos that are hidden because they are in other shards."""
+        hidden = "missing_since IS NOT NULL AND NOT ours"
+        return int(self._database.value(f"SELECT count(*) FROM handed_over JOIN photos ON id = photo WHERE {hidden}"))
 
     def count_outdated(self) -> int:
         """Count the photos whose faces come from an earlier model and are not found until the photos are read again."""
@@ -282,17 +287,29 @@ class Photos:
     def hide(self, photos: Iterable[int], when: int) -> None:
         """Hide photos that are missing since `when` (seconds since 1970): they are kept, but no longer found."""
         self._database.many(
-            "UPDATE photos SET missing_since = ? WHERE id = ? AND missing_since IS NULL", ((when, p) for p in photos)
+            "UPDATE photos SET missing_since = ? WHERE id = ?"
+            " AND (missing_since IS NULL OR id IN (SELECT photo FROM handed_over))",
+            ((when, photo) for photo in photos),
         )
+
+    def hand_over(self, photos: Iterable[int], when: int) -> None:
+        """Hide photos that are in other shards from `when` on: they are kept until the index takes their shard again.
+
+        They do not count as missing, so they are not deleted after a time.
+        """
+        for photo in photos:
+            self._database.run("UPDATE photos SET missing_since = ? WHERE id = ?", when, photo)
+            self._database.run("INSERT INTO handed_over (photo) VALUES (?)", photo)  # after the trigger of the update
 
     def show(self, photos: Iterable[int]) -> None:
         """Show hidden photos that are back."""
         self._database.many("UPDATE photos SET missing_since = NULL WHERE id = ?", ((photo,) for photo in photos))
 
     def count_hidden(self, root: int, before: int) -> int:
-        """Count the photos of a root that have been hidden since `before` (seconds since 1970) or longer.
+        """Count the photos of a root that have been missing since `before` (seconds since 1970) or longer.
 
-        Unwanted ones do not count: if they were deleted, they would be indexed when they return.
+        Unwanted ones do not count: if they were deleted, they would be indexed when they return. Those that were handed
+        over are not missing.
         """
         return int(self._database.value(f"SELECT count(*) FROM photos WHERE {_LONG_HIDDEN}", root, before))
 

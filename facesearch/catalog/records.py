@@ -47,7 +47,8 @@ class KnownPhoto:
     `was_read` is set if its bytes could be read, even if decoding failed; `measured` if it has a fingerprint;
     `outdated` if the index's model has not processed it yet: its faces come from an earlier model and are not found.
     `deaths` is the number of processes that died while they processed it alone. `ours` marks a picture that facesearch
-    made, which is not a photo.
+    made, which is not a photo. `handed_over` is set if it is hidden because another shard has it, not because it is
+    missing from the disk.
     """
 
     id: int
@@ -60,6 +61,7 @@ class KnownPhoto:
     outdated: bool = False
     deaths: int = 0
     ours: bool = False
+    handed_over: bool = False
 
 
 class Counts(NamedTuple):
@@ -105,17 +107,19 @@ KNOWN_PHOTO = (
     "photos.outdated",
     "photos.deaths",
     "photos.ours",
+    "photos.missing_since IS NOT NULL AND photos.id IN (SELECT photo FROM handed_over)",
 )
 """The columns of `known_photo`, in its order."""
 
 
 def known_photo(row: Sequence[Any]) -> KnownPhoto:
     """Return a photo from the values of `KNOWN_PHOTO`."""
-    row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths, ours = row
+    row_id, root, path, size, mtime_ns, status, missing, was_read, measured, outdated, deaths, ours, handed_over = row
     file = PhotoFile(path, size, mtime_ns)
     return KnownPhoto(
-        row_id, root, file, status, bool(missing), bool(was_read), bool(measured), bool(outdated), deaths, bool(ours)
-    )
+        row_id, root, file, status, bool(missing), bool(was_read), bool(measured), bool(outdated), deaths, bool(ours),
+        bool(handed_over),
+    )  # fmt: skip
 
 
 def path_in_root(root: bytes, path: bytes) -> bytes:

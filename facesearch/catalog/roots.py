@@ -1,4 +1,4 @@
-"""The folders and single files that the user indexed."""
+"""The folders and single files that the user indexed, and which shard of a folder the index takes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from facesearch.catalog.columns import Shape
 from facesearch.catalog.database import Database
 from facesearch.catalog.records import Root
 from facesearch.locations import Locations
+from facesearch.shards import Shard
 
 __all__ = ["Roots"]
 
 _ROOT = Shape("roots.id", "roots.path")
+_SHARD = Shape("shards.root", "shards.shard")
 _DATED_BY_NAME = "(date_source IS NULL OR date_source = 'name') AND NOT ours"
 
 
 class Roots:
-    """The table `roots`."""
+    """The tables `roots` and `shards`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,6 +48,17 @@ class Roots:
             known.remove(inner)
         known.add(row_id, path)
         return Root(row_id, path)
+
+    def shards(self) -> dict[int, Shard]:
+        """Return the shards of the roots that the index does not take as a whole, by the ids of the roots."""
+        rows = self._database.typed(_SHARD, f"SELECT {_SHARD.sql} FROM shards ORDER BY root")
+        return {root: Shard.of(text) for root, text in rows}
+
+    def take_shard(self, root: int, shard: Shard) -> None:
+        """Record that the index takes one shard of a root, or all of it."""
+        self._database.run("DELETE FROM shards WHERE root = ?", root)
+        if not shard.is_all:
+            self._database.run("INSERT INTO shards (root, shard) VALUES (?, ?)", root, str(shard))
 
     def move(self, root: int, path: bytes) -> None:
         """Record that a root and its photos are mounted or moved elsewhere."""

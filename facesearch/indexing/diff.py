@@ -55,13 +55,14 @@ class Task(NamedTuple):
 class Plan(NamedTuple):
     """What a run has to do. Photos can be recognised as missing only in `seen` roots, which were available.
 
-    `tasks` are the files to read, `gone` the ids of visible photos whose files are missing, `back` the ids of hidden
-    photos whose files are back unchanged.
+    `tasks` are the files to read, `gone` the ids of photos whose files are missing, `back` the ids of hidden photos
+    whose files are back unchanged, and `handed_over` the ids of photos whose files are in other shards now.
     """
 
     tasks: list[Task]
     gone: list[int]
     back: list[int]
+    handed_over: list[int]
     seen: set[int]
 
 
@@ -77,8 +78,10 @@ def make_plan(
     Photos that need no work are counted in the report. If `observer` cancels, the plan ends early and the report says
     so.
     """
-    plan = Plan([], [], [], set())
+    plan = Plan([], [], [], [], set())
     for number, scope in enumerate(scopes):
+        if not scope.shard.is_all:
+            report.shards[os.fsdecode(scope.root.path)] = str(scope.shard)
         if number and observer.cancelled():
             report.stopped = True
             break
@@ -95,7 +98,7 @@ def make_plan(
 
 def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
     """Report a root as missing: an unmounted disk looks like an empty or missing folder, so no photo is hidden."""
-    root, within = scope
+    root, within, _ = scope
     kept = sum(not known.missing for known in store.catalog.photos.within(root.id, within))
     report.unchanged += kept
     if kept or not os.path.exists(root.path):
@@ -104,7 +107,7 @@ def _leave_offline(store: Store, scope: Scope, report: Report) -> None:
 
 def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: Report, observer: Observer) -> None:
     """Add the differences in one scope to the plan. In a folder that cannot be listed, no photo counts as missing."""
-    root, within = scope
+    root, within, shard = scope
     unlisted: list[bytes] = []
 
     def unreadable(folder: bytes, reason: str) -> None:
@@ -112,10 +115,17 @@ def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: R
         report.unreadable.append(f"{os.fsdecode(os.path.join(root.path, folder))}: {reason}")
 
     def other(path: bytes) -> None:
+        if not shard.has(path):
+            return
         suffix = os.fsdecode(os.path.splitext(path)[1]).lower()
         report.not_looked_at[suffix] = report.not_looked_at.get(suffix, 0) + 1
 
-    files = scan(root.path, within, unreadable=unreadable, other=other)
+    def wanted(path: bytes) -> bool:
+        here = shard.has(path)
+        report.other_shards += not here
+        return here
+
+    files = scan(root.path, within, unreadable=unreadable, other=other, wanted=wanted)
     for number, (file, known) in enumerate(side_by_side(files, known_photos(store, root.id, within)), start=1):
         if number % _ASK_EVERY == 0 and observer.cancelled():
             report.stopped = True
@@ -124,7 +134,10 @@ def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: R
             assert known is not None
             if any(not folder or known.file.path.startswith(os.path.join(folder, b"")) for folder in unlisted):
                 report.unchanged += not known.missing
-            elif not known.missing:
+            elif not shard.has(known.file.path) and not _is_missing(os.path.join(root.path, known.file.path)):
+                if not known.handed_over:
+                    plan.handed_over.append(known.id)
+            elif not known.missing or known.handed_over:
                 plan.gone.append(known.id)
         elif known is None or (known.status != "unwanted" and _is_to_be_read(file, known, options)):
             plan.tasks.append(Task(root, file, known))
@@ -133,6 +146,17 @@ def _compare(store: Store, scope: Scope, options: Options, plan: Plan, report: R
             report.unchanged += not known.ours
             if known.missing:
                 plan.back.append(known.id)
+
+
+def _is_missing(path: bytes) -> bool:
+    """Whether there is certainly no file at a path."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_to_be_read(file: PhotoFile, known: KnownPhoto, options: Options) -> bool:

@@ -56,7 +56,7 @@ def read_old_headers(
     Files that have changed or cannot be read now are left for a later run. Raises what the store raises.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="header") as pool:
-        for root, within in scopes:
+        for root, within, _ in scopes:
             old = store.catalog.photos.with_old_headers(root.id, within, HEADER_VERSION)
             for start in range(0, len(old), _AT_ONCE):
                 if observer.cancelled():

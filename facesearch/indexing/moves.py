@@ -182,4 +182,5 @@ class Moves:
             found = os.stat(path)
         except (OSError, ValueError):  # the path of a displaced photo does not exist
             return True
-        return photo.missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)
+        is_missing = photo.missing and not photo.handed_over
+        return is_missing or not looks_unchanged(PhotoFile(path, found.st_size, found.st_mtime_ns), photo.file)

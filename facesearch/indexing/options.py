@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facesearch.settings import DEFAULT_MAX_PIXELS
+from facesearch.shards import Shard
 
 __all__ = ["DEFAULTS", "Options"]
 
@@ -19,6 +20,8 @@ class Options:
     The photos in progress take up to `memory` bytes together; a single one may take more.
 
     A photo that has been missing for `keep_missing` seconds is deleted for good; 0 deletes it immediately.
+
+    `shard` is the part of each folder that the index takes from now on; None changes nothing.
     """
 
     rotations: bool = True
@@ -28,6 +31,7 @@ class Options:
     workers: int = 1
     memory: int = 640 * 2**20
     keep_missing: float = 30 * 86400.0
+    shard: Shard | None = None
 
 
 DEFAULTS = Options()

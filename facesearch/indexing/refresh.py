@@ -37,10 +37,10 @@ def preview(store: Store, paths: Sequence[Path] = (), *, options: Options = DEFA
     """
     report = Report()
     with store.catalog.dry_run():
-        plan = make_plan(store, find_scopes(store, paths), options, report)
+        plan = make_plan(store, find_scopes(store, paths, options.shard), options, report)
         report.new = sum(task.known is None for task in plan.tasks)
         report.changed = len(plan.tasks) - report.new
-        report.missing = len(plan.gone)
+        report.missing, report.handed_over = len(plan.gone), len(plan.handed_over)
         report.removed = sum(store.catalog.photos.count_hidden(root, forgotten_before(options)) for root in plan.seen)
         if options.keep_missing <= 0:
             report.removed, report.missing = report.removed + report.missing, 0
@@ -59,14 +59,15 @@ def refresh(
 ) -> Report:
     """Bring the index up to date with `paths`, or with every known root if none are given.
 
-    A path inside a known root refreshes that part of it; another becomes a root. Work is committed every few seconds.
+    A path inside a known root refreshes that part of it; another becomes a root. Of a root with a shard, only that is
+    indexed; `options` can change it for later runs, too. Work is committed every few seconds.
     If `observer` cancels, the photos in progress are finished and kept, and the next run does the rest. Raises
     `InputError` if a path does not exist, `UsageError` if there is nothing to index, and what the store raises.
     """
     started = time.monotonic()
     report = Report()
     with store.transaction():
-        scopes = find_scopes(store, paths)
+        scopes = find_scopes(store, paths, options.shard)
     plan = make_plan(store, scopes, options, report, observer)
     _Run(store, model, plan, options, observer, report).carry_out()
     if not report.stopped:
@@ -228,6 +229,8 @@ class _Run:
         """Record what is known only at the end: which photos are missing, are back, or have been missing too long."""
         catalog, plan = self._store.catalog, self._plan
         catalog.photos.show(plan.back)
+        catalog.photos.hand_over(plan.handed_over, self._now)
+        self._report.handed_over = len(plan.handed_over)
         self._report.stopped = self._report.stopped or self._writer.left_over
         if not self._report.stopped:
             gone = [photo for photo in plan.gone if not self._moves.has_moved(photo)]

@@ -18,6 +18,10 @@ class Report:
     `seconds` is the duration of the run. `people` is the number of people in the index, if it groups faces by person:
     `new_people` of them were found in this run, and `grouped` faces belong to one of them. `unpushed` are the galleries
     that should have got the changes but could not be reached.
+
+    `shards` has the shard, such as `3/10`, of each folder of this run that the index does not take as a whole.
+    `other_shards` counts the photo files there that are in other shards, which were skipped, and `handed_over` known
+    photos that were hidden because they are in other shards now.
     """
 
     photos: int = 0
@@ -32,6 +36,8 @@ class Report:
     faces: int = 0
     ours: int = 0
     headers: int = 0
+    other_shards: int = 0
+    handed_over: int = 0
     seconds: float = 0.0
     people: int | None = None
     new_people: int = 0
@@ -41,6 +47,7 @@ class Report:
     unreadable: list[str] = field(default_factory=list)
     not_looked_at: dict[str, int] = field(default_factory=dict)
     unpushed: list[str] = field(default_factory=list)
+    shards: dict[str, str] = field(default_factory=dict)
     stopped: bool = False
 
     @property

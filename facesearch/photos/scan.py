@@ -37,14 +37,15 @@ def scan(
     *,
     unreadable: Callable[[bytes, str], None],
     other: Callable[[bytes], None] = lambda _path: None,
+    wanted: Callable[[bytes], bool] = lambda _path: True,
 ) -> Iterator[PhotoFile]:
     """Yield every photo file under `root` (a folder or a single file), or under its folder `within`.
 
     The order is that of the paths, relative to the root, as bytes. Photos are recognised by their file name endings.
     Symbolic links are followed, except to a folder inside the root, which is reached anyway, or in a cycle. Unreadable
     entries are skipped and reported to `unreadable` with their relative path and the reason. `other` gets the relative
-    paths of media that are not read. Kernel file systems such as `/proc` hold no photos and are not entered from
-    outside.
+    paths of media that are not read. `wanted` gets the relative path of each photo and returns False for those to skip,
+    which are not looked at. Kernel file systems such as `/proc` hold no photos and are not entered from outside.
     """
     start = os.path.join(root, within) if within else root
     try:
@@ -53,9 +54,9 @@ def scan(
         _report(unreadable, within, error)
         return
     if stat.S_ISDIR(found.st_mode):
-        walk = _Walk(os.path.realpath(root), unreadable, other)
+        walk = _Walk(os.path.realpath(root), unreadable, other, wanted)
         yield from walk.folder(start, within, frozenset([(found.st_dev, found.st_ino)]), found.st_dev)
-    elif stat.S_ISREG(found.st_mode):
+    elif stat.S_ISREG(found.st_mode) and wanted(within):
         yield PhotoFile(within, found.st_size, found.st_mtime_ns)
 
 
@@ -74,11 +75,16 @@ class _Walk:
     """One walk through the folders of a root."""
 
     def __init__(
-        self, real_root: bytes, unreadable: Callable[[bytes, str], None], other: Callable[[bytes], None]
+        self,
+        real_root: bytes,
+        unreadable: Callable[[bytes, str], None],
+        other: Callable[[bytes], None],
+        wanted: Callable[[bytes], bool],
     ) -> None:
         self._real_root = real_root
         self._unreadable = unreadable
         self._other = other
+        self._wanted = wanted
         self._kernel = KernelFiles()
 
     def folder(
@@ -97,8 +103,11 @@ class _Walk:
         for key, entry in children:
             path = os.path.join(relative, entry.name) if relative else entry.name
             if not key.endswith(_SEPARATOR):
+                is_photo = _is_photo(entry.name)
+                if is_photo and not self._wanted(path):
+                    continue
                 try:
-                    found = entry.stat() if _is_photo(entry.name) else None
+                    found = entry.stat() if is_photo else None
                 except FileNotFoundError:
                     continue  # deleted since it was listed, or a dangling link
                 except OSError as error:  # a folder that can be listed but not entered: its contents are unknown

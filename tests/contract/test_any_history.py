@@ -28,6 +28,7 @@ from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.people.regroup import regroup
+from facesearch.shards import Shard
 from facesearch.types import Box, Detection
 
 Colour = tuple[int, int, int]
@@ -87,6 +88,7 @@ class Library(RuleBasedStateMachine):
         self.whole = False
         """Whether the last run that changed anything was complete: then the index has what was on disk at that time."""
         self.ids: dict[Colour, int] = {}
+        self.shard = Shard()
         self.people: dict[int, int] = {}
         """The person of each face when faces were last grouped."""
 
@@ -104,6 +106,11 @@ class Library(RuleBasedStateMachine):
     @property
     def mounted(self) -> bool:
         return self.root.exists()
+
+    @property
+    def expected(self) -> dict[str, Colour]:
+        """What a complete run indexes."""
+        return {name: colour for name, colour in self.present.items() if self.shard.has(name.encode())}
 
     def place(self, name: str) -> Path:
         return (self.root if self.mounted else self.away) / name
@@ -211,7 +218,7 @@ class Library(RuleBasedStateMachine):
         self.model, self.other = self.other, self.model
         if self.mounted:
             assert done.complete
-            self.indexed = dict(self.present)
+            self.indexed = self.expected
             self.in_between = set()
             self.whole = True
             self.check_ids()
@@ -246,14 +253,22 @@ class Library(RuleBasedStateMachine):
             assert len(self.people) == done.grouped
             assert not regroup(store).changed
 
+    @rule(shard=st.sampled_from(["1/2", "2/2", "2/3", "all"]))
+    def take_another_shard(self, shard: str) -> None:
+        self.shard = Shard.of(shard)
+        self.ids = {}  # of two copies in different shards, each has its own
+        self.run(self.shard)
+
     @rule()
-    def run(self) -> None:
+    def run(self, shard: Shard | None = None) -> None:
         before = self.model.embedded
+        options = Options(workers=2, shard=shard)
         with Store.open(self.folder / "index", write=True) as store:
-            report: Report = refresh(store, self.model, [self.root] if self.mounted else [], options=Options(workers=2))
+            report: Report = refresh(store, self.model, [self.root] if self.mounted else [], options=options)
+            assert store.catalog.roots.shards() == ({} if self.shard.is_all else {1: self.shard})
         if self.mounted:
             assert report.complete
-            self.indexed = dict(self.present)
+            self.indexed = self.expected
             self.in_between = set()
             self.whole = True
             self.check_ids()
@@ -299,8 +314,8 @@ class Library(RuleBasedStateMachine):
             return
         with Store.open(self.folder / "index") as store:
             rows = list(store.catalog.faces.all())
-            assert {os.fsdecode(row.path) for row in rows} == {str(self.root / path) for path in self.present}
-            assert len(rows) == len(self.present)
+            assert {os.fsdecode(row.path) for row in rows} == {str(self.root / path) for path in self.expected}
+            assert len(rows) == len(self.expected)
             for row in rows:
                 colour = self.present[os.path.relpath(os.fsdecode(row.path), self.root)]
                 (vector,) = store.catalog.vectors.get([row.vector_id], self.model.info.dim)
