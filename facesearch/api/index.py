@@ -178,6 +178,7 @@ class Index:
         max_memory: int | None = None,
         index_type: str | None = None,
         group: bool | None = None,
+        shard: str | None = None,
         confirm: Callable[[Report], object] | None = None,
     ) -> Report:
         """Bring the index up to date with `paths`, or with all known folders; create the index if it does not exist.
@@ -196,6 +197,9 @@ class Index:
         - `max_memory`: the memory limit of the whole process, in bytes.
         - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate); None changes nothing.
         - `group`: whether this and later runs end with grouping new faces by person; None changes nothing.
+        - `shard`: index only this part of each folder, in this and later runs: `3/10` is the third of ten parts,
+          divided by the paths of photos, `all` the whole folder; None changes nothing. Known photos of other shards
+          are hidden, but not deleted.
         - `confirm`: is called with the report of `preview`.
 
         Raises `InputError` if a path is not found, `UsageError` if no folder is given or known, `ModelError`,
@@ -203,7 +207,7 @@ class Index:
         """
         options = keeping.reading_options(
             rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
-            keep_missing_days=keep_missing_days,
+            keep_missing_days=keep_missing_days, shard=shard,
         )  # fmt: skip
         return keeping.refresh(
             self._stores, self._models, as_paths(paths),
@@ -222,6 +226,7 @@ class Index:
         keep_missing_days: float = 30.0,
         max_memory: int | None = None,
         index_type: str | None = None,
+        shard: str | None = None,
     ) -> Report:
         """Report what `refresh` with the same options would do; no photo is read and nothing is written.
 
@@ -230,7 +235,7 @@ class Index:
         """
         options = keeping.reading_options(
             rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
-            keep_missing_days=keep_missing_days,
+            keep_missing_days=keep_missing_days, shard=shard,
         )  # fmt: skip
         return keeping.preview(self._stores, as_paths(paths), options, index_type)
 
@@ -320,6 +325,12 @@ class Index:
     def folders(self) -> list[Path]:
         """Return the folders and single photos that the index covers."""
         return [Path(os.fsdecode(root.path)) for root in self._reading().catalog.roots.all()]
+
+    def shards(self) -> dict[Path, str]:
+        """Return the shard, such as `3/10`, of each folder that the index does not take as a whole."""
+        catalog = self._reading().catalog
+        shards = catalog.roots.shards()
+        return {Path(os.fsdecode(root.path)): str(shards[root.id]) for root in catalog.roots.all() if root.id in shards}
 
     def export_faces(self) -> Iterator[tuple[FaceRecord, FloatArray]]:
         """Yield every face that queries can find, with its embedding, float32[dim] of unit length."""

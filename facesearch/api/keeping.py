@@ -16,6 +16,7 @@ from facesearch.arguments import require_number, require_whole_number
 from facesearch.errors import Hint
 from facesearch.events import Observer
 from facesearch.settings import DEFAULT_MAX_PIXELS
+from facesearch.shards import Shard
 from facesearch.visible import shown_path
 from facesearch.wording import counted
 
@@ -71,8 +72,9 @@ def reading_options(
     again: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     keep_missing_days: float = 30.0,
+    shard: str | None = None,
 ) -> Options:
-    """Return the options of an indexing run; see `Index.refresh`. Raises `UsageError` for an invalid number."""
+    """Return the options of an indexing run; see `Index.refresh`. Raises `UsageError` for an invalid value."""
     from facesearch.indexing.options import Options
 
     require_whole_number("max_pixels", max_pixels, 1)
@@ -83,6 +85,7 @@ def reading_options(
         again=again,
         max_pixels=max_pixels,
         keep_missing=keep_missing_days * _DAY,
+        shard=None if shard is None else Shard.of(shard),
     )
 
 
@@ -308,7 +311,8 @@ def _tell_revision(observer: Observer, model: ModelInfo) -> None:
 def _record(report: Report, index: Path) -> dict[str, Any]:
     """Return a report as plain values, with paths that are valid text."""
     paths = {key: [shown_path(path) for path in getattr(report, key)] for key in ("given_up", "offline", "unreadable")}
-    return {**asdict(report), **paths, "index": shown_path(str(index))}
+    shards = {shown_path(folder): shard for folder, shard in report.shards.items()}
+    return {**asdict(report), **paths, "shards": shards, "index": shown_path(str(index))}
 
 
 def _finished() -> dict[str, int]:

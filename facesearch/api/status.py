@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,10 +40,12 @@ class IndexStatus:
     `people` is the number of people whose faces were grouped, None if that was never done; `grouped` faces belong to
     one of them. `groups_after_runs` says whether indexing runs group new faces.
 
-    `photos` is the number of visible photos, `hidden` of hidden ones, `no_face` of photos without a face, `failed` of
-    unreadable ones, `made_here` of pictures made by facesearch, which are not indexed, and `outdated` of photos that
-    the model has yet to read. Sizes are in bytes. `last_run` is the report of the last indexing run, None if no run has
-    finished.
+    `shards` has the shard, such as `3/10`, of each folder that the index does not take as a whole.
+
+    `photos` is the number of visible photos, `hidden` of hidden ones, of which `handed_over` are hidden because they
+    are in other shards. `no_face` photos have no face, `failed` ones are unreadable, `made_here` are pictures made by
+    facesearch, which are not indexed, and the model has yet to read `outdated` photos. Sizes are in bytes. `last_run`
+    is the report of the last indexing run, None if no run has finished.
     """
 
     path: Path
@@ -56,12 +59,14 @@ class IndexStatus:
     calibration: str
     search: SearchFacts
     folders: tuple[str, ...]
+    shards: Mapping[str, str]
     photos: int
     faces: int
     no_face: int
     failed: int
     made_here: int
     hidden: int
+    handed_over: int
     outdated: int
     people: int | None
     grouped: int
@@ -79,6 +84,7 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
     catalog, calibration = store.catalog, calibration_of(store.model)
     search = store.search_facts()  # first, so that the counts match the vectors
     counts, size = catalog.photos.counts(), store.size()
+    roots, shards = catalog.roots.all(), catalog.roots.shards()
     return IndexStatus(
         path=path,
         model=store.model.name,
@@ -90,13 +96,15 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
         calibrated_people=calibration.people if calibration.measured else None,
         calibration=calibration.origin,
         search=search,
-        folders=tuple(os.fsdecode(root.path) for root in catalog.roots.all()),
+        folders=tuple(os.fsdecode(root.path) for root in roots),
+        shards={os.fsdecode(root.path): str(shards[root.id]) for root in roots if root.id in shards},
         photos=counts.photos,
         faces=counts.faces,
         no_face=counts.no_face,
         failed=counts.failed,
         made_here=catalog.photos.count_ours(),
         hidden=counts.missing,
+        handed_over=catalog.photos.count_handed_over(),
         outdated=catalog.photos.count_outdated(),
         people=None if catalog.meta.grouped() is None else catalog.people.count(),
         grouped=catalog.people.count_faces(),

@@ -180,6 +180,10 @@ def _index(index: Path) -> Iterator[Finding]:
             counts = store.catalog.photos.counts()
             held = f"{counted(counts.photos, 'photo')}, {counted(counts.faces, 'face')}"
             yield Finding("index", f"{held}, model {store.model.name}, in {index}")
+            shards = store.catalog.roots.shards()
+            for root in store.catalog.roots.all():
+                if root.id in shards:
+                    yield Finding("shard", f"{shards[root.id]} of {os.fsdecode(root.path)}")
             model = model_info(store.model.source or store.model.name, store.model.revision)
             store.require_model(model)
             if store.model.revision < LATEST_REVISION:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +27,7 @@ _EXAMPLES = examples(
     ("facesearch folders move /mnt/old /mnt/new", "the photos are mounted elsewhere now"),
 )
 
-_Format = Annotated[str, format_option("paths", "json")]
+_Format = Annotated[str, format_option("paths", "json", "jsonl")]
 _Old = Annotated[Path, typer.Argument(metavar="OLD", help="The folder as the index knows it.")]
 _New = Annotated[Path, typer.Argument(metavar="NEW", help="Where its photos are now.")]
 _Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the index.")]
@@ -43,16 +44,24 @@ def register(app: typer.Typer) -> None:
 
 
 def list_folders(index_path: IndexPath = None, layout: _Format = "paths") -> None:
-    """List the folders, one per line."""
+    """List the folders, one per line. Those of which the index takes one shard are also named on stderr."""
     from facesearch.api.index import Index
+    from facesearch.render.records import path_keys
 
     with Index.open(index_path) as index:
-        folders = [str(folder) for folder in index.folders()]
+        folders, shards = [str(folder) for folder in index.folders()], index.shards()
+    taken = {str(folder): shard for folder, shard in shards.items()}
     if layout == "json":
         write_json([shown_path(folder) for folder in folders], ascii_only=True)
+    elif layout == "jsonl":
+        for folder in folders:
+            record = {**path_keys("path", os.fsencode(folder)), "shard": taken.get(folder)}
+            write_json(record, ascii_only=True)
     else:
         show = for_stdout()
         write(f"{show(folder)}\n" for folder in folders)
+        for folder, shard in taken.items():
+            say(f"{folder}: only shard {shard}")
 
 
 def move(old: _Old, new: _New, anyway: Anyway = False, index_path: IndexPath = None, wait: Wait = 0) -> None:

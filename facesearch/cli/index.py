@@ -49,6 +49,7 @@ _EXAMPLES = examples(
     ("facesearch index", "refresh all folders of the index"),
     ("facesearch index --quiet --max-time 4h", "refresh every night, from cron"),
     ("facesearch index ~/Pictures --dry-run", "show what would be read"),
+    ("facesearch index /archive --shard 3/10", "be the third of ten machines"),
 )
 
 _Model = Annotated[
@@ -75,6 +76,14 @@ _Grouping = Annotated[
         show_default=False,
     ),
 ]
+_Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="N/M",
+        help="Index only part N of M of each folder, as one of M machines; `all` is everything. The index keeps it.",
+    ),
+]
 _DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Report what would be read, by names, sizes and times; change nothing.")
 ]
@@ -94,6 +103,7 @@ def index(
     max_memory: MaxMemory = None,
     index_type: _IndexType = None,
     grouping: _Grouping = None,
+    shard: _Shard = None,
     no_rotations: NoRotations = False,
     retry_failed: RetryFailed = False,
     again: Again = False,
@@ -118,7 +128,7 @@ def index(
         options: dict[str, Any] = {
             "rotations": not no_rotations, "retry_failed": retry_failed, "again": again, "index_type": index_type,
             "max_pixels": pixels(max_megapixels), "keep_missing_days": 0 if prune else keep_missing,
-            "max_memory": max_memory,
+            "max_memory": max_memory, "shard": shard,
         }  # fmt: skip
         report = _run(opened, paths or [], options, grouping=grouping, dry_run=dry_run, prune=prune, yes=yes)
         _tell(opened, report, layout, console, dry_run=dry_run)

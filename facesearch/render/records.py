@@ -163,6 +163,7 @@ def report_record(report: Report, index: str) -> dict[str, Any]:
     record = asdict(report)
     for key in ("given_up", "offline", "unreadable"):
         record[key] = [shown_path(path) for path in record[key]]
+    record["shards"] = {shown_path(folder): shard for folder, shard in record["shards"].items()}
     return {**record, "index": shown_path(index)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from facesearch.api.status import IndexStatus
@@ -33,12 +34,14 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
         "calibration_origin": status.calibration,
         "search": asdict(status.search),
         "roots": [shown_path(folder) for folder in status.folders],
+        "shards": {shown_path(folder): shard for folder, shard in status.shards.items()},
         "photos": status.photos,
         "faces": status.faces,
         "no_face": status.no_face,
         "failed": status.failed,
         "ours": status.made_here,
         "hidden": status.hidden,
+        "handed_over": status.handed_over,
         "outdated": status.outdated,
         "people": status.people,
         "grouped": status.grouped,
@@ -61,13 +64,13 @@ def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> s
         ("threshold", status.threshold),
         ("calibration", status.calibration),
         ("search", search_line(status.search)),
-        ("folders", ", ".join(status.folders)),
+        ("folders", ", ".join(map(partial(_folder, status), status.folders))),
         ("photos", status.photos),
         ("faces", status.faces),
         ("people", _people(status)),
         ("no face", status.no_face),
         ("failed", status.failed),
-        ("hidden", status.hidden),
+        ("hidden", _hidden(status)),
     ]
     if status.outdated:
         facts.append(("outdated", status.outdated))
@@ -87,6 +90,15 @@ def _model(status: IndexStatus) -> str:
     if status.revision in LOOKS:
         return f"{its}; {latest} is out: {Hint.NEW_EMBEDDINGS}"
     return f"{its}, which this version of facesearch cannot use; it has up to {latest}"
+
+
+def _folder(status: IndexStatus, folder: str) -> str:
+    shard = status.shards.get(folder)
+    return folder if shard is None else f"{folder} (shard {shard})"
+
+
+def _hidden(status: IndexStatus) -> str:
+    return f"{status.hidden:,}" + f", {status.handed_over:,} of them in other shards" * (status.handed_over > 0)
 
 
 def _people(status: IndexStatus) -> str:

@@ -23,12 +23,13 @@ __all__ = [
 
 _REPORT_FIGURES = (
     "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed", "ours",
-    "headers",
+    "headers", "other_shards", "handed_over",
 )  # fmt: skip
 _REPORT_NAMES = {
     "no_face": "without a face", "missing": "hidden", "removed": "deleted", "ours": "made by facesearch",
-    "headers": "headers read again",
+    "headers": "headers read again", "other_shards": "in other shards", "handed_over": "hidden by the shard",
 }  # fmt: skip
+_PLANNED = (("hide", "missing"), ("delete", "removed"), ("hide by the shard", "handed_over"))
 
 
 def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -> str:
@@ -44,6 +45,7 @@ def render_report(report: dict[str, Any], *, show: Callable[[str], str] = str) -
         lines.insert(2, ("people", f"{report['people']:,}{new}; {counted(report['grouped'], 'face')}"))
     read = report["new"] + report["changed"] + report["moved"]
     pace = f" ({read / report['seconds']:.1f} photos/s)" if read and report["seconds"] else ""
+    lines += _shard_lines(report, show)
     lines.append(("seconds", f"{report['seconds']:.1f}{pace}"))
     if read and "runtime" in report:
         lines.append(("device", report["runtime"]))
@@ -57,12 +59,11 @@ def render_plan(report: dict[str, Any], *, show: Callable[[str], str] = str) -> 
     lines = [
         ("would read", counted(report["new"] + report["changed"], "photo") + f" ({', '.join(kinds)})" * bool(kinds))
     ]
-    lines += [
-        (f"would {verb}", f"{report[key]:,}")
-        for verb, key in (("hide", "missing"), ("delete", "removed"))
-        if report[key]
-    ]
+    lines += [(f"would {verb}", f"{report[key]:,}") for verb, key in _PLANNED if report[key]]
     lines.append(("unchanged", f"{report['unchanged']:,}"))
+    if report["other_shards"]:
+        lines.append((_REPORT_NAMES["other_shards"], f"{report['other_shards']:,}"))
+    lines += _shard_lines(report, show)
     lines.append(
         (
             "would make" if report["new_index"] else "index",
@@ -72,10 +73,14 @@ def render_plan(report: dict[str, Any], *, show: Callable[[str], str] = str) -> 
     return lines_of(lines)
 
 
+def _shard_lines(report: dict[str, Any], show: Callable[[str], str]) -> list[tuple[str, str]]:
+    return [("shard", f"{shard} of {show(folder)}") for folder, shard in report.get("shards", {}).items()]
+
+
 def summary_line(report: dict[str, Any]) -> str:
     """Return the report of an indexing run or a dry run in one line, for a log."""
     if "dry_run" in report:
-        would = [f"{verb} {report[key]:,}" for verb, key in (("hide", "missing"), ("delete", "removed")) if report[key]]
+        would = [f"{verb} {report[key]:,}" for verb, key in _PLANNED if report[key]]
         read = counted(report["new"] + report["changed"], "photo")
         return f"nothing was changed; would {', '.join([f'read {read}', *would])}"
     figures = [f"{report[key]:,} {_REPORT_NAMES.get(key, key)}" for key in _REPORT_FIGURES[2:] if report.get(key)]
