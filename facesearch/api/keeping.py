@@ -117,11 +117,13 @@ def refresh(
     """Bring an index up to date, or create it; see `Index.refresh`."""
     from facesearch.indexing.refresh import preview as previewed
     from facesearch.indexing.refresh import refresh as refreshed
+    from facesearch.indexing.scopes import require_divisible
 
     _check_kind(index_type)
     exists = stores.exist()
     if not exists:
         stores.require_paths(paths)  # before a folder is made for an empty index
+        require_divisible(paths, options.shard)
         if confirm is not None:
             confirm(preview(stores, paths, options))
     opened: AbstractContextManager[Store] = stores.writing() if exists else stores.made()

@@ -141,7 +141,8 @@ def _grouped(text: str) -> bool:
 
 def _shard(text: str) -> bool:
     try:
-        return str(Shard.of(text)) == text
+        shard = Shard.of(text)
+        return str(shard) == text and not shard.is_all
     except UsageError:
         return False
 

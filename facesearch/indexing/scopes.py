@@ -13,7 +13,7 @@ from facesearch.index.store import Store
 from facesearch.locations import Locations, Place, absolute, resolved
 from facesearch.shards import Shard
 
-__all__ = ["Scope", "find_scopes", "known_photos", "require_paths"]
+__all__ = ["Scope", "find_scopes", "known_photos", "require_divisible", "require_paths"]
 
 
 class Scope(NamedTuple):
@@ -31,6 +31,13 @@ def require_paths(paths: Iterable[Path | bytes]) -> None:
             raise InputError(f"{os.fsdecode(path)}: no such file or folder; check the path")
         if not (os.path.isfile(path) or os.path.isdir(path)):
             raise InputError(f"{os.fsdecode(path)}: neither a file nor a folder; name a photo or a folder of photos")
+
+
+def require_divisible(paths: Iterable[Path | bytes], shard: Shard | None) -> None:
+    """Raise `UsageError` for the first path that is a single photo, if these paths are to be divided."""
+    for path in paths:
+        if shard is not None and not shard.is_all and os.path.isfile(path):
+            raise UsageError(f"shard {shard}: {os.fsdecode(path)} is a single photo; name a folder", option="shard")
 
 
 def find_scopes(store: Store, paths: Sequence[Path], shard: Shard | None = None) -> list[Scope]:
@@ -92,7 +99,7 @@ class _Shards:
         """Record the wanted shard for the root at a path. Raises `UsageError` if it would be that of a part of one."""
         whole = [root for root, inner in places if not inner]
         for root in whole:
-            self._require_folder(path)
+            require_divisible([path], self._wanted)
             self.take(root)
         root, _ = places[0]
         if not whole and self._wanted is not None and self._wanted != self.of(root.id):
@@ -107,7 +114,7 @@ class _Shards:
 
         The shards of the roots inside end with them, and the index would take everything without having been told so.
         """
-        self._require_folder(path)
+        require_divisible([path], self._wanted)
         limited = [root for root in inside if not self.of(root.id).is_all]
         if limited and self._wanted is None:
             inner, its = os.fsdecode(limited[0].path), self.of(limited[0].id)
@@ -115,12 +122,6 @@ class _Shards:
                 f"shard: {os.fsdecode(path)} has the folder {inner} in it, of which the index takes {its}; give the"
                 " shard of the whole, or all",
                 option="shard",
-            )
-
-    def _require_folder(self, path: bytes) -> None:
-        if self._wanted is not None and not self._wanted.is_all and os.path.isfile(path):
-            raise UsageError(
-                f"shard {self._wanted}: {os.fsdecode(path)} is a single photo; name a folder", option="shard"
             )
 
 
