@@ -230,6 +230,8 @@ class MilvusGallery:
         self._faces.drop(index.number, dropped)
         self._faces.put(index.number, [entity_of(index.number, row) for row in changed])
         self._meta.keep_index(known.pushed._replace(token=token), known.unmeasured, known.lists)
+        if dropped:
+            self._make_visible(index)
         return len(changed) + len(dropped)
 
     def describe(self, index: PushedIndex, facts: Facts) -> None:
@@ -242,7 +244,7 @@ class MilvusGallery:
         )
         self._meta.keep_index(told, facts.unmeasured, lists)
         self._meta.drop_lists(index.uuid, lists)
-        self._faces.count(EVERYTHING, [index.number], now=True)  # from here on, every reader finds what was pushed
+        self._make_visible(index)
 
     def digests(self, index: PushedIndex) -> Iterator[tuple[int, int]]:
         """See `SharedGallery.digests`."""
@@ -268,6 +270,10 @@ class MilvusGallery:
         with telling(self._address):
             load_in_process(self._client, self._address, FACES)
         return told_model(self._address, told.get("model"))
+
+    def _make_visible(self, index: PushedIndex) -> None:
+        """Wait until the server answers with what was written; from then on, every reader gets it."""
+        self._faces.count(EVERYTHING, [index.number], now=True)
 
     def _known(self, index: PushedIndex) -> KnownIndex:
         found = [known for known in self._meta.indexes(now=True) if known.pushed.uuid == index.uuid]
