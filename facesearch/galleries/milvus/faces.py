@@ -25,8 +25,6 @@ __all__ = ["MOST", "Faces"]
 MOST = 16_384
 """The greatest number of entities in an answer of the server."""
 
-_KEYS_AT_ONCE = 4_096
-
 
 class Faces:
     """The collection of faces; `indexes` are numbers of indexes."""
@@ -65,8 +63,8 @@ class Faces:
     def some(self, keys: Sequence[int], fields: Sequence[str], *, now: bool = False) -> dict[int, dict[str, Any]]:
         """Return faces by key; those that do not exist are absent."""
         found: dict[int, dict[str, Any]] = {}
-        for start in range(0, len(keys), _KEYS_AT_ONCE):
-            wanted = list(keys[start : start + _KEYS_AT_ONCE])
+        for start in range(0, len(keys), MOST):
+            wanted = list(keys[start : start + MOST])
             entities = self._query(f"key in {wanted}", ["key", *fields], now=now)
             found |= {int(entity["key"]): entity for entity in entities}
         return found

@@ -48,7 +48,7 @@ def make(address: Address, model: ModelInfo) -> None:
     client = connected(address, make=True)
     try:
         meta = Meta(client, address)
-        if meta.gallery() is not None:
+        if meta.opened() is not None:
             raise GalleryError(f"{address}: there is a gallery already")
         kind = KINDS["exact"]
         with telling(address):
@@ -263,7 +263,7 @@ class MilvusGallery:
     # The server
 
     def _opened(self) -> ModelInfo:
-        told = self._meta.gallery()
+        told = self._meta.opened()
         if told is None:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
         require_version(self._address, told.get("version"), SCHEMA)

@@ -51,17 +51,22 @@ class Meta:
         with telling(self._address):
             create(self._client, META, meta_schema(self._client), "nothing", "FLAT", {})
 
-    def gallery(self) -> dict[str, Any] | None:
-        """Return what the gallery says about itself as a whole; None if it does not exist."""
+    def opened(self) -> dict[str, Any] | None:
+        """Make the collection ready for questions, and return what `gallery` returns; None if it does not exist."""
         with telling(self._address):
             if not self._client.has_collection(META, timeout=SECONDS):
                 return None
             load_in_process(self._client, self._address, META)
-        return self._get(f'key == "{_GALLERY}"', now=True).get(_GALLERY)
+        return self.gallery()
+
+    def gallery(self) -> dict[str, Any] | None:
+        """Return what the gallery says about itself as a whole; None if it was made by half."""
+        return self._get(f'key == "{_GALLERY}"').get(_GALLERY)
 
     def keep_gallery(self, told: dict[str, Any]) -> None:
-        """Store what the gallery says about itself as a whole."""
+        """Store what the gallery says about itself as a whole, for everybody who reads it from now on."""
         self._put({_GALLERY: told})
+        self._get(f'key == "{_GALLERY}"', now=True)
 
     def indexes(self, *, now: bool = False) -> list[KnownIndex]:
         """Return the indexes by number; with `now`, as they are at this moment, instead of some seconds ago."""

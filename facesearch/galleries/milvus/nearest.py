@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from facesearch.galleries.milvus.faces import MOST, Faces
+from facesearch.galleries.milvus.filter import EVERYTHING
 from facesearch.galleries.milvus.schema import RECORD_FIELDS
 from facesearch.galleries.shared import Method
 from facesearch.types import own_id
@@ -35,12 +36,13 @@ class Kind(NamedTuple):
     exact: bool
     built_with: dict[str, int]
 
-    def settings(self, limit: int, effort: int) -> dict[str, int]:
+    def settings(self, limit: int, effort: int, *, filtered: bool) -> dict[str, int]:
         """Return the settings of a search for `limit` faces; more `effort` finds more of them."""
+        effort *= 1 + filtered
         if self.name == "HNSW":
-            return {"ef": min(max(2 * limit, 128) * effort, 32_768)}
+            return {"ef": min(max(4 * limit, 256) * effort, 32_768)}
         if self.name.startswith("IVF"):
-            return {"nprobe": min(48 * effort, self.built_with["nlist"])}
+            return {"nprobe": min(self.built_with["nlist"] // 6 * effort, self.built_with["nlist"])}
         return {}
 
 
@@ -74,11 +76,12 @@ def nearest(
         if passing <= few:
             return all_compared(faces, probe[None], k, condition, indexes)[0]
     fields = RECORD_FIELDS if kind.exact else [*RECORD_FIELDS, "embedding"]
-    limit, effort = k + _MARGIN, 1
+    limit, effort, filtered = k + _MARGIN, 1, condition != EVERYTHING
     while limit <= MOST:
+        settings = kind.settings(limit, effort, filtered=filtered)
         found = [
             Scored(score if kind.exact else _similarity(probe, entity), entity)
-            for score, entity in faces.nearest(probe, limit, condition, indexes, fields, kind.settings(limit, effort))
+            for score, entity in faces.nearest(probe, limit, condition, indexes, fields, settings)
         ]
         found.sort(key=_order)
         if len(found) < limit and (kind.exact or len(found) >= passing):

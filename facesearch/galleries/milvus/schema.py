@@ -124,7 +124,8 @@ def create(
 
 
 def replace_index(client: MilvusClient, name: str, vector: str, kind: str, settings: Mapping[str, int]) -> None:
-    """Replace the index of a collection."""
+    """Replace the index of a collection. What is in memory is written first: it would have none."""
+    client.flush(name, timeout=BUILD_SECONDS)
     client.release_collection(name, timeout=SECONDS)
     client.drop_index(name, vector, timeout=SECONDS)
     client.create_index(name, _index_of(client, vector, kind, settings), timeout=BUILD_SECONDS)
