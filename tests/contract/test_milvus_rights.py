@@ -41,7 +41,7 @@ def address() -> Iterator[str]:
             root.create_role(user)
             root.grant_role(user, user)
             for name in [name for who in ("query", "push", "remove")[:parts] for name in privileges(who)]:
-                for collection in ("facesearch", "facesearch_faces"):
+                for collection in ("facesearch", "facesearch_faces_1"):
                     root.grant_privilege(user, "Collection", name, collection)
         time.sleep(3)  # until the server has told all its parts
         yield server.address

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from facesearch.galleries.address import Address
 from facesearch.galleries.milvus.connection import SECONDS, telling
 from facesearch.galleries.milvus.filter import both
-from facesearch.galleries.milvus.schema import FACES, partition_of
+from facesearch.galleries.milvus.schema import partition_of
 from facesearch.types import whole_id
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ MOST = 16_384
 class Faces:
     """The collection of faces; `indexes` are numbers of indexes."""
 
-    def __init__(self, client: MilvusClient, address: Address) -> None:
+    def __init__(self, client: MilvusClient, address: Address, name: str) -> None:
         self._client = client
         self._address = address
+        self._name = name
 
     def count(self, condition: str, indexes: Sequence[int], *, now: bool = False) -> int:
         """Count the faces of indexes that meet a condition."""
@@ -81,7 +82,7 @@ class Faces:
         """Return at most `limit` <= `MOST` faces and their similarities to a probe, float32[dim]."""
         with telling(self._address):
             (found,) = self._client.search(
-                FACES,
+                self._name,
                 [probe],
                 filter=condition,
                 limit=limit,
@@ -96,30 +97,30 @@ class Faces:
     def add_index(self, index: int) -> None:
         """Make the partition of an index, unless it exists."""
         with telling(self._address):
-            if not self._client.has_partition(FACES, partition_of(index), timeout=SECONDS):
-                self._client.create_partition(FACES, partition_of(index), timeout=SECONDS)
+            if not self._client.has_partition(self._name, partition_of(index), timeout=SECONDS):
+                self._client.create_partition(self._name, partition_of(index), timeout=SECONDS)
 
     def put(self, index: int, entities: list[dict[str, Any]]) -> None:
         """Store faces of an index; those with the same keys are replaced."""
         if entities:
             with telling(self._address):
-                self._client.upsert(FACES, entities, partition_name=partition_of(index), timeout=SECONDS)
+                self._client.upsert(self._name, entities, partition_name=partition_of(index), timeout=SECONDS)
 
     def drop(self, index: int, keys: Sequence[int]) -> None:
         """Delete faces of an index."""
         if keys:
             with telling(self._address):
-                self._client.delete(FACES, ids=list(keys), partition_name=partition_of(index), timeout=SECONDS)
+                self._client.delete(self._name, ids=list(keys), partition_name=partition_of(index), timeout=SECONDS)
 
     def drop_index(self, index: int) -> None:
         """Delete all faces of an index."""
         partition = partition_of(index)
         with telling(self._address):
-            if not self._client.has_partition(FACES, partition, timeout=SECONDS):
+            if not self._client.has_partition(self._name, partition, timeout=SECONDS):
                 return
             if self._address.scheme != "milvus-lite":  # which has nothing like it, and needs nothing
-                self._client.release_partitions(FACES, [partition], timeout=SECONDS)
-            self._client.drop_partition(FACES, partition, timeout=SECONDS)
+                self._client.release_partitions(self._name, [partition], timeout=SECONDS)
+            self._client.drop_partition(self._name, partition, timeout=SECONDS)
 
     def _query(
         self, condition: str, fields: Sequence[str], indexes: Sequence[int] = (), *, now: bool = False
@@ -127,7 +128,7 @@ class Faces:
         with telling(self._address):
             return list(
                 self._client.query(
-                    FACES,
+                    self._name,
                     filter=condition,
                     output_fields=list(fields),
                     partition_names=[partition_of(index) for index in indexes],

@@ -17,11 +17,11 @@ from facesearch.galleries.milvus.filter import EVERYTHING, expression, inside
 from facesearch.galleries.milvus.meta import KnownIndex, Meta
 from facesearch.galleries.milvus.nearest import KINDS, Scored, all_compared, nearest
 from facesearch.galleries.milvus.schema import (
-    FACES,
     RECORD_FIELDS,
     SCHEMA,
     create,
     entity_of,
+    faces_name,
     faces_schema,
     load_in_process,
     replace_index,
@@ -37,25 +37,59 @@ from facesearch.types import FaceRecord, ModelInfo, whole_id
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["MilvusGallery", "make"]
+__all__ = ["MilvusGallery", "make", "switch"]
+
+_SETS = ("1", "2")
+"""The names of the sets of faces: the current one, and one for another model while that is being filled."""
 
 _FEW = 4_096
 """So many faces are compared here, one by one, instead of by the server's approximate index."""
 
 
-def make(address: Address, model: ModelInfo) -> None:
-    """Make a gallery for embeddings of a model. Raises `GalleryError` if there is one, or the server refuses."""
+def make(address: Address, model: ModelInfo, *, beside: bool = False) -> None:
+    """Make a gallery for embeddings of a model; with `beside`, a set of faces beside the one that there is.
+
+    Raises `GalleryError` if there is one, or the server refuses.
+    """
     client = connected(address, make=True)
     try:
         meta = Meta(client, address)
-        if meta.opened() is not None:
+        told = meta.opened()
+        if told is None:
+            told = {"id": str(uuids.uuid4()), "version": SCHEMA, "sets": {}, "current": _SETS[0]}
+            meta.make()
+        elif not beside:
             raise GalleryError(f"{address}: there is a gallery already")
-        kind = KINDS["exact"]
+        require_version(address, told["version"], SCHEMA)
+        free = [name for name in _SETS if name not in told["sets"]]
+        if not free:
+            raise GalleryError(f"{address}: there is a gallery for another model beside it already")
+        kind, name = KINDS["exact"], faces_name(free[0])
         with telling(address):
-            client.drop_collection(FACES)  # of a gallery that was made by half
-            create(client, FACES, faces_schema(client, model.dim), "embedding", kind.name, kind.built_with)
-        meta.make()
-        told = {"id": str(uuids.uuid4()), "version": SCHEMA, "model": as_told(model), "method": "exact"}
+            client.drop_collection(name)  # of a gallery that was made by half
+            create(client, name, faces_schema(client, model.dim), "embedding", kind.name, kind.built_with)
+        told["sets"][free[0]] = {"model": as_told(model), "method": "exact", "recall": None}
+        meta.keep_gallery(told)
+    finally:
+        closed(client, address)
+
+
+def switch(address: Address) -> None:
+    """Make the set of faces beside the current one the current, and delete the other. Raises `GalleryError`."""
+    client = connected(address)
+    try:
+        meta = Meta(client, address)
+        told = meta.opened() or {"sets": {}, "current": ""}
+        old = told["current"]
+        others = [name for name in told["sets"] if name != old]
+        if not others:
+            raise GalleryError(f"{address}: there is no gallery beside it to switch to")
+        told["current"] = others[0]
+        meta.keep_gallery(told)
+        del told["sets"][old]
+        Meta(client, address, old).forget_indexes()
+        with telling(address):
+            client.drop_collection(faces_name(old))
         meta.keep_gallery(told)
     finally:
         closed(client, address)
@@ -64,15 +98,20 @@ def make(address: Address, model: ModelInfo) -> None:
 class MilvusGallery:
     """A `SharedGallery` in Milvus; see `facesearch.galleries.shared`."""
 
-    def __init__(self, address: Address, *, few: int = _FEW) -> None:
-        """Open a gallery; at most `few` faces are compared here. Raises `GalleryError` if it is not one of ours."""
+    def __init__(self, address: Address, *, beside: bool = False, few: int = _FEW) -> None:
+        """Open a gallery, or the set of faces beside the current one; at most `few` faces are compared here.
+
+        Raises `GalleryError` if there is none, or if it has another version.
+        """
         self._address = address
         self._few = few
         self._client = connected(address)
-        self._meta = Meta(self._client, address)
-        self._faces = Faces(self._client, address)
         try:
-            self.model = self._opened()
+            self._meta, self.model = self._opened(beside=beside)
+            self._collection = faces_name(self._meta.faces_of)
+            self._faces = Faces(self._client, address, self._collection)
+            with telling(address):
+                load_in_process(self._client, address, self._collection)
         except BaseException:
             self.close()
             raise
@@ -184,24 +223,36 @@ class MilvusGallery:
     @property
     def method(self) -> Method:
         """See `SharedGallery.method`."""
-        told = (self._meta.gallery() or {}).get("method")
+        told = self._told().get("method")
         return next((method for method in METHODS if method == told), "exact")
 
     def use_method(self, method: Method) -> None:
         """See `SharedGallery.use_method`. While the index is built, the gallery cannot be queried."""
-        kind, told = KINDS[method], self._meta.gallery() or {}
+        kind = KINDS[method]
         with telling(self._address):
-            replace_index(self._client, FACES, "embedding", kind.name, kind.built_with)
-        self._meta.keep_gallery({**told, "method": method, "recall": None})
+            replace_index(self._client, self._collection, "embedding", kind.name, kind.built_with)
+        self._keep(method=method, recall=None)
 
     def recall(self) -> Recall | None:
         """See `SharedGallery.recall`."""
-        told = (self._meta.gallery() or {}).get("recall")
+        told = self._told().get("recall")
         return Recall(*told) if told else None
 
     def keep_recall(self, recall: Recall) -> None:
         """See `SharedGallery.keep_recall`."""
-        self._meta.keep_gallery({**(self._meta.gallery() or {}), "recall": list(recall)})
+        self._keep(recall=list(recall))
+
+    def _told(self) -> dict[str, Any]:
+        """Return what the gallery says about this set of faces."""
+        told: dict[str, Any] = (self._meta.gallery() or {}).get("sets", {}).get(self._meta.faces_of)
+        if told is None:
+            raise GalleryError(f"{self._address}: was switched to another model at this moment; ask again")
+        return told
+
+    def _keep(self, **values: object) -> None:
+        told = self._meta.gallery() or {}
+        told["sets"][self._meta.faces_of].update(values)
+        self._meta.keep_gallery(told)
 
     # Pushing
 
@@ -262,14 +313,18 @@ class MilvusGallery:
 
     # The server
 
-    def _opened(self) -> ModelInfo:
-        told = self._meta.opened()
+    def _opened(self, *, beside: bool) -> tuple[Meta, ModelInfo]:
+        told = Meta(self._client, self._address).opened()
         if told is None:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
         require_version(self._address, told.get("version"), SCHEMA)
-        with telling(self._address):
-            load_in_process(self._client, self._address, FACES)
-        return told_model(self._address, told.get("model"))
+        current = told.get("current")
+        names = [name for name in told.get("sets", ()) if (name != current) == beside]
+        if not names:
+            what = "beside it" if beside else "yet"
+            raise GalleryError(f"{self._address}: there is no gallery {what}", Hint.GALLERY_INIT)
+        model = told_model(self._address, told["sets"][names[0]].get("model"))
+        return Meta(self._client, self._address, names[0]), model
 
     def _make_visible(self, index: PushedIndex) -> None:
         """Wait until the server answers with what was written; from then on, every reader gets it."""

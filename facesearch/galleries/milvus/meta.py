@@ -40,11 +40,15 @@ class KnownIndex(NamedTuple):
 
 
 class Meta:
-    """What a gallery says about itself."""
+    """What a gallery says about itself, and about the indexes in one of its sets of faces.
 
-    def __init__(self, client: MilvusClient, address: Address) -> None:
+    A gallery has one set of faces; while it switches to another model, it has two. `faces_of` names the set.
+    """
+
+    def __init__(self, client: MilvusClient, address: Address, faces_of: str = "") -> None:
         self._client = client
         self._address = address
+        self.faces_of = faces_of
 
     def make(self) -> None:
         """Make the collection, unless it exists."""
@@ -70,7 +74,8 @@ class Meta:
 
     def indexes(self, *, now: bool = False) -> list[KnownIndex]:
         """Return the indexes by number; with `now`, as they are at this moment, instead of some seconds ago."""
-        found = self._get('key >= "index:" and key < "index;"', now=now)
+        first = self._index_key("")
+        found = self._get(f'key >= "{first}" and key < "{first}~"', now=now)
         return sorted(map(_index_of, found.values()), key=lambda known: known.pushed.number)
 
     def names(self) -> dict[int, str]:
@@ -93,24 +98,29 @@ class Meta:
         told = index._asdict() | {"pushed_at": time.time(), "unmeasured": unmeasured, "lists": lists}
         told["uuid"] = index.uuid.hex()
         told["token"] = [None if index.token.token is None else index.token.token.hex(), index.token.change]
-        self._put({f"index:{index.uuid.hex()}": told})
+        self._put({self._index_key(index.uuid.hex()): told})
 
     def forget_index(self, index: PushedIndex) -> None:
         """Delete what is known about an index."""
-        self._delete(f'key == "index:{index.uuid.hex()}"')
-        self._delete(_lists_of(index.uuid, 0))
+        self._delete(f'key == "{self._index_key(index.uuid.hex())}"')
+        self._delete(self._lists_of(index.uuid, 0))
+
+    def forget_indexes(self) -> None:
+        """Delete what is known about all indexes in this set of faces."""
+        for known in self.indexes(now=True):
+            self.forget_index(known.pushed)
 
     def keep_lists(self, uuid: bytes, facts: Facts) -> int:
         """Store the long lists of an index, and return the number of entities that they take."""
         roots = tuple(map(text_of, facts.roots))
         lists = [{"roots": part, "merged": ()} for part in _parts(roots, _ROOTS_PER_ENTITY)]
         lists += [{"roots": (), "merged": part} for part in _parts(facts.merged, _PER_ENTITY)]
-        self._put({_list_key(uuid, place): told for place, told in enumerate(lists)})
+        self._put({self._list_key(uuid, place): told for place, told in enumerate(lists)})
         return len(lists)
 
     def drop_lists(self, uuid: bytes, after: int) -> None:
         """Delete the long lists of an index from a place on."""
-        self._delete(_lists_of(uuid, after))
+        self._delete(self._lists_of(uuid, after))
 
     def roots(self) -> list[bytes]:
         """Return the absolute paths of the folders and single photos of all indexes, sorted."""
@@ -124,7 +134,16 @@ class Meta:
     def _lists(self, uuid: bytes | None = None) -> Iterator[dict[str, Any]]:
         for known in self.indexes():
             if uuid in (None, known.pushed.uuid) and known.lists:
-                yield from self._get(_lists_of(known.pushed.uuid, 0, known.lists)).values()
+                yield from self._get(self._lists_of(known.pushed.uuid, 0, known.lists)).values()
+
+    def _index_key(self, uuid: str) -> str:
+        return f"index:{self.faces_of}:{uuid}"
+
+    def _list_key(self, uuid: bytes, place: int) -> str:
+        return f"list:{self.faces_of}:{uuid.hex()}:{place:06}"
+
+    def _lists_of(self, uuid: bytes, first: int, after: int = 999_999) -> str:
+        return f'key >= "{self._list_key(uuid, first)}" and key < "{self._list_key(uuid, after)}"'
 
     def _get(self, condition: str, *, now: bool = False) -> dict[str, Any]:
         with telling(self._address):
@@ -168,11 +187,3 @@ def _index_of(told: dict[str, Any]) -> KnownIndex:
 def _parts(items: tuple[Any, ...], most: int) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(items), most):
         yield items[start : start + most]
-
-
-def _list_key(uuid: bytes, place: int) -> str:
-    return f"list:{uuid.hex()}:{place:06}"
-
-
-def _lists_of(uuid: bytes, first: int, after: int = 999_999) -> str:
-    return f'key >= "{_list_key(uuid, first)}" and key < "{_list_key(uuid, after)}"'

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from facesearch.galleries.address import Address
 
 __all__ = [
-    "FACES", "META", "RECORD_FIELDS", "SCHEMA", "VALUE_LENGTH", "create", "entity_of", "faces_schema",
+    "META", "RECORD_FIELDS", "SCHEMA", "VALUE_LENGTH", "create", "entity_of", "faces_name", "faces_schema",
     "load_in_process", "meta_schema", "partition_of", "replace_index", "values_of",
 ]  # fmt: skip
 
 SCHEMA = 1
 """The version of the collections. A gallery of another version is refused."""
 
-META, FACES = "facesearch", "facesearch_faces"
+META = "facesearch"
 RECORD_FIELDS = ["key", "vector", "path", "record"]
 """The fields from which a complete record is made."""
 
@@ -45,6 +45,11 @@ _BYTES = {name for name, kind in COLUMNS.items() if kind == "bytea"}
 def partition_of(number: int) -> str:
     """Return the name of the partition with the faces of an index."""
     return f"index_{number}"
+
+
+def faces_name(faces_of: str) -> str:
+    """Return the name of the collection of a set of faces."""
+    return f"{META}_faces_{faces_of}"
 
 
 def faces_schema(client: MilvusClient, dim: int) -> CollectionSchema:
