@@ -7,10 +7,11 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api.opening import Models, as_model
-from facesearch.arguments import AnyPath, AnyPaths
+from facesearch.arguments import AnyPath, AnyPaths, require_number, text_of_path
 from facesearch.errors import GalleryError, Hint, InputError, UsageError
 from facesearch.events import SILENT, CancelledError, Observer
 from facesearch.filters import Filter
@@ -29,6 +30,7 @@ __all__ = [
     "Galleries",
     "Gallery",
     "GalleryStatus",
+    "StoredProbe",
     "gallery_names",
     "only_gallery",
     "pay_debts",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 _ALL = Filter()
+_LONGEST_PROBE = 366 * 86_400.0
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -69,6 +73,18 @@ class GalleryStatus:
     indexes: tuple[PushedIndex, ...]
     method: Method
     recall: Recall | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProbe:
+    """A face that is stored for SQL under a name until `expires_at`, in seconds since 1970.
+
+    It is the largest of the `faces` in its photo.
+    """
+
+    name: str
+    expires_at: float
+    faces: int
 
 
 class Gallery:
@@ -201,6 +217,26 @@ class Gallery:
         asked = QueryOptions.of(keywords, options)
         told = self._observer if observer is None else observer
         return query_shared(self._shared, self._models, photos, asked, where, told)
+
+    def probe(self, photo: AnyPath, *, name: str | None = None, lasting: float = 3600) -> StoredProbe:
+        """Store the largest face in a photo in the gallery, for SQL, for so many seconds: `facesearch.probe` has it.
+
+        Without a name it is called like the photo. A probe of the same name is replaced. Only the user who stored it
+        sees it.
+
+        Raises `PhotoError`, `NoFaceError`, `UsageError` for an invalid name or time, and `GalleryError` if the gallery
+        cannot be queried with SQL.
+        """
+        from facesearch.search.probes import probe_faces
+
+        path = text_of_path("photo", photo)
+        require_number("lasting", lasting, 1, _LONGEST_PROBE)
+        called = name if name is not None else _NOT_IN_A_NAME.sub("-", PurePath(path).stem).strip("._-")[:63]
+        _require_name(called)
+        model = self._models.open_like(self._shared.model, few=True, at_once=False)
+        faces = probe_faces(model, path)
+        expires = self._shared.keep_probe(called, faces[0].face.embedding, lasting)
+        return StoredProbe(name=called, expires_at=expires, faces=len(faces))
 
     def status(self) -> GalleryStatus:
         """Return what the gallery holds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
-from facesearch.api.galleries import ConnectedGallery, GalleryStatus
+from facesearch.api.galleries import ConnectedGallery, GalleryStatus, StoredProbe
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
@@ -67,6 +67,7 @@ __all__ = [
     "ScanResult",
     "SearchFacts",
     "Standing",
+    "StoredProbe",
     "Switch",
     "SwitchPreview",
     "SwitchProgress",

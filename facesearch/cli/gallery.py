@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from facesearch.cli.console import Console
+from facesearch.cli.gallery_probe import probe
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import IndexPath, ModelName, Quiet, TableOrJson, Wait, Yes, examples, one_of, suggestions
@@ -70,6 +71,7 @@ def register(app: typer.Typer) -> None:
         "connect": ("Connect a gallery.", connect),
         "init": ("Make a gallery in a database, once.", init),
         "push": ("Push what changed in the index.", push),
+        "probe": ("Store the face in a photo, to ask for it with SQL.", probe),
         "verify": ("Compare the index with the gallery.", verify),
         "disconnect": ("Disconnect a gallery.", disconnect),
     }

@@ -101,6 +101,14 @@ class SharedGallery(Gallery, Protocol):
         """Store a measured recall. Only who owns the gallery may do this."""
         ...
 
+    def keep_probe(self, name: str, embedding: FloatArray, lasting: float) -> float:
+        """Store an embedding, float32[dim], under a name for the user's SQL, for so many seconds.
+
+        It replaces the user's probe of this name. Returns when it expires, in seconds since 1970. Raises `GalleryError`
+        if the gallery cannot be queried with SQL.
+        """
+        ...
+
     def indexes(self) -> list[PushedIndex]:
         """Return the indexes in the gallery, by number."""
         ...

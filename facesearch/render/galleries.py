@@ -9,9 +9,18 @@ from facesearch.render.text import table
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api.results import ConnectedGallery, Difference, GalleryStatus, Pushed, Recall
+    from facesearch.api.results import ConnectedGallery, Difference, GalleryStatus, Pushed, Recall, StoredProbe
 
-__all__ = ["difference_line", "gallery_line", "gallery_record", "pushed_line", "render_gallery", "search_line"]
+__all__ = [
+    "difference_line",
+    "gallery_line",
+    "gallery_record",
+    "probe_example",
+    "probe_line",
+    "pushed_line",
+    "render_gallery",
+    "search_line",
+]
 
 _HEAD = ("index", "photos", "faces", "people", "pushed", "from")
 
@@ -91,6 +100,20 @@ def pushed_line(done: Pushed) -> str:
     """Return what a push did in one line."""
     compared = "; everything was compared" if done.compared else ""
     return f"pushed {counted(done.faces, 'face')}; {done.changed:,} changed in the gallery{compared}"
+
+
+def probe_line(stored: StoredProbe) -> str:
+    """Return what was stored for SQL in one line."""
+    which = "" if stored.faces == 1 else f" the largest of {counted(stored.faces, 'face')},"
+    return f"stored {stored.name},{which} until {_moment(stored.expires_at)}"
+
+
+def probe_example(stored: StoredProbe) -> str:
+    """Return a SELECT that asks for a stored probe."""
+    return (
+        "SELECT index, path, 1 - (embedding <=> (SELECT embedding FROM facesearch.probe"
+        f" WHERE name = '{stored.name}')) AS s\nFROM facesearch.photos_faces ORDER BY s DESC LIMIT 20;\n"
+    )
 
 
 def difference_line(found: Difference) -> str:

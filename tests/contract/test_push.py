@@ -548,7 +548,7 @@ def test_the_views_for_sql(store: Store, shared: SharedGallery, address: str, po
         listed = ", ".join(shared_columns)
         there = postgres.execute(f"SELECT {listed} FROM facesearch.{view} ORDER BY {listed}", address)
         assert there == sorted(ask(local, f"SELECT {listed} FROM {view}", functions={}, seconds=9).rows)
-    page = (CHECKOUT / "docs" / "sql.md").read_text().split("## In PostgreSQL")[1]
+    page = (CHECKOUT / "docs" / "sql.md").read_text().split("## In PostgreSQL")[1].split("\n### ")[0]
     example = "\n".join(line for line in page.splitlines() if line.startswith("    "))
     rows = postgres.execute(example.replace("'nas'", "'machine'"), address)
     assert rows[0][2] == pytest.approx(1, abs=1e-6)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+import time
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from conftest import Run, toy_model_info
+from conftest import CHECKOUT, Run, toy_model_info
 from jsonschema import Draft202012Validator
 from postgres_server import PostgresServer
 
-from facesearch import Filter, Gallery, GalleryError, Index, InputError, UsageError
+from facesearch import Filter, Gallery, GalleryError, Index, InputError, PhotoError, UsageError
 from facesearch.api.galleries import gallery_names
 from facesearch.galleries.address import Address
 from facesearch.galleries.known import make
@@ -270,7 +275,7 @@ def test_the_least_rights_suffice(
                      " CREATE ROLE writer LOGIN IN ROLE reader")  # fmt: skip
     postgres.execute(sql, address)
     rights = [line.removeprefix("--   ") for line in sql.splitlines() if line.startswith("--   GRANT")]
-    assert len(rights) == 5
+    assert len(rights) == 6
     postgres.execute(" ".join(rights), address)
     for user in ("reader", "writer"):
         facesearch("gallery", "connect", address.replace("postgres@", f"{user}@"), "--name", user, "--index", index)
@@ -284,6 +289,86 @@ def test_the_least_rights_suffice(
     assert facesearch("query", library / "query.jpg", "--gallery", "reader").stdout
     facesearch("gallery", "disconnect", "--name", "writer", "--forget", "--yes", "--index", index)
     postgres.execute("DROP OWNED BY reader, writer", address)
+
+
+def sql_examples(page: str) -> list[str]:
+    """Return the indented blocks of a page that are SQL."""
+    blocks = re.findall(r"(?:^    .*\n)+", page, re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks if block.startswith("    SELECT")]
+
+
+def test_a_photo_can_be_asked_for_with_sql(
+    facesearch: Run, library: Path, index: Path, pushed: str, address: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """With the examples of the page, as they are there."""
+    shutil.copy(library / "query.jpg", tmp_path / "me.jpg")
+    page = (CHECKOUT / "docs/sql.md").read_text().split("### A photo in PostgreSQL")[1]
+    (command,) = re.findall(r"^    (facesearch .*)", page, re.MULTILINE)
+    shown = facesearch(*shlex.split(command)[1:])
+    assert "stored me, until 2" in shown.stderr
+    hit = hits(facesearch("query", "me.jpg", "--gallery", pushed, "--direct", "-k", "1", "-f", "jsonl").stdout)[0]
+    plain, by_index = sql_examples(page)
+    for sql in (shown.stdout, plain.replace("date >= '2019'", "true")):
+        rows = postgres.execute(sql, address)
+        assert len(rows) == 20
+        assert rows[0][:2] == ("laptop", hit["path"])
+        assert rows[0][2] == pytest.approx(hit["similarity"], abs=1e-5)
+    assert postgres.execute(plain, address) is not None
+    facesearch("gallery", "init", "--search", "hnsw", "--index", index)
+    assert postgres.execute(by_index, address)[0] == ("laptop", hit["path"])
+    facesearch("gallery", "probe", "me.jpg", "--name", "other", "--gallery", address)
+    assert postgres.execute("SELECT name FROM facesearch.probe ORDER BY 1", address) == [("me",), ("other",)]
+
+
+def test_expired_probes_are_hidden_and_deleted(
+    facesearch: Run, library: Path, index: Path, pushed: str, address: str, postgres: PostgresServer
+) -> None:
+    later: list[list[str | Path]] = [["push", "--index", index], ["probe", library / "query.jpg", "--name", "later"]]
+    for command in later:
+        facesearch("gallery", "probe", library / "query.jpg", "--for", "2h")
+        postgres.execute("UPDATE facesearch.probes SET expires = now() - interval '1 second', owner = 'else'", address)
+        assert postgres.execute("SELECT * FROM facesearch.probe", address) == []
+        facesearch("gallery", *command)
+        assert ("query",) not in postgres.execute("SELECT name FROM facesearch.probes", address)
+
+
+def test_a_probe_is_seen_by_its_owner_alone(
+    facesearch: Run, library: Path, index: Path, address: str, postgres: PostgresServer
+) -> None:
+    sql = facesearch("gallery", "init", "--print-sql", "--index", index).stdout
+    postgres.execute("DROP ROLE IF EXISTS reader; DROP ROLE IF EXISTS peer; CREATE ROLE reader LOGIN;"
+                     " CREATE ROLE peer LOGIN IN ROLE reader")  # fmt: skip
+    postgres.execute(sql, address)
+    rights = [line.removeprefix("--   ") for line in sql.splitlines() if "TO reader" in line]
+    asking = [right for right in rights if "probes" not in right]
+    assert len(asking) == len(rights) - 1
+    postgres.execute(" ".join(asking), address)
+    reader, peer = (address.replace("postgres@", f"{user}@") for user in ("reader", "peer"))
+    denied = facesearch("gallery", "probe", library / "query.jpg", "--gallery", reader, exit_code=3)
+    assert "permission denied for table probes" in denied.stderr
+    assert len(denied.stderr.splitlines()) == 1
+    postgres.execute(" ".join(rights), address)
+    for user in (reader, peer):
+        facesearch("gallery", "probe", library / "query.jpg", "--gallery", user)
+        facesearch("gallery", "probe", library / "query.jpg", "--gallery", user)
+        for table in ("probe", "probes"):
+            found = postgres.execute(f"SELECT name, owner FROM facesearch.{table}", user)
+            assert found == [("query", user.partition("://")[2].partition("@")[0])]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        postgres.execute("UPDATE facesearch.probes SET owner = 'reader'", peer)
+    postgres.execute("DROP OWNED BY reader, peer", address)
+
+
+def test_probes_of_the_library(index: Path, library: Path, pushed: str) -> None:
+    with Gallery.open(pushed) as gallery:
+        stored = gallery.probe(library / "query.jpg", lasting=60)
+        assert (stored.name, stored.faces) == ("query", 1)
+        assert stored.expires_at == pytest.approx(time.time() + 60, abs=30)
+        for wrong in ({"name": "a b"}, {"name": "it's"}, {"lasting": 0}, {"lasting": 1e9}):
+            with pytest.raises(UsageError):
+                gallery.probe(library / "query.jpg", **wrong)
+        with pytest.raises(PhotoError):
+            gallery.probe("missing.jpg")
 
 
 def test_passwords_are_stored_and_shown_nowhere(facesearch: Run, index: Path, home: Path, library: Path) -> None:

@@ -15,6 +15,7 @@ from facesearch.galleries.address import Address
 from facesearch.galleries.postgres.approximate import DEFAULT_LIMITS, Limits, build, nearest
 from facesearch.galleries.postgres.connection import connected, telling
 from facesearch.galleries.postgres.filter import Condition, condition, inside
+from facesearch.galleries.postgres.probes import drop_expired, keep
 from facesearch.galleries.postgres.schema import SCHEMA, creation
 from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
 from facesearch.galleries.rows import COLUMNS, Row, record_of
@@ -220,6 +221,11 @@ class PostgresGallery:
                 "UPDATE facesearch.gallery SET recall = %s, recall_faces = %s, recall_at = to_timestamp(%s)", recall
             )
 
+    def keep_probe(self, name: str, embedding: FloatArray, lasting: float) -> float:
+        """See `SharedGallery.keep_probe`."""
+        with telling(self._address):
+            return keep(self._connection, name, embedding, lasting)
+
     # Pushing
 
     def indexes(self) -> list[PushedIndex]:
@@ -264,8 +270,9 @@ class PostgresGallery:
         return changed
 
     def describe(self, index: PushedIndex, facts: Facts) -> None:
-        """See `SharedGallery.describe`."""
+        """See `SharedGallery.describe`. Also deletes expired probes."""
         with self._naming(index.name), self._connection.transaction():
+            drop_expired(self._connection)
             self._connection.execute(
                 "UPDATE facesearch.indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
                 " name = %s, place = %s, pushed_at = now() WHERE number = %s",

@@ -134,11 +134,30 @@ CREATE VIEW facesearch.photos_faces AS
         photo AS photo_id, x, y, width, height, score, quality, person, embedding
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
 
+-- Embeddings of photos that users ask with, until they expire. Everybody sees their own.
+CREATE TABLE facesearch.probes (
+    name text NOT NULL,
+    embedding vector({dim}) NOT NULL,
+    expires timestamptz NOT NULL,
+    owner name NOT NULL DEFAULT current_user,
+    PRIMARY KEY (owner, name)
+);
+ALTER TABLE facesearch.probes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON facesearch.probes USING (owner = current_user);
+CREATE VIEW facesearch.probe WITH (security_invoker) AS
+    SELECT name, embedding, expires, owner FROM facesearch.probes WHERE expires > now() AND owner = current_user;
+CREATE FUNCTION facesearch.drop_expired_probes() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
+    DELETE FROM facesearch.probes WHERE expires <= now();
+$$;
+
 REVOKE ALL ON FUNCTION facesearch.add_index(bytea, text, text), facesearch.remove_index(integer) FROM PUBLIC;
 
 -- The least rights of a role that asks:
 --   GRANT USAGE ON SCHEMA facesearch TO reader;
 --   GRANT SELECT ON ALL TABLES IN SCHEMA facesearch TO reader;
+-- of a role that stores probes for SQL, in addition:
+--   GRANT INSERT, UPDATE ON facesearch.probes TO reader;
 -- and of a role that pushes, in addition:
 --   GRANT INSERT, UPDATE, DELETE ON facesearch.face_rows, facesearch.merged_people TO writer;
 --   GRANT UPDATE ON facesearch.indexes TO writer;
