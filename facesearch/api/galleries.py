@@ -123,26 +123,31 @@ class Gallery:
         return True
 
     @classmethod
-    def make(cls, gallery: str, *, model: AnyPath | None = None, method: Method = "exact") -> None:
+    def make(
+        cls, gallery: str, *, model: AnyPath | None = None, method: Method = "exact", private: bool = False
+    ) -> None:
         """Make a gallery, once, at an address or under a connected name. `model` made the embeddings of the indexes.
 
-        `method` is how it searches; see `search_by`. Raises `GalleryError` if there is one, or if the server refuses.
+        `method` is how it searches; see `search_by`. In a `private` gallery an index is seen by the role that added it,
+        and by those that this role names.
+
+        Raises `GalleryError` if there is one, or if the server refuses.
         """
         from facesearch.galleries.known import address_of, make
 
         _require_method(method)
-        make(address_of(gallery), _model_info(model))
+        make(address_of(gallery), _model_info(model), private=private)
         if method != "exact":
             with cls.open(gallery) as made:
                 made.search_by(method)
 
     @staticmethod
-    def sql(*, model: AnyPath | None = None, method: Method = "exact") -> str:
+    def sql(*, model: AnyPath | None = None, method: Method = "exact", private: bool = False) -> str:
         """Return the SQL that makes a gallery in PostgreSQL, with the rights that users need as comments."""
         from facesearch.galleries.known import creation
 
         _require_method(method)
-        return creation(_model_info(model), method)
+        return creation(_model_info(model), method, private=private)
 
     @staticmethod
     def remember(address: str, *, name: str) -> None:

@@ -56,6 +56,10 @@ _Search = Annotated[
         autocompletion=suggestions(*_METHODS), callback=one_of("--search", *_METHODS),
     ),
 ]  # fmt: skip
+_Private = Annotated[
+    bool,
+    typer.Option("--private", help="Each index is seen by the role that added it, and by those that this role names."),
+]
 _PushDryRun = Annotated[bool, typer.Option("--dry-run", help="Count the faces to push; push nothing.")]
 _TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Push even if another copy of this index was pushed last.")
@@ -142,6 +146,7 @@ def init(
     name: _Name = None,
     model: ModelName = None,
     search: _Search = None,
+    private: _Private = False,
     print_sql: _PrintSql = False,
     index_path: IndexPath = None,
 ) -> None:
@@ -158,12 +163,12 @@ def init(
         connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
     method = cast("Method", search or "exact")
     if print_sql:
-        write([Gallery.sql(model=asked, method=method)])
+        write([Gallery.sql(model=asked, method=method, private=private)])
         return
     called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
     address = connected.get(called, called)
-    if search is None or not Gallery.exists(address):
-        Gallery.make(address, model=asked, method=method)
+    if search is None or private or not Gallery.exists(address):
+        Gallery.make(address, model=asked, method=method, private=private)
         say(f"made the gallery {called}")
         return
     with Gallery.open(address) as gallery:

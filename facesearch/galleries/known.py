@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facesearch.errors import InputError, StorageError, UsageError
+from facesearch.errors import GalleryError, InputError, StorageError, UsageError
 from facesearch.galleries.address import Address
 from facesearch.settings import user_data, write_json
 
@@ -72,20 +72,28 @@ def open_gallery(address: Address) -> SharedGallery:
     return MilvusGallery(address)
 
 
-def make(address: Address, model: ModelInfo) -> None:
-    """Make a gallery for embeddings of a model. Raises `GalleryError`."""
+def make(address: Address, model: ModelInfo, *, private: bool = False) -> None:
+    """Make a gallery for embeddings of a model; in a private one, each index has its own readers.
+
+    Raises `GalleryError`.
+    """
     if address.is_postgres:
         from facesearch.galleries.postgres.gallery import make as made
-    else:
-        from facesearch.galleries.milvus.gallery import make as made
-    made(address, model)
+
+        made(address, model, private=private)
+        return
+    if private:
+        raise GalleryError(f"{address}: only PostgreSQL has private galleries; give each group of users a database")
+    from facesearch.galleries.milvus.gallery import make as made_in_milvus
+
+    made_in_milvus(address, model)
 
 
-def creation(model: ModelInfo, method: Method = "exact") -> str:
+def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False) -> str:
     """Return the SQL that makes a gallery for embeddings of a model in PostgreSQL, which searches by a method."""
     from facesearch.galleries.postgres.schema import creation as written
 
-    return written(model, method)
+    return written(model, method, private=private)
 
 
 def _path() -> Path | None:

@@ -38,14 +38,17 @@ _INDEX = (
 _FETCHED = 2000
 
 
-def make(address: Address, model: ModelInfo) -> None:
-    """Make a gallery for embeddings of a model. Raises `GalleryError` if there is one, or the server refuses."""
+def make(address: Address, model: ModelInfo, *, private: bool = False) -> None:
+    """Make a gallery for embeddings of a model; see `creation`.
+
+    Raises `GalleryError` if there is one, or the server refuses.
+    """
     connection = connected(address)
     with telling(address), connection:
         if connection.execute("SELECT to_regnamespace('facesearch')").fetchone() != (None,):
             raise GalleryError(f"{address}: there is a gallery already, or another schema named facesearch")
         with connection.transaction():
-            connection.execute(creation(model))
+            connection.execute(creation(model, private=private))
 
 
 class PostgresGallery:
@@ -235,7 +238,9 @@ class PostgresGallery:
     def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
         """See `SharedGallery.add_index`."""
         with self._naming(name):
-            self._connection.execute("SELECT facesearch.add_index(%s, %s, %s)", (uuid, name, place))
+            self._connection.execute(
+                "INSERT INTO facesearch.indexes (uuid, name, place) VALUES (%s, %s, %s)", (uuid, name, place)
+            )
         return next(index for index in self.indexes() if index.uuid == uuid)
 
     def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
@@ -300,7 +305,10 @@ class PostgresGallery:
 
     def remove_index(self, index: PushedIndex) -> None:
         """See `SharedGallery.remove_index`."""
-        self._rows("SELECT facesearch.remove_index(%s)", index.number)
+        with telling(self._address):
+            done = self._connection.execute("DELETE FROM facesearch.indexes WHERE number = %s", (index.number,))
+        if done.rowcount != 1:
+            raise GalleryError(f"{self._address}: the index {index.name} belongs to another role", Hint.GALLERY_RIGHTS)
 
     # The server
 
@@ -333,6 +341,10 @@ class PostgresGallery:
                 yield
         except GalleryError as error:
             if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                if error.__cause__.diag.constraint_name != "indexes_name_key":
+                    raise GalleryError(
+                        f"{self._address}: another role pushed this index, or a copy of it", Hint.GALLERY_RIGHTS
+                    ) from error
                 raise GalleryError(f"{self._address}: has an index named {name} already", Hint.GALLERY_NAME) from error
             raise
 

@@ -1,7 +1,12 @@
 """The tables of a gallery in PostgreSQL, as SQL to run once.
 
 The faces of each index are a partition of their own, so that an index is removed at once. Whoever pushes need not own
-anything: two functions that run with the owner's rights add and remove an index.
+anything: triggers that run with the owner's rights make and drop partitions. They check nothing, since they run only
+for rows that the policies of the table let somebody add or delete.
+
+In a private gallery, policies hide the faces of an index from all but its owner, its readers, and the members of both
+roles. Policies are parsed when they are made, so that a search path cannot change what they mean, and a role that was
+dropped matches nobody. What an index shows is found once per query, not per face.
 """
 
 from __future__ import annotations
@@ -33,6 +38,27 @@ _NEAREST: dict[Method, str] = {
     "ivf": "-- Approximate search by lists: they are made of the faces there are, so choose ivf again after a push.\n",
 }
 
+_MEMBER = "EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS known WHERE {whose} AND pg_has_role(known.oid, 'MEMBER'))"
+_OWN = _MEMBER.format(whose="known.rolname = owner")
+_SEEN = _MEMBER.format(whose="(known.rolname = owner OR known.rolname = ANY (readers))")
+_ONE_OF = "index = ANY (ARRAY(SELECT number FROM facesearch.indexes{of}))"
+
+_PRIVATE = """\
+
+-- A private gallery: an index and its faces are seen by members of its owner and of its readers, changed by the former.
+ALTER TABLE facesearch.indexes FORCE ROW LEVEL SECURITY;
+""" + "".join(
+    f"""\
+ALTER TABLE facesearch.{table} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE facesearch.{table} FORCE ROW LEVEL SECURITY;
+CREATE POLICY seen ON facesearch.{table} FOR SELECT USING ({_ONE_OF.format(of="")});
+CREATE POLICY added ON facesearch.{table} FOR INSERT WITH CHECK ({_ONE_OF.format(of=f" WHERE {_OWN}")});
+CREATE POLICY changed ON facesearch.{table} FOR UPDATE USING ({_ONE_OF.format(of=f" WHERE {_OWN}")});
+CREATE POLICY deleted ON facesearch.{table} FOR DELETE USING ({_ONE_OF.format(of=f" WHERE {_OWN}")});
+"""
+    for table in ("face_rows", "merged_people")
+)
+
 _SCRIPT = """\
 -- A gallery of facesearch for faces embedded with {name}. Run it once, as a role that may create schemas.
 -- The extension vector (pgvector 0.7 or later) must be installed on the server.
@@ -56,7 +82,7 @@ CREATE TABLE facesearch.indexes (
     uuid bytea NOT NULL UNIQUE,
     name text NOT NULL UNIQUE,
     place text NOT NULL,
-    owner name NOT NULL,
+    owner name NOT NULL DEFAULT current_user,
     token bytea,
     change bigint NOT NULL DEFAULT 0,
     photos bigint NOT NULL DEFAULT 0,
@@ -64,7 +90,9 @@ CREATE TABLE facesearch.indexes (
     unmeasured bigint NOT NULL DEFAULT 0,
     people bigint,
     roots bytea[] NOT NULL DEFAULT '{{}}',
-    pushed_at timestamptz
+    pushed_at timestamptz,
+    readers name[] NOT NULL DEFAULT '{{}}',
+    tenant text
 );
 
 CREATE TABLE facesearch.merged_people (
@@ -86,30 +114,37 @@ CREATE INDEX ON facesearch.face_rows (index, person) WHERE person IS NOT NULL;
 CREATE INDEX ON facesearch.face_rows (index, photo);
 CREATE INDEX ON facesearch.face_rows (path);
 {nearest}
-CREATE FUNCTION facesearch.add_index(uuid bytea, name text, place text) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
-DECLARE
-    added integer;
+CREATE FUNCTION facesearch.make_partition() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO facesearch.indexes (uuid, name, place, owner) VALUES ($1, $2, $3, session_user)
-        RETURNING number INTO added;
     EXECUTE format(
-        'CREATE TABLE facesearch.face_rows_%s PARTITION OF facesearch.face_rows FOR VALUES IN (%s)', added, added
+        'CREATE TABLE facesearch.face_rows_%s PARTITION OF facesearch.face_rows FOR VALUES IN (%s)',
+        NEW.number, NEW.number
     );
-    RETURN added;
-END $$;
-
-CREATE FUNCTION facesearch.remove_index(removed integer) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM facesearch.indexes WHERE number = removed
-                   AND pg_has_role(session_user, owner, 'MEMBER')) THEN
-        RAISE EXCEPTION 'index % belongs to another role', removed USING ERRCODE = 'insufficient_privilege';
+    IF (SELECT relrowsecurity FROM pg_class WHERE oid = 'facesearch.face_rows'::regclass) THEN
+        -- No policy: nobody reads a partition but through the table.
+        EXECUTE format('ALTER TABLE facesearch.face_rows_%s ENABLE ROW LEVEL SECURITY', NEW.number);
+        EXECUTE format('ALTER TABLE facesearch.face_rows_%s FORCE ROW LEVEL SECURITY', NEW.number);
     END IF;
-    EXECUTE format('DROP TABLE facesearch.face_rows_%s', removed);
-    DELETE FROM facesearch.indexes WHERE number = removed;
+    RETURN NULL;
 END $$;
+CREATE FUNCTION facesearch.drop_partition() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('DROP TABLE facesearch.face_rows_%s', OLD.number);
+    RETURN OLD;
+END $$;
+CREATE TRIGGER make_partition AFTER INSERT ON facesearch.indexes
+    FOR EACH ROW EXECUTE FUNCTION facesearch.make_partition();
+CREATE TRIGGER drop_partition BEFORE DELETE ON facesearch.indexes
+    FOR EACH ROW EXECUTE FUNCTION facesearch.drop_partition();
 
+ALTER TABLE facesearch.indexes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen ON facesearch.indexes FOR SELECT USING ({seen});
+CREATE POLICY added ON facesearch.indexes FOR INSERT WITH CHECK ({own});
+CREATE POLICY changed ON facesearch.indexes FOR UPDATE USING ({changed});
+CREATE POLICY deleted ON facesearch.indexes FOR DELETE USING ({own});
+{private}
 -- Views for SQL. They only gain columns; the tables may change.
 CREATE FUNCTION facesearch.path_text(path bytea) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
@@ -118,18 +153,18 @@ BEGIN
 EXCEPTION WHEN character_not_in_repertoire THEN
     RETURN encode(path, 'escape');
 END $$;
-CREATE VIEW facesearch.faces AS
+CREATE VIEW facesearch.faces WITH (security_invoker) AS
     SELECT name AS index, face AS id, photo AS photo_id, x, y, width, height, score, quality, person, embedding
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
-CREATE VIEW facesearch.photos AS
+CREATE VIEW facesearch.photos WITH (security_invoker) AS
     SELECT DISTINCT ON (face_rows.index, photo) name AS index, photo AS id, facesearch.path_text(path) AS path,
         first_moment AS date, coalesce(date_source, 'file') AS date_source, date_precision, size,
         faces_in_photo AS faces
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
-CREATE VIEW facesearch.people AS
+CREATE VIEW facesearch.people WITH (security_invoker) AS
     SELECT name AS index, person AS id, count(*) AS faces, count(DISTINCT photo) AS photos
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index WHERE person IS NOT NULL GROUP BY name, person;
-CREATE VIEW facesearch.photos_faces AS
+CREATE VIEW facesearch.photos_faces WITH (security_invoker) AS
     SELECT facesearch.path_text(path) AS path, first_moment AS date, faces_in_photo, name AS index, face AS id,
         photo AS photo_id, x, y, width, height, score, quality, person, embedding
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
@@ -151,22 +186,21 @@ LANGUAGE sql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
     DELETE FROM facesearch.probes WHERE expires <= now();
 $$;
 
-REVOKE ALL ON FUNCTION facesearch.add_index(bytea, text, text), facesearch.remove_index(integer) FROM PUBLIC;
-
 -- The least rights of a role that asks:
 --   GRANT USAGE ON SCHEMA facesearch TO reader;
 --   GRANT SELECT ON ALL TABLES IN SCHEMA facesearch TO reader;
 -- of a role that stores probes for SQL, in addition:
 --   GRANT INSERT, UPDATE ON facesearch.probes TO reader;
 -- and of a role that pushes, in addition:
---   GRANT INSERT, UPDATE, DELETE ON facesearch.face_rows, facesearch.merged_people TO writer;
---   GRANT UPDATE ON facesearch.indexes TO writer;
---   GRANT EXECUTE ON FUNCTION facesearch.add_index, facesearch.remove_index TO writer;
+--   GRANT INSERT, UPDATE, DELETE ON facesearch.indexes, facesearch.face_rows, facesearch.merged_people TO writer;
 """
 
 
-def creation(model: ModelInfo, method: Method = "exact") -> str:
-    """Return the SQL that makes a gallery for embeddings of a model, which searches by a method."""
+def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False) -> str:
+    """Return the SQL that makes a gallery for embeddings of a model, which searches by a method.
+
+    In a private gallery an index is seen by its owner and those that the owner names.
+    """
     bytewise = {"text": 'text COLLATE "C"'}
     columns = ",\n".join(
         f"    {name} {bytewise.get(kind, kind)}{' NOT NULL' * (name in _NOT_NULL)}" for name, kind in COLUMNS.items()
@@ -183,5 +217,9 @@ def creation(model: ModelInfo, method: Method = "exact") -> str:
         columns=columns,
         dim=model.dim,
         method=method,
+        own=_OWN,
+        seen=_SEEN if private else "true",
+        changed=_OWN if private else "true",
+        private=_PRIVATE if private else "",
         nearest=_NEAREST[method].format(statement=statement(method, model.dim)),
     )
