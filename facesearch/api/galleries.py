@@ -283,18 +283,25 @@ class Galleries:
         ]  # fmt: skip
 
     def connect(
-        self, address: str, *, name: str = "gallery", known_as: str | None = None, after_runs: bool | None = None
+        self,
+        address: str,
+        *,
+        name: str = "gallery",
+        known_as: str | None = None,
+        after_runs: bool | None = None,
+        tenant: str | None = None,
     ) -> None:
         """Connect a gallery under a name; from now on, changes are listed for it. The gallery need not exist yet.
 
         `known_as` is the name of this index there, by default that of the machine. With `after_runs` each indexing run
-        ends with a push.
+        ends with a push. `tenant` is whom the index belongs to, in the SQL of services whose users share one role;
+        "" is nobody. The next push sends it.
         """
         from facesearch.galleries.address import Address
         from facesearch.galleries.known import remember
 
         where = Address.of(address)
-        for text in (name, *([] if known_as is None else [known_as])):
+        for text in (name, *([] if known_as is None else [known_as]), *([tenant] if tenant else [])):
             _require_name(text)
         with self._writing() as store:
             before = {known.name: known.known_as for known in store.catalog.changes.galleries()}
@@ -305,6 +312,8 @@ class Galleries:
                 store.catalog.changes.connect(name, where.text, called)
                 if after_runs is not None:
                     store.catalog.changes.push_after_runs(name, after_runs)
+                if tenant is not None:
+                    store.catalog.changes.set_tenant(name, tenant or None)
 
     def pending(self, name: str | None = None) -> int:
         """Return the number of faces that a push would send. Raises `InputError` for an unknown name."""

@@ -16,6 +16,7 @@ _FOUND = (
     " WHERE faces.id = changes.face AND missing_since IS NULL)"
 )
 _CHANGE = Shape("changes.id", "changes.face", f"coalesce({_FOUND}, 0)")
+_TENANT = Shape("tenants.tenant")
 _LAST = Shape("seq")
 
 
@@ -45,7 +46,7 @@ class Change(NamedTuple):
 
 
 class Changes:
-    """The tables `galleries` and `changes`."""
+    """The tables `galleries`, `tenants` and `changes`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,6 +72,19 @@ class Changes:
         """Disconnect a gallery. Without any, changes are not listed."""
         self._database.run("DELETE FROM galleries WHERE name = ?", name)
         self._drop_pushed()
+
+    def tenant(self, gallery: int) -> str | None:
+        """Return the tenant that the index belongs to in the gallery of this id; None if it has none."""
+        rows = self._database.typed(_TENANT, f"SELECT {_TENANT.sql} FROM tenants WHERE gallery = ?", gallery)
+        return str(rows[0][0]) if rows else None
+
+    def set_tenant(self, name: str, tenant: str | None) -> None:
+        """Store the tenant that the index belongs to in a gallery, or that it has none."""
+        self._database.run("DELETE FROM tenants WHERE gallery IN (SELECT id FROM galleries WHERE name = ?)", name)
+        if tenant is not None:
+            self._database.run(
+                "INSERT INTO tenants (gallery, tenant) SELECT id, ? FROM galleries WHERE name = ?", tenant, name
+            )
 
     def push_after_runs(self, name: str, wanted: bool) -> None:
         """Store whether an indexing run ends with a push to this gallery."""

@@ -309,6 +309,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     "changes": {"id": _integer(_id), "face": _integer(_id)},
     "shards": {"root": _integer(_id), "shard": Column(str, valid=_shard)},
     "handed_over": {"photo": _integer(_id)},
+    "tenants": {"gallery": _integer(_id), "tenant": Column(str, valid=_no_nul)},
 }
 """Every table except `meta`, whose values have one type per key."""
 

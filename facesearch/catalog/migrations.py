@@ -209,9 +209,6 @@ MIGRATIONS: tuple[str, ...] = (
     # push, `pending` what it gets with one in progress: if it has neither, this catalog was restored or copied.
     # Triggers list the faces, so that no caller can forget to: those of a photo together, since each record holds the
     # number of faces in its photo. `known_as` is the name of this index in the gallery.
-    # Roots of which this index takes one shard. Photos that it knows and that are in other shards now are handed over:
-    # they are hidden, but not missing, so they are not deleted after a time. Whatever else happens to the visibility of
-    # a photo ends that, by a trigger.
     """
     CREATE TABLE galleries (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -227,16 +224,6 @@ MIGRATIONS: tuple[str, ...] = (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         face INTEGER NOT NULL UNIQUE
     );
-    CREATE TABLE shards (
-        root INTEGER PRIMARY KEY REFERENCES roots ON DELETE CASCADE,
-        shard TEXT NOT NULL
-    );
-    CREATE TABLE handed_over (
-        photo INTEGER PRIMARY KEY REFERENCES photos ON DELETE CASCADE
-    );
-    CREATE TRIGGER not_handed_over AFTER UPDATE OF missing_since ON photos BEGIN
-        DELETE FROM handed_over WHERE photo = new.id;
-    END;
     """
     + _noted("note_new_face", "INSERT ON faces", "SELECT id FROM faces WHERE photo = new.photo")
     + _noted("note_changed_face", "UPDATE ON faces", "SELECT id FROM faces WHERE photo IN (old.photo, new.photo)")
@@ -258,6 +245,26 @@ MIGRATIONS: tuple[str, ...] = (
     + _noted("note_new_person", "INSERT ON assignments", "SELECT new.face")
     + _noted("note_changed_person", "UPDATE ON assignments", "SELECT new.face")
     + _noted("note_lost_person", "DELETE ON assignments", "SELECT old.face"),
+    # 8: roots of which this index takes one shard. Photos that it knows and that are in other shards now are handed over:
+    # they are hidden, but not missing, so they are not deleted after a time. Whatever else happens to the visibility of
+    # a photo ends that, by a trigger.
+    # The tenant that this index belongs to in a shared gallery, for services whose users share one role there.
+    """
+    CREATE TABLE shards (
+        root INTEGER PRIMARY KEY REFERENCES roots ON DELETE CASCADE,
+        shard TEXT NOT NULL
+    );
+    CREATE TABLE handed_over (
+        photo INTEGER PRIMARY KEY REFERENCES photos ON DELETE CASCADE
+    );
+    CREATE TRIGGER not_handed_over AFTER UPDATE OF missing_since ON photos BEGIN
+        DELETE FROM handed_over WHERE photo = new.id;
+    END;
+    CREATE TABLE tenants (
+        gallery INTEGER PRIMARY KEY REFERENCES galleries ON DELETE CASCADE,
+        tenant TEXT NOT NULL
+    );
+    """,
 )
 
 

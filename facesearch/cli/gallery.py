@@ -45,6 +45,13 @@ _AfterIndex = Annotated[
         show_default=False,
     ),
 ]  # fmt: skip
+_Tenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant", metavar="NAME", help="Whom the index belongs to, for services whose users share one role."
+    ),
+]
+_NoTenant = Annotated[bool, typer.Option("--no-tenant", help="It belongs to none any more.")]
 _PrintSql = Annotated[bool, typer.Option("--print-sql", help="Print the SQL instead, for those who may run it.")]
 _METHODS = ("exact", "hnsw", "ivf")
 _Search = Annotated[
@@ -117,6 +124,8 @@ def connect(
     name: _NewName = "gallery",
     known_as: _KnownAs = None,
     after_index: _AfterIndex = None,
+    tenant: _Tenant = None,
+    no_tenant: _NoTenant = False,
     index_path: IndexPath = None,
     wait: Wait = 0,
 ) -> None:
@@ -128,9 +137,12 @@ def connect(
     from facesearch.api.index import Index
     from facesearch.render.galleries import gallery_line
 
+    if tenant is not None and no_tenant:
+        raise UsageError("--tenant and --no-tenant contradict each other; omit one of them")
+    belongs = "" if no_tenant else tenant
     with Index.open(index_path, create=True, wait=wait, observer=Console()) as index:
         if index.exists:
-            index.galleries.connect(address, name=name, known_as=known_as, after_runs=after_index)
+            index.galleries.connect(address, name=name, known_as=known_as, after_runs=after_index, tenant=belongs)
             say(f"connected {name}; {index.path} is pushed to it from now on")
         else:
             Gallery.remember(address, name=name)

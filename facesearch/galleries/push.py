@@ -93,7 +93,8 @@ def push(
     else:
         index = _drop_forgotten(store, shared, gallery, index, token)
         index = _send_changes(store, shared, gallery, index, token, done, check)
-    shared.describe(index._replace(name=gallery.known_as, place=_place_of(store)), _facts(store))
+    tenant = store.catalog.changes.tenant(gallery.id)
+    shared.describe(index._replace(name=gallery.known_as, place=_place_of(store), tenant=tenant), _facts(store))
     return done
 
 

@@ -57,7 +57,8 @@ class Facts(NamedTuple):
 class PushedIndex(NamedTuple):
     """An index in a gallery: its `number` there, its name, and the machine and folder that it was pushed from.
 
-    `pushed_at` is in seconds since 1970, None if nothing was pushed yet.
+    `pushed_at` is in seconds since 1970, None if nothing was pushed yet. `tenant` is whom it belongs to, for services
+    whose users share one role.
     """
 
     number: int
@@ -69,6 +70,7 @@ class PushedIndex(NamedTuple):
     faces: int
     people: int | None
     pushed_at: float | None
+    tenant: str | None = None
 
 
 class SharedGallery(Gallery, Protocol):
@@ -125,7 +127,7 @@ class SharedGallery(Gallery, Protocol):
         ...
 
     def describe(self, index: PushedIndex, facts: Facts) -> None:
-        """Store the name of an index, where it was pushed from, and what is known about it as a whole.
+        """Store the name of an index, its place and tenant, and what is known about it as a whole.
 
         Raises `GalleryError` if another index has this name.
         """

@@ -88,7 +88,7 @@ def gallery_record(name: str, status: GalleryStatus | None, connected: Connected
         "indexes": [
             {
                 "name": index.name, "photos": index.photos, "faces": index.faces, "people": index.people,
-                "pushed": _moment(index.pushed_at), "from": index.place,
+                "tenant": index.tenant, "pushed": _moment(index.pushed_at), "from": index.place,
             }
             for index in status.indexes
         ],

@@ -500,6 +500,20 @@ def test_an_index_can_be_renamed_there(store: Store, shared: SharedGallery, addr
     assert [index.name for index in shared.indexes()] == ["other"]
 
 
+def test_a_tenant_is_sent_with_the_next_push(
+    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
+) -> None:
+    push(store, shared, connected(store))
+    views = ("faces", "photos", "people", "photos_faces")
+    for tenant in ("acme", "other", None):
+        with store.transaction():
+            store.catalog.changes.set_tenant("gallery", tenant)
+        push(store, shared, connected(store))
+        assert [index.tenant for index in shared.indexes()] == [tenant]
+        for view in views:
+            assert postgres.execute(f"SELECT DISTINCT tenant FROM facesearch.{view}", address) == [(tenant,)]
+
+
 def test_the_time_zone_makes_no_difference(
     store: Store, shared: SharedGallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -542,7 +556,7 @@ def test_the_views_for_sql(store: Store, shared: SharedGallery, address: str, po
         )  # fmt: skip
         known = {str(name) for (name,) in columns}
         here = set(ask(local, f"SELECT * FROM {view} LIMIT 0", functions={}, seconds=9).columns)
-        assert known - here <= {"index", "embedding"}
+        assert known - here <= {"index", "embedding", "tenant"}
         shared_columns = sorted(known & here)
         assert shared_columns
         listed = ", ".join(shared_columns)

@@ -454,6 +454,18 @@ def test_a_private_gallery(facesearch: Run, library: Path, index: Path, address:
         assert "there is a gallery already" in again.stderr
 
 
+def test_a_tenant(facesearch: Run, index: Path, address: str) -> None:
+    facesearch("gallery", "connect", address, "--tenant", "acme", "--index", index)
+    facesearch("gallery", "init", "--index", index)
+    for again, expected in ([], "acme"), (["--no-tenant"], None):
+        facesearch("gallery", "connect", address, *again, "--index", index)
+        facesearch("gallery", "push", "--index", index)
+        (known,) = json.loads(facesearch("gallery", "status", "-f", "json", "--index", index).stdout)
+        assert known["indexes"][0]["tenant"] == expected
+    wrong = facesearch("gallery", "connect", address, "--tenant", "a b", "--index", index, exit_code=2)
+    assert "a b: not a name" in wrong.stderr
+
+
 def test_a_client_that_is_missing_is_named(index: Path, home: Path, tmp_path: Path) -> None:
     """Without the extra, one line says how to install it; nothing of it is imported by other commands."""
     program = (

@@ -33,7 +33,8 @@ _TYPES = ["int4", *({"bigint": "int8", "integer": "int4", "double precision": "f
                     for kind in COLUMNS.values()), "vector"]  # fmt: skip
 _CHANGED = ", ".join(f"{name} = excluded.{name}" for name in [*list(COLUMNS)[1:], "embedding"])
 _INDEX = (
-    "number, uuid, name, place, token, change, photos, faces, people, extract(epoch FROM pushed_at)::double precision"
+    "number, uuid, name, place, token, change, photos, faces, people, extract(epoch FROM pushed_at)::double precision,"
+    " tenant"
 )
 _FETCHED = 2000
 
@@ -280,8 +281,8 @@ class PostgresGallery:
             drop_expired(self._connection)
             self._connection.execute(
                 "UPDATE facesearch.indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
-                " name = %s, place = %s, pushed_at = now() WHERE number = %s",
-                (*facts[:4], list(facts.roots), index.name, index.place, index.number),
+                " name = %s, place = %s, tenant = %s, pushed_at = now() WHERE number = %s",
+                (*facts[:4], list(facts.roots), index.name, index.place, index.tenant, index.number),
             )
             self._connection.execute("DELETE FROM facesearch.merged_people WHERE index = %s", (index.number,))
             with self._connection.cursor() as cursor:
@@ -403,9 +404,9 @@ def _scored(rows: Sequence[Any], names: dict[int, str]) -> list[ScoredFace]:
 
 
 def _pushed(row: Sequence[Any]) -> PushedIndex:
-    number, uuid, name, place, token, change, photos, faces, people, pushed_at = row
+    number, uuid, name, place, token, change, photos, faces, people, pushed_at, tenant = row
     moment = None if pushed_at is None or not math.isfinite(pushed_at) else float(pushed_at)
-    return PushedIndex(number, uuid, name, place, Token(token, change), photos, faces, people, moment)
+    return PushedIndex(number, uuid, name, place, Token(token, change), photos, faces, people, moment, tenant)
 
 
 def _is_inside(path: bytes, folder: bytes) -> bool:

@@ -154,19 +154,20 @@ EXCEPTION WHEN character_not_in_repertoire THEN
     RETURN encode(path, 'escape');
 END $$;
 CREATE VIEW facesearch.faces WITH (security_invoker) AS
-    SELECT name AS index, face AS id, photo AS photo_id, x, y, width, height, score, quality, person, embedding
+    SELECT name AS index, face AS id, photo AS photo_id, x, y, width, height, score, quality, person, embedding, tenant
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
 CREATE VIEW facesearch.photos WITH (security_invoker) AS
     SELECT DISTINCT ON (face_rows.index, photo) name AS index, photo AS id, facesearch.path_text(path) AS path,
         first_moment AS date, coalesce(date_source, 'file') AS date_source, date_precision, size,
-        faces_in_photo AS faces
+        faces_in_photo AS faces, tenant
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
 CREATE VIEW facesearch.people WITH (security_invoker) AS
-    SELECT name AS index, person AS id, count(*) AS faces, count(DISTINCT photo) AS photos
-    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index WHERE person IS NOT NULL GROUP BY name, person;
+    SELECT name AS index, person AS id, count(*) AS faces, count(DISTINCT photo) AS photos, tenant
+    FROM facesearch.face_rows JOIN facesearch.indexes ON number = index WHERE person IS NOT NULL
+    GROUP BY name, person, tenant;
 CREATE VIEW facesearch.photos_faces WITH (security_invoker) AS
     SELECT facesearch.path_text(path) AS path, first_moment AS date, faces_in_photo, name AS index, face AS id,
-        photo AS photo_id, x, y, width, height, score, quality, person, embedding
+        photo AS photo_id, x, y, width, height, score, quality, person, embedding, tenant
     FROM facesearch.face_rows JOIN facesearch.indexes ON number = index;
 
 -- Embeddings of photos that users ask with, until they expire. Everybody sees their own.
