@@ -218,15 +218,26 @@ def test_an_empty_gallery_has_no_recall(postgres: PostgresServer) -> None:
             assert gallery.search(PROBES[:1], 5) == [[]]
 
 
-def test_only_the_owner_changes_the_method(address: str, postgres: PostgresServer) -> None:
+def test_the_least_rights_suffice_for_all_but_the_method(address: str, postgres: PostgresServer) -> None:
     postgres.execute(
         "DROP ROLE IF EXISTS asking; CREATE ROLE asking LOGIN; GRANT USAGE ON SCHEMA facesearch TO asking;"
         " GRANT SELECT ON ALL TABLES IN SCHEMA facesearch TO asking", address,
     )  # fmt: skip
-    with closing(PostgresGallery(Address.of(address.replace("postgres@", "asking@")), LIMITS)) as gallery:
-        before = gallery.method
-        with pytest.raises(GalleryError, match="permission denied"):
-            gallery.use_method("hnsw")
-        assert gallery.method == before
-        assert len(gallery.search(PROBES[:1], 5)[0]) == 5
+    asking = Address.of(address.replace("postgres@", "asking@"))
+    for method in ("hnsw", "ivf"):
+        with closing(PostgresGallery(Address.of(address), LIMITS)) as gallery:
+            gallery.use_method(method)
+            recall = measured_recall(gallery)
+            assert recall is not None
+            gallery.keep_recall(recall)
+            expected = [numbers(found) for found in gallery.search(PROBES, 5)]
+        with closing(PostgresGallery(asking, LIMITS)) as gallery:
+            assert [numbers(found) for found in gallery.search(PROBES, 5)] == expected
+            assert gallery.method == method
+            with pytest.raises(GalleryError, match="permission denied"):
+                gallery.use_method("exact")
+            with pytest.raises(GalleryError, match="permission denied"):
+                gallery.keep_recall(recall)
+            assert gallery.method == method
+            assert gallery.recall() is not None
     postgres.execute("DROP OWNED BY asking; DROP ROLE asking", address)

@@ -466,6 +466,26 @@ def test_a_tenant(facesearch: Run, index: Path, address: str) -> None:
     assert "a b: not a name" in wrong.stderr
 
 
+@pytest.mark.parametrize(("version", "made_by"), [(2, "a newer"), (0, "an older")])
+def test_a_gallery_of_another_version_is_refused(
+    facesearch: Run, library: Path, index: Path, pushed: str, address: str, postgres: PostgresServer,
+    version: int, made_by: str,
+) -> None:  # fmt: skip
+    postgres.execute(f"UPDATE facesearch.gallery SET version = {version}", address)
+    before = postgres.execute("SELECT token, change FROM facesearch.indexes", address)
+    for command in (
+        ["gallery", "push", "--index", index],
+        ["gallery", "verify", "--repair", "--index", index],
+        ["gallery", "init", "--search", "hnsw", "--index", index],
+        ["gallery", "probe", library / "query.jpg"],
+        ["query", library / "query.jpg", "--gallery", pushed],
+    ):
+        refused = facesearch(*command, exit_code=3).stderr
+        assert f"made by {made_by} facesearch (version {version}, this one supports 1)" in refused
+        assert len(refused.splitlines()) == 1
+    assert postgres.execute("SELECT token, change FROM facesearch.indexes", address) == before
+
+
 def test_a_client_that_is_missing_is_named(index: Path, home: Path, tmp_path: Path) -> None:
     """Without the extra, one line says how to install it; nothing of it is imported by other commands."""
     program = (
