@@ -505,7 +505,11 @@ def test_a_client_that_is_missing_is_named(index: Path, home: Path, tmp_path: Pa
 
 
 def test_the_library(index: Path, library: Path, address: str) -> None:
+    assert not Gallery.exists(address)
     Gallery.make(address)
+    assert Gallery.exists(address)
+    with pytest.raises(GalleryError):
+        Gallery.exists("postgresql://127.0.0.1:1/x")
     with Index.open(index) as opened:
         opened.galleries.connect(address, name="archive", known_as="laptop", after_runs=True)
         assert [(one.name, one.pending, one.after_runs) for one in opened.galleries.list()] == [("archive", 32, True)]
