@@ -52,12 +52,13 @@ _FEWEST_LISTS_SEARCHED = 10
 class Limits:
     """When the index is used at all.
 
-    It is not if at most `few` faces pass the filter, since comparing them takes no longer, nor for more than `most`
-    results. `spare` candidates at least are taken in addition to the results. An index of photos gets lists from this
-    many faces (`listed`) on.
+    It is not if about `few` faces or less pass the filter, judged by a sample of `sampled` faces, since comparing them
+    takes no longer, nor for more than `most` results. `spare` candidates at least are taken in addition to the results.
+    An index of photos gets lists from this many faces (`listed`) on.
     """
 
-    few: int = 50_000
+    few: int = 20_000
+    sampled: int = 10_000
     most: int = 1000
     spare: int = 40
     listed: int = 1000
@@ -67,7 +68,7 @@ class Limits:
         return max(2 * k, k + self.spare)
 
     def enough(self, k: int) -> int:
-        """Return the number of faces that must pass a filter, and one more, for the index to be used."""
+        """Return the number of faces up to which comparing those that pass a filter is better than the index."""
         return max(self.few, 2 * self.candidates(k))
 
 

@@ -108,7 +108,7 @@ class PostgresGallery:
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`. By an index only if it pays; see `Limits`."""
         method, passing = self.method, self._condition(where)
-        if method == "exact" or not 0 < k <= self._limits.most or not self._passes(where, passing, k):
+        if method == "exact" or not 0 < k <= self._limits.most or not self._many_pass(where, passing, k):
             return self.search_exactly(probes, k, where)
         indexes = self.indexes()
         names, largest = {index.number: index.name for index in indexes}, max(index.faces for index in indexes)
@@ -356,16 +356,21 @@ class PostgresGallery:
                 f"{self._address}: has pgvector {version}, approximate search needs 0.8; upgrade the extension"
             )
 
-    def _passes(self, where: Filter, passing: Condition, k: int) -> bool:
-        """Whether more faces pass than are worth comparing one by one. Counting stops where that is known."""
-        enough = self._limits.enough(k)
-        if where.lets_all_through:
-            return self.size().faces > enough
+    def _many_pass(self, where: Filter, passing: Condition, k: int) -> bool:
+        """Whether more faces pass than are worth comparing one by one, by a sample.
+
+        Counting all takes as long as comparing them, and the server's own estimates are wrong by much for a filter that
+        computes something. A wrong answer costs time, and changes neither similarities nor how many faces are found.
+        """
+        faces = self.size().faces
+        if where.lets_all_through or faces <= self._limits.enough(k):
+            return faces > self._limits.enough(k)
+        share = min(1.0, self._limits.sampled / faces)
         rows = self._rows(
-            f"SELECT count(*) FROM (SELECT 1 FROM facesearch.face_rows WHERE {passing.sql} LIMIT %s) AS passing",
-            *passing.values, enough + 1,
+            f"SELECT count(*) FROM facesearch.face_rows TABLESAMPLE SYSTEM (%s) WHERE {passing.sql}",
+            100 * share, *passing.values,
         )  # fmt: skip
-        return bool(rows[0][0] > enough)
+        return bool(rows[0][0] / share > self._limits.enough(k))
 
     def _compared(self, probe: FloatArray, k: int, passing: Condition, names: dict[int, str]) -> list[ScoredFace]:
         """Return the k nearest faces, found by comparing every face that passes."""
