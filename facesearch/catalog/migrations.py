@@ -245,9 +245,9 @@ MIGRATIONS: tuple[str, ...] = (
     + _noted("note_new_person", "INSERT ON assignments", "SELECT new.face")
     + _noted("note_changed_person", "UPDATE ON assignments", "SELECT new.face")
     + _noted("note_lost_person", "DELETE ON assignments", "SELECT old.face"),
-    # 8: roots of which this index takes one shard. Photos that it knows and that are in other shards now are handed over:
-    # they are hidden, but not missing, so they are not deleted after a time. Whatever else happens to the visibility of
-    # a photo ends that, by a trigger.
+    # 8: roots of which this index takes one shard. Photos that it knows and that are in other shards now are handed
+    # over: they are hidden, but not missing, so they are not deleted after a time. Whatever else happens to the
+    # visibility of a photo ends that, by a trigger.
     # The tenant that this index belongs to in a shared gallery, for services whose users share one role there.
     """
     CREATE TABLE shards (

@@ -254,6 +254,10 @@ class MilvusGallery:
         told["sets"][self._meta.faces_of].update(values)
         self._meta.keep_gallery(told)
 
+    def keep_probe(self, name: str, embedding: FloatArray, lasting: float) -> float:
+        """See `SharedGallery.keep_probe`."""
+        raise GalleryError(f"{self._address}: Milvus cannot be queried with SQL; query it with a photo")
+
     # Pushing
 
     def indexes(self) -> list[PushedIndex]:
@@ -291,7 +295,12 @@ class MilvusGallery:
         known = self._known(index)
         lists = self._meta.keep_lists(index.uuid, facts)
         told = known.pushed._replace(
-            name=index.name, place=index.place, photos=facts.photos, faces=facts.faces, people=facts.people
+            name=index.name,
+            place=index.place,
+            tenant=index.tenant,
+            photos=facts.photos,
+            faces=facts.faces,
+            people=facts.people,
         )
         self._meta.keep_index(told, facts.unmeasured, lists)
         self._meta.drop_lists(index.uuid, lists)
