@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, Unpack
@@ -19,6 +19,7 @@ from facesearch.query_options import QueryKeywords, QueryOptions
 
 if TYPE_CHECKING:
     from facesearch.catalog.changes import Connected
+    from facesearch.galleries.address import Address
     from facesearch.galleries.push import Difference, Pushed
     from facesearch.galleries.shared import Method, PushedIndex, Recall, SharedGallery
     from facesearch.index.store import Store
@@ -63,6 +64,7 @@ class GalleryStatus:
     """What a gallery holds: its model, the indexes in it, and the numbers of their photos, faces and people.
 
     `method` is how it searches, and `recall` the share of the exact results that this found when it was measured.
+    `next_model` is the model of a gallery that is filled beside it, and `left_behind` the indexes that this lacks.
     """
 
     address: str
@@ -73,6 +75,8 @@ class GalleryStatus:
     indexes: tuple[PushedIndex, ...]
     method: Method
     recall: Recall | None
+    next_model: ModelInfo | None
+    left_behind: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +97,9 @@ class Gallery:
     Every method may raise `GalleryError` if the server cannot be reached or refuses.
     """
 
-    def __init__(self, shared: SharedGallery, models: Models, observer: Observer) -> None:
+    def __init__(self, shared: SharedGallery, address: Address, models: Models, observer: Observer) -> None:
         self._shared = shared
+        self._address = address
         self._models = models
         self._observer = observer
 
@@ -107,7 +112,8 @@ class Gallery:
         """
         from facesearch.galleries.known import address_of, open_gallery
 
-        return cls(open_gallery(address_of(gallery)), Models(device, threads, observer), observer)
+        address = address_of(gallery)
+        return cls(open_gallery(address), address, Models(device, threads, observer), observer)
 
     @staticmethod
     def exists(gallery: str) -> bool:
@@ -122,32 +128,57 @@ class Gallery:
             raise
         return True
 
-    @classmethod
+    @staticmethod
     def make(
-        cls, gallery: str, *, model: AnyPath | None = None, method: Method = "exact", private: bool = False
+        gallery: str,
+        *,
+        model: AnyPath | None = None,
+        method: Method = "exact",
+        private: bool = False,
+        beside: bool = False,
     ) -> None:
         """Make a gallery, once, at an address or under a connected name. `model` made the embeddings of the indexes.
 
         `method` is how it searches; see `search_by`. In a `private` gallery an index is seen by the role that added it,
-        and by those that this role names.
+        and by those that this role names. With `beside`, the gallery is made beside the one that there is, for another
+        model: indexes with this model are pushed to it from now on, and `switch` puts it in the place of the other.
 
         Raises `GalleryError` if there is one, or if the server refuses.
         """
-        from facesearch.galleries.known import address_of, make
+        from facesearch.galleries.known import address_of, make, open_gallery
 
         _require_method(method)
-        make(address_of(gallery), _model_info(model), private=private)
+        address, info = address_of(gallery), _model_info(model)
+        if beside:
+            with closing(open_gallery(address)) as current:
+                if current.model.identity == info.identity:
+                    raise GalleryError(f"{address}: has the model {info.name} already; name another model")
+        make(address, info, private=private, beside=beside)
         if method != "exact":
-            with cls.open(gallery) as made:
-                made.search_by(method)
+            with closing(open_gallery(address, beside=beside)) as made:
+                made.use_method(method)
 
     @staticmethod
-    def sql(*, model: AnyPath | None = None, method: Method = "exact", private: bool = False) -> str:
+    def switch(gallery: str) -> None:
+        """Put the gallery that was made beside the current one in its place, and delete the other.
+
+        Indexes that were not pushed to it are not found any more until they are: see `GalleryStatus.left_behind`.
+
+        Raises `GalleryError` if there is none, or if the server refuses.
+        """
+        from facesearch.galleries.known import address_of, switch
+
+        switch(address_of(gallery))
+
+    @staticmethod
+    def sql(
+        *, model: AnyPath | None = None, method: Method = "exact", private: bool = False, beside: bool = False
+    ) -> str:
         """Return the SQL that makes a gallery in PostgreSQL, with the rights that users need as comments."""
         from facesearch.galleries.known import creation
 
         _require_method(method)
-        return creation(_model_info(model), method, private=private)
+        return creation(_model_info(model), method, private=private, beside=beside)
 
     @staticmethod
     def remember(address: str, *, name: str) -> None:
@@ -245,11 +276,16 @@ class Gallery:
 
     def status(self) -> GalleryStatus:
         """Return what the gallery holds."""
+        from facesearch.galleries.switching import left_behind, open_all
+
         size = self._shared.size()
+        with open_all(self._address) as (_, *beside):
+            next_model = beside[0].model if beside else None
+            left = tuple(left_behind(self._shared, beside[0])) if beside else ()
         return GalleryStatus(
             address=self._shared.name, model=self._shared.model, photos=size.photos, faces=size.faces,
             people=size.people, indexes=tuple(self._shared.indexes()), method=self._shared.method,
-            recall=self._shared.recall(),
+            recall=self._shared.recall(), next_model=next_model, left_behind=left,
         )  # fmt: skip
 
 
@@ -336,19 +372,22 @@ class Galleries:
 
         Raises `ConflictError` if another copy was pushed last.
         """
+        from facesearch.galleries.switching import opened_for
+
         told = self._observer if observer is None else observer
         with self._writing() as store:
             known = _connected(store, name)
-            with _opened(known) as shared:
+            with opened_for(store, known) as shared:
                 return _push(store, shared, known, told, take_over=take_over)
 
     def verify(self, name: str | None = None, *, repair: bool = False) -> Difference:
         """Compare every face with what a gallery has of this index; `repair` makes the gallery right."""
         from facesearch.galleries.push import compare, repaired
+        from facesearch.galleries.switching import opened_for
 
         with self._writing() as store:
             known = _connected(store, name)
-            with _opened(known) as shared:
+            with opened_for(store, known) as shared:
                 return repaired(store, shared, known) if repair else compare(store, shared)
 
     def disconnect(self, name: str | None = None, *, forget: bool = False) -> str:
@@ -356,13 +395,16 @@ class Galleries:
 
         The name stays known for queries; see `Gallery.forget_name`.
         """
+        from facesearch.galleries.address import Address
         from facesearch.galleries.push import remove
+        from facesearch.galleries.switching import open_all
 
         with self._writing() as store:
             known = _connected(store, name)
             if forget:
-                with _opened(known) as shared:
-                    remove(store, shared, known)
+                with open_all(Address.of(known.address)) as galleries:
+                    for shared in galleries:
+                        remove(store, shared, known)
             with store.catalog.transaction():
                 store.catalog.changes.disconnect(known.name)
         return known.name
@@ -381,12 +423,14 @@ def _push(
 
 def push_after_run(store: Store, observer: Observer) -> list[str]:
     """Push to the galleries that get every run; return the names of those that could not be brought up to date."""
+    from facesearch.galleries.switching import opened_for
+
     failed = []
     for known in store.catalog.changes.galleries():
         if not known.after_runs:
             continue
         try:
-            with _opened(known) as shared:
+            with opened_for(store, known) as shared:
                 done = _push(store, shared, known, observer)
         except (GalleryError, UsageError) as error:
             observer.warn(f"{error}; the gallery {known.name} gets these changes with the next push")
@@ -402,11 +446,12 @@ def push_after_run(store: Store, observer: Observer) -> list[str]:
 def pay_debts(store: Store, observer: Observer) -> list[str]:
     """Delete in every gallery the faces that the index has not any more; return the names of those out of reach."""
     from facesearch.galleries.push import drop_all_forgotten
+    from facesearch.galleries.switching import opened_for
 
     failed = []
     for known in store.catalog.changes.galleries():
         try:
-            with _opened(known) as shared:
+            with opened_for(store, known) as shared:
                 drop_all_forgotten(store, shared, known)
         except (GalleryError, UsageError) as error:
             observer.warn(f"{error}; the faces are still in the gallery {known.name}: the next push deletes them first")
@@ -456,15 +501,6 @@ def _connected(store: Store, name: str | None) -> Connected:
     if not found:
         raise InputError(f"{name}: no gallery of this name is connected ({', '.join(one.name for one in known)})")
     return found[0]
-
-
-@contextmanager
-def _opened(known: Connected) -> Iterator[SharedGallery]:
-    from facesearch.galleries.address import Address
-    from facesearch.galleries.known import open_gallery
-
-    with closing(open_gallery(Address.of(known.address))) as shared:
-        yield shared
 
 
 def _model_info(model: AnyPath | None) -> ModelInfo:

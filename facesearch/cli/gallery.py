@@ -67,6 +67,10 @@ _Private = Annotated[
     bool,
     typer.Option("--private", help="Each index is seen by the role that added it, and by those that this role names."),
 ]
+_Beside = Annotated[
+    bool,
+    typer.Option("--beside", help="Make it beside the one that there is, for another model, to switch to it later."),
+]
 _PushDryRun = Annotated[bool, typer.Option("--dry-run", help="Count the faces to push; push nothing.")]
 _TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Push even if another copy of this index was pushed last.")
@@ -81,6 +85,7 @@ def register(app: typer.Typer) -> None:
         "status": ("Show the galleries and what is in them.", status),
         "connect": ("Connect a gallery.", connect),
         "init": ("Make a gallery in a database, once.", init),
+        "switch": ("Switch a gallery to another model.", switch),
         "push": ("Push what changed in the index.", push),
         "probe": ("Store the face in a photo, to ask for it with SQL.", probe),
         "verify": ("Compare the index with the gallery.", verify),
@@ -159,6 +164,7 @@ def init(
     model: ModelName = None,
     search: _Search = None,
     private: _Private = False,
+    beside: _Beside = False,
     print_sql: _PrintSql = False,
     index_path: IndexPath = None,
 ) -> None:
@@ -175,17 +181,37 @@ def init(
         connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
     method = cast("Method", search or "exact")
     if print_sql:
-        write([Gallery.sql(model=asked, method=method, private=private)])
+        write([Gallery.sql(model=asked, method=method, private=private, beside=beside)])
         return
     called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
     address = connected.get(called, called)
-    if search is None or private or not Gallery.exists(address):
-        Gallery.make(address, model=asked, method=method, private=private)
-        say(f"made the gallery {called}")
+    if search is None or private or beside or not Gallery.exists(address):
+        Gallery.make(address, model=asked, method=method, private=private, beside=beside)
+        say(f"made the gallery {called}" if not beside else f"made a gallery beside {called}, to switch to")
         return
     with Gallery.open(address) as gallery:
         recall = gallery.search_by(method, model=asked)
     say(f"{called}: {search_line(method, recall)}")
+
+
+def switch(name: _Name = None, index_path: IndexPath = None, yes: Yes = False) -> None:
+    """Put the gallery made with `init --beside` in the place of the current one, and delete that.
+
+    Indexes are pushed to it as soon as they have its model: run facesearch reindex, then facesearch gallery push.
+    """
+    from facesearch.api.galleries import Gallery, only_gallery
+    from facesearch.api.index import Index
+
+    with Index.open(index_path, create=True, observer=Console()) as index:
+        connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
+    called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
+    address = connected.get(called, called)
+    with Gallery.open(address) as gallery:
+        status = gallery.status()
+    if status.left_behind:
+        confirm(f"queries will not find {', '.join(status.left_behind)} until pushed with the new model", yes=yes)
+    Gallery.switch(address)
+    say(f"switched {called} to {'another model' if status.next_model is None else status.next_model.name}")
 
 
 def push(

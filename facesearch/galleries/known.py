@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from facesearch.galleries.shared import Method, SharedGallery
     from facesearch.types import ModelInfo
 
-__all__ = ["address_of", "creation", "forget_name", "known_galleries", "make", "open_gallery", "remember"]
+__all__ = ["address_of", "creation", "forget_name", "known_galleries", "make", "open_gallery", "remember", "switch"]
 
 _FILE = "galleries.json"
 
@@ -61,39 +61,48 @@ def address_of(gallery: str) -> Address:
     return Address.of(known[gallery])
 
 
-def open_gallery(address: Address) -> SharedGallery:
-    """Open a gallery. Raises `GalleryError`."""
+def open_gallery(address: Address, *, beside: bool = False) -> SharedGallery:
+    """Open a gallery, or the one for another model beside it. Raises `GalleryError`."""
     if address.is_postgres:
         from facesearch.galleries.postgres.gallery import PostgresGallery
 
-        return PostgresGallery(address)
+        return PostgresGallery(address, beside=beside)
     from facesearch.galleries.milvus.gallery import MilvusGallery
 
-    return MilvusGallery(address)
+    return MilvusGallery(address, beside=beside)
 
 
-def make(address: Address, model: ModelInfo, *, private: bool = False) -> None:
+def make(address: Address, model: ModelInfo, *, private: bool = False, beside: bool = False) -> None:
     """Make a gallery for embeddings of a model; in a private one, each index has its own readers.
 
-    Raises `GalleryError`.
+    With `beside` it is made beside the gallery that there is, to be switched to. Raises `GalleryError`.
     """
     if address.is_postgres:
         from facesearch.galleries.postgres.gallery import make as made
 
-        made(address, model, private=private)
+        made(address, model, private=private, beside=beside)
         return
     if private:
         raise GalleryError(f"{address}: only PostgreSQL has private galleries; give each group of users a database")
     from facesearch.galleries.milvus.gallery import make as made_in_milvus
 
-    made_in_milvus(address, model)
+    made_in_milvus(address, model, beside=beside)
 
 
-def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False) -> str:
+def switch(address: Address) -> None:
+    """Let the gallery beside the current one take its place. Raises `GalleryError`."""
+    if address.is_postgres:
+        from facesearch.galleries.postgres.gallery import switch as switched
+    else:
+        from facesearch.galleries.milvus.gallery import switch as switched
+    switched(address)
+
+
+def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False, beside: bool = False) -> str:
     """Return the SQL that makes a gallery for embeddings of a model in PostgreSQL, which searches by a method."""
     from facesearch.galleries.postgres.schema import creation as written
 
-    return written(model, method, private=private)
+    return written(model, method, private=private, beside=beside)
 
 
 def _path() -> Path | None:

@@ -22,7 +22,17 @@ from facesearch.galleries.shared import Facts, PushedIndex, SharedGallery, Token
 if TYPE_CHECKING:
     from facesearch.index.store import Store
 
-__all__ = ["Difference", "Pushed", "compare", "drop_all_forgotten", "pending", "push", "remove", "repaired"]
+__all__ = [
+    "Difference",
+    "Pushed",
+    "compare",
+    "drop_all_forgotten",
+    "drop_gone",
+    "pending",
+    "push",
+    "remove",
+    "repaired",
+]
 
 _BATCH = 5_000
 _TOKEN_BYTES = 16
@@ -155,6 +165,22 @@ def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) 
     with store.catalog.transaction():
         store.catalog.changes.begin(gallery.id, index.token.token, token)
     index = _drop_forgotten(store, shared, gallery, index, token)
+    shared.describe(index, _facts(store))
+
+
+def drop_gone(store: Store, shared: SharedGallery, gallery: Connected) -> None:
+    """Delete all faces that are not in the index any more from a gallery that the index is not pushed to now.
+
+    Raises `ConflictError` if another copy of the index was pushed to it last.
+    """
+    index = _find(store, shared)
+    if index is None or not store.catalog.changes.gone(gallery.pushed, 1):
+        return
+    _require_same_place(store, index, gallery)
+    after = gallery.pushed
+    while changes := store.catalog.changes.gone(after, _BATCH):
+        shared.put(index, [], [change.face for change in changes], index.token)
+        after = changes[-1].id
     shared.describe(index, _facts(store))
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "pushed_line",
     "render_gallery",
     "search_line",
+    "switch_line",
 ]
 
 _HEAD = ("index", "photos", "faces", "people", "pushed", "from")
@@ -32,6 +33,8 @@ def render_gallery(name: str, status: GalleryStatus | None, connected: Connected
     lines.append(f"  {gallery_line(status)}\n" if status is not None else "  cannot be reached now\n")
     if status is not None:
         lines.append(f"  {search_line(status.method, status.recall)}\n")
+    if status is not None and status.next_model is not None:
+        lines.append(f"  {switch_line(status)}\n")
     if connected is not None:
         after = "after each run of facesearch index" if connected.after_runs else "with facesearch gallery push"
         left = counted(connected.pending, "face")
@@ -52,6 +55,14 @@ def gallery_line(status: GalleryStatus) -> str:
     parts = [counted(len(status.indexes), "index", "indexes"), counted(status.photos, "photo")]
     parts += [counted(status.faces, "face"), f"model {status.model.name}"]
     return ", ".join(parts)
+
+
+def switch_line(status: GalleryStatus) -> str:
+    """Return what a gallery will be switched to, and what is missing for that, in one line."""
+    name = "" if status.next_model is None else status.next_model.beside(status.model)
+    left = ", ".join(status.left_behind)
+    missing = f"; not pushed yet with that model: {left}" if left else "; all indexes were pushed with that model"
+    return f"a gallery for {name} is filled beside it{missing}"
 
 
 def search_line(method: str, recall: Recall | None) -> str:
@@ -78,6 +89,8 @@ def gallery_record(name: str, status: GalleryStatus | None, connected: Connected
         "reached": True,
         "address": status.address,
         "model": status.model.name,
+        "next_model": None if status.next_model is None else status.next_model.name,
+        "left_behind": list(status.left_behind),
         "photos": status.photos,
         "faces": status.faces,
         "people": status.people,

@@ -26,11 +26,12 @@ from facesearch.errors import ConflictError, GalleryError
 from facesearch.filters import Filter
 from facesearch.galleries import push as push_module
 from facesearch.galleries.address import Address
-from facesearch.galleries.known import make, open_gallery
+from facesearch.galleries.known import make, open_gallery, switch
 from facesearch.galleries.local import LocalGallery
 from facesearch.galleries.push import compare, drop_all_forgotten, pending, push, remove, repaired
 from facesearch.galleries.rows import Row, row_of
 from facesearch.galleries.shared import SharedGallery, Token
+from facesearch.galleries.switching import left_behind, open_all, opened_for
 from facesearch.index.store import Store
 from facesearch.people.regroup import regroup
 from facesearch.search.engine import Want, find
@@ -346,6 +347,46 @@ def test_a_gallery_refuses_another_model(tmp_path: Path, address: str, shared: S
     assert shared.indexes() == []
 
 
+def test_a_gallery_switches_to_another_model(tmp_path: Path, store: Store, address: str) -> None:
+    """Both galleries are kept right until the second takes the place of the first."""
+    where, other = Address.of(address), toy_model_info("other", dim=DIM)
+    with opened_for(store, connected(store)) as shared:
+        push(store, shared, connected(store))
+    with Store.create(tmp_path / "second", MODEL) as second, closing(open_gallery(where)) as shared:
+        add_photo(second, "there.jpg", [1])
+        connect(second, address, "archive")
+        push(second, shared, connected(second))
+    make(where, other, beside=True)
+    with pytest.raises(GalleryError, match="beside it"):
+        make(where, other, beside=True)
+    store.model = other  # as after its photos were read again
+    with opened_for(store, connected(store)) as shared:
+        assert shared.model.identity == other.identity
+        assert push(store, shared, connected(store)).changed == 12
+    store.erase([lambda: store.catalog.photos.delete(1)])
+    with opened_for(store, connected(store)) as shared:
+        drop_all_forgotten(store, shared, connected(store))
+    with open_all(where) as (current, beside):
+        assert (current.model.identity, current.size().faces) == (MODEL.identity, 11)
+        assert b"/photos/0.jpg" not in {record.path for one in (current, beside) for record in one.records()}
+        assert left_behind(current, beside) == ["archive"]
+        assert is_same(store, beside)
+    switch(where)
+    with open_all(where) as (current, *others):
+        assert (current.model.identity, others) == (other.identity, [])
+        assert is_same(store, current)
+        assert [index.name for index in current.indexes()] == ["machine"]
+        push(store, current, connected(store))
+        remove(store, current, connected(store))
+        push(store, current, connected(store))
+    with pytest.raises(GalleryError, match="to switch to"):
+        switch(where)
+    make(where, MODEL, beside=True)
+    switch(where)
+    with closing(open_gallery(where)) as emptied:
+        assert (emptied.model.identity, emptied.indexes()) == (MODEL.identity, [])
+
+
 def test_damage_is_found_and_repaired(store: Store, shared: SharedGallery) -> None:
     push(store, shared, connected(store))
     (index,) = shared.indexes()
@@ -500,6 +541,7 @@ def test_an_index_can_be_renamed_there(store: Store, shared: SharedGallery, addr
     assert [index.name for index in shared.indexes()] == ["other"]
 
 
+@only_postgres
 def test_a_tenant_is_sent_with_the_next_push(
     store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
 ) -> None:

@@ -171,6 +171,15 @@ def test_addresses_that_are_no_gallery(facesearch: Run, library: Path, address: 
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_switching_needs_a_gallery_of_another_model(facesearch: Run, index: Path, lite: str) -> None:
+    facesearch("gallery", "connect", lite, "--index", index)
+    assert "there is no gallery yet" in facesearch("gallery", "init", "--beside", "--index", index, exit_code=3).stderr
+    facesearch("gallery", "init", "--index", index)
+    told = facesearch("gallery", "init", "--beside", "--index", index, exit_code=3).stderr
+    assert "has the model embedded already; name another model" in told
+    assert "no gallery beside it to switch to" in facesearch("gallery", "switch", "--index", index, exit_code=3).stderr
+
+
 def test_another_process_has_the_file(facesearch: Run, library: Path, index: Path, lite: str) -> None:
     facesearch("gallery", "connect", lite, "--index", index)
     facesearch("gallery", "init", "--index", index)
@@ -406,7 +415,7 @@ def test_the_password_may_be_in_a_file_of_the_owner_alone(facesearch: Run, libra
     ("arguments", "code", "told"),
     [
         (["query", "me.jpg", "--gallery", "nowhere"], 3, "no gallery of this name is connected"),
-        (["query", "me.jpg", "--gallery", "http://x"], 2, "an address starts with postgresql://"),
+        (["query", "me.jpg", "--gallery", "redis://x"], 2, "an address starts with postgresql://"),
         (["query", "me.jpg", "--gallery", "postgresql://a:sec/ret@h/x"], 2, "has an @ after the host"),
         (["query", "me.jpg", "--gallery", "postgresql://h/x?passw%6frd=secret"], 2, "has a password after the ?"),
         (["query", "me.jpg", "--gallery", "postgresql://me@h/\x1b"], 2, "not the address of a gallery"),

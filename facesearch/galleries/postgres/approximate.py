@@ -80,7 +80,7 @@ def statement(method: Method, dim: int, *, name: str = _NAME, table: str = "face
     using = f"hnsw ((embedding::halfvec({dim})) halfvec_ip_ops) WITH ({_GRAPH})"
     if method == "ivf":
         using = f"ivfflat ((embedding::halfvec({dim})) halfvec_ip_ops) WITH (lists = {lists})"
-    return f"CREATE INDEX {name} ON facesearch.{table} USING {using}"
+    return f"CREATE INDEX {name} ON {table} USING {using}"
 
 
 def build(connection: psycopg.Connection[Any], method: Method, dim: int, limits: Limits) -> None:
@@ -91,7 +91,7 @@ def build(connection: psycopg.Connection[Any], method: Method, dim: int, limits:
     """
     before = _indexes(connection)
     made = f"{_NAME}_{secrets.token_hex(4)}"
-    connection.execute("ANALYZE facesearch.face_rows")
+    connection.execute("ANALYZE face_rows")
     if method == "hnsw":
         connection.execute(statement(method, dim, name=made))
     elif method == "ivf":
@@ -100,7 +100,7 @@ def build(connection: psycopg.Connection[Any], method: Method, dim: int, limits:
                 name = f"{made}_{table.removeprefix('face_rows_')}"
                 connection.execute(statement(method, dim, name=name, table=table, lists=round(math.sqrt(rows))))
     for name in before:  # last, since searches have to wait from here on
-        connection.execute(f"DROP INDEX facesearch.{name}")
+        connection.execute(f"DROP INDEX {name}")
 
 
 def nearest(
@@ -129,7 +129,7 @@ def nearest(
             )
             rows = connection.execute(
                 f"SELECT -(embedding::halfvec{vector} <#> %s::halfvec{vector}), -(embedding <#> %s), {columns}"
-                f" FROM facesearch.face_rows WHERE {passing.sql}"
+                f" FROM face_rows WHERE {passing.sql}"
                 f" ORDER BY embedding::halfvec{vector} <#> %s::halfvec{vector} LIMIT %s",
                 (probe, probe, *passing.values, probe, candidates),
                 binary=True, prepare=False,
@@ -158,7 +158,7 @@ def _settings(method: Method, candidates: int, faces: int, times: int, *, filter
 def _indexes(connection: psycopg.Connection[Any]) -> Sequence[str]:
     """Return the names of the indexes that `build` made; those of partitions go with that of their table."""
     rows = connection.execute(
-        "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = 'facesearch'::regnamespace"
+        "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
         " AND relkind IN ('i', 'I') AND NOT relispartition AND relname ~ %s",
         (f"^{_NAME}(_|$)",),
     )
@@ -169,6 +169,6 @@ def _partitions(connection: psycopg.Connection[Any]) -> Sequence[tuple[str, int]
     """Return the tables of the indexes, and how many rows they have as the last ANALYZE saw it."""
     rows = connection.execute(
         "SELECT relname, reltuples::bigint FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-        " WHERE inhparent = 'facesearch.face_rows'::regclass"
+        " WHERE inhparent = 'face_rows'::regclass"
     )
     return list(rows)

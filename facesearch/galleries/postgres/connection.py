@@ -17,8 +17,11 @@ __all__ = ["connected", "telling"]
 _CONNECT_SECONDS = 10
 
 
-def connected(address: Address) -> psycopg.Connection[Any]:
-    """Return a connection. Raises `GalleryError` if the client is not installed or the server does not let us in."""
+def connected(address: Address, schema: str) -> psycopg.Connection[Any]:
+    """Return a connection on which names are looked up in a schema first.
+
+    Raises `GalleryError` if the client is not installed or the server does not let us in.
+    """
     try:
         import psycopg
         from pgvector.psycopg import register_vector
@@ -34,6 +37,10 @@ def connected(address: Address) -> psycopg.Connection[Any]:
             connect_timeout=_CONNECT_SECONDS,
             application_name="facesearch",
             keepalives_idle=30,
+        )
+        connection.execute(
+            "SELECT set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), false)",
+            (schema,),
         )
         if connection.execute("SELECT 1 FROM pg_type WHERE typname = 'vector'").fetchone():
             register_vector(connection)

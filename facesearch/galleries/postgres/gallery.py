@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +16,18 @@ from facesearch.galleries.postgres.approximate import DEFAULT_LIMITS, Limits, bu
 from facesearch.galleries.postgres.connection import connected, telling
 from facesearch.galleries.postgres.filter import Condition, condition, inside
 from facesearch.galleries.postgres.probes import drop_expired, keep
-from facesearch.galleries.postgres.schema import SCHEMA, creation
+from facesearch.galleries.postgres.schema import SCHEMA, creation, schema_name
 from facesearch.galleries.protocol import ALL, GallerySize, Part, ScoredFace
 from facesearch.galleries.rows import COLUMNS, Row, record_of
 from facesearch.galleries.shared import METHODS, Facts, Method, PushedIndex, Recall, Token
+from facesearch.galleries.version import require_version, told_model
+from facesearch.locations import is_inside
 from facesearch.types import FaceRecord, ModelInfo, own_id, whole_id
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["PostgresGallery", "make"]
+__all__ = ["PostgresGallery", "make", "switch"]
 
 _VALUES = ", ".join(COLUMNS)
 _ROW = f"index, {_VALUES}"
@@ -39,30 +41,43 @@ _INDEX = (
 _FETCHED = 2000
 
 
-def make(address: Address, model: ModelInfo, *, private: bool = False) -> None:
-    """Make a gallery for embeddings of a model; see `creation`.
+def make(address: Address, model: ModelInfo, *, private: bool = False, beside: bool = False) -> None:
+    """Make a gallery for embeddings of a model; see `creation`. With `beside`, make it beside the one that there is.
 
     Raises `GalleryError` if there is one, or the server refuses.
     """
-    connection = connected(address)
-    with telling(address), connection:
-        if connection.execute("SELECT to_regnamespace('facesearch')").fetchone() != (None,):
-            raise GalleryError(f"{address}: there is a gallery already, or another schema named facesearch")
+    name = schema_name(beside=beside)
+    with closing(connected(address, name)) as connection, telling(address):
+        if connection.execute("SELECT to_regnamespace(%s)", (name,)).fetchone() != (None,):
+            what = "a gallery beside it already" if beside else f"a gallery already, or another schema named {name}"
+            raise GalleryError(f"{address}: there is {what}")
         with connection.transaction():
-            connection.execute(creation(model, private=private))
+            connection.execute(creation(model, private=private, beside=beside))
+
+
+def switch(address: Address) -> None:
+    """Put the gallery beside the current one in its place, and delete the other, at once. Raises `GalleryError`."""
+    current, beside = schema_name(), schema_name(beside=True)
+    with closing(connected(address, current)) as connection, telling(address):
+        if connection.execute("SELECT to_regnamespace(%s)", (beside,)).fetchone() == (None,):
+            raise GalleryError(f"{address}: there is no gallery beside it to switch to")
+        with connection.transaction():
+            connection.execute(f"DROP SCHEMA {current} CASCADE")
+            connection.execute(f"ALTER SCHEMA {beside} RENAME TO {current}")
 
 
 class PostgresGallery:
     """A `SharedGallery` in PostgreSQL; see `facesearch.galleries.shared`."""
 
-    def __init__(self, address: Address, limits: Limits = DEFAULT_LIMITS) -> None:
-        """Open a gallery; the limits are those of approximate search.
+    def __init__(self, address: Address, limits: Limits = DEFAULT_LIMITS, *, beside: bool = False) -> None:
+        """Open a gallery, or the one beside it; the limits are those of approximate search.
 
         Raises `GalleryError` if it does not exist or has another version.
         """
         self._address = address
         self._limits = limits
-        self._connection = connected(address)
+        self._schema = schema_name(beside=beside)
+        self._connection = connected(address, self._schema)
         try:
             self.model = self._opened()
         except BaseException:
@@ -85,7 +100,7 @@ class PostgresGallery:
         ((photos, faces, unmeasured, people, grouped, count),) = self._rows(
             "SELECT coalesce(sum(photos), 0)::bigint, coalesce(sum(faces), 0)::bigint,"
             " coalesce(sum(unmeasured), 0)::bigint, coalesce(sum(people), 0)::bigint, count(people), count(*)"
-            " FROM facesearch.indexes"
+            " FROM indexes"
         )
         return GallerySize(photos, faces, unmeasured, people if grouped or not count else None)
 
@@ -94,7 +109,7 @@ class PostgresGallery:
         return [
             Part(Filter(index=name), people)
             for name, people in self._rows(
-                "SELECT name, coalesce(people, 0) FROM facesearch.indexes WHERE faces > 0 ORDER BY number"
+                "SELECT name, coalesce(people, 0) FROM indexes WHERE faces > 0 ORDER BY number"
             )
         ]
 
@@ -103,7 +118,7 @@ class PostgresGallery:
         if where.lets_all_through:
             return self.size().faces
         sql, values = self._condition(where)
-        return int(self._rows(f"SELECT count(*) FROM facesearch.face_rows WHERE {sql}", *values)[0][0])
+        return int(self._rows(f"SELECT count(*) FROM face_rows WHERE {sql}", *values)[0][0])
 
     def search(self, probes: FloatArray, k: int, where: Filter = ALL) -> list[list[ScoredFace]]:
         """See `Gallery.search`. By an index only if it pays; see `Limits`."""
@@ -131,7 +146,7 @@ class PostgresGallery:
         ids = [own_id(face.face_id) for face in faces]
         rows = self._rows(
             "SELECT place, embedding FROM unnest(%s::integer[], %s::bigint[]) WITH ORDINALITY AS wanted (i, f, place)"
-            " JOIN facesearch.face_rows ON index = i AND face = f ORDER BY place",
+            " JOIN face_rows ON index = i AND face = f ORDER BY place",
             [index for index, _ in ids], [face for _, face in ids],
         )  # fmt: skip
         if len(rows) != len(faces):
@@ -145,7 +160,7 @@ class PostgresGallery:
         last = (0, 0)
         while True:
             rows = self._rows(
-                f"SELECT {_ROW} FROM facesearch.face_rows WHERE (index, vector) > (%s, %s) AND {sql}"
+                f"SELECT {_ROW} FROM face_rows WHERE (index, vector) > (%s, %s) AND {sql}"
                 " ORDER BY index, vector LIMIT %s",
                 *last, *values, _FETCHED,
             )  # fmt: skip
@@ -160,7 +175,7 @@ class PostgresGallery:
         names = self._names()
         rows = self._rows(
             f"SELECT {_ROW} FROM (SELECT *, row_number() OVER (ORDER BY index, vector) - 1 AS place,"
-            f" count(*) OVER () AS passing FROM facesearch.face_rows WHERE {sql}) AS numbered"
+            f" count(*) OVER () AS passing FROM face_rows WHERE {sql}) AS numbered"
             " WHERE place %% greatest(1, (passing + %s - 1) / %s) = 0 ORDER BY place",
             *values, most, most,
         )  # fmt: skip
@@ -170,33 +185,33 @@ class PostgresGallery:
         """See `Gallery.current_person`."""
         (known,) = [key for key, name in self._names().items() if name == index] or [0]
         rows = self._rows(
-            "SELECT merged_into FROM facesearch.merged_people WHERE index = %s AND person = %s UNION ALL"
-            " (SELECT person FROM facesearch.face_rows WHERE index = %s AND person = %s LIMIT 1)",
+            "SELECT merged_into FROM merged_people WHERE index = %s AND person = %s UNION ALL"
+            " (SELECT person FROM face_rows WHERE index = %s AND person = %s LIMIT 1)",
             known, number, known, number,
         )  # fmt: skip
         return whole_id(known, rows[0][0]) if rows else None
 
     def folders(self) -> list[bytes]:
         """See `Gallery.folders`."""
-        rows = self._rows("SELECT DISTINCT unnest(roots) FROM facesearch.indexes ORDER BY 1")
+        rows = self._rows("SELECT DISTINCT unnest(roots) FROM indexes ORDER BY 1")
         return [root for (root,) in rows]
 
     def covers(self, path: bytes) -> bool:
         """See `Gallery.covers`."""
         roots = self.folders()
-        return any(_is_inside(path, root) or _is_inside(root, path) for root in roots)
+        return any(is_inside(path, root) or is_inside(root, path) for root in roots)
 
     def has_photos_at(self, path: bytes) -> bool:
         """See `Gallery.has_photos_at`; a photo without faces is not known here."""
         sql, values = inside([path])
-        return bool(self._rows(f"SELECT 1 FROM facesearch.face_rows WHERE {sql} LIMIT 1", *values))
+        return bool(self._rows(f"SELECT 1 FROM face_rows WHERE {sql} LIMIT 1", *values))
 
     # How it searches
 
     @property
     def method(self) -> Method:
         """See `SharedGallery.method`."""
-        ((told,),) = self._rows("SELECT method FROM facesearch.gallery")
+        ((told,),) = self._rows("SELECT method FROM gallery")
         return next((method for method in METHODS if method == told), "exact")
 
     def use_method(self, method: Method) -> None:
@@ -205,7 +220,7 @@ class PostgresGallery:
             self._require_iterative_scans()
         with telling(self._address), self._connection.transaction():
             self._connection.execute(
-                "UPDATE facesearch.gallery SET method = %s, recall = NULL, recall_faces = NULL, recall_at = NULL",
+                "UPDATE gallery SET method = %s, recall = NULL, recall_faces = NULL, recall_at = NULL",
                 (method,),
             )
             build(self._connection, method, self.model.dim, self._limits)
@@ -213,7 +228,7 @@ class PostgresGallery:
     def recall(self) -> Recall | None:
         """See `SharedGallery.recall`."""
         rows = self._rows(
-            "SELECT recall, recall_faces, extract(epoch FROM recall_at)::double precision FROM facesearch.gallery"
+            "SELECT recall, recall_faces, extract(epoch FROM recall_at)::double precision FROM gallery"
             " WHERE recall IS NOT NULL"
         )
         return Recall(*rows[0]) if rows else None
@@ -222,7 +237,7 @@ class PostgresGallery:
         """See `SharedGallery.keep_recall`."""
         with telling(self._address):
             self._connection.execute(
-                "UPDATE facesearch.gallery SET recall = %s, recall_faces = %s, recall_at = to_timestamp(%s)", recall
+                "UPDATE gallery SET recall = %s, recall_faces = %s, recall_at = to_timestamp(%s)", recall
             )
 
     def keep_probe(self, name: str, embedding: FloatArray, lasting: float) -> float:
@@ -234,14 +249,12 @@ class PostgresGallery:
 
     def indexes(self) -> list[PushedIndex]:
         """See `SharedGallery.indexes`."""
-        return [_pushed(row) for row in self._rows(f"SELECT {_INDEX} FROM facesearch.indexes ORDER BY number")]
+        return [_pushed(row) for row in self._rows(f"SELECT {_INDEX} FROM indexes ORDER BY number")]
 
     def add_index(self, uuid: bytes, name: str, place: str) -> PushedIndex:
         """See `SharedGallery.add_index`."""
         with self._naming(name):
-            self._connection.execute(
-                "INSERT INTO facesearch.indexes (uuid, name, place) VALUES (%s, %s, %s)", (uuid, name, place)
-            )
+            self._connection.execute("INSERT INTO indexes (uuid, name, place) VALUES (%s, %s, %s)", (uuid, name, place))
         return next(index for index in self.indexes() if index.uuid == uuid)
 
     def put(self, index: PushedIndex, rows: Sequence[Row], gone: Sequence[int], token: Token) -> int:
@@ -249,7 +262,7 @@ class PostgresGallery:
         changed = 0
         with telling(self._address), self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE facesearch.indexes SET token = %s, change = %s, pushed_at = now()"
+                "UPDATE indexes SET token = %s, change = %s, pushed_at = now()"
                 " WHERE number = %s AND token IS NOT DISTINCT FROM %s AND change = %s",
                 (*token, index.number, *index.token),
             )
@@ -259,15 +272,14 @@ class PostgresGallery:
                 changed += self._delete(cursor, index, gone)
             if rows:
                 cursor.execute(
-                    "CREATE TEMPORARY TABLE IF NOT EXISTS facesearch_pushed"
-                    " (LIKE facesearch.face_rows) ON COMMIT DELETE ROWS"
+                    "CREATE TEMPORARY TABLE IF NOT EXISTS facesearch_pushed (LIKE face_rows) ON COMMIT DELETE ROWS"
                 )
                 with cursor.copy(f"COPY facesearch_pushed ({_ROW}, embedding) FROM STDIN (FORMAT BINARY)") as copy:
                     copy.set_types(_TYPES)
                     for row in rows:
                         copy.write_row((index.number, *row.values, row.embedding))
                 cursor.execute(
-                    f"INSERT INTO facesearch.face_rows AS known ({_ROW}, embedding)"
+                    f"INSERT INTO face_rows AS known ({_ROW}, embedding)"
                     f" SELECT {_ROW}, embedding FROM facesearch_pushed"
                     f" ON CONFLICT (index, face) DO UPDATE SET {_CHANGED}"
                     " WHERE known.digest IS DISTINCT FROM excluded.digest"
@@ -280,14 +292,14 @@ class PostgresGallery:
         with self._naming(index.name), self._connection.transaction():
             drop_expired(self._connection)
             self._connection.execute(
-                "UPDATE facesearch.indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
+                "UPDATE indexes SET photos = %s, faces = %s, unmeasured = %s, people = %s, roots = %s,"
                 " name = %s, place = %s, tenant = %s, pushed_at = now() WHERE number = %s",
                 (*facts[:4], list(facts.roots), index.name, index.place, index.tenant, index.number),
             )
-            self._connection.execute("DELETE FROM facesearch.merged_people WHERE index = %s", (index.number,))
+            self._connection.execute("DELETE FROM merged_people WHERE index = %s", (index.number,))
             with self._connection.cursor() as cursor:
                 cursor.executemany(
-                    "INSERT INTO facesearch.merged_people (index, person, merged_into) VALUES (%s, %s, %s)",
+                    "INSERT INTO merged_people (index, person, merged_into) VALUES (%s, %s, %s)",
                     [(index.number, *pair) for pair in facts.merged],
                 )
 
@@ -296,7 +308,7 @@ class PostgresGallery:
         last = 0
         while True:
             rows = self._rows(
-                "SELECT face, digest FROM facesearch.face_rows WHERE index = %s AND face > %s ORDER BY face LIMIT %s",
+                "SELECT face, digest FROM face_rows WHERE index = %s AND face > %s ORDER BY face LIMIT %s",
                 index.number, last, 10 * _FETCHED,
             )  # fmt: skip
             yield from rows
@@ -307,30 +319,20 @@ class PostgresGallery:
     def remove_index(self, index: PushedIndex) -> None:
         """See `SharedGallery.remove_index`."""
         with telling(self._address):
-            done = self._connection.execute("DELETE FROM facesearch.indexes WHERE number = %s", (index.number,))
+            done = self._connection.execute("DELETE FROM indexes WHERE number = %s", (index.number,))
         if done.rowcount != 1:
             raise GalleryError(f"{self._address}: the index {index.name} belongs to another role", Hint.GALLERY_RIGHTS)
 
     # The server
 
     def _opened(self) -> ModelInfo:
-        if self._rows("SELECT to_regclass('facesearch.gallery')") == [(None,)]:
-            raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
-        rows = self._rows("SELECT version, model FROM facesearch.gallery")
-        version = rows[0][0] if len(rows) == 1 else None
-        if version is not None and version != SCHEMA:
-            newer = "a newer" if version > SCHEMA else "an older"
-            raise GalleryError(
-                f"{self._address}: made by {newer} facesearch (version {version}, this one supports {SCHEMA});"
-                " use the same version everywhere"
-            )
-        try:
-            ((_, told),) = rows
-            return ModelInfo(**told)
-        except (TypeError, ValueError) as error:
-            raise GalleryError(
-                f"{self._address}: the gallery does not say which model it has; make it again"
-            ) from error
+        if self._rows("SELECT to_regclass(%s)", f"{self._schema}.gallery") == [(None,)]:
+            what = "yet" if self._schema == schema_name() else "beside it"
+            raise GalleryError(f"{self._address}: there is no gallery {what}", Hint.GALLERY_INIT)
+        rows = self._rows("SELECT version, model FROM gallery")
+        version, told = rows[0] if len(rows) == 1 else (None, None)
+        require_version(self._address, version, SCHEMA)
+        return told_model(self._address, told)
 
     @contextmanager
     def _naming(self, name: str) -> Iterator[None]:
@@ -367,7 +369,7 @@ class PostgresGallery:
             return faces > self._limits.enough(k)
         share = min(1.0, self._limits.sampled / faces)
         rows = self._rows(
-            f"SELECT count(*) FROM facesearch.face_rows TABLESAMPLE SYSTEM (%s) WHERE {passing.sql}",
+            f"SELECT count(*) FROM face_rows TABLESAMPLE SYSTEM (%s) WHERE {passing.sql}",
             100 * share, *passing.values,
         )  # fmt: skip
         return bool(rows[0][0] / share > self._limits.enough(k))
@@ -375,15 +377,15 @@ class PostgresGallery:
     def _compared(self, probe: FloatArray, k: int, passing: Condition, names: dict[int, str]) -> list[ScoredFace]:
         """Return the k nearest faces, found by comparing every face that passes."""
         rows = self._rows(
-            "WITH nearest AS (SELECT index, face, embedding <#> %s AS away FROM facesearch.face_rows"
+            "WITH nearest AS (SELECT index, face, embedding <#> %s AS away FROM face_rows"
             f" WHERE {passing.sql} ORDER BY 3, index, vector LIMIT %s) SELECT -away, {_ROW} FROM nearest"
-            " JOIN facesearch.face_rows USING (index, face) ORDER BY away, index, vector",
+            " JOIN face_rows USING (index, face) ORDER BY away, index, vector",
             probe, *passing.values, k,
         )  # fmt: skip
         return _scored(rows, names)
 
     def _names(self) -> dict[int, str]:
-        return dict(self._rows("SELECT number, name FROM facesearch.indexes"))
+        return dict(self._rows("SELECT number, name FROM indexes"))
 
     def _condition(self, where: Filter) -> Condition:
         numbers = {name: number for number, name in self._names().items()} if where.index is not None else {}
@@ -394,9 +396,7 @@ class PostgresGallery:
             return self._connection.execute(sql, values or None, binary=True).fetchall()
 
     def _delete(self, cursor: Any, index: PushedIndex, faces: Sequence[int]) -> int:
-        cursor.execute(
-            "DELETE FROM facesearch.face_rows WHERE index = %s AND face = ANY(%s)", (index.number, list(faces))
-        )
+        cursor.execute("DELETE FROM face_rows WHERE index = %s AND face = ANY(%s)", (index.number, list(faces)))
         return int(cursor.rowcount)
 
 
@@ -412,7 +412,3 @@ def _pushed(row: Sequence[Any]) -> PushedIndex:
     number, uuid, name, place, token, change, photos, faces, people, pushed_at, tenant = row
     moment = None if pushed_at is None or not math.isfinite(pushed_at) else float(pushed_at)
     return PushedIndex(number, uuid, name, place, Token(token, change), photos, faces, people, moment, tenant)
-
-
-def _is_inside(path: bytes, folder: bytes) -> bool:
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")

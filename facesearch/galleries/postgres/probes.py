@@ -14,7 +14,7 @@ __all__ = ["drop_expired", "keep"]
 
 def drop_expired(connection: psycopg.Connection[Any]) -> None:
     """Delete the expired probes of all users."""
-    connection.execute("SELECT facesearch.drop_expired_probes()")
+    connection.execute("SELECT drop_expired_probes()")
 
 
 def keep(connection: psycopg.Connection[Any], name: str, embedding: FloatArray, lasting: float) -> float:
@@ -22,7 +22,7 @@ def keep(connection: psycopg.Connection[Any], name: str, embedding: FloatArray, 
     with connection.transaction():
         drop_expired(connection)
         rows = connection.execute(
-            "INSERT INTO facesearch.probes (name, embedding, expires)"
+            "INSERT INTO probes (name, embedding, expires)"
             " VALUES (%s, %s, now() + make_interval(secs => %s)) ON CONFLICT (owner, name)"
             " DO UPDATE SET embedding = excluded.embedding, expires = excluded.expires"
             " RETURNING extract(epoch FROM expires)::double precision",

@@ -12,21 +12,24 @@ dropped matches nobody. What an index shows is found once per query, not per fac
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import TYPE_CHECKING
 
 from facesearch.galleries.postgres.approximate import statement
 from facesearch.galleries.rows import COLUMNS
 from facesearch.galleries.shared import Method
+from facesearch.galleries.version import as_told
 
 if TYPE_CHECKING:
     from facesearch.types import ModelInfo
 
-__all__ = ["SCHEMA", "creation"]
+__all__ = ["SCHEMA", "creation", "schema_name"]
 
 SCHEMA = 1
 """The version of the tables. A gallery of another version is refused."""
 
+_NAME = "facesearch"
 _NOT_NULL = {
     "face", "vector", "photo", "root", "root_path", "path", "size", "mtime_ns", "first_moment", "last_moment",
     "x", "y", "width", "height", "landmarks", "score", "faces_in_photo", "digest",
@@ -116,22 +119,23 @@ CREATE INDEX ON facesearch.face_rows (path);
 {nearest}
 CREATE FUNCTION facesearch.make_partition() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    partition text := format('%I.face_rows_%s', TG_TABLE_SCHEMA, NEW.number);
 BEGIN
     EXECUTE format(
-        'CREATE TABLE facesearch.face_rows_%s PARTITION OF facesearch.face_rows FOR VALUES IN (%s)',
-        NEW.number, NEW.number
+        'CREATE TABLE %s PARTITION OF %I.face_rows FOR VALUES IN (%s)', partition, TG_TABLE_SCHEMA, NEW.number
     );
-    IF (SELECT relrowsecurity FROM pg_class WHERE oid = 'facesearch.face_rows'::regclass) THEN
+    IF (SELECT relrowsecurity FROM pg_class WHERE oid = format('%I.face_rows', TG_TABLE_SCHEMA)::regclass) THEN
         -- No policy: nobody reads a partition but through the table.
-        EXECUTE format('ALTER TABLE facesearch.face_rows_%s ENABLE ROW LEVEL SECURITY', NEW.number);
-        EXECUTE format('ALTER TABLE facesearch.face_rows_%s FORCE ROW LEVEL SECURITY', NEW.number);
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', partition);
+        EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', partition);
     END IF;
     RETURN NULL;
 END $$;
 CREATE FUNCTION facesearch.drop_partition() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('DROP TABLE facesearch.face_rows_%s', OLD.number);
+    EXECUTE format('DROP TABLE %I.face_rows_%s', TG_TABLE_SCHEMA, OLD.number);
     RETURN OLD;
 END $$;
 CREATE TRIGGER make_partition AFTER INSERT ON facesearch.indexes
@@ -183,9 +187,10 @@ CREATE POLICY own ON facesearch.probes USING (owner = current_user);
 CREATE VIEW facesearch.probe WITH (security_invoker) AS
     SELECT name, embedding, expires, owner FROM facesearch.probes WHERE expires > now() AND owner = current_user;
 CREATE FUNCTION facesearch.drop_expired_probes() RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = facesearch, pg_temp AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     DELETE FROM facesearch.probes WHERE expires <= now();
-$$;
+END;
 
 -- The least rights of a role that asks:
 --   GRANT USAGE ON SCHEMA facesearch TO reader;
@@ -197,24 +202,26 @@ $$;
 """
 
 
-def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False) -> str:
+def schema_name(*, beside: bool = False) -> str:
+    """Return the name of the schema of a gallery, or of one for another model that is filled beside it."""
+    return f"{_NAME}_next" if beside else _NAME
+
+
+def creation(model: ModelInfo, method: Method = "exact", *, private: bool = False, beside: bool = False) -> str:
     """Return the SQL that makes a gallery for embeddings of a model, which searches by a method.
 
-    In a private gallery an index is seen by its owner and those that the owner names.
+    In a private gallery an index is seen by its owner and those that the owner names. With `beside`, the gallery has
+    another schema; nothing in it depends on the name of that.
     """
     bytewise = {"text": 'text COLLATE "C"'}
     columns = ",\n".join(
         f"    {name} {bytewise.get(kind, kind)}{' NOT NULL' * (name in _NOT_NULL)}" for name, kind in COLUMNS.items()
     )
-    told = {
-        "name": model.name, "dim": model.dim, "digests": dict(model.digests), "revision": model.revision,
-        "threshold": model.threshold, "licence": model.licence,
-    }  # fmt: skip
-    return _SCRIPT.format(
+    script = _SCRIPT.format(
         name=" ".join(model.name.split()),
         id=uuid.uuid4(),
         version=SCHEMA,
-        model=json.dumps(told).replace("'", "''"),
+        model=json.dumps(as_told(model)).replace("'", "''"),
         columns=columns,
         dim=model.dim,
         method=method,
@@ -222,5 +229,6 @@ def creation(model: ModelInfo, method: Method = "exact", *, private: bool = Fals
         seen=_SEEN if private else "true",
         changed=_OWN if private else "true",
         private=_PRIVATE if private else "",
-        nearest=_NEAREST[method].format(statement=statement(method, model.dim)),
+        nearest=_NEAREST[method].format(statement=statement(method, model.dim, table=f"{_NAME}.face_rows")),
     )
+    return re.sub(rf"(?<=SCHEMA ){_NAME}\b|\b{_NAME}(?=\.)", schema_name(beside=beside), script)
