@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from facesearch.api.compare import ComparedPhotos, compare
     from facesearch.api.detect import detect
-    from facesearch.api.galleries import Gallery
+    from facesearch.api.gallery import Gallery
     from facesearch.api.index import Index
     from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.scan import ScanResult, scan
@@ -118,7 +118,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "api.compare": ("ComparedPhotos", "compare"),
     "api.detect": ("detect",),
-    "api.galleries": ("Gallery",),
+    "api.gallery": ("Gallery",),
     "api.index": ("Index",),
     "api.keeping": ("CancelledSwitch", "SwitchPreview"),
     "api.scan": ("ScanResult", "scan"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from facesearch.api.compare import ComparedPhotos
-from facesearch.api.galleries import ConnectedGallery, GalleryStatus, StoredProbe
+from facesearch.api.galleries import ConnectedGallery
+from facesearch.api.gallery import GalleryStatus, StoredProbe
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal

@@ -97,7 +97,7 @@ def register(app: typer.Typer) -> None:
 
 def status(index_path: IndexPath = None, name: _Name = None, layout: TableOrJson = "table") -> None:
     """Show the connected galleries, and the indexes in them."""
-    from facesearch.api.galleries import Gallery, gallery_names
+    from facesearch.api.gallery import Gallery, gallery_names
     from facesearch.api.index import Index
     from facesearch.render.galleries import gallery_record, render_gallery
 
@@ -138,7 +138,7 @@ def connect(
 
     The password is not stored: set FACESEARCH_GALLERY_PASSWORD or FACESEARCH_GALLERY_PASSWORD_FILE, or use a .pgpass.
     """
-    from facesearch.api.galleries import Gallery
+    from facesearch.api.gallery import Gallery
     from facesearch.api.index import Index
     from facesearch.render.galleries import gallery_line
 
@@ -172,7 +172,7 @@ def init(
 
     With --search, a gallery that there is searches by this method from now on; who may, is who made it.
     """
-    from facesearch.api.galleries import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery, only_gallery
     from facesearch.api.index import Index
     from facesearch.render.galleries import search_line
 
@@ -199,7 +199,7 @@ def switch(name: _Name = None, index_path: IndexPath = None, yes: Yes = False) -
 
     Indexes are pushed to it as soon as they have its model: run facesearch reindex, then facesearch gallery push.
     """
-    from facesearch.api.galleries import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery, only_gallery
     from facesearch.api.index import Index
 
     with Index.open(index_path, create=True, observer=Console()) as index:
@@ -254,7 +254,7 @@ def disconnect(
     name: _Name = None, forget: _ForgetThere = False, index_path: IndexPath = None, yes: Yes = False, wait: Wait = 0
 ) -> None:
     """Disconnect a gallery. Without --forget, the gallery keeps what was pushed."""
-    from facesearch.api.galleries import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery, only_gallery
     from facesearch.api.index import Index
 
     if forget:

@@ -41,7 +41,7 @@ def probe(
 
     Nobody but the user of the database who stored it sees it. The same name replaces it.
     """
-    from facesearch.api.galleries import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery, only_gallery
     from facesearch.render.galleries import probe_example, probe_line
 
     with (

@@ -95,7 +95,7 @@ def _opened(
     index_path: Path | None, gallery: str | None, device: str, threads: int, console: Console
 ) -> Iterator[Callable[[Sequence[Path], Question, str | None], QueryResult]]:
     """Open the index or the gallery; return what queries it."""
-    from facesearch.api.galleries import Gallery
+    from facesearch.api.gallery import Gallery
     from facesearch.api.index import Index
 
     if gallery is not None:

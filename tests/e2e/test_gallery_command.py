@@ -23,7 +23,7 @@ from jsonschema import Draft202012Validator
 from postgres_server import PostgresServer
 
 from facesearch import Filter, Gallery, GalleryError, Index, InputError, PhotoError, UsageError
-from facesearch.api.galleries import gallery_names
+from facesearch.api.gallery import gallery_names
 from facesearch.galleries.address import Address
 from facesearch.galleries.known import make
 
