@@ -55,7 +55,7 @@ class MilvusServer:
         return f"{self.address}/{name}"
 
     def start(self) -> None:
-        """Start it, again after `kill`, on the same port."""
+        """Start it, again after `crash`, on the same port."""
         command = [sys.executable, __file__, str(self.folder), str(self.port), str(int(self.with_users))]
         self._program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._program.stdout is not None
@@ -63,7 +63,7 @@ class MilvusServer:
         assert told, (self.folder / "logs/milvus-stderr.log").read_text()[-4000:]
         self.port = int(told)
 
-    def stop(self) -> None:
+    def crash(self) -> None:
         """Stop it at once, like a power cut."""
         assert self._program is not None
         assert self._program.stdin is not None
@@ -83,7 +83,7 @@ def running_milvus(*, with_users: bool = False) -> Iterator[MilvusServer]:
         try:
             yield server
         finally:
-            server.stop()
+            server.crash()
     finally:
         shutil.rmtree(folder)
 

@@ -118,6 +118,8 @@ def telling(address: Address) -> Iterator[None]:
 def _line_of(address: Address, said: str) -> str:
     if "Open local milvus failed" in said:
         return "cannot be opened; its folder is missing, or another process uses it"
+    if "not loaded" in said or "not fully loaded" in said:
+        return "the server is still starting, or its index is being built; try again in a minute"
     if "Fail connecting" in said:
         return "cannot connect; the server is out of reach, or refuses the user or the password"
     return address.without_password(" ".join(said.split()))[:_LONGEST] or "no answer"
