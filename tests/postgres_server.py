@@ -84,7 +84,7 @@ def running_server(options: str = "") -> Iterator[PostgresServer]:
     assert package is not None
     assert package.origin is not None
     installed = Path(package.origin).parent
-    folder = Path(tempfile.mkdtemp(prefix="fs-pg-"))  # not pytest's folder: a socket's path must be short
+    folder = Path(tempfile.mkdtemp(prefix="fs-pg-", dir="/tmp"))  # a socket has a short path, and everybody reaches it
     try:
         programs = folder / "programs" / "package" / "pginstall18"  # the user without rights may not reach the original
         shutil.copytree(installed / "pginstall18", programs, symlinks=True)

@@ -29,7 +29,14 @@ _EXAMPLES = examples(
     ("facesearch query me.jpg --gallery gallery", "ask it, from any machine"),
 )
 
-_Address = Annotated[str, typer.Argument(metavar="URL", help="Where it is: postgresql://USER@HOST/DATABASE.")]
+_Address = Annotated[
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="Where it is: postgresql://USER@HOST/DATABASE, http://USER@HOST:19530/DATABASE for Milvus, or "
+        "milvus-lite:///FILE.db.",
+    ),
+]
 _NewName = Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the gallery.")]
 _Name = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="The gallery. [default: the only one connected]")

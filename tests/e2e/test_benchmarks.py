@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT
 from PIL import Image, ImageEnhance, ImageOps
-from postgres_server import PostgresServer
 from sample_library import FACES_IN_T1, shipped_photo
 
 from facesearch.models import bundled
@@ -162,12 +161,17 @@ def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> 
     assert told in printed
 
 
-def test_galleries(run_benchmark: Benchmark, crops: Path, postgres: PostgresServer) -> None:
-    address = postgres.database()
-    printed = run_benchmark("galleries.py", address, crops, "--keep", "kept.npz", "--faces", "500")
-    assert "push: 500 faces in " in printed
-    assert re.search(r"all faces \| 500 \| .* \| 100% \|", printed)
-    assert re.search(r"photos of one year \| 5 \| .* \| 100% \|", printed)
+def test_galleries(run_benchmark: Benchmark, crops: Path) -> None:
+    printed = run_benchmark(
+        "galleries.py", crops, "--keep", "kept.npz", "--faces", "500", "--engines", "postgres", "--methods", "exact"
+    )
+    assert "postgres, push: 500 faces in " in printed
+    assert re.search(r"postgres exact.*: all .* ms, 100.0%, 100.0%; 25 % .*100.0%; 1 % .*100.0%; 0.02 % ", printed)
+
+
+def test_gallery_sizes(run_benchmark: Benchmark) -> None:
+    printed = run_benchmark("gallery_sizes.py", "--faces", "300", "--dims", "16", "--engines", "postgres")
+    assert len(re.findall(r"16 postgres (exact|hnsw|ivf): [\d,]+ bytes a face stored", printed)) == 3
 
 
 def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> None:
