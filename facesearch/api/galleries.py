@@ -14,6 +14,7 @@ from facesearch.events import CancelledError, Observer
 
 if TYPE_CHECKING:
     from facesearch.catalog.changes import Connected
+    from facesearch.galleries.address import Address
     from facesearch.galleries.push import Difference, Pushed
     from facesearch.galleries.shared import SharedGallery
     from facesearch.index.store import Store
@@ -79,6 +80,8 @@ class Galleries:
         `known_as` is the name of this index there, by default that of the machine. With `after_runs` each indexing run
         ends with a push. `tenant` is whom the index belongs to, in the SQL of services whose users share one role;
         "" is nobody. The next push sends it.
+
+        Raises `UsageError` if this index was pushed to another gallery under that name.
         """
         from facesearch.galleries.address import Address
         from facesearch.galleries.known import remember
@@ -87,8 +90,9 @@ class Galleries:
         for text in (name, *([] if known_as is None else [known_as]), *([tenant] if tenant else [])):
             require_name(text)
         with self._writing() as store:
-            before = {known.name: known.known_as for known in store.catalog.changes.galleries()}
-            called = known_as or before.get(name) or socket.gethostname()
+            before = {known.name: known for known in store.catalog.changes.galleries()}
+            _require_unused(before.get(name), where)
+            called = known_as or (before[name].known_as if name in before else socket.gethostname())
             require_name(called)
             remember(name, where)
             with store.catalog.transaction():
@@ -136,6 +140,12 @@ class Galleries:
             known = _connected(store, name)
             with opened_for(store, known) as shared:
                 return repaired(store, shared, known) if repair else compare(store, shared)
+
+    def owed(self, name: str | None = None) -> int:
+        """Return the number of deleted faces that a gallery may still have. Raises `InputError` for an unknown name."""
+        store = self._reading(keep=False)
+        known = _connected(store, name)
+        return 0 if known.token is None else store.catalog.changes.count_lost(known.pushed)
 
     def disconnect(self, name: str | None = None, *, forget: bool = False) -> str:
         """Disconnect a gallery, and return its name; with `forget` everything of this index is deleted there first.
@@ -204,6 +214,15 @@ def pay_debts(store: Store, observer: Observer) -> list[str]:
             observer.warn(f"{error}; the faces are still in the gallery {known.name}: the next push deletes them first")
             failed.append(known.name)
     return failed
+
+
+def _require_unused(known: Connected | None, address: Address) -> None:
+    """Raise `UsageError` if a gallery that has faces of the index would be forgotten."""
+    if known is not None and known.address != address.text and (known.token is not None or known.pushed):
+        raise UsageError(
+            f"{known.name}: connected to {known.address}, which has faces of this index; disconnect it first,"
+            " or connect the other under another name"
+        )
 
 
 def _connected(store: Store, name: str | None) -> Connected:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api.opening import Models, as_model
-from facesearch.arguments import AnyPath, AnyPaths, require_number, text_of_path
+from facesearch.arguments import AnyPath, AnyPaths, text_of_path
 from facesearch.errors import GalleryError, Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.filters import Filter
@@ -236,7 +236,8 @@ class Gallery:
         from facesearch.search.probes import probe_faces
 
         path = text_of_path("photo", photo)
-        require_number("lasting", lasting, 1, _LONGEST_PROBE)
+        if not 1 <= lasting <= _LONGEST_PROBE:
+            raise UsageError(f"{lasting:g} seconds: a probe lasts from 1 second to 366 days")
         called = name if name is not None else _NOT_IN_A_NAME.sub("-", PurePath(path).stem).strip("._-")[:63]
         require_name(called)
         model = self._models.open_like(self._shared.model, few=True, at_once=False)

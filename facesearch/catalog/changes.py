@@ -15,6 +15,10 @@ _FOUND = (
     "(SELECT max(vectors.id) FROM faces JOIN photos ON photos.id = photo JOIN vectors ON vectors.face = faces.id"
     " WHERE faces.id = changes.face AND missing_since IS NULL)"
 )
+_LOST = (
+    "NOT EXISTS (SELECT 1 FROM faces JOIN photos ON photos.id = photo"
+    " WHERE faces.id = changes.face AND missing_since IS NULL)"
+)
 _CHANGE = Shape("changes.id", "changes.face", f"coalesce({_FOUND}, 0)")
 _TENANT = Shape("tenants.tenant")
 _LAST = Shape("seq")
@@ -113,6 +117,16 @@ class Changes:
         return self._changes(
             f"SELECT {_CHANGE.sql} FROM changes WHERE id > ? AND {_FOUND} IS NULL ORDER BY id LIMIT ?", after, most
         )
+
+    def lost(self, after: int, most: int) -> list[Change]:
+        """Return what `gone` returns, without faces that are in photos in sight and only have no vector now."""
+        return self._changes(
+            f"SELECT {_CHANGE.sql} FROM changes WHERE id > ? AND {_LOST} ORDER BY id LIMIT ?", after, most
+        )
+
+    def count_lost(self, after: int) -> int:
+        """Return the number of faces that `lost` returns."""
+        return int(self._database.value(f"SELECT count(*) FROM changes WHERE id > ? AND {_LOST}", after))
 
     def begin(self, gallery: int, token: bytes | None, pending: bytes) -> None:
         """Record the token that a gallery has, and the one that it is about to get."""

@@ -96,7 +96,7 @@ def in_options(error: FacesearchError) -> str:
 
 def option_name(field: str) -> str:
     """Return the option that stands for a field of `QueryOptions` or `Filter`."""
-    return _called().get(field) or f"--{field.replace('_', '-')}"
+    return "--of" if field == "index" else _called().get(field) or f"--{field.replace('_', '-')}"
 
 
 @cache

@@ -81,4 +81,7 @@ def remove(folder: _Folder, index_path: IndexPath = None, yes: Yes = False, wait
         confirm(f"{going.what} will be deleted from the index for good", yes=yes)
 
     with Index.open(index_path, wait=wait, observer=Console()) as index:
-        say(f"deleted from the index: {index.remove_folder(folder, confirm=ask).what}")
+        gone = index.remove_folder(folder, confirm=ask)
+    say(f"deleted from the index: {gone.what}")
+    if gone.owed:
+        raise typer.Exit(5)  # galleries that could not be reached still have the faces

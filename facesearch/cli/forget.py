@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,18 +71,25 @@ def forget(
                 say(f"identical: {name}")
             return
         gone = index.forget(path, face=face, folder=folder, never_again=never_again, confirm=ask)
-    if gone.takes_copies:
-        say(f"deleted {_with_copies(gone.copies)}")
-    elif never_again:
-        say("deleted; later runs skip these photos")
-    elif path is None:
-        say(f"deleted: {gone.what}")
-    else:
-        say("deleted; `facesearch index` adds the photos again if they still exist")
-        if gone.copies:
-            say(f"identical copies remain in the index: {_listed(gone.copies)}; --never-again deletes them too")
+    for line in _done(gone, whole=path is None, never_again=never_again):
+        say(line)
     if gone.owed:
         raise typer.Exit(5)  # galleries that could not be reached still have the faces
+
+
+def _done(gone: Forgetting, *, whole: bool, never_again: bool) -> Iterator[str]:
+    if gone.owed:
+        yield f"deleted from the index: {gone.what}; not yet from {', '.join(gone.owed)}"
+    elif gone.takes_copies:
+        yield f"deleted {_with_copies(gone.copies)}"
+    elif never_again:
+        yield "deleted; later runs skip these photos"
+    elif whole:
+        yield f"deleted: {gone.what}"
+    else:
+        yield "deleted; `facesearch index` adds the photos again if they still exist"
+        if gone.copies:
+            yield f"identical copies remain in the index: {_listed(gone.copies)}; --never-again deletes them too"
 
 
 def _what(going: Forgetting) -> str:

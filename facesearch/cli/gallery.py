@@ -58,15 +58,15 @@ _Tenant = Annotated[
         "--tenant", metavar="NAME", help="Whom the index belongs to, for services whose users share one role."
     ),
 ]
-_NoTenant = Annotated[bool, typer.Option("--no-tenant", help="It belongs to none any more.")]
+_NoTenant = Annotated[bool, typer.Option("--no-tenant", help="Remove the tenant.")]
 _PrintSql = Annotated[bool, typer.Option("--print-sql", help="Print the SQL instead, for those who may run it.")]
 _METHODS = ("exact", "hnsw", "ivf")
 _Search = Annotated[
     str | None,
     typer.Option(
         "--search", metavar="METHOD",
-        help="Compare every face (exact), or use an index of all faces: hnsw or ivf. Also changes a gallery that there "
-        "is. [default: exact]",
+        help="Compare every face (exact), or use an index of all faces: hnsw or ivf. Also changes an existing "
+        "gallery. [default: exact]",
         autocompletion=suggestions(*_METHODS), callback=one_of("--search", *_METHODS),
     ),
 ]  # fmt: skip
@@ -76,13 +76,15 @@ _Private = Annotated[
 ]
 _Beside = Annotated[
     bool,
-    typer.Option("--beside", help="Make it beside the one that there is, for another model, to switch to it later."),
+    typer.Option(
+        "--beside", help="Make a second gallery next to the existing one, for another model, to switch to later."
+    ),
 ]
 _PushDryRun = Annotated[bool, typer.Option("--dry-run", help="Count the faces to push; push nothing.")]
 _TakeOver = Annotated[
     bool, typer.Option("--take-over", help="Push even if another copy of this index was pushed last.")
 ]
-_Repair = Annotated[bool, typer.Option("--repair", help="Make the gallery right.")]
+_Repair = Annotated[bool, typer.Option("--repair", help="Correct the gallery.")]
 _ForgetThere = Annotated[bool, typer.Option("--forget", help="Delete this index from the gallery first. Asks first.")]
 
 
@@ -177,7 +179,7 @@ def init(
 ) -> None:
     """Make a gallery in the database of a connected address, for the model of the index or for --model.
 
-    With --search, a gallery that there is searches by this method from now on; who may, is who made it.
+    With --search, change how an existing gallery searches; only its owner may.
     """
     from facesearch.api.gallery import Gallery, only_gallery
     from facesearch.api.index import Index
@@ -253,7 +255,7 @@ def verify(name: _Name = None, repair: _Repair = False, index_path: IndexPath = 
         found = index.galleries.verify(name, repair=repair)
     say(f"{difference_line(found)}{'; repaired' if found and repair else ''}")
     if found and not repair:
-        say("`facesearch gallery verify --repair` makes the gallery right")
+        say("`facesearch gallery verify --repair` corrects the gallery")
         raise typer.Exit(3)
 
 
@@ -269,8 +271,11 @@ def disconnect(
     with ExitStack() as stack:
         index = stack.enter_context(Index.open(index_path, create=True, wait=wait, observer=Console()))
         if index.exists and (forget or index.galleries.list()):
+            owed = 0 if forget else index.galleries.owed(name)
+            if owed:
+                confirm(f"the gallery may still have {owed:,} faces that were deleted here, and keeps them", yes=yes)
             called = index.galleries.disconnect(name, forget=forget)
-            say("queries know the name still; disconnect it again to forget it")
+            say("queries still know the name; disconnect it again to forget it")
         else:
             called = only_gallery(name)
             Gallery.forget_name(called)

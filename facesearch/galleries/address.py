@@ -10,13 +10,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from facesearch.errors import Hint, UsageError
 
-__all__ = ["SCHEMES", "Address"]
+__all__ = ["CERTIFICATES", "SCHEMES", "Address"]
 
 _IN_ENVIRONMENT, _IN_FILE = "FACESEARCH_GALLERY_PASSWORD", "FACESEARCH_GALLERY_PASSWORD_FILE"
 """Environment variables: the password of a gallery's server, and the file that has it in its first line."""
 
 SCHEMES = ("postgresql", "postgres", "http", "https", "milvus-lite")
 """How an address may start: the first two are PostgreSQL, the others Milvus."""
+
+
+CERTIFICATES = frozenset({"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"})
+"""The parameters that an address of Milvus may have, as its client calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,36 @@ class Address:
         authority, after = (rest[: min(ends)], rest[min(ends) :]) if ends else (rest, "")
         if "@" in after:
             raise UsageError(f"{scheme}://...: has an @ after the host; write / ? # @ in a password as %2F %3F %23 %40")
-        secrets = {"password", "passfile", "sslpassword", "oauth_client_secret"}
+        secrets = {"password", "passfile", "sslpassword", "oauth_client_secret", "token", "api_key"}
         if secrets & {name for name, _ in parse_qsl(after.partition("?")[2], keep_blank_values=True)}:
             raise UsageError(f"{scheme}://...: has a password after the ?", Hint.GALLERY_LOGIN)
         user, at, place = authority.rpartition("@")
         name, colon, password = user.partition(":")
-        return cls(f"{scheme}://{name}{at}{place}{after}", unquote(password) if colon else None)
+        address = cls(f"{scheme}://{name}{at}{place}{after}", unquote(password) if colon else None)
+        if not address.is_postgres:
+            address.require_milvus()
+        return address
 
     def __str__(self) -> str:
         return self.text
+
+    def require_milvus(self) -> None:
+        """Raise `UsageError` if it is not a full address of Milvus."""
+        try:
+            port = urlsplit(self.text).port
+        except ValueError as error:
+            raise UsageError(f"{self}: not an address ({error}); write http://HOST:19530/DATABASE") from error
+        if self.scheme == "milvus-lite":
+            if self.host or not self.path.endswith(".db"):
+                raise UsageError(
+                    f"{self}: give the full path of a folder that ends in .db: milvus-lite:///home/me/faces.db"
+                )
+        elif not urlsplit(self.text).hostname or port == 0:
+            raise UsageError(f"{self}: has no host; write http://HOST:19530/DATABASE")
+        if unknown := self.parameters.keys() - CERTIFICATES:
+            raise UsageError(
+                f"{self}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(CERTIFICATES))})"
+            )
 
     @property
     def scheme(self) -> str:

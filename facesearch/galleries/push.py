@@ -65,7 +65,8 @@ class Difference:
 
 def _place_of(store: Store) -> str:
     """Return the machine and the folder of an index, by which two copies of it are told apart."""
-    return f"{socket.gethostname()}:{'' if store.path is None else store.path.resolve()}"
+    place = f"{socket.gethostname()}:{'' if store.path is None else store.path.resolve()}"
+    return place.encode(errors="backslashreplace").decode()
 
 
 def pending(store: Store, gallery: Connected) -> int:
@@ -101,7 +102,7 @@ def push(
         done.compared = True
         index = _reconcile(store, shared, gallery, index, token, done, check)
     else:
-        index = _drop_forgotten(store, shared, gallery, index, token)
+        index = _drop_forgotten(store, shared, gallery, index, token, done)
         index = _send_changes(store, shared, gallery, index, token, done, check)
     tenant = store.catalog.changes.tenant(gallery.id)
     shared.describe(index._replace(name=gallery.known_as, place=_place_of(store), tenant=tenant), _facts(store))
@@ -109,10 +110,13 @@ def push(
 
 
 def _is_known(index: PushedIndex, gallery: Connected) -> bool:
-    """Whether a gallery has what this index pushed last; nothing, if it never pushed."""
+    """Whether a gallery has what this index pushed last; nothing, if it never pushed.
+
+    A gallery with less was restored from a backup.
+    """
     if index.token.token is None:
         return gallery.token is None and gallery.pushed == 0
-    return index.token.token in {gallery.token, gallery.pending}
+    return index.token.token in {gallery.token, gallery.pending} and index.token.change >= gallery.pushed
 
 
 def _require_same_place(store: Store, index: PushedIndex, gallery: Connected) -> None:
@@ -164,21 +168,23 @@ def drop_all_forgotten(store: Store, shared: SharedGallery, gallery: Connected) 
     token = secrets.token_bytes(_TOKEN_BYTES)
     with store.catalog.transaction():
         store.catalog.changes.begin(gallery.id, index.token.token, token)
-    index = _drop_forgotten(store, shared, gallery, index, token)
+    index = _drop_forgotten(store, shared, gallery, index, token, Pushed())
     shared.describe(index, _facts(store))
 
 
 def drop_gone(store: Store, shared: SharedGallery, gallery: Connected) -> None:
-    """Delete all faces that are not in the index any more from a gallery that the index is not pushed to now.
+    """Delete the faces that were deleted or hidden here from a gallery that the index is not pushed to now.
+
+    Faces that only wait for the new model stay there until it takes the place of the gallery.
 
     Raises `ConflictError` if another copy of the index was pushed to it last.
     """
     index = _find(store, shared)
-    if index is None or not store.catalog.changes.gone(gallery.pushed, 1):
+    if index is None or not store.catalog.changes.lost(gallery.pushed, 1):
         return
     _require_same_place(store, index, gallery)
     after = gallery.pushed
-    while changes := store.catalog.changes.gone(after, _BATCH):
+    while changes := store.catalog.changes.lost(after, _BATCH):
         shared.put(index, [], [change.face for change in changes], index.token)
         after = changes[-1].id
     shared.describe(index, _facts(store))
@@ -194,7 +200,7 @@ def remove(store: Store, shared: SharedGallery, gallery: Connected) -> None:
 
 
 def _drop_forgotten(
-    store: Store, shared: SharedGallery, gallery: Connected, index: PushedIndex, token: bytes
+    store: Store, shared: SharedGallery, gallery: Connected, index: PushedIndex, token: bytes, done: Pushed
 ) -> PushedIndex:
     """Delete from a gallery the faces that are not in the index any more, before anything else is sent.
 
@@ -203,7 +209,7 @@ def _drop_forgotten(
     after = gallery.pushed
     while changes := store.catalog.changes.gone(after, _BATCH):
         reached = Token(token, index.token.change)
-        shared.put(index, [], [change.face for change in changes], reached)
+        done.changed += shared.put(index, [], [change.face for change in changes], reached)
         index = index._replace(token=reached)
         with store.catalog.transaction():
             store.catalog.changes.acknowledge(gallery.id, gallery.pushed, token)
@@ -218,8 +224,14 @@ def compare(store: Store, shared: SharedGallery) -> Difference:
 
 
 def repaired(store: Store, shared: SharedGallery, gallery: Connected) -> Difference:
-    """Compare every face of an index with its share of a gallery, and make the gallery right."""
+    """Compare every face of an index with its share of a gallery, and correct the gallery.
+
+    Raises `ConflictError` if another copy of the index was pushed last.
+    """
     found = compare(store, shared)
+    index = _find(store, shared)
+    if index is not None and not _is_known(index, gallery):
+        _require_same_place(store, index, gallery)
     push(store, shared, gallery._replace(token=b"", pending=b""), take_over=True)
     return found
 

@@ -1,7 +1,7 @@
 """A gallery that switches to another model: a second one is filled beside it, and then takes its place.
 
-Until then, queries go to the current gallery. An index is pushed to the one that has its model. Whatever an index does
-not have any more is deleted from both.
+Until then, queries go to the current gallery. An index is pushed to the one that has its model. What is deleted
+from an index is deleted from both.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ __all__ = ["left_behind", "open_all", "opened_for"]
 
 @contextmanager
 def opened_for(store: Store, known: Connected) -> Iterator[SharedGallery]:
-    """Open the gallery that has the model of an index; what the index has not any more is deleted from the other first.
+    """Open the gallery that has the model of an index; what was deleted from the index goes from the other first.
 
     If neither has its model, that is the current one. Raises `GalleryError`, and `ConflictError` if another copy of the
     index was pushed last.
     """
-    with open_all(Address.of(known.address)) as (current, *beside):
-        for other in beside:
-            if other.model.identity == store.model.identity != current.model.identity:
-                drop_gone(store, current, known)
-                yield other
-                return
-        yield current
+    with open_all(Address.of(known.address)) as galleries:
+        chosen = next((one for one in galleries if one.model.identity == store.model.identity), galleries[0])
+        for other in galleries:
+            if other is not chosen:
+                drop_gone(store, other, known)
+        yield chosen
 
 
 @contextmanager

@@ -233,7 +233,7 @@ def _limit(options: QueryOptions, calibration: Calibration, photos: int) -> floa
 def filters_of(where: Filter, options: QueryOptions) -> list[str]:
     """Return the names of the fields of `QueryOptions` and `Filter` that limit the search."""
     names = ["together"] if options.companions else []
-    limits = ("under", "not_under", "since", "until", "min_face", "min_quality")
+    limits = ("index", "under", "not_under", "since", "until", "min_face", "min_quality")
     names += [name for name in limits if getattr(where, name) != getattr(ALL, name)]
     if options.alone:
         names.append("alone")

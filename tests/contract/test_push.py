@@ -304,6 +304,18 @@ def test_a_restored_catalog_is_noticed_and_compared(tmp_path: Path, address: str
         assert not push(restored, shared, connected(restored)).compared
 
 
+@only_postgres
+def test_a_server_restored_from_a_backup_is_noticed(
+    store: Store, shared: SharedGallery, address: str, postgres: PostgresServer
+) -> None:
+    """A dump that was made during a push has its token, but not all of its faces."""
+    push(store, shared, connected(store))
+    postgres.execute("UPDATE facesearch.indexes SET change = change - 3", address)
+    postgres.execute("DELETE FROM facesearch.face_rows WHERE face > 9", address)
+    assert push(store, shared, connected(store)).compared
+    assert is_same(store, shared)
+
+
 def test_another_copy_of_an_index_is_not_overwritten(tmp_path: Path, store: Store, shared: SharedGallery) -> None:
     push(store, shared, connected(store))
     copy_of(store, tmp_path / "copy")
@@ -319,6 +331,8 @@ def test_another_copy_of_an_index_is_not_overwritten(tmp_path: Path, store: Stor
     for refused in (drop_all_forgotten, remove):
         with pytest.raises(ConflictError):
             refused(store, shared, connected(store))
+    with pytest.raises(ConflictError, match="was pushed from"):
+        repaired(store, shared, connected(store))
     assert push(store, shared, connected(store), take_over=True).compared
     assert is_same(store, shared)
 
@@ -378,7 +392,10 @@ def test_a_gallery_switches_to_another_model(tmp_path: Path, store: Store, addre
         assert b"/photos/0.jpg" not in {record.path for one in (current, beside) for record in one.records()}
         assert left_behind(current, beside) == ["archive"]
         assert is_same(store, beside)
-    switch(where)
+    with closing(open_gallery(where)) as earlier:
+        switch(where)
+        with pytest.raises(GalleryError, match=r"switched to another model|faces_1"):
+            earlier.search(np.eye(DIM, dtype=np.float32)[:1], 3)
     with open_all(where) as (current, *others):
         assert (current.model.identity, others) == (other.identity, [])
         assert is_same(store, current)

@@ -158,7 +158,11 @@ def test_milvus_lite_answers_as_its_index(facesearch: Run, library: Path, index:
     ("address", "code", "message"),
     [
         ("milvus-lite:///nowhere/x.db", 3, "there is no gallery yet"),
-        ("milvus-lite:///tmp/x", 2, "must end in .db"),
+        ("milvus-lite:///tmp/x", 2, "ends in .db"),
+        ("milvus-lite://x.db", 2, "give the full path"),
+        ("http://127.0.0.1:99999", 2, "not an address"),
+        ("http://[::1", 2, "not an address"),
+        ("http://127.0.0.1:1?token=secret", 2, "has a password after the ?"),
         ("http://127.0.0.1:1", 3, "cannot connect; the server is out of reach"),
         ("http://me:secret@127.0.0.1:1/?colour=red", 2, "colour is not a parameter of this address"),
         ("ftp://x", 2, "an address starts with postgresql://, http://"),
@@ -178,6 +182,14 @@ def test_switching_needs_a_gallery_of_another_model(facesearch: Run, index: Path
     told = facesearch("gallery", "init", "--beside", "--index", index, exit_code=3).stderr
     assert "has the model embedded already; name another model" in told
     assert "no gallery beside it to switch to" in facesearch("gallery", "switch", "--index", index, exit_code=3).stderr
+
+
+def test_a_gallery_with_faces_is_not_replaced_under_its_name(
+    facesearch: Run, index: Path, pushed: str, lite: str
+) -> None:
+    told = facesearch("gallery", "connect", lite, "--index", index, exit_code=2).stderr
+    assert "which has faces of this index; disconnect it first" in told
+    facesearch("gallery", "connect", lite, "--name", "other", "--index", index)
 
 
 def test_another_process_has_the_file(facesearch: Run, library: Path, index: Path, lite: str) -> None:
@@ -284,7 +296,7 @@ def test_the_least_rights_suffice(
                      " CREATE ROLE writer LOGIN IN ROLE reader")  # fmt: skip
     postgres.execute(sql, address)
     rights = [line.removeprefix("--   ") for line in sql.splitlines() if line.startswith("--   GRANT")]
-    assert len(rights) == 4
+    assert len(rights) == 7
     postgres.execute(" ".join(rights), address)
     for user in ("reader", "writer"):
         facesearch("gallery", "connect", address.replace("postgres@", f"{user}@"), "--name", user, "--index", index)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from facesearch.errors import GalleryError, Hint, UsageError
+from facesearch.errors import GalleryError, Hint
 from facesearch.galleries.address import Address
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ BUILD_SECONDS = 24 * 3600.0
 """How long building an index may take."""
 
 _CONNECT_SECONDS = 10.0
-_CERTIFICATES = {"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"}
 _UNREACHABLE = ("fail connecting", "deadline", "unavailable", "auth")
 _LONGEST = 300
 _OPEN: Counter[str] = Counter()
@@ -48,11 +47,6 @@ def connected(address: Address, *, make: bool = False) -> MilvusClient:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if address.scheme == "milvus-lite":
         return _in_process(address, make=make)
-    options = address.parameters
-    if unknown := options.keys() - _CERTIFICATES:
-        raise UsageError(
-            f"{address}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(_CERTIFICATES))})"
-        )
     with telling(address):
         return MilvusClient(
             f"{address.scheme}://{address.host}",
@@ -60,7 +54,7 @@ def connected(address: Address, *, make: bool = False) -> MilvusClient:
             password=address.password() or "",
             db_name=address.path.strip("/"),
             timeout=_CONNECT_SECONDS,
-            **options,
+            **address.parameters,
         )
 
 
@@ -69,8 +63,6 @@ def _in_process(address: Address, *, make: bool) -> MilvusClient:
     from pymilvus import MilvusClient
 
     path = address.path
-    if not path.endswith(".db"):
-        raise UsageError(f"{address}: the name of a Milvus Lite file must end in .db")
     if find_spec("milvus_lite") is None:
         raise GalleryError(f"{address}: Milvus Lite is not installed", Hint.INSTALL_EXTRA, extra="milvus")
     if not os.path.lexists(path):
@@ -78,6 +70,8 @@ def _in_process(address: Address, *, make: bool) -> MilvusClient:
             raise GalleryError(f"{address}: there is no gallery yet", Hint.GALLERY_INIT)
         with suppress(OSError):  # which is told below
             os.mkdir(path, mode=0o700)  # embeddings are nobody else's business
+    if not os.path.isdir(path) or not os.access(path, os.R_OK | os.W_OK):
+        raise GalleryError(f"{address}: not a folder that can be written; Milvus Lite keeps its files in one")
     with telling(address):
         client = MilvusClient(path, timeout=_CONNECT_SECONDS)
     _OPEN[path] += 1
@@ -117,7 +111,7 @@ def telling(address: Address) -> Iterator[None]:
 
 def _line_of(address: Address, said: str) -> str:
     if "Open local milvus failed" in said:
-        return "cannot be opened; its folder is missing, or another process uses it"
+        return "cannot be opened: another process uses it, or it is damaged (then delete it, make it again, and push)"
     if "not loaded" in said or "not fully loaded" in said:
         return "the server is still starting, or its index is being built; try again in a minute"
     if "Fail connecting" in said:

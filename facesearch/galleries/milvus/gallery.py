@@ -35,6 +35,8 @@ from facesearch.locations import is_inside
 from facesearch.types import FaceRecord, ModelInfo, whole_id
 
 if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
     from facesearch.types import FloatArray
 
 __all__ = ["MilvusGallery", "make", "switch"]
@@ -54,13 +56,14 @@ def make(address: Address, model: ModelInfo, *, beside: bool = False) -> None:
     client = connected(address, make=True)
     try:
         meta = Meta(client, address)
-        told = meta.opened()
+        told = meta.opened(now=True)
         if told is None:
             told = {"id": str(uuids.uuid4()), "version": SCHEMA, "sets": {}, "current": _SETS[0]}
             meta.make()
         elif not beside:
             raise GalleryError(f"{address}: there is a gallery already")
         require_version(address, told["version"], SCHEMA)
+        _drop_old(client, address, meta, told)
         free = [name for name in _SETS if name not in told["sets"]]
         if not free:
             raise GalleryError(f"{address}: there is a gallery for another model beside it already")
@@ -79,20 +82,28 @@ def switch(address: Address) -> None:
     client = connected(address)
     try:
         meta = Meta(client, address)
-        told = meta.opened() or {"sets": {}, "current": ""}
+        told = meta.opened(now=True) or {"sets": {}, "current": ""}
+        _drop_old(client, address, meta, told)
         old = told["current"]
         others = [name for name in told["sets"] if name != old]
         if not others:
             raise GalleryError(f"{address}: there is no gallery beside it to switch to")
-        told["current"] = others[0]
+        told.update(current=others[0], dropping=old)
         meta.keep_gallery(told)
-        del told["sets"][old]
+        _drop_old(client, address, meta, told)
+    finally:
+        closed(client, address)
+
+
+def _drop_old(client: MilvusClient, address: Address, meta: Meta, told: dict[str, Any]) -> None:
+    """Delete the set of faces that another took the place of; a killed switch is finished by the next."""
+    old = told.pop("dropping", None)
+    if old is not None:
         Meta(client, address, old).forget_indexes()
         with telling(address):
             client.drop_collection(faces_name(old))
+        del told["sets"][old]
         meta.keep_gallery(told)
-    finally:
-        closed(client, address)
 
 
 class MilvusGallery:
@@ -328,7 +339,8 @@ class MilvusGallery:
             raise GalleryError(f"{self._address}: there is no gallery yet", Hint.GALLERY_INIT)
         require_version(self._address, told.get("version"), SCHEMA)
         current = told.get("current")
-        names = [name for name in told.get("sets", ()) if (name != current) == beside]
+        dropping = told.get("dropping")
+        names = [name for name in told.get("sets", ()) if (name != current) == beside and name != dropping]
         if not names:
             what = "beside it" if beside else "yet"
             raise GalleryError(f"{self._address}: there is no gallery {what}", Hint.GALLERY_INIT)

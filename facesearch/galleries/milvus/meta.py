@@ -55,17 +55,17 @@ class Meta:
         with telling(self._address):
             create(self._client, META, meta_schema(self._client), "nothing", "FLAT", {})
 
-    def opened(self) -> dict[str, Any] | None:
+    def opened(self, *, now: bool = False) -> dict[str, Any] | None:
         """Make the collection ready for questions, and return what `gallery` returns; None if it does not exist."""
         with telling(self._address):
             if not self._client.has_collection(META, timeout=SECONDS):
                 return None
             load_in_process(self._client, self._address, META)
-        return self.gallery()
+        return self.gallery(now=now)
 
-    def gallery(self) -> dict[str, Any] | None:
-        """Return what the gallery says about itself as a whole; None if it was made by half."""
-        return self._get(f'key == "{_GALLERY}"').get(_GALLERY)
+    def gallery(self, *, now: bool = False) -> dict[str, Any] | None:
+        """Return what the gallery says about itself as a whole; None if it is half-made."""
+        return self._get(f'key == "{_GALLERY}"', now=now).get(_GALLERY)
 
     def keep_gallery(self, told: dict[str, Any]) -> None:
         """Store what the gallery says about itself as a whole, for everybody who reads it from now on."""

@@ -77,6 +77,7 @@ class PostgresGallery:
         self._address = address
         self._limits = limits
         self._schema = schema_name(beside=beside)
+        self._id: object = None
         self._connection = connected(address, self._schema)
         try:
             self.model = self._opened()
@@ -143,6 +144,7 @@ class PostgresGallery:
         """See `Gallery.vectors`."""
         if not faces:
             return np.zeros((0, self.model.dim), dtype=np.float32)
+        self._require_unswitched()
         ids = [own_id(face.face_id) for face in faces]
         rows = self._rows(
             "SELECT place, embedding FROM unnest(%s::integer[], %s::bigint[]) WITH ORDINALITY AS wanted (i, f, place)"
@@ -329,8 +331,8 @@ class PostgresGallery:
         if self._rows("SELECT to_regclass(%s)", f"{self._schema}.gallery") == [(None,)]:
             what = "yet" if self._schema == schema_name() else "beside it"
             raise GalleryError(f"{self._address}: there is no gallery {what}", Hint.GALLERY_INIT)
-        rows = self._rows("SELECT version, model FROM gallery")
-        version, told = rows[0] if len(rows) == 1 else (None, None)
+        rows = self._rows("SELECT version, model, id FROM gallery")
+        version, told, self._id = rows[0] if len(rows) == 1 else (None, None, None)
         require_version(self._address, version, SCHEMA)
         return told_model(self._address, told)
 
@@ -387,7 +389,13 @@ class PostgresGallery:
     def _names(self) -> dict[int, str]:
         return dict(self._rows("SELECT number, name FROM indexes"))
 
+    def _require_unswitched(self) -> None:
+        """Raise `GalleryError` if a gallery for another model has taken the place of this one."""
+        if self._rows("SELECT id FROM gallery") != [(self._id,)]:
+            raise GalleryError(f"{self._address}: was switched to another model at this moment; ask again")
+
     def _condition(self, where: Filter) -> Condition:
+        self._require_unswitched()
         numbers = {name: number for number, name in self._names().items()} if where.index is not None else {}
         return condition(where, numbers)
 

@@ -120,11 +120,10 @@ CREATE INDEX ON facesearch.face_rows (path);
 CREATE FUNCTION facesearch.make_partition() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    partition text := format('%I.face_rows_%s', TG_TABLE_SCHEMA, NEW.number);
+    added integer := NEW.number;
+    partition text := format('%I.face_rows_%s', TG_TABLE_SCHEMA, added);
 BEGIN
-    EXECUTE format(
-        'CREATE TABLE %s PARTITION OF %I.face_rows FOR VALUES IN (%s)', partition, TG_TABLE_SCHEMA, NEW.number
-    );
+    EXECUTE format('CREATE TABLE %s PARTITION OF %I.face_rows FOR VALUES IN (%s)', partition, TG_TABLE_SCHEMA, added);
     IF (SELECT relrowsecurity FROM pg_class WHERE oid = format('%I.face_rows', TG_TABLE_SCHEMA)::regclass) THEN
         -- No policy: nobody reads a partition but through the table.
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', partition);
@@ -134,10 +133,14 @@ BEGIN
 END $$;
 CREATE FUNCTION facesearch.drop_partition() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    removed integer := OLD.number;
 BEGIN
-    EXECUTE format('DROP TABLE %I.face_rows_%s', TG_TABLE_SCHEMA, OLD.number);
+    EXECUTE format('DROP TABLE %I.face_rows_%s', TG_TABLE_SCHEMA, removed);
     RETURN OLD;
 END $$;
+-- They run with the owner's rights, so nobody else may attach them to a table.
+REVOKE ALL ON FUNCTION facesearch.make_partition(), facesearch.drop_partition() FROM PUBLIC;
 CREATE TRIGGER make_partition AFTER INSERT ON facesearch.indexes
     FOR EACH ROW EXECUTE FUNCTION facesearch.make_partition();
 CREATE TRIGGER drop_partition BEFORE DELETE ON facesearch.indexes
@@ -154,7 +157,7 @@ CREATE FUNCTION facesearch.path_text(path bytea) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN convert_from(path, 'UTF8');
-EXCEPTION WHEN character_not_in_repertoire THEN
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
     RETURN encode(path, 'escape');
 END $$;
 CREATE VIEW facesearch.faces WITH (security_invoker) AS
@@ -198,7 +201,10 @@ END;
 -- of a role that stores probes for SQL, in addition:
 --   GRANT INSERT, UPDATE ON facesearch.probes TO reader;
 -- and of a role that pushes, in addition:
---   GRANT INSERT, UPDATE, DELETE ON facesearch.indexes, facesearch.face_rows, facesearch.merged_people TO writer;
+--   GRANT INSERT, UPDATE, DELETE ON facesearch.face_rows, facesearch.merged_people TO writer;
+--   GRANT DELETE, INSERT (uuid, name, place) ON facesearch.indexes TO writer;
+--   GRANT UPDATE (name, place, token, change, photos, faces, unmeasured, people) ON facesearch.indexes TO writer;
+--   GRANT UPDATE (roots, pushed_at, readers, tenant) ON facesearch.indexes TO writer;
 """
 
 
