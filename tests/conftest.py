@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,11 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def milvus() -> Iterator[MilvusServer]:
     """A Milvus server of this test process alone."""
-    with running_milvus() as server:
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_milvus())
+        except PermissionError as error:
+            pytest.skip(f"{NOT_PERMITTED}: {error}")
         yield server
 
 
