@@ -17,6 +17,7 @@ from facesearch.cli.stdout import write, write_json
 from facesearch.errors import GalleryError, InputError, UsageError
 
 if TYPE_CHECKING:
+    from facesearch.api.index import Index
     from facesearch.api.results import GalleryStatus, Method
 
 __all__ = ["register"]
@@ -181,19 +182,17 @@ def init(
 
     With --search, change how an existing gallery searches; only its owner may.
     """
-    from facesearch.api.gallery import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery
     from facesearch.api.index import Index
     from facesearch.render.galleries import search_line
 
     with Index.open(index_path, create=True, observer=Console()) as index:
         asked = model if model is not None or not index.exists else index.model.call
-        connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
+        called, address = ("", "") if print_sql else _chosen(index, name)
     method = cast("Method", search or "exact")
     if print_sql:
         write([Gallery.sql(model=asked, method=method, private=private, beside=beside)])
         return
-    called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
-    address = connected.get(called, called)
     if search is None or private or beside or not Gallery.exists(address):
         Gallery.make(address, model=asked, method=method, private=private, beside=beside)
         say(f"made the gallery {called}" if not beside else f"made a gallery beside {called}, to switch to")
@@ -208,13 +207,11 @@ def switch(name: _Name = None, index_path: IndexPath = None, yes: Yes = False) -
 
     Indexes are pushed to it as soon as they have its model: run facesearch reindex, then facesearch gallery push.
     """
-    from facesearch.api.gallery import Gallery, only_gallery
+    from facesearch.api.gallery import Gallery
     from facesearch.api.index import Index
 
     with Index.open(index_path, create=True, observer=Console()) as index:
-        connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
-    called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
-    address = connected.get(called, called)
+        called, address = _chosen(index, name)
     with Gallery.open(address) as gallery:
         status = gallery.status()
     if status.left_behind:
@@ -280,3 +277,12 @@ def disconnect(
             called = only_gallery(name)
             Gallery.forget_name(called)
     say(f"disconnected {called}")
+
+
+def _chosen(index: Index, name: str | None) -> tuple[str, str]:
+    """Return the name and the address of the gallery of this name, or of the only one connected."""
+    from facesearch.api.gallery import only_gallery
+
+    connected = {one.name: one.address for one in (index.galleries.list() if index.exists else [])}
+    called = next(iter(connected)) if name is None and len(connected) == 1 else only_gallery(name)
+    return called, connected.get(called, called)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from facesearch.errors import Hint, UsageError
 
-__all__ = ["CERTIFICATES", "SCHEMES", "Address"]
+__all__ = ["SCHEMES", "Address"]
 
 _IN_ENVIRONMENT, _IN_FILE = "FACESEARCH_GALLERY_PASSWORD", "FACESEARCH_GALLERY_PASSWORD_FILE"
 """Environment variables: the password of a gallery's server, and the file that has it in its first line."""
@@ -19,7 +19,7 @@ SCHEMES = ("postgresql", "postgres", "http", "https", "milvus-lite")
 """How an address may start: the first two are PostgreSQL, the others Milvus."""
 
 
-CERTIFICATES = frozenset({"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"})
+_CERTIFICATES = frozenset({"ca_pem_path", "client_pem_path", "client_key_path", "server_pem_path", "server_name"})
 """The parameters that an address of Milvus may have, as its client calls them."""
 
 
@@ -49,13 +49,13 @@ class Address:
         name, colon, password = user.partition(":")
         address = cls(f"{scheme}://{name}{at}{place}{after}", unquote(password) if colon else None)
         if not address.is_postgres:
-            address.require_milvus()
+            address._require_milvus()
         return address
 
     def __str__(self) -> str:
         return self.text
 
-    def require_milvus(self) -> None:
+    def _require_milvus(self) -> None:
         """Raise `UsageError` if it is not a full address of Milvus."""
         try:
             port = urlsplit(self.text).port
@@ -68,9 +68,9 @@ class Address:
                 )
         elif not urlsplit(self.text).hostname or port == 0:
             raise UsageError(f"{self}: has no host; write http://HOST:19530/DATABASE")
-        if unknown := self.parameters.keys() - CERTIFICATES:
+        if unknown := self.parameters.keys() - _CERTIFICATES:
             raise UsageError(
-                f"{self}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(CERTIFICATES))})"
+                f"{self}: {min(unknown)} is not a parameter of this address (known: {', '.join(sorted(_CERTIFICATES))})"
             )
 
     @property
@@ -95,7 +95,7 @@ class Address:
 
     @property
     def user(self) -> str:
-        """The user; empty if there is none."""
+        """The user, or an empty text."""
         return unquote(urlsplit(self.text).username or "")
 
     @property

@@ -29,11 +29,11 @@ _CONNECT_SECONDS = 10.0
 _UNREACHABLE = ("fail connecting", "deadline", "unavailable", "auth")
 _LONGEST = 300
 _OPEN: Counter[str] = Counter()
-"""The number of connections of this process to each file of Milvus Lite."""
+"""The number of connections of this process to each folder of Milvus Lite."""
 
 
 def connected(address: Address, *, make: bool = False) -> MilvusClient:
-    """Return a connection; with `make`, a file of Milvus Lite need not exist yet.
+    """Return a connection; with `make`, a folder of Milvus Lite need not exist yet.
 
     Raises `GalleryError` if the client is not installed or the server does not let us in.
     """
@@ -59,7 +59,7 @@ def connected(address: Address, *, make: bool = False) -> MilvusClient:
 
 
 def _in_process(address: Address, *, make: bool) -> MilvusClient:
-    """Open a file of Milvus Lite, which runs in this process and listens on loopback."""
+    """Open a folder of Milvus Lite, which runs in this process and listens on loopback."""
     from pymilvus import MilvusClient
 
     path = address.path
@@ -79,7 +79,7 @@ def _in_process(address: Address, *, make: bool) -> MilvusClient:
 
 
 def closed(client: MilvusClient, address: Address) -> None:
-    """Close a connection; with the last one to a file of Milvus Lite, the file is free for other processes."""
+    """Close a connection; with the last one to a folder of Milvus Lite, that is free for other processes."""
     with suppress(Exception):
         client.close()
     if address.scheme != "milvus-lite":

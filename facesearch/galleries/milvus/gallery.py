@@ -1,4 +1,4 @@
-"""A shared gallery in Milvus, or in a file of Milvus Lite."""
+"""A shared gallery in Milvus, or in a folder of Milvus Lite."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FEW = 4_096
 
 
 def make(address: Address, model: ModelInfo, *, beside: bool = False) -> None:
-    """Make a gallery for embeddings of a model; with `beside`, a set of faces beside the one that there is.
+    """Make a gallery for embeddings of a model; with `beside`, a set of faces beside the existing one.
 
     Raises `GalleryError` if there is one, or the server refuses.
     """
@@ -69,7 +69,7 @@ def make(address: Address, model: ModelInfo, *, beside: bool = False) -> None:
             raise GalleryError(f"{address}: there is a gallery for another model beside it already")
         kind, name = KINDS["exact"], faces_name(free[0])
         with telling(address):
-            client.drop_collection(name)  # of a gallery that was made by half
+            client.drop_collection(name)  # half-made, by a run that was killed
             create(client, name, faces_schema(client, model.dim), "embedding", kind.name, kind.built_with)
         told["sets"][free[0]] = {"model": as_told(model), "method": "exact", "recall": None}
         meta.keep_gallery(told)
