@@ -22,6 +22,7 @@ from facesearch.catalog.columns import (
 )
 from facesearch.catalog.database import Database
 from facesearch.catalog.records import SAME_FACE, PendingPhoto, path_in_root
+from facesearch.catalog.vectors import of_unit_length
 from facesearch.types import Box, Face
 
 __all__ = ["Staging"]
@@ -124,10 +125,10 @@ class Staging:
     def unusable(self, dim: int) -> list[bytes]:
         """Return the contents with a staged embedding that is not float32[dim] of unit length."""
         staged = self._database.each("SELECT content, vector FROM seen_faces")
-        return list({content for content, vector in staged if not _is_unit_vector(vector, dim)})
-
-
-def _is_unit_vector(vector: bytes, dim: int) -> bool:
-    import numpy as np
-
-    return len(vector) == dim * 4 and abs(float(np.linalg.norm(decode_vector(vector))) - 1) <= 1e-3
+        return list(
+            {
+                content
+                for content, vector in staged
+                if len(vector) != dim * 4 or not of_unit_length(decode_vector(vector)[None]).all()
+            }
+        )

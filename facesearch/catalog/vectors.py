@@ -10,14 +10,30 @@ from facesearch.catalog.columns import Shape, damaged, decode_vector
 from facesearch.catalog.database import Database
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facesearch.types import FloatArray, IdArray
 
-__all__ = ["Vectors"]
+__all__ = ["Vectors", "of_unit_length"]
 
 _READ_AT_ONCE = 50_000
 
 _VECTOR = Shape("vectors.id", "vectors.vector")
 _LAST = Shape("seq")
+
+
+def of_unit_length(vectors: FloatArray) -> NDArray[np.bool_]:
+    """Return for each row of float32[n, dim] whether it is finite and of unit length to 1e-3: bool[n].
+
+    Any bytes of a damaged catalog may come in, so the squares are taken in float64, where none of float32 overflows.
+    """
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        wide = vectors.astype(np.float64)
+        near: NDArray[np.bool_] = np.abs(np.sqrt(np.einsum("nd,nd->n", wide, wide)) - 1) <= 1e-3
+    return near
 
 
 class Vectors:
@@ -84,14 +100,11 @@ class Vectors:
 
     def unusable(self, dim: int) -> list[int]:
         """Return the ids of vectors that are of the wrong size in bytes, not finite, or not of unit length to 1e-3."""
-        import numpy as np
-
         bad = [row[0] for row in self._database.rows("SELECT id FROM vectors WHERE length(vector) != ?", dim * 4)]
         if bad:
             return bad
         for ids, vectors in self.after(0, dim):
-            lengths = np.linalg.norm(vectors, axis=1)
-            bad += ids[~(np.abs(lengths - 1) <= 1e-3)].tolist()
+            bad += ids[~of_unit_length(vectors)].tolist()
         return bad
 
     def discard(self, vector_ids: Sequence[int]) -> None:

@@ -40,9 +40,10 @@ def fuzzed(count: int, seed: int, environment: dict[str, str], folder: Path) -> 
     assert done.returncode == 0, f"{done.stderr}\n{(folder / 'log').read_text(errors='replace')[-2000:]}"
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(results) == count
-    for result in results:
+    told = (folder / "log").read_text(errors="replace").split("\n--- ")[1:]
+    for result, said in zip(results, told, strict=True):
         codes = {*result["before"].values(), *result["after"].values(), result["repair"]}
-        assert codes <= {0, 1, 3, 5}, result
+        assert codes <= {0, 1, 3, 5}, f"{result}\n{said}"
         for answers in (result["before"], result["after"]):
             if answers.get("check") == 0:
                 assert set(answers.values()) <= {0, 1, 5}, result

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from contextlib import closing
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from conftest import toy_face, toy_model_info
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from facesearch.catalog.catalog import Catalog
 from facesearch.catalog.columns import (
@@ -21,6 +25,7 @@ from facesearch.catalog.columns import (
     encode_vector,
     face_columns,
 )
+from facesearch.catalog.vectors import of_unit_length
 from facesearch.errors import IndexDamagedError
 from facesearch.types import Face, FaceRecord
 
@@ -64,3 +69,14 @@ def test_a_shape_reads_and_checks_the_same_columns() -> None:
     for row, what in [((0, None, 3), "faces.id 0"), ((1, 2.0, 3), "faces.quality 2.0"), ((1, None, None), "count")]:
         with pytest.raises(IndexDamagedError, match=rf"it: the catalog is damaged \(invalid {what}"):
             list(shape.checked([row], "it"))
+
+
+@given(data=st.binary(min_size=16, max_size=16))
+@example(data=np.array([3e38, 3e38, 0, 1], dtype="<f4").tobytes())
+@example(data=np.array([np.nan, np.inf, -np.inf, 0], dtype="<f4").tobytes())
+@example(data=b"\x01\x00\x80\x7f" * 4)
+@example(data=np.array([0, 0, 0, 1], dtype="<f4").tobytes())
+def test_any_bytes_are_of_unit_length_or_not(data: bytes) -> None:
+    values = [float(value) for value in struct.unpack("<4f", data)]
+    unit = all(map(math.isfinite, values)) and abs(math.hypot(*values) - 1) <= 1e-3
+    assert of_unit_length(decode_vector(data)[None]).tolist() == [unit]
