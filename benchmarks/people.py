@@ -95,7 +95,7 @@ def _row(name: str, found: Sequence[Scores]) -> None:
 def _own(library: Library, calibration: Calibration) -> Labels:
     count = len(library.vectors)
     no = np.zeros(count, dtype=np.bool_)
-    faces = FaceSet(library.vectors, np.arange(count), np.zeros(count, dtype=np.int64), no, no, ~no)
+    faces = FaceSet(library.vectors, np.arange(count), np.zeros(count, dtype=np.int64), no, no, no, ~no)
     return _alone(group_faces(faces, calibration))
 
 

@@ -90,6 +90,7 @@ class Hint(StrEnum):
     GALLERY_RIGHTS = "ask whoever runs the server for the right"
     GALLERY_SERVER = "check the address and the server"
     GROUP = "Index.people.group() groups them"
+    HISTORY = "Index.people.history() has their numbers"
     HIDE_GONE = "the next refresh hides missing photos"
     INDEX_A_FOLDER = "make one from a folder of photos"
     INSTALL_EXTRA = "install the package with the extra {extra}"

@@ -102,7 +102,7 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     """
     catalog = store.catalog
     going = forgetting.photos if forgetting.root is None else tuple(catalog.photos.within(forgetting.root.id))
-    deletions: list[Callable[[], object]] = [partial(catalog.people.forget_photo, photo.id) for photo in going]
+    deletions: list[Callable[[], object]] = [partial(catalog.statements.forget_photo, photo.id) for photo in going]
     deletions += [
         partial(catalog.photos.keep_out, photo.id, forgetting.contents.get(photo.id))
         if forgetting.never_again
@@ -110,7 +110,7 @@ def forget(store: Store, forgetting: Forgetting) -> None:
         for photo in forgetting.photos
     ]
     if forgetting.face is not None:
-        deletions.append(partial(catalog.people.forget_face, forgetting.face))
+        deletions.append(partial(catalog.statements.forget_face, forgetting.face))
         deletions.append(partial(catalog.faces.delete, forgetting.face))
     if forgetting.root is not None:
         deletions += [partial(catalog.photos.delete, photo.id) for photo in going]

@@ -25,7 +25,9 @@ __all__ = ["Audit", "audit", "recorded_model_name", "repair_faults"]
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
 _COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements", "galleries", "changes")
-_OF_PEOPLE = ("people", "assignments", "statements", "statement_faces")
+_OF_PEOPLE = (
+    "people", "assignments", "statements", "statement_faces", "overruled", "joined", "profiles", "identities",
+)  # fmt: skip
 _PHOTO_OF = {
     "faces": "SELECT photo FROM faces WHERE id = ?",
     "vectors": "SELECT photo FROM faces JOIN vectors ON face = faces.id WHERE vectors.id = ?",

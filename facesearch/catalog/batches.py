@@ -16,6 +16,6 @@ def batches(values: Sequence[int]) -> Iterator[Sequence[int]]:
         yield values[start : start + BATCH]
 
 
-def marks(values: Sequence[int]) -> str:
+def marks(values: Sequence[object]) -> str:
     """Return one question mark per value, for `IN (...)`."""
     return ",".join("?" * len(values))

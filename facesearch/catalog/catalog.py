@@ -17,6 +17,7 @@ from facesearch.catalog.people import People
 from facesearch.catalog.photos import Photos
 from facesearch.catalog.roots import Roots
 from facesearch.catalog.staging import Staging
+from facesearch.catalog.statements import Statements
 from facesearch.catalog.vectors import Vectors
 from facesearch.types import ModelInfo
 
@@ -36,6 +37,7 @@ class Catalog:
         self.faces = Faces(database, self.roots, self.staging)
         self.photos = Photos(database, self.roots, self.faces)
         self.people = People(database)
+        self.statements = Statements(database)
         self.changes = Changes(database)
 
     @classmethod

@@ -151,6 +151,19 @@ def _no_nul(text: str) -> bool:
     return "\0" not in text
 
 
+def _texts(text: str) -> bool:
+    """Whether this is a list of texts as JSON."""
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(listed, list) and all(isinstance(one, str) for one in listed)
+
+
+def _uid(text: str) -> bool:
+    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
+
+
 def _of(*words: str) -> Callable[[str], bool]:
     return frozenset(words).__contains__
 
@@ -296,6 +309,28 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     },
     "statement_faces": {"statement": _integer(_id), "face": _integer(_id), "content": _or_null(bytes), **_BOX},
     "assignments": {"face": _integer(_id), "person": _integer(_id), "statement": _or_null(int, _id)},
+    "overruled": {"face": _integer(_id), "person": _or_null(int, _id)},
+    "joined": {"person": _integer(_id), "whole": _integer(_id)},
+    "profiles": {
+        "person": _integer(_id),
+        "name": _or_null(str, _no_nul),
+        "aliases": Column(str, valid=_texts),
+        "external_id": _or_null(str, _no_nul),
+        "born": _or_null(str, _no_nul),
+        "ignored": _integer(lambda flag: flag in (0, 1), repaired="0"),
+        "cover": _or_null(int, _id),
+    },
+    "identities": {"person": _integer(_id), "uid": Column(str, valid=_uid, repaired="lower(hex(randomblob(16)))")},
+    "given_faces": {"face": _integer(_id)},
+    "bookmarks": {
+        "name": Column(str, valid=_no_nul),
+        "face": _integer(_counted),
+        "read_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+    },
+    "skipped": {
+        "question": Column(str, valid=_no_nul),
+        "skipped_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+    },
     "galleries": {
         "id": _integer(_id),
         "name": Column(str, valid=_no_nul),

@@ -265,6 +265,47 @@ MIGRATIONS: tuple[str, ...] = (
         tenant TEXT NOT NULL
     );
     """,
+    # 9: people with names. What follows from statements is derived and can be derived again: `profiles` is what was
+    # said about people, `joined` are people who were said to be others. `overruled` is whom grouping took a face for,
+    # where statements say something else; NULL for nobody. So a statement that is undone leaves what there was before.
+    # `identities` are the ids of people outside this catalog. `given_faces` are faces that the user gave by hand.
+    # `bookmarks` hold the last face that each reader of news has seen, and `skipped` questions are asked later.
+    """
+    CREATE TABLE overruled (
+        face INTEGER PRIMARY KEY REFERENCES faces ON DELETE CASCADE,
+        person INTEGER REFERENCES people
+    );
+    CREATE INDEX overruled_by_person ON overruled (person);
+    CREATE TABLE joined (
+        person INTEGER PRIMARY KEY REFERENCES people,
+        whole INTEGER NOT NULL REFERENCES people
+    );
+    CREATE TABLE profiles (
+        person INTEGER PRIMARY KEY REFERENCES people,
+        name TEXT,
+        aliases TEXT NOT NULL,
+        external_id TEXT,
+        born TEXT,
+        ignored INTEGER NOT NULL CHECK (ignored IN (0, 1)),
+        cover INTEGER
+    );
+    CREATE TABLE identities (
+        person INTEGER PRIMARY KEY REFERENCES people,
+        uid TEXT NOT NULL UNIQUE
+    );
+    CREATE TABLE given_faces (
+        face INTEGER PRIMARY KEY REFERENCES faces ON DELETE CASCADE
+    );
+    CREATE TABLE bookmarks (
+        name TEXT PRIMARY KEY,
+        face INTEGER NOT NULL,
+        read_at INTEGER NOT NULL
+    );
+    CREATE TABLE skipped (
+        question TEXT PRIMARY KEY,
+        skipped_at INTEGER NOT NULL
+    );
+    """,
 )
 
 

@@ -1,30 +1,29 @@
-"""People: their numbers, which face belongs to whom, and what the user has said."""
+"""People: their numbers, which face belongs to whom, and what was said about each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from facesearch.catalog.batches import batches, marks
-from facesearch.catalog.columns import Shape, box_columns
+from facesearch.catalog.columns import Shape
 from facesearch.catalog.database import Database
-from facesearch.catalog.records import SAME_FACE
-from facesearch.types import Box
 
 if TYPE_CHECKING:
     from facesearch.types import IdArray
 
-__all__ = ["FaceRow", "People", "SaidFace", "StatementRow"]
+__all__ = ["FaceRow", "People", "Profile"]
 
 _FACES_AT_ONCE = 50_000
 
 _FACE_ROW = Shape(
     "vectors.id", "vectors.face", "faces.photo", "photos.hash", "faces.quality",
-    "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)",
+    "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)", "overruled.face IS NOT NULL",
 )  # fmt: skip
 _JOINED = (
     "vectors JOIN faces ON faces.id = vectors.face JOIN photos ON photos.id = faces.photo"
-    " LEFT JOIN assignments ON assignments.face = faces.id"
+    " LEFT JOIN assignments ON assignments.face = faces.id LEFT JOIN overruled ON overruled.face = faces.id"
 )
 _HIDDEN = (
     "photos CROSS JOIN faces ON faces.photo = photos.id CROSS JOIN assignments ON assignments.face = faces.id"
@@ -33,16 +32,13 @@ _HIDDEN = (
 """The faces of hidden photos that belong to somebody, in the order that is fast for a few: `CROSS JOIN` keeps it."""
 _ASSIGNED = Shape("assignments.face", "assignments.person")
 _PERSON = Shape("people.id", "coalesce(people.merged_into, 0)")
-_STATEMENT = Shape(
-    "statements.id", "statements.said_at", "statements.author", "statements.origin", "statements.kind",
-    "statements.person", "statements.other", "statements.value", "statements.batch", "statements.undoes",
+_JOINED_TO = Shape("joined.person", "joined.whole")
+_PROFILE = Shape(
+    "profiles.person", "profiles.name", "profiles.aliases", "profiles.external_id", "profiles.born", "profiles.ignored",
+    "profiles.cover",
 )  # fmt: skip
-_SAID_OF = Shape("statement_faces.statement", "statement_faces.face", "faces.id")
-_PLACE = box_columns("statement_faces")
-_SAID_OF_COPY = Shape("statement_faces.statement", "statement_faces.face", "faces.id", *_PLACE, *box_columns("faces"))
-_WHERE = Shape("faces.id", "coalesce(photos.hash, x'')", *box_columns("faces"), computed=bytes)
-_SAID_ROW = Shape("rowid", *_PLACE)
-_LAST = Shape("seq")
+_GROUPED = Shape("faces.id", "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)")
+_OVERRULED = Shape("overruled.face", "coalesce(overruled.person, 0)")
 _DAY = "substr(coalesce(taken_at, strftime('%Y-%m-%d', mtime_ns / 1000000000, 'unixepoch', 'localtime')), 1, 10)"
 _SUMMARY = "person, count(*), count(DISTINCT photo)"
 
@@ -50,7 +46,8 @@ _SUMMARY = "person, count(*), count(DISTINCT photo)"
 class FaceRow(NamedTuple):
     """A face to group: the ids of its vector, itself and its photo, the photo's content, and its quality.
 
-    `person` and `statement` are 0 for a face that belongs to nobody, or that nobody has placed.
+    `person` and `statement` are 0 for a face that belongs to nobody, or that nobody has placed. `overruled` is 1 if
+    statements say something else of it than grouping.
     """
 
     vector: int
@@ -60,32 +57,27 @@ class FaceRow(NamedTuple):
     quality: float | None
     person: int
     statement: int
+    overruled: int
 
 
-class StatementRow(NamedTuple):
-    """What a user said, at `said_at` seconds since 1970; see `facesearch.people.statements`."""
+class Profile(NamedTuple):
+    """What was said about a person; `born` is a date, `cover` the id of a face."""
 
-    id: int
-    said_at: int
-    author: str
-    origin: str
-    kind: str
-    person: int | None
-    other: int | None
-    value: str | None
-    batch: int | None
-    undoes: int | None
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    external_id: str | None = None
+    born: str | None = None
+    ignored: bool = False
+    cover: int | None = None
 
-
-class SaidFace(NamedTuple):
-    """A face that a statement is about: the statement's id, and the id of the face or of the same face in a copy."""
-
-    statement: int
-    face: int
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return (self.name, *self.aliases) if self.name is not None else self.aliases
 
 
 class People:
-    """The tables `people`, `assignments`, `statements` and `statement_faces`."""
+    """The tables `people`, `assignments`, `overruled`, `joined` and `profiles`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -99,12 +91,17 @@ class People:
     def merge(self, person: int, into: int) -> None:
         """Move all faces of a person to another one, and refer to that one from now on."""
         self._database.run("UPDATE assignments SET person = ? WHERE person = ?", into, person)
+        self._database.run("UPDATE overruled SET person = ? WHERE person = ?", into, person)
         self._database.run("UPDATE people SET merged_into = ? WHERE id = ? OR merged_into = ?", into, person, person)
 
     def current(self, number: int) -> int | None:
         """Return the number of the person that a number stands for now; None if it was never used."""
         rows = self._database.typed(_PERSON, f"SELECT {_PERSON.sql} FROM people WHERE id = ?", number)
-        return (int(rows[0][1]) or int(rows[0][0])) if rows else None
+        if not rows:
+            return None
+        found = int(rows[0][1]) or int(rows[0][0])
+        whole = self._database.typed(_JOINED_TO, f"SELECT {_JOINED_TO.sql} FROM joined WHERE person = ?", found)
+        return int(whole[0][1]) if whole else found
 
     def merged(self) -> list[tuple[int, int]]:
         """Return the people that became part of others, each with the number of that person."""
@@ -147,6 +144,95 @@ class People:
     def unassign(self, faces: Iterable[int]) -> None:
         """Take faces from whomever they belong to."""
         self._database.many("DELETE FROM assignments WHERE face = ?", ((face,) for face in faces))
+
+    # What statements say of faces
+
+    def grouped(self, faces: Sequence[int]) -> dict[int, int]:
+        """Return for each of these faces that exists the person that grouping takes it for, 0 for nobody."""
+        known: dict[int, int] = {}
+        for part in batches(faces):
+            rows = self._database.typed(
+                _GROUPED,
+                f"SELECT {_GROUPED.sql} FROM faces LEFT JOIN assignments ON assignments.face = faces.id"
+                f" WHERE faces.id IN ({marks(part)})",
+                *part,
+            )
+            known |= {face: 0 if statement else person for face, person, statement in rows}
+            known |= self._database.typed(
+                _OVERRULED, f"SELECT {_OVERRULED.sql} FROM overruled WHERE face IN ({marks(part)})", *part
+            )
+        return known
+
+    def faces_grouped_as(self, people: Sequence[int]) -> list[int]:
+        """Return the faces that belong to some people, or that grouping takes for them; ascending."""
+        return sorted(
+            {
+                row[0]
+                for part in batches(people)
+                for row in self._database.rows(
+                    f"SELECT face FROM assignments WHERE person IN ({marks(part)})"
+                    f" UNION SELECT face FROM overruled WHERE person IN ({marks(part)})",
+                    *part, *part,
+                )
+            }
+        )  # fmt: skip
+
+    def overrule(self, rows: Iterable[tuple[int, int | None]]) -> None:
+        """Store whom grouping takes faces for of which statements say something else, None for nobody."""
+        self._database.many("INSERT OR REPLACE INTO overruled (face, person) VALUES (?, ?)", rows)
+
+    def agree(self, faces: Iterable[int]) -> None:
+        """Record that statements say nothing else of faces than grouping does."""
+        self._database.many("DELETE FROM overruled WHERE face = ?", ((face,) for face in faces))
+
+    # What statements say of people
+
+    def joined(self) -> dict[int, int]:
+        """Return the people who were said to be others, each with the person that they are."""
+        return dict(self._database.typed(_JOINED_TO, f"SELECT {_JOINED_TO.sql} FROM joined"))
+
+    def set_joined(self, joined: Mapping[int, int]) -> None:
+        """Store who was said to be whom."""
+        self._database.run("DELETE FROM joined")
+        self._database.many("INSERT INTO joined (person, whole) VALUES (?, ?)", joined.items())
+
+    def profiles(self) -> dict[int, Profile]:
+        """Return what was said about people, by number."""
+        return {
+            person: Profile(name, tuple(json.loads(aliases)), external, born, bool(ignored), cover)
+            for person, name, aliases, external, born, ignored, cover in self._database.typed(
+                _PROFILE, f"SELECT {_PROFILE.sql} FROM profiles ORDER BY person"
+            )
+        }
+
+    def set_profiles(self, profiles: Mapping[int, Profile]) -> None:
+        """Store what was said about people."""
+        self._database.run("DELETE FROM profiles")
+        self._database.many(
+            "INSERT INTO profiles (person, name, aliases, external_id, born, ignored, cover)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    person,
+                    said.name,
+                    json.dumps(said.aliases),
+                    said.external_id,
+                    said.born,
+                    int(said.ignored),
+                    said.cover,
+                )
+                for person, said in profiles.items()
+            ),
+        )
+
+    def faces_of(self, person: int) -> list[int]:
+        """Return the visible faces of a person, ascending."""
+        rows = self._database.rows(
+            "SELECT face FROM assignments JOIN faces ON faces.id = face JOIN photos ON photos.id = photo"
+            " WHERE person = ? AND missing_since IS NULL ORDER BY face",
+            person,
+        )
+        return [row[0] for row in rows]
 
     # Faces to group
 
@@ -212,75 +298,3 @@ class People:
             after,
         )
         return np.array([row[0] for row in rows], dtype=np.int64)
-
-    # Statements
-
-    def say(self, statement: StatementRow, faces: Sequence[int] = ()) -> int:
-        """Append a statement about faces, and return its id; the one in `statement` is ignored."""
-        row_id = self._database.insert(
-            "INSERT INTO statements (said_at, author, origin, kind, person, other, value, batch, undoes)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *statement[1:],
-        )
-        for part in batches(faces):
-            for face, content, *place in self._database.typed(
-                _WHERE,
-                f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE faces.id IN ({marks(part)})",
-                *part,
-            ):
-                self._database.run(
-                    "INSERT INTO statement_faces (statement, face, content, x, y, width, height)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    row_id, face, content or None, *place,
-                )  # fmt: skip
-        return row_id
-
-    def forget_photo(self, photo: int) -> None:
-        """Delete what statements hold about the faces of a photo, unless a copy of it stays."""
-        self._database.run(
-            "DELETE FROM statement_faces WHERE (face IN (SELECT id FROM faces WHERE photo = ?1)"
-            " OR content = (SELECT hash FROM photos WHERE id = ?1)) AND NOT EXISTS (SELECT 1 FROM photos AS copy"
-            " WHERE copy.hash = content AND copy.id != ?1 AND copy.status != 'unwanted')",
-            photo,
-        )
-
-    def forget_face(self, face: int) -> None:
-        """Delete what statements hold about a face, in its photo and in all copies of it."""
-        for _, content, *place in self._database.typed(
-            _WHERE, f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE faces.id = ?", face
-        ):
-            for row, *said in self._database.typed(
-                _SAID_ROW, f"SELECT {_SAID_ROW.sql} FROM statement_faces WHERE face = ? OR content = ?", face, content
-            ):
-                if Box(*said).overlap(Box(*place)) >= SAME_FACE:
-                    self._database.run("DELETE FROM statement_faces WHERE rowid = ?", row)
-        self._database.run("DELETE FROM statement_faces WHERE face = ?", face)
-
-    def statements(self) -> list[StatementRow]:
-        """Return all statements in the order in which they were made."""
-        return [
-            StatementRow(*row)
-            for row in self._database.typed(_STATEMENT, f"SELECT {_STATEMENT.sql} FROM statements ORDER BY id")
-        ]
-
-    def said_faces(self) -> list[SaidFace]:
-        """Return the faces that statements are about: the very face, and the same face in copies of its photo."""
-        found = {
-            SaidFace(statement, face)
-            for statement, _, face in self._database.typed(
-                _SAID_OF, f"SELECT {_SAID_OF.sql} FROM statement_faces JOIN faces ON faces.id = face"
-            )
-        }
-        for statement, _, face, *places in self._database.typed(
-            _SAID_OF_COPY,
-            f"SELECT {_SAID_OF_COPY.sql} FROM statement_faces JOIN photos ON photos.hash = content"
-            " JOIN faces ON faces.photo = photos.id",
-        ):
-            if Box(*places[:4]).overlap(Box(*places[4:])) >= SAME_FACE:
-                found.add(SaidFace(statement, face))
-        return sorted(found)
-
-    def last_statement(self) -> int:
-        """Return the id of the last statement, 0 before the first."""
-        rows = self._database.typed(_LAST, "SELECT seq FROM sqlite_sequence WHERE name = 'statements'")
-        return int(rows[0][0]) if rows else 0

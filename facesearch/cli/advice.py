@@ -47,6 +47,7 @@ _WORDS = {
     Hint.KEEP_OUT_PHOTOS: "--never-again works for photos; give the PATH of a photo or a folder",
     Hint.LESS_MEMORY: "run `facesearch index --max-memory 400M`",
     Hint.LIST_MODELS: "run `facesearch models` for a list",
+    Hint.HISTORY: "`facesearch people history` lists them",
     Hint.LIST_PEOPLE: "`facesearch people` lists their numbers",
     Hint.LOCAL_DISK: "choose a folder on a local disk with --index; the photos may stay where they are",
     Hint.LOOK_FOR_CHANGES: "`facesearch index` reads it again",

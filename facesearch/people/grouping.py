@@ -48,6 +48,7 @@ class FaceSet:
 
     `vectors` float32[n, dim] of unit length; `photos` int64[n], equal for faces of one photo and of its copies;
     `people` int64[n], the person or group of a known face, 0 for none; `placed` bool[n], whether the user said so;
+    `pinned` bool[n], whether the user knows the person, so that no other such person is the same;
     `poor` bool[n], whether the face is too poor to link others; `new` bool[n], whether it was not grouped before.
     """
 
@@ -55,6 +56,7 @@ class FaceSet:
     photos: IdArray
     people: IdArray
     placed: NDArray[np.bool_]
+    pinned: NDArray[np.bool_]
     poor: NDArray[np.bool_]
     new: NDArray[np.bool_]
 
@@ -113,8 +115,9 @@ class _Run:
         # Faces of one photo that are known as one person: the user has said so.
         said_one = (known[apart.ones] > 0) & (known[apart.ones] == known[apart.others])
         self._apart = apart.where(~said_one)
-        self._placed, self._solid, self._new = (
-            np.bincount(nodes, marks, minlength=count) > 0 for marks in (faces.placed, ~faces.poor, faces.new)
+        self._placed, self._pinned, self._solid, self._new = (
+            np.bincount(nodes, marks, minlength=count) > 0
+            for marks in (faces.placed, faces.pinned, ~faces.poor, faces.new)
         )
         self._unknown = known == 0
         self._new &= self._unknown
@@ -128,7 +131,7 @@ class _Run:
         if not len(new):
             return
         vectors = self._vectors[rows]
-        groups = Groups(vectors, self.of[rows], self._placed[rows])
+        groups = Groups(vectors, self.of[rows], self._pinned[rows])
         near = nearest_pairs(vectors[new], vectors, NEIGHBOURS, self._calibration.similarity_at(EDGE_FMR), own=new)
         ones, others = new[near.queries], near.rows
         copies = near.similarity >= COPY
@@ -137,7 +140,7 @@ class _Run:
         merge(groups, ones, others, by_link(self._calibration.similarity_at(_FIRST_FMR)), apart, self._check)
         for _ in range(_PASSES):
             before = len(np.unique(groups.of))
-            groups = Groups(vectors, groups.of, self._placed[rows])
+            groups = Groups(vectors, groups.of, self._pinned[rows])
             strangers = self._measured(vectors, groups)
             groups.leave(strangers)
             merge(groups, ones, others, by_strangers(strangers), apart, self._check)
@@ -153,7 +156,7 @@ class _Run:
         inside = self.of[self._apart.ones] == self.of[self._apart.others]
         if not inside.any():
             return
-        groups = Groups(self._vectors, self.of, self._placed)
+        groups = Groups(self._vectors, self.of, self._pinned)
         fits = np.einsum("nd,nd->n", self._vectors, groups.means[groups.of])
         fits[self._placed] = np.inf
         pairs = zip(self._apart.ones[inside].tolist(), self._apart.others[inside].tolist(), strict=True)
@@ -168,7 +171,7 @@ class _Run:
         if not len(rows) or not len(poor):
             return
         vectors = self._vectors[rows]
-        groups = Groups(vectors, self.of[rows], self._placed[rows])
+        groups = Groups(vectors, self.of[rows], self._pinned[rows])
         strangers = self._measured(vectors, groups)
         groups.leave(strangers)
         rests = strangers.rests(self._vectors[poor])

@@ -37,7 +37,7 @@ class Groups:
     """Groups of vectors: `of` int64[n] is the group of each row, `sizes` float32[g] and `means` float32[g, dim].
 
     `within` float32[g] is the squared length of each mean: the mean similarity within the group. `pinned` bool[g] marks
-    people that the user has placed faces of: two of them are never merged.
+    people whom the user knows: two of them are never merged.
     """
 
     def __init__(self, vectors: FloatArray, of: IdArray, pinned: NDArray[np.bool_]) -> None:

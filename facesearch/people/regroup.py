@@ -19,7 +19,8 @@ from facesearch.catalog.records import Grouped
 from facesearch.errors import Hint, LockedError
 from facesearch.people.apart import COPY, NEVER, Apart
 from facesearch.people.grouping import EDGE_FMR, NEIGHBOURS, FaceSet, group_faces
-from facesearch.people.statements import Said, everything_said
+from facesearch.people.saying import place_faces
+from facesearch.people.statements import GROUPING, Said, everything_said
 from facesearch.people.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ class _Plan:
 
 def is_up_to_date(store: Store) -> bool:
     """Whether there is nothing to group: no new face, and no new statement."""
-    people, grouped = store.catalog.people, store.catalog.meta.grouped()
-    if grouped is None or grouped.statements != people.last_statement():
+    grouped = store.catalog.meta.grouped()
+    if grouped is None or grouped.statements != store.catalog.statements.last_id(GROUPING):
         return False
     return grouped.vectors >= store.catalog.vectors.last_id()
 
@@ -103,28 +104,28 @@ def regroup(
     if not again and is_up_to_date(store):
         return _told(store, _Plan(), again=False)
     for _ in range(_ATTEMPTS):
-        statements, last = catalog.people.last_statement(), catalog.vectors.last_id()
-        plan = _planned(store, known, again=again, check=check)
+        statements, last = catalog.statements.last_id(GROUPING), catalog.vectors.last_id()
+        said = everything_said(catalog)
+        plan = _planned(store, known, said, again=again, check=check)
         check()
         if dry_run:
             return _told(store, plan, again=again, pending=True)
         with catalog.transaction():
-            if catalog.people.last_statement() != statements:
+            if catalog.statements.last_id(GROUPING) != statements:
                 continue
-            _write(store, plan)
+            _write(store, plan, said)
             catalog.meta.set_grouped(Grouped(last, statements, catalog.people.count()))
         return _told(store, plan, again=again)
     raise LockedError(f"{store.path}: somebody is naming people at this moment", Hint.WAIT)
 
 
-def _planned(store: Store, calibration: Calibration, *, again: bool, check: Callable[[], object]) -> _Plan:
+def _planned(store: Store, calibration: Calibration, said: Said, *, again: bool, check: Callable[[], object]) -> _Plan:
     catalog = store.catalog
     grouped, total = catalog.meta.grouped(), catalog.vectors.count()
     after = 0 if grouped is None else grouped.vectors
-    said = everything_said(catalog)
     strangers = None
     rows, vectors = None, None
-    if grouped is not None and not again and grouped.statements == catalog.people.last_statement():
+    if grouped is not None and not again and grouped.statements == catalog.statements.last_id(GROUPING):
         new = catalog.people.new_vectors(after)
         if not len(new):
             return _Plan()
@@ -186,20 +187,22 @@ def _sampled_strangers(store: Store, calibration: Calibration, total: int) -> St
 
 def _face_set(rows: Sequence[FaceRow], vectors: FloatArray, said: Said, *, after: int, again: bool) -> FaceSet:
     people = np.zeros(len(rows), dtype=np.int64)
-    placed = np.zeros(len(rows), dtype=np.bool_)
-    kept = said.spoken_of
+    placed, pinned = (np.zeros(len(rows), dtype=np.bool_) for _ in range(2))
+    known_people = said.known
     new = np.zeros(len(rows), dtype=np.bool_)
     for number, row in enumerate(rows):
         if row.face in said.placed:
-            people[number], placed[number] = said.placed[row.face][0], True
+            people[number], placed[number], pinned[number] = said.placed[row.face][0], True, True
             continue
         known = said.current(row.person) if row.person and not row.statement else 0
-        if known and (row.face, known) not in said.barred and (not again or known in kept):
-            people[number] = known
-        new[number] = people[number] == 0 and (again or row.vector > after or row.person != 0)
+        if known and (row.face, known) not in said.barred and (not again or known in known_people):
+            people[number], pinned[number] = known, known in known_people
+        new[number] = people[number] == 0 and (again or row.vector > after or row.person != 0 or row.overruled != 0)
     contents = [-row.photo if row.content is None else int.from_bytes(row.content[:7], "big") for row in rows]
     poor = [row.quality is not None and row.quality < _POOR for row in rows]
-    return FaceSet(vectors, np.array(contents, dtype=np.int64), people, placed, np.array(poor, dtype=np.bool_), new)
+    return FaceSet(
+        vectors, np.array(contents, dtype=np.int64), people, placed, pinned, np.array(poor, dtype=np.bool_), new
+    )
 
 
 def _said_apart(rows: Sequence[FaceRow], people: IdArray, said: Said) -> Apart:
@@ -247,8 +250,6 @@ def _plan_of(rows: Sequence[FaceRow], faces: FaceSet, labels: IdArray, said: Sai
     gone = set(before[before > 0].tolist()) - set(faces.people.tolist()) - set(numbers.values())
     if again:
         plan.merge += sorted(_whereabouts(gone, before, labels, numbers))
-    standing = {row.person for row in rows}
-    plan.merge += sorted((one, said.current(one)) for one in said.joined if one in standing)
     plan.people = len(after - {0})
     return plan
 
@@ -260,7 +261,7 @@ def _known_numbers(faces: FaceSet, labels: IdArray, plan: _Plan) -> dict[int, in
     """
     known = np.flatnonzero((faces.people > 0) & (labels >= 0))
     keys, counts = np.unique(np.stack([labels[known], faces.people[known]], axis=1), axis=0, return_counts=True)
-    named = set(faces.people[faces.placed].tolist())
+    named = set(faces.people[faces.pinned].tolist())
     home: dict[int, tuple[int, int]] = {}
     for (label, person), count in zip(keys.tolist(), counts.tolist(), strict=True):
         home[person] = max(home.get(person, (0, 0)), (count, -label))
@@ -301,15 +302,17 @@ def _whereabouts(
     return found
 
 
-def _write(store: Store, plan: _Plan) -> None:
+def _write(store: Store, plan: _Plan, said: Said) -> None:
     people = store.catalog.people
     made = {-number: people.add() for number in range(1, plan.new + 1)}
     for person, into in plan.merge:
         people.merge(person, made.get(into, into))
     people.unassign(plan.unassign)
-    people.assign(
-        (face, made.get(person, person), statement or None) for face, (person, statement) in sorted(plan.assign.items())
-    )
+    people.agree(plan.unassign)
+    found = sorted((face, made.get(person, person), statement) for face, (person, statement) in plan.assign.items())
+    people.agree(face for face, _, statement in found if not statement)
+    people.assign((face, person, None) for face, person, statement in found if not statement)
+    place_faces(store.catalog, said, [face for face, _, statement in found if statement])
 
 
 def _people_after(plan: _Plan, now: int) -> int:

@@ -1,42 +1,57 @@
-"""What the user says about people: an append-only log, and what follows from it.
+"""What users say about people, and what follows from it.
 
 Statements are the truth; which face belongs to whom is derived from them and from grouping, and can be derived again. A
 later statement counts more than an earlier one, and a statement that was undone does not count. Copies of a photo share
-what is said of one of them.
+what is said of one of them. Nothing is written here; see `saying`.
 """
 
 from __future__ import annotations
 
-import getpass
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from facesearch.catalog.people import StatementRow
-from facesearch.errors import UsageError
+from facesearch.catalog.people import Profile
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.statements import StatementRow
 
-__all__ = ["Kind", "Said", "everything_said", "say"]
-
-_NEW = 0
+__all__ = ["GROUPING", "Kind", "Said", "everything_said", "undone_by"]
 
 
 class Kind(StrEnum):
     """The kinds of statements.
 
-    `belongs`: these faces are this person. `does_not`: these faces are not this person. `one`: `person` and `other`
-    are one person. `two`: they are two people. `undo`: the statement `undoes` does not count.
+    About faces: `belongs`: they are this person. `does_not`: they are not. `no_face`: they are no faces. `face`: the
+    user has drawn this face. About people: `one`: `person` and `other` are one person. `two`: they are two people.
+    `name`, `alias`, `no_alias`, `born` and `external_id` have a `value`; None takes back what was said before.
+    `ignore`: this is a stranger, who is not listed. `notice`: this is not a stranger. `cover`: this face stands for the
+    person. `undo`: the statement `undoes` does not count, nor do others of its batch.
     """
 
     belongs = "is"
     does_not = "is-not"
+    no_face = "no-face"
+    face = "face"
     one = "one"
     two = "two"
+    name = "name"
+    alias = "alias"
+    no_alias = "no-alias"
+    born = "born"
+    external_id = "external-id"
+    ignore = "ignore"
+    notice = "notice"
+    cover = "cover"
     undo = "undo"
+
+
+GROUPING = (Kind.belongs, Kind.does_not, Kind.one, Kind.two, Kind.undo)
+"""The kinds of statements after which faces are grouped again."""
+
+_ABOUT_FACES = (Kind.belongs, Kind.does_not, Kind.cover)
 
 
 @dataclass(slots=True)
@@ -45,17 +60,27 @@ class Said:
 
     `placed` is the person and the statement of each face that the user has placed, `barred` are faces with a person
     whom they do not show, `apart` pairs of people who are two, and `joined` people with whom they are one.
+    `profiles` is what was said about each person.
     """
 
     placed: dict[int, tuple[int, int]] = field(default_factory=dict)
     barred: set[tuple[int, int]] = field(default_factory=set)
     apart: set[tuple[int, int]] = field(default_factory=set)
     joined: dict[int, int] = field(default_factory=dict)
+    profiles: dict[int, Profile] = field(default_factory=dict)
 
     @property
-    def spoken_of(self) -> set[int]:
-        """The people whom the user has joined or told apart."""
-        return {self.current(person) for person in self.joined} | {person for pair in self.apart for person in pair}
+    def known(self) -> set[int]:
+        """The people whom the user knows: named, joined or told apart, or with faces that the user has placed.
+
+        Grouping never makes two of them one, and never takes faces from them unless a photo shows them twice.
+        """
+        return {
+            *(self.current(person) for person in self.joined),
+            *(person for pair in self.apart for person in pair),
+            *(person for person, _ in self.placed.values()),
+            *(person for person, said in self.profiles.items() if said.name is not None),
+        }
 
     def current(self, person: int) -> int:
         """Return the person that a person was joined to."""
@@ -63,67 +88,118 @@ class Said:
             person = self.joined[person]
         return person
 
-
-def say(
-    catalog: Catalog,
-    kind: Kind,
-    *,
-    faces: Sequence[int] = (),
-    person: int | None = None,
-    other: int | None = None,
-    undoes: int | None = None,
-    origin: str = "hand",
-    author: str | None = None,
-) -> int:
-    """Append a statement to the log, in the transaction in progress, and return its id. Raises `UsageError`."""
-    for number in (person, other):
-        if number is not None and catalog.people.current(number) is None:
-            raise UsageError(f"person #{number}: not known; list the people first")
-    row = StatementRow(_NEW, int(time.time()), author or _user(), origin, kind, person, other, None, None, undoes)
-    return catalog.people.say(row, faces)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container in which the user has no name
-        return ""
+    def of(self, face: int, grouped: int) -> tuple[int, int]:
+        """Return the person of a face and the statement that says so, each 0 for none; `grouped` is grouping's view."""
+        if face in self.placed:
+            return self.placed[face]
+        person = self.current(grouped)
+        return (0, 0) if (face, person) in self.barred else (person, 0)
 
 
 def everything_said(catalog: Catalog) -> Said:
     """Derive what follows from all statements that were not undone."""
-    statements = catalog.people.statements()
-    undone: set[int] = set()
-    for statement in reversed(statements):  # so that an undone undo does not count
-        if statement.kind == Kind.undo and statement.undoes is not None and statement.id not in undone:
-            undone.add(statement.undoes)
+    statements = catalog.statements.all()
+    undone = undone_by(statements)
+    merged = dict(catalog.people.merged())
     faces: dict[int, list[int]] = {}
-    for told in catalog.people.said_faces():
+    for told in catalog.statements.faces(_ABOUT_FACES):
         faces.setdefault(told.statement, []).append(told.face)
     said = Said()
     for statement in statements:
         if statement.id not in undone:
-            _apply(said, statement, faces.get(statement.id, []))
+            whom = [
+                None if number is None else merged.get(number, number) for number in (statement.person, statement.other)
+            ]
+            _apply(said, statement, whom[0], whom[1], faces.get(statement.id, []))
     said.placed = {face: (said.current(person), by) for face, (person, by) in said.placed.items()}
     said.barred = {(face, said.current(person)) for face, person in said.barred}
-    said.apart = {(said.current(one), said.current(other)) for one, other in said.apart}
+    apart = {(said.current(one), said.current(other)) for one, other in said.apart}
+    said.apart = {(one, other) for one, other in apart if one != other}
+    said.profiles = _of_whole_people(said)
     return said
 
 
-def _apply(said: Said, statement: StatementRow, faces: Sequence[int]) -> None:
-    person, other = statement.person, statement.other
+def undone_by(statements: Sequence[StatementRow]) -> dict[int, int]:
+    """Return the statements that do not count, each with the one that undoes it.
+
+    A statement of a batch stands for the whole batch. An undone `undo` does not count either.
+    """
+    batches: dict[int, list[int]] = {}
+    for statement in statements:
+        batches.setdefault(statement.batch or statement.id, []).append(statement.id)
+    undone: dict[int, int] = {}
+    for statement in reversed(statements):  # so that an undone undo does not count
+        if statement.kind == Kind.undo and statement.undoes is not None and statement.id not in undone:
+            undone |= dict.fromkeys(batches.get(statement.undoes, [statement.undoes]), statement.id)
+    return undone
+
+
+def _apply(said: Said, statement: StatementRow, person: int | None, other: int | None, faces: Sequence[int]) -> None:
+    kind, value = statement.kind, statement.value
     if person is None:
         return
-    if statement.kind == Kind.belongs:
+    if kind == Kind.belongs:
         for face in faces:
             said.placed[face] = (person, statement.id)
             said.barred.discard((face, person))
-    elif statement.kind == Kind.does_not:
+    elif kind == Kind.does_not:
         for face in faces:
             said.barred.add((face, person))
             if face in said.placed and said.placed[face][0] == person:
                 del said.placed[face]
-    elif statement.kind == Kind.one and other is not None and said.current(other) != said.current(person):
-        said.joined[said.current(other)] = said.current(person)
-    elif statement.kind == Kind.two and other is not None:
+    elif kind == Kind.one and other is not None:
+        one, another = said.current(person), said.current(other)
+        if one != another:
+            said.joined[another] = one
+        said.apart -= {(one, another), (another, one)}
+    elif kind == Kind.two and other is not None:
         said.apart.add((person, other))
+    elif kind in _CHANGES:
+        profile = said.profiles.get(person, Profile())
+        said.profiles[person] = _CHANGES[Kind(kind)](profile, value, next(iter(faces), None))
+
+
+_Change = Callable[[Profile, str | None, int | None], Profile]
+
+_CHANGES: dict[Kind, _Change] = {
+    Kind.name: lambda said, value, _: said._replace(name=value),
+    Kind.alias: lambda said, value, _: said._replace(aliases=_with(said.aliases, value)),
+    Kind.no_alias: lambda said, value, _: said._replace(aliases=tuple(one for one in said.aliases if one != value)),
+    Kind.born: lambda said, value, _: said._replace(born=value),
+    Kind.external_id: lambda said, value, _: said._replace(external_id=value),
+    Kind.ignore: lambda said, _value, _: said._replace(ignored=True),
+    Kind.notice: lambda said, _value, _: said._replace(ignored=False),
+    Kind.cover: lambda said, _value, face: said._replace(cover=face),
+}
+
+
+def _with(names: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    return names if name is None or name in names else (*names, name)
+
+
+def _of_whole_people(said: Said) -> dict[int, Profile]:
+    """Return the profiles of people, with what was said of those who are one with them.
+
+    What was said of the person itself counts first. The names of the others become aliases. Whoever was noticed, or was
+    never ignored, makes the whole person noticed.
+    """
+    parts: dict[int, list[int]] = {}
+    for person in [*said.profiles, *said.joined]:
+        parts.setdefault(said.current(person), []).append(person)
+    whole = {}
+    for person, others in parts.items():
+        ordered = list(dict.fromkeys([person, *sorted(others)]))
+        profiles = [said.profiles.get(one, Profile()) for one in ordered]
+        name = next((one.name for one in profiles if one.name is not None), None)
+        aliases = dict.fromkeys(alias for one in profiles for alias in one.names if alias != name)
+        found = Profile(
+            name, tuple(aliases), _first(one.external_id for one in profiles), _first(one.born for one in profiles),
+            all(one.ignored for one in profiles), next((one.cover for one in profiles if one.cover is not None), None),
+        )  # fmt: skip
+        if found != Profile():
+            whole[person] = found
+    return whole
+
+
+def _first(values: Iterator[str | None]) -> str | None:
+    return next((value for value in values if value is not None), None)

@@ -23,7 +23,8 @@ from old_catalog import as_of_schema
 from facesearch import Filter, Index, InputError, LockedError, UsageError
 from facesearch.index.store import Store
 from facesearch.models.resolve import model_info
-from facesearch.people.statements import Kind, say
+from facesearch.people.saying import say
+from facesearch.people.statements import Kind
 from facesearch.types import PhotoFile
 
 OLD = 5
