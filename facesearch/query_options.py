@@ -57,13 +57,13 @@ class QueryOptions:
     show one person and make one query, unless `each` is set: then each is a query of its own. `expand` queries again
     with the mean of the probe and its strong hits.
 
-    `together` names photos of other people, or one folder of photos per person; a hit must show all of them too.
-    `without` names people in the same way; a hit must show none of them. `alone` excludes photos with anybody but the
-    people asked for. (People say "with" for `together`; that word is reserved in Python.)
+    `together` are other people: names, photos, or one folder of photos per person; a hit must show all of them too.
+    `without` are people given in the same way; a hit must show none of them. `alone` excludes photos with anybody but
+    the people asked for. (People say "with" for `together`; that word is reserved in Python.)
 
     Without a limit by similarity (`threshold`, `fmr`), photos of the same person are hits too, even if they do not
     resemble the query photo: as far as faces were grouped by person. `direct` omits them. `person` queries for a person
-    by number, such as 12 or "#12", instead of photos.
+    by name or number, such as "Anna", 12 or "#12", instead of photos.
 
     `all_faces` returns every matching face instead of one hit per photo. `fold` combines near-identical shots into one
     hit. A query photo without a confident face is searched turned by 90, 180 and 270 degrees too, unless `rotations` is
@@ -88,11 +88,11 @@ class QueryOptions:
         False, "Query again with the mean of the query face and its strong hits. Finds more photos."
     )
     together: AnyPaths = described(
-        (), "Only photos that also show this person. May be repeated.", value="path", metavar="PHOTO", repeated=True,
+        (), "Only photos that also show this person. May be repeated.", value="path", metavar="WHO", repeated=True,
         called="with",
     )  # fmt: skip
     without: AnyPaths = described(
-        (), "Only photos that do not show this person. May be repeated.", value="path", metavar="PHOTO", repeated=True
+        (), "Only photos that do not show this person. May be repeated.", value="path", metavar="WHO", repeated=True
     )
     alone: bool = described(False, "Only photos that show nobody else.")
     all_faces: bool = described(False, "Return every matching face instead of one hit per photo.")
@@ -119,7 +119,7 @@ class QueryOptions:
         if self.face not in (None, "all") and not (isinstance(self.face, int) and self.face >= 1):
             raise UsageError(f"face {self.face}: give a number from 1, or all", option="face")
         if self.person is not None:
-            object.__setattr__(self, "person", _number_of(self.person))
+            object.__setattr__(self, "person", _number_or_name(self.person))
             self._require_alone()
 
     @classmethod
@@ -146,9 +146,11 @@ class QueryOptions:
                 raise UsageError(f"person and {name} contradict each other; omit one of them", option=("person", name))
 
     @property
-    def person_number(self) -> int | None:
-        """`person` as a number."""
-        return cast("int | None", self.person)
+    def person_number(self) -> int:
+        """`person` as a number. Raises `UsageError` if it is a name, which only an index can look up."""
+        if not isinstance(self.person, int):
+            raise UsageError(f"person {self.person!s:.60}: give the number of a person, such as #12", option="person")
+        return self.person
 
     @property
     def asks_people(self) -> bool:
@@ -171,12 +173,15 @@ class QueryOptions:
         return self.fmr is not None or (self.threshold is not None and self.threshold is not BY_MODEL)
 
 
-def _number_of(person: object) -> int:
-    """Return the number of a person given as 12, "12" or "#12". Raises `UsageError`."""
-    text = str(person).removeprefix("#")
-    if isinstance(person, bool) or not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
-        raise UsageError(f"person {person!s:.60}: give the number of a person, such as #12", option="person")
-    return int(text)
+def _number_or_name(person: object) -> int | str:
+    """Return the number of a person given as 12, "12" or "#12", or the name. Raises `UsageError`."""
+    text = str(person).strip()
+    number = text.removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) < 19 and int(number):
+        return int(number)
+    if isinstance(person, bool) or not isinstance(person, str) or not text or text.startswith("#") or number == "0":
+        raise UsageError(f"person {person!s:.60}: give a name or a number, such as #12", option="person")
+    return text
 
 
 def require_similarity(threshold: object) -> None:

@@ -191,7 +191,8 @@ class FaceRecord:
     photo has not been read since it changed. `size` is the file size in bytes. `taken_at` is the first moment at which
     the photo may have been taken, with its offset if known. `dated_by` is its source and `dated_to` its precision; both
     are ignored if `taken_at` is None. `person` is the number of the person that the face belongs to, None if it is
-    alone. `index` is the name of its index in a shared gallery; None for a face of a single index.
+    alone; `name` and `born` are what the user said of that person, None if nothing. `index` is the name of its index in
+    a shared gallery; None for a face of a single index.
     """
 
     vector_id: int
@@ -211,6 +212,8 @@ class FaceRecord:
     root_path: bytes = b""
     person: int | None = None
     index: str | None = None
+    name: str | None = None
+    born: str | None = None
 
     @property
     def file(self) -> KnownFile:
@@ -245,6 +248,13 @@ class FaceRecord:
         """The date to its precision, at most to the day: `1962`, `1962-07` or `1962-07-03`."""
         return self.date[: {"year": 4, "month": 7}.get(self.date_precision, 10)]
 
+    def is_before(self, born: str | None) -> bool:
+        """Whether the photo was certainly taken before a year, month or day; the file's time does not count."""
+        if born is None or not self.taken_at:
+            return False
+        known = min(len(self.day), len(born))
+        return self.day[:known] < born[:known]
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
@@ -264,13 +274,18 @@ class PhotoFacts:
 
 @dataclass(frozen=True, slots=True)
 class Somebody:
-    """A person by number; `index` is the name of the index that knows the number, None for a single index."""
+    """A person by number; `index` is the name of the index that knows the number, None for a single index.
+
+    `name` is the person's own name, if the user gave one.
+    """
 
     number: int
     index: str | None = None
+    name: str | None = None
 
     def __str__(self) -> str:
-        return f"#{self.number}" if self.index is None else f"#{self.number} of {self.index}"
+        who = f"#{self.number}" if self.name is None else self.name
+        return who if self.index is None else f"{who} of {self.index}"
 
 
 class Verdict(StrEnum):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,15 @@ from facesearch.errors import Hint, InputError, ModelSwitchedError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from facesearch.api.opening import Models, Stores
     from facesearch.filters import Filter
+    from facesearch.galleries.protocol import Gallery
     from facesearch.galleries.shared import SharedGallery
+    from facesearch.index.store import Store
     from facesearch.query_options import QueryOptions
+    from facesearch.search.probes import Probe
     from facesearch.search.result import QueryResult
 
 __all__ = ["query", "query_shared"]
@@ -75,10 +82,10 @@ def _query_once(
     Thread(target=preload).start()
     observer.lap("load the model")
     observer.detail(f"index {stores.path}, model {store.model.name}; {model.runtime}")
-    asked = ask(model, photos, options, observer)
+    gallery = LocalGallery(store, str(stores.path))
+    asked = ask(model, photos, options, observer, _named(store, gallery))
     len(store)
     observer.lap("open the vectors")
-    gallery = LocalGallery(store, str(stores.path))
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
 
 
@@ -112,20 +119,47 @@ def query_shared(
     return replace(found, folders=tuple(gallery.folders()))
 
 
+def _named(store: Store, gallery: Gallery) -> Callable[[str], Probe | None]:
+    """Return what finds the person of a name or number; for the path of a file it returns None.
+
+    It raises `InputError` for what is neither.
+    """
+
+    def find(given: str) -> Probe | None:
+        from facesearch.people.names import person_of
+        from facesearch.search.engine import probe_of_person
+
+        if os.path.lexists(given) or os.sep in given:
+            return None
+        try:
+            person = person_of(store.catalog, given, gallery.name)
+        except InputError as error:
+            why = error.problem.removeprefix(f"{given}: ")
+            raise InputError(f"{given}: no such photo, and {why}", error.hint) from None
+        return probe_of_person(gallery, person)
+
+    return find
+
+
 def _require_no_photos(photos: AnyPaths) -> None:
     if several_paths("photo", photos):
-        raise UsageError("a person is asked for by number or by photos; omit one of them", option="person")
+        raise UsageError("a person is asked for by name or by photos; omit one of them", option="person")
 
 
 def _query_person(
     stores: Stores, models: Models, options: QueryOptions, where: Filter, observer: Observer, *, keep: bool
 ) -> QueryResult:
-    """Return the photos of a person by number."""
+    """Return the photos of a person by name or number."""
     from facesearch.galleries.local import LocalGallery
+    from facesearch.people.names import number_in, person_of
     from facesearch.search.query import answer_person, ask_company
 
+    assert options.person is not None
     store = stores.reading(keep=keep)
-    asked = ask_company(lambda: models.open_for(store, few=True), store.model, options, observer)
     gallery = LocalGallery(store, str(stores.path))
+    if number_in(options.person) is None:
+        options = replace(options, person=person_of(store.catalog, options.person, gallery.name))
+    model = partial(models.open_for, store, few=True)
+    asked = ask_company(model, store.model, options, observer, _named(store, gallery))
     found = answer_person(gallery, asked, options, where, observer)
     return replace(found, folders=tuple(gallery.folders()))

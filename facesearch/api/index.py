@@ -124,7 +124,7 @@ class Index:
     @property
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
-        return People(self._reading, self._writing, self._observer)
+        return People(self._stores, self._observer)
 
     @property
     def galleries(self) -> Galleries:

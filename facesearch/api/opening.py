@@ -20,6 +20,7 @@ from facesearch.errors import Hint, ModelMismatchError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
+    from facesearch.catalog.catalog import Catalog
     from facesearch.index.store import Store
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
@@ -109,6 +110,15 @@ class Stores:
 
                 store.take_model(model_info(self.asked, store.model.revision))
             yield store
+
+    @contextmanager
+    def telling(self) -> Iterator[Catalog]:
+        """Open the catalog for statements about people, without the lock. Raises what `Store.telling` raises."""
+        from facesearch.index.store import Store
+
+        self.close()
+        with Store.telling(self.path) as catalog:
+            yield catalog
 
     @contextmanager
     def made(self) -> Iterator[Store]:

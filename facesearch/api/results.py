@@ -8,7 +8,7 @@ from facesearch.api.gallery import GalleryStatus, StoredProbe
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
-from facesearch.api.people import PersonSummary
+from facesearch.api.people import PersonDetails, PersonSummary
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health
@@ -24,6 +24,7 @@ from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack
+from facesearch.people.history import Action, Told
 from facesearch.people.regroup import Grouping
 from facesearch.search.compare import Comparison
 from facesearch.search.probes import Probe
@@ -31,6 +32,7 @@ from facesearch.search.result import Answer, Hit, QueryResult
 from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdict
 
 __all__ = [
+    "Action",
     "Added",
     "Answer",
     "Backup",
@@ -56,6 +58,7 @@ __all__ = [
     "ListedModel",
     "Method",
     "ModelInfo",
+    "PersonDetails",
     "PersonSummary",
     "Probe",
     "Pulled",
@@ -73,6 +76,7 @@ __all__ = [
     "SwitchPreview",
     "SwitchProgress",
     "Table",
+    "Told",
     "Verdict",
     "VerifiedPack",
 ]

@@ -142,6 +142,11 @@ class Database:
         """The connection itself, for `facesearch.catalog.sql` alone."""
         return self._connection
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the file has the schema of this version; a reader may have opened an older one."""
+        return int(self.value("PRAGMA user_version")) == len(MIGRATIONS)
+
     # Statements
 
     def rows(self, sql: str, *values: object) -> list[Any]:

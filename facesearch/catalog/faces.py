@@ -57,6 +57,8 @@ _RECORD = {
     "dated_by": "photos.date_source",
     "dated_to": "photos.date_precision",
     "person": "coalesce(assignments.person, 0)",
+    "name": "profiles.name",
+    "born": "profiles.born",
 }
 """The fields of a `FaceRecord` that are columns; in the record `path` is absolute, and `person` None for nobody."""
 _FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
@@ -171,6 +173,7 @@ class Faces:
                 JOIN photos ON photos.id = faces.photo
                 JOIN roots ON roots.id = photos.root
                 LEFT JOIN assignments ON assignments.face = faces.id
+                LEFT JOIN profiles ON profiles.person = assignments.person
                 WHERE vectors.id IN ({marks(part)}) AND missing_since IS NULL
                 """,
                 *part,

@@ -40,6 +40,7 @@ _PROFILE = Shape(
 _GROUPED = Shape("faces.id", "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)")
 _OVERRULED = Shape("overruled.face", "coalesce(overruled.person, 0)")
 _DAY = "substr(coalesce(taken_at, strftime('%Y-%m-%d', mtime_ns / 1000000000, 'unixepoch', 'localtime')), 1, 10)"
+_SHOWN = "assignments JOIN faces ON faces.id = face JOIN photos ON photos.id = photo WHERE missing_since IS NULL"
 _SUMMARY = "person, count(*), count(DISTINCT photo)"
 
 
@@ -124,14 +125,47 @@ class People:
         faces = self._database.value("SELECT count(*) FROM assignments")
         return int(faces - self._database.value(f"SELECT count(*) FROM {_HIDDEN}"))
 
-    def summary(self) -> list[tuple[int, int, int, str, str]]:
-        """Return each person with visible photos: number, faces, photos, first and last day; most photos first."""
+    def summary(self, person: int | None = None) -> list[tuple[int, int, int, str, str]]:
+        """Return each person with visible photos: number, faces, photos, first and last day; most photos first.
+
+        With `person`, only this one.
+        """
+        only = "" if person is None else " AND person = ?"
         rows = self._database.rows(
-            f"SELECT {_SUMMARY}, min({_DAY}), max({_DAY})"
-            " FROM assignments JOIN faces ON faces.id = face JOIN photos ON photos.id = photo"
-            " WHERE missing_since IS NULL GROUP BY person ORDER BY 3 DESC, 2 DESC, 1"
+            f"SELECT {_SUMMARY}, min({_DAY}), max({_DAY}) FROM {_SHOWN}{only}"
+            " GROUP BY person ORDER BY 3 DESC, 2 DESC, 1",
+            *([] if person is None else [person]),
         )
         return [(*counts, str(first), str(last)) for *counts, first, last in rows]
+
+    def years(self, person: int) -> dict[str, int]:
+        """Return the number of visible photos of a person by year."""
+        rows = self._database.rows(
+            f"SELECT substr({_DAY}, 1, 4) AS year, count(DISTINCT photo) FROM {_SHOWN} AND person = ?"
+            " GROUP BY year ORDER BY year",
+            person,
+        )
+        return {str(year): photos for year, photos in rows}
+
+    def beside(self, person: int) -> list[tuple[int, int]]:
+        """Return the people in visible photos of a person, with the number of photos, most first."""
+        rows = self._database.rows(
+            "SELECT others.person, count(DISTINCT own.photo) AS photos FROM assignments"
+            " JOIN faces AS own ON own.id = assignments.face JOIN photos ON photos.id = own.photo"
+            " JOIN faces AS beside ON beside.photo = own.photo JOIN assignments AS others ON others.face = beside.id"
+            " WHERE assignments.person = ?1 AND others.person != ?1 AND missing_since IS NULL"
+            " GROUP BY others.person ORDER BY photos DESC, others.person",
+            person,
+        )
+        return [(number, photos) for number, photos in rows]
+
+    def faces_in(self, photo: int, person: int) -> list[int]:
+        """Return the faces of a person in a photo, ascending."""
+        rows = self._database.rows(
+            "SELECT face FROM assignments JOIN faces ON faces.id = face WHERE photo = ? AND person = ? ORDER BY face",
+            photo, person,
+        )  # fmt: skip
+        return [row[0] for row in rows]
 
     def assigned(self) -> dict[int, int]:
         """Return the person of each face that has one."""
@@ -227,11 +261,7 @@ class People:
 
     def faces_of(self, person: int) -> list[int]:
         """Return the visible faces of a person, ascending."""
-        rows = self._database.rows(
-            "SELECT face FROM assignments JOIN faces ON faces.id = face JOIN photos ON photos.id = photo"
-            " WHERE person = ? AND missing_since IS NULL ORDER BY face",
-            person,
-        )
+        rows = self._database.rows(f"SELECT face FROM {_SHOWN} AND person = ? ORDER BY face", person)
         return [row[0] for row in rows]
 
     # Faces to group

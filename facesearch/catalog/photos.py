@@ -93,6 +93,16 @@ class Photos:
             for place in places(path, self._roots.all())
         )
 
+    def ids_at(self, path: bytes) -> list[int]:
+        """Return the visible photos at an absolute path, or in the folder at that path."""
+        return [
+            row[0]
+            for place in places(path, self._roots.all())
+            for row in self._database.rows(
+                f"SELECT id FROM photos WHERE missing_since IS NULL AND {place.sql} ORDER BY id", *place.values
+            )
+        ]
+
     def failed(self) -> Iterator[tuple[bytes, str]]:
         """Yield path (absolute) and reason of every photo that could not be read, in the order of the paths."""
         for root, path, error in self._database.typed(

@@ -153,6 +153,10 @@ class Statements:
         )
         return [FaceInPhoto(face, content or None, Box(*place)) for face, content, *place in rows]
 
+    def face_counts(self) -> dict[int, int]:
+        """Return the number of faces of each statement that is about faces."""
+        return dict(self._database.rows("SELECT statement, count(*) FROM statement_faces GROUP BY statement"))
+
     def identity(self, person: int) -> str:
         """Return the id of a person outside this catalog, the same for good."""
         rows = self._database.typed(_IDENTITY, f"SELECT {_IDENTITY.sql} FROM identities WHERE person = ?", person)

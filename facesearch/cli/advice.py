@@ -48,6 +48,7 @@ _WORDS = {
     Hint.LESS_MEMORY: "run `facesearch index --max-memory 400M`",
     Hint.LIST_MODELS: "run `facesearch models` for a list",
     Hint.HISTORY: "`facesearch people history` lists them",
+    Hint.NAME_TAKEN: "--same if that is one person, --another if these are two",
     Hint.LIST_PEOPLE: "`facesearch people` lists their numbers",
     Hint.LOCAL_DISK: "choose a folder on a local disk with --index; the photos may stay where they are",
     Hint.LOOK_FOR_CHANGES: "`facesearch index` reads it again",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from facesearch.api.models import DEVICES
+from facesearch.cli.completion import complete_people
 from facesearch.cli.messages import use_log_format
 from facesearch.errors import UsageError
 
@@ -27,6 +28,7 @@ __all__ = [
     "MaxTime",
     "ModelName",
     "NoRotations",
+    "People",
     "Photos",
     "Prune",
     "Quiet",
@@ -35,6 +37,7 @@ __all__ = [
     "Threads",
     "Verbose",
     "Wait",
+    "Who",
     "Yes",
     "check_limits",
     "examples",
@@ -163,6 +166,16 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to all questi
 Wait = Annotated[
     float,
     typer.Option("--wait", metavar="SECONDS", min=0, help="Wait up to this long for another run to end."),
+]
+Who = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHO", help="A person, by name or by number, such as '#12'.", autocompletion=complete_people
+    ),
+]
+People = Annotated[
+    list[str],
+    typer.Argument(metavar="WHO...", help="People, by name or by number.", autocompletion=complete_people),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Report what would be deleted; change nothing.")]
 MaxTime = Annotated[

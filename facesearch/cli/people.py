@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch.cli import people_history, people_names
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
-from facesearch.cli.options import IndexPath, Quiet, TableOrJson, Wait, Yes, examples
-from facesearch.cli.stdout import write, write_json
+from facesearch.cli.options import IndexPath, Quiet, TableOrJson, Wait, Who, Yes, examples
+from facesearch.cli.stdout import for_stdout, write, write_json
 
 if TYPE_CHECKING:
     from facesearch.api.results import Grouping
 
 __all__ = ["register"]
 
-_HELP = "List the people in the index, or group faces by person."
+_HELP = "List the people in the index, and name, merge or correct them."
 _EXAMPLES = examples(
     ("facesearch people", "list the people"),
-    ("facesearch query --person '#12'", "find the photos of one of them"),
-    ("facesearch people group --again --dry-run", "show what grouping from scratch would change"),
+    ("facesearch people name '#12' Anna", "name one of them"),
+    ("facesearch query Anna", "find the photos of Anna"),
+    ("facesearch people merge Anna '#31'", "#31 is Anna, too"),
+    ("facesearch people not Anna party.jpg", "the face in that photo is not Anna"),
+    ("facesearch people undo", "take the last of that back"),
 )
 
 _AgainOption = Annotated[
@@ -36,28 +40,50 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     commands: dict[str, tuple[str, Callable[..., None]]] = {
         "list": ("List the people.", list_people),
+        "show": ("Show more about a person.", show_person),
+        **people_names.COMMANDS,
+        **people_history.COMMANDS,
         "group": ("Group faces by person.", group_faces),
     }
     group = listing_group("people", _HELP, list_people, commands, _EXAMPLES)
-    app.add_typer(group, name="people", short_help=_HELP)
+    app.add_typer(group, name="people", short_help="List, name and correct the people in the index.")
 
 
-def list_people(index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
+def list_people(
+    index_path: IndexPath = None,
+    unnamed: Annotated[bool, typer.Option("--unnamed", help="Only people without a name.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also those whom you ignore.")] = False,
+    layout: TableOrJson = "table",
+) -> None:
     """List the people in the index, those with the most photos first.
 
-    A person is a group of faces that resemble each other. A number stands for the same person for good.
+    A person is a group of faces that resemble each other, or whom you named. A number stands for the same person for
+    good.
     """
     from facesearch.api.index import Index
     from facesearch.render.people import people_records, render_people
 
     with Index.open(index_path, observer=Console()) as index:
-        people = index.people.list()
+        people = index.people.list(unnamed=unnamed, ignored=every)
         if layout == "json":
             write_json(people_records(people), ascii_only=True)
             return
-        write([render_people(people)])
-        if not people:
+        write([render_people(people, for_stdout())])
+        if not people and not index.people.list(ignored=True):
             say(f"no people in {index.path} yet; `facesearch people group` groups faces by person")
+
+
+def show_person(who: Who, index_path: IndexPath = None, layout: TableOrJson = "table") -> None:
+    """Show more about a person: photos by year, and who else is in them."""
+    from facesearch.api.index import Index
+    from facesearch.render.people import details_record, render_details
+
+    with Index.open(index_path, observer=Console()) as index:
+        found = index.people.show(who)
+    if layout == "json":
+        write_json(details_record(found), ascii_only=True)
+    else:
+        write([render_details(found, for_stdout())])
 
 
 def group_faces(
@@ -71,7 +97,8 @@ def group_faces(
 ) -> None:
     """Group new faces by person. `facesearch index` does this at the end of each run.
 
-    Known people keep their faces and their numbers; a new face joins one of them, or stays alone.
+    Known people keep their faces and their numbers; a new face joins one of them, or stays alone. Whom you named keeps
+    all faces, also with --again.
     """
     from facesearch.api.index import Index
     from facesearch.render.people import changes_line, grouping_line, grouping_record

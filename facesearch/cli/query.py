@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch.cli.completion import complete_people
 from facesearch.cli.console import Console
 from facesearch.cli.options import Device, IndexPath, Threads, Verbose, examples
 from facesearch.cli.question import Question, asks
@@ -18,6 +20,7 @@ from facesearch.errors import UsageError
 if TYPE_CHECKING:
     from facesearch.api.index import Index
     from facesearch.api.results import QueryResult
+    from facesearch.query_options import QueryOptions
 
 __all__ = ["register"]
 
@@ -27,16 +30,18 @@ _EXAMPLES = examples(
     ("facesearch query me.jpg --top-k 20 --sheet hits.png", "draw the 20 most similar on a contact sheet"),
     ("facesearch query me.jpg --under holidays --since 2024-06 --until 2024-08", "search last summer's holidays only"),
     ("facesearch query me.jpg --with you.jpg --copy-to both", "copy the photos of the two of us"),
-    ("facesearch query --person '#12'", "find the photos of a person listed by facesearch people"),
+    ("facesearch query Anna", "find the photos of somebody whom you named with facesearch people"),
+    ("facesearch query '#12'", "find the photos of somebody listed by facesearch people"),
     ("facesearch query me.jpg -0 | xargs -0 ls -l", "pass the paths to another program"),
 )
 
-_Photos = Annotated[
+_Whom = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="PHOTO",
+        metavar="WHO",
         readable=False,
-        help="Photos of one person, or folders of such photos. Several find more than one.",
+        help="Photos of one person, or folders of such photos: several find more than one. Or the name of a person.",
+        autocompletion=complete_people,
     ),
 ]
 _Gallery = Annotated[
@@ -46,7 +51,12 @@ _Gallery = Annotated[
 _Of = Annotated[str | None, typer.Option("--of", metavar="NAME", help="Only photos of this index of the gallery.")]
 _Person = Annotated[
     str | None,
-    typer.Option("--person", metavar="'#N'", help="Find this person, by number, instead of photos of one."),
+    typer.Option(
+        "--person",
+        metavar="WHO",
+        help="Find this person, by name or number such as '#12', instead of photos of one.",
+        autocompletion=complete_people,
+    ),
 ]
 
 
@@ -58,7 +68,7 @@ def register(app: typer.Typer) -> None:
 @asks
 def query(
     question: Question,
-    photos: _Photos = None,
+    photos: _Whom = None,
     person: _Person = None,
     each: Annotated[bool, typer.Option("--each", help="Make a query of its own for each photo.")] = False,
     direct: Annotated[
@@ -77,7 +87,7 @@ def query(
     First come the photos that are similar to the query photo, then the other photos of the same person.
     """
     if not photos and question.options.person is None:
-        raise UsageError("give a PHOTO of the person to search for, or --person '#N'")
+        raise UsageError("give a photo or the name of the person to search for")
     outputs = question.outputs
     with (
         Console(quiet=question.quiet, verbose=verbose, timing=timing) as console,
@@ -88,6 +98,16 @@ def query(
         if result.nothing_found:
             raise typer.Exit(1)
         console.end(complete=complete)
+
+
+def _by_name(index: Index, photos: Sequence[Path], options: QueryOptions) -> tuple[Sequence[Path], QueryOptions]:
+    """Return the photos and the options; a single argument that is no file may be the name or number of a person."""
+    given = str(photos[0]) if len(photos) == 1 else ""
+    if not given or options.person is not None or os.sep in given or os.path.lexists(given):
+        return photos, options
+    if index.people.knows(given) or not Path(given).suffix:
+        return (), replace(options, person=given)
+    return photos, options
 
 
 @contextmanager
@@ -111,4 +131,5 @@ def _opened(
 def _of_index(index: Index, photos: Sequence[Path], asked: Question, of: str | None) -> QueryResult:
     if of is not None:
         raise UsageError(f"--of {of}: names an index of a gallery; give --gallery too")
-    return index.query(photos, asked.options, where=asked.where, keep=not asked.outputs.dry_run)
+    photos, options = _by_name(index, photos, asked.options)
+    return index.query(photos, options, where=asked.where, keep=not asked.outputs.dry_run)

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -180,6 +180,22 @@ class Store:
         finally:
             if lock is not None:
                 lock.release()
+
+    @classmethod
+    @contextmanager
+    def telling(cls, path: Path) -> Iterator[Catalog]:
+        """Open the catalog of an index for statements about people: short transactions, beside a run that writes.
+
+        Raises what `open` raises, and `LockedError` if an older schema must be upgraded while a run is writing.
+        """
+        cls.require(path)
+        with closing(Catalog.open(path / CATALOG_FILE)) as catalog:
+            is_current = catalog.database.is_current
+        if not is_current:
+            with cls.open_catalog(path, write=True):
+                pass  # upgraded
+        with closing(Catalog.open(path / CATALOG_FILE, write=True)) as catalog:
+            yield catalog
 
     @classmethod
     def require(cls, path: Path) -> None:

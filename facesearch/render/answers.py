@@ -29,7 +29,7 @@ _CSV_FIELDS = (
     "query", "query_face", "rank", "path", "similarity", "distance", "above_threshold", "left", "top", "width",
     "height", "face_px", "det_score", "photo_id", "face_id", "taken_at", "fmr", "expected_false_hits", "verdict",
     "quality", "date", "date_source", "is_query", "offline", "date_precision", "via", "person", "similarity_to_person",
-    "via_face", "somebody_else", "index",
+    "via_face", "somebody_else", "index", "name", "before_birth",
 )  # fmt: skip
 _TABLE_HEAD = (
     "rank", "similarity", "verdict", "false hits", "person", "face px", "quality", "date", "", "index", "path",
@@ -103,7 +103,7 @@ def _row(hit: Hit, threshold: float | None, show: Callable[[str], str]) -> tuple
         f"{hit.similarity:.4f}",
         str(hit.verdict or ""),
         "" if hit.verdict is None or hit.via == "person" else shown_expectation(hit.expected_false_hits),
-        "" if hit.person is None else f"#{hit.person}",
+        "" if hit.person is None else show(hit.face.name or f"#{hit.person}"),
         f"{face.detection.box.shorter:.0f}",
         "" if face.quality is None else f"{face.quality:.2f}",
         face.day + ("" if face.date_source == "exif" else f" ({face.date_source})"),
@@ -144,6 +144,8 @@ def remarks(hit: Hit, threshold: float | None) -> list[str]:
         told.append("through other photos")
     if hit.somebody_else:
         told.append("somebody else")
+    if hit.before_birth:
+        told.append("before birth")
     if is_below(hit, threshold):
         told.append("below threshold")
     if hit.offline:

@@ -120,7 +120,11 @@ def _page(
 
 
 def _title(probe: Probe) -> str:
-    return f"Photos of the person in {_name(probe.path)}" if probe.person is None else f"Photos of #{probe.person}"
+    return (
+        f"Photos of the person in {_name(probe.path)}"
+        if probe.person is None
+        else f"Photos of {_text(probe.name or '')}"
+    )
 
 
 def _best_of_each(answers: Sequence[Answer]) -> list[Answer]:
@@ -186,7 +190,7 @@ def _query(number: int, answer: Answer, threshold: float | None, max_pixels: int
 
 
 def _asked_for(probe: Probe) -> str:
-    return _link(os.fsencode(probe.path)) if probe.person is None else f"Person #{probe.person}"
+    return _link(os.fsencode(probe.path)) if probe.person is None else _text(probe.name or "")
 
 
 def _nothing(answer: Answer, threshold: float | None) -> str:
@@ -238,6 +242,7 @@ def _remarks(hit: Hit, threshold: float | None) -> str:
     remarks = {
         "through other photos": hit.via_face is not None,
         "somebody else": hit.somebody_else,
+        "before birth": hit.before_birth,
         "below threshold": is_below(hit, threshold),
         "offline": hit.offline,
     }
@@ -250,7 +255,7 @@ def _facts(hit: Hit) -> str:
     if quality is not None:
         facts["Quality"] = f"{quality:.2f}"
     if hit.person is not None:
-        facts["Person"] = f"#{hit.person}"
+        facts["Person"] = _text(hit.face.name or f"#{hit.person}")
     if hit.verdict is not None and hit.via == "face":
         facts["Expected false hits"] = _text(shown_expectation(expected))
     return _list(facts)

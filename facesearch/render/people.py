@@ -4,21 +4,133 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from facesearch.render.text import table
+from facesearch.render.text import lines_of, table
+from facesearch.types import Somebody
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api.results import Grouping, PersonSummary
+    from collections.abc import Callable
 
-__all__ = ["changes_line", "grouping_line", "grouping_record", "people_records", "render_people"]
+    from facesearch.api.results import Action, Grouping, PersonDetails, PersonSummary, Told
+
+__all__ = [
+    "action_line",
+    "changes_line",
+    "details_record",
+    "grouping_line",
+    "grouping_record",
+    "history_records",
+    "people_records",
+    "render_details",
+    "render_history",
+    "render_people",
+]
+
+_HEAD = ("person", "name", "photos", "faces", "first", "last", "")
+_LEFT = ("person", "name", "first", "last", "")
 
 
-def render_people(people: Sequence[PersonSummary]) -> str:
+def render_people(people: Sequence[PersonSummary], show: Callable[[str], str] = str) -> str:
     """Return a table of people, one per line."""
-    rows = [(f"#{one.number}", f"{one.photos:,}", f"{one.faces:,}", one.first, one.last) for one in people]
-    return table(("person", "photos", "faces", "first", "last"), rows, ("person", "first", "last")) if rows else ""
+    named = any(one.names for one in people)
+    ignored = any(one.ignored for one in people)
+    head = [name if named or name != "name" else "" for name in _HEAD]
+    rows = [
+        (
+            f"#{one.number}", show(", ".join(one.names)), f"{one.photos:,}", f"{one.faces:,}", one.first, one.last,
+            "ignored" if one.ignored and ignored else "",
+        )
+        for one in people
+    ]  # fmt: skip
+    return table(head, rows, _LEFT) if rows else ""
+
+
+def render_details(found: PersonDetails, show: Callable[[str], str] = str) -> str:
+    """Return what is known about a person, one fact per line."""
+    one = found.summary
+    lines = [("person", f"#{one.number}")]
+    lines += [("name", show(one.name))] if one.name is not None else []
+    lines += [("also called", show(", ".join(one.aliases)))] if one.aliases else []
+    lines += [("born", one.born)] if one.born else []
+    lines += [("id", show(one.external_id))] if one.external_id else []
+    lines += [("ignored", "yes")] if one.ignored else []
+    lines += [("photos", f"{one.photos:,}"), ("faces", f"{one.faces:,}")]
+    if one.photos:
+        lines.append(("from", f"{one.first} to {one.last}"))
+        lines.append(("by year", ", ".join(f"{year}: {photos:,}" for year, photos in found.years.items())))
+    if found.beside:
+        lines.append(("with", ", ".join(f"{show(other.called)} ({photos:,})" for other, photos in found.beside)))
+    return lines_of(lines)
+
+
+def details_record(found: PersonDetails) -> dict[str, Any]:
+    """Return what is known about a person as plain values."""
+    beside = [{"person": other.number, "name": other.name, "photos": photos} for other, photos in found.beside]
+    return {**asdict(found.summary), "years": found.years, "beside": beside}
+
+
+def render_history(actions: Sequence[Action], show: Callable[[str], str] = str) -> str:
+    """Return a table of actions, one per line."""
+    rows = [
+        (
+            str(action.number), datetime.fromtimestamp(action.said_at).isoformat(" ", "minutes"),
+            show(action.author) + ("" if action.origin == "hand" else f" ({action.origin})"),
+            show(action_line(action)), "" if action.undone_by is None else f"taken back by {action.undone_by}",
+        )
+        for action in actions
+    ]  # fmt: skip
+    return table(("number", "when", "who", "what", ""), rows, ("when", "who", "what", "")) if rows else ""
+
+
+def history_records(actions: Sequence[Action]) -> list[dict[str, Any]]:
+    """Return actions as plain values."""
+    return [{**asdict(action), "what": action_line(action)} for action in actions]
+
+
+def action_line(action: Action) -> str:
+    """Return what was said, in a few words: the first statement, and how many more there are."""
+    if action.undoes is not None:
+        return f"take back {action.undoes}"
+    first, *others = action.statements
+    alike = [told for told in others if told.kind == first.kind and told.person == first.person]
+    if len(alike) == len(others) and first.kind == "one":
+        return f"{' and '.join(_number(told.other) for told in action.statements)} = {_who(first.person)}"
+    more = f" and {len(others):,} more" if others else ""
+    return _told(first) + more
+
+
+def _told(told: Told) -> str:
+    person, faces = _who(told.person), counted(told.faces, "face")
+    taken_off = {"name": "name", "born": "date of birth", "external-id": "id"}
+    if told.kind in taken_off and told.value is None:
+        return f"{person}: no {taken_off[told.kind]}"
+    return {
+        "is": f"{faces} = {person}",
+        "is-not": f"{faces} not {person}",
+        "no-face": "not a face",
+        "face": f"a face drawn: {person}" if told.person else "a face drawn",
+        "one": f"{_number(told.other)} = {person}",
+        "two": f"{_number(told.other)} is not {person}",
+        "name": f"{_number(told.person)} is called {told.value}",
+        "alias": f"{person} is also called {told.value}",
+        "no-alias": f"{person} is not called {told.value}",
+        "born": f"{person} was born {told.value}",
+        "external-id": f"{person} has the id {told.value}",
+        "ignore": f"{person} ignored",
+        "notice": f"{person} listed again",
+        "cover": f"cover of {person}",
+    }.get(told.kind, told.kind)
+
+
+def _who(person: Somebody | None) -> str:
+    return "nobody" if person is None else str(person)
+
+
+def _number(person: Somebody | None) -> str:
+    return "nobody" if person is None else f"#{person.number}"
 
 
 def people_records(people: Sequence[PersonSummary]) -> list[dict[str, Any]]:

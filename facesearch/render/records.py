@@ -81,12 +81,16 @@ def _through(hit: Hit) -> dict[str, Any]:
     record: dict[str, Any] = {"via": hit.via}
     if hit.person is not None:
         record["person"] = hit.person
+        if hit.face.name is not None:
+            record["name"] = hit.face.name
     if hit.similarity_to_person is not None:
         record["similarity_to_person"] = round(hit.similarity_to_person, 6)
     if hit.via_face is not None:
         record["via_face"] = {**path_keys("path", hit.via_face.path), "face_id": own_id(hit.via_face.face_id)[1]}
     if hit.somebody_else:
         record["somebody_else"] = True
+    if hit.before_birth:
+        record["before_birth"] = True
     return record
 
 
@@ -117,6 +121,7 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
                 "faces": answer.probe.of,
                 "searched": answer.searched,
                 "person": answer.person,
+                **_name(answer),
                 **_people(answer),
                 "excess": rounded(answer.excess),
                 **({"expanded_with": answer.probe.found} if answer.probe.found else {}),
@@ -127,6 +132,11 @@ def answers_record(answers: list[Answer], threshold: float | None, index: dict[s
         "threshold": threshold,
         "index": index,
     }
+
+
+def _name(answer: Answer) -> dict[str, str]:
+    name = answer.people[0].name if answer.people else None
+    return {} if name is None else {"name": name}
 
 
 def _people(answer: Answer) -> dict[str, Any]:

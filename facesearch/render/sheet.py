@@ -204,7 +204,7 @@ class _Page:
         width = _MARGIN + self._width - _PAD - left
         probe = self._answer.probe
         first, *others = [os.path.basename(path) for path in probe.paths]
-        first = first if probe.person is None else f"#{probe.person}"
+        first = first if probe.person is None else probe.name or ""
         baseline = top + 28
         draw_text(self._draw, (left, baseline), first, 24, _INK, width=width, bold=True)
         if others:

@@ -70,7 +70,12 @@ class Excluded:
 
 
 def _faces_of(gallery: Gallery, probe: Probe, threshold: float, people: Sequence[PeopleOf]) -> list[ScoredFace]:
-    """Return all faces at or above a similarity; with `people`, those of the probe's person instead of others."""
+    """Return all faces at or above a similarity; with `people`, those of the probe's person instead of others.
+
+    If the probe stands for a person, all faces of that person.
+    """
+    if probe.person is not None:
+        return [ScoredFace(1.0, face) for face in gallery.records(Filter(person=probe.person))]
     near = list(_faces_like(gallery, probe, threshold))
     if not people:
         return near

@@ -12,6 +12,7 @@ import numpy as np
 from facesearch.calibration.storage import calibration_of
 from facesearch.calibration.table import Calibration
 from facesearch.calibration.verdict import Judge
+from facesearch.errors import Hint, InputError
 from facesearch.filters import Filter
 from facesearch.galleries.protocol import Gallery, Part, ScoredFace
 from facesearch.models.geometry import unit_length
@@ -27,7 +28,7 @@ from facesearch.types import FaceRecord, Verdict
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
 
-__all__ = ["Want", "find", "find_all", "find_person"]
+__all__ = ["Want", "find", "find_all", "find_person", "probe_of_person"]
 
 _FIRST_PORTION = 64
 _LARGER_PORTION = 4
@@ -93,6 +94,15 @@ def find_all(
 def find_person(gallery: Gallery, number: int, want: Want, calibration: Calibration | None = None) -> Answer:
     """Return the photos of the person with this number, who has a face that can be found."""
     return _Search(gallery, want, calibration or calibration_of(gallery.model)).of_person(number)
+
+
+def probe_of_person(gallery: Gallery, number: int) -> Probe:
+    """Return a probe that stands for a person of a gallery. Raises `InputError` if no photo can be found."""
+    people = PeopleOf(gallery, gallery.parts()[0], calibration_of(gallery.model), gallery.count())
+    person = people.person(number) if gallery.count(Filter(person=number)) else None
+    if person is None:
+        raise InputError(f"#{number}: no photo of this person can be found now", Hint.LIST_PEOPLE)
+    return people.cover(person)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,8 +180,8 @@ class _Search:
         assert person is not None
         link = Link(person, 1.0, Verdict.strong)
         answer = Answer(people.cover(person), [], self._searched, people=(person.name,))
-        hits = self._members(answer, link, [], people)
-        return replace(answer, hits=self._cut([], self._each_once(hits, [])))
+        hits, early = _by_birth(self._members(answer, link, [], people), person.born)
+        return replace(answer, hits=self._cut([], self._each_once([*hits, *early], [])))
 
     def _nearest_to(self, probe: Probe, part: Part) -> Sequence[ScoredFace]:
         """Return the faces of an index that are nearest to a probe, whatever the filter."""
@@ -193,7 +203,9 @@ class _Search:
         if not links:
             return replace(answer, hits=self._cut(query, [*direct, *elsewhere, *below]))
         through.sort(key=lambda hit: (-(hit.similarity_to_person or 0.0), hit.face.face_id))
-        hits = self._cut(query, self._each_once([*direct, *through, *elsewhere, *below], query))
+        born = links[0].person.born
+        (direct, early), (through, earlier) = _by_birth(direct, born), _by_birth(through, born)
+        hits = self._cut(query, self._each_once([*direct, *through, *early, *earlier, *elsewhere, *below], query))
         missed = answer.missed_photos - {hit.face.photo_id for hit in through}
         return replace(answer, hits=hits, people=tuple(link.person.name for link in links), missed_photos=missed)
 
@@ -362,3 +374,14 @@ def _missed(faces: Sequence[Hit], threshold: float) -> frozenset[int]:
     """Return the photos that have a likely face, but only below the threshold."""
     reached = {hit.face.photo_id for hit in faces if hit.reaches(threshold) or hit.is_query}
     return frozenset({hit.face.photo_id for hit in faces if hit.verdict in _SURE} - reached)
+
+
+def _by_birth(hits: Sequence[Hit], born: str | None) -> tuple[list[Hit], list[Hit]]:
+    """Return the hits that may show somebody born on a date, and those taken before, which are marked."""
+    early = [hit.face.is_before(born) for hit in hits]
+    marked = [
+        replace(hit, before_birth=True, verdict=Verdict.unlikely)
+        for hit, is_early in zip(hits, early, strict=True)
+        if is_early
+    ]
+    return [hit for hit, is_early in zip(hits, early, strict=True) if not is_early], marked

@@ -23,8 +23,9 @@ class Probe:
     """A face to search for: face `number` of the `of` faces in its photo; 1 is the largest.
 
     A template of several photos of one person has the probes after the first in `others`. An expanded probe includes
-    `found` faces of the index. `content` is the SHA-256 of the file. If `person` is the number of a person, the probe
-    stands for that person of a gallery: the embedding is the mean of all faces, the rest that of the most typical one.
+    `found` faces of the index. `content` is the SHA-256 of the file. If `person` is the id of a person, the probe
+    stands for that person of a gallery, called `name`: the embedding is the mean of all faces, the rest that of the
+    most typical one.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Probe:
     content: bytes = b""
     found: int = 0
     person: int | None = None
+    name: str | None = None
 
     @property
     def paths(self) -> list[str]:

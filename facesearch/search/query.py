@@ -64,14 +64,23 @@ def require_filter(where: Filter, options: QueryOptions) -> Filter:
     return replace(where, faces=1 + len(options.companions))
 
 
-def ask(model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer = SILENT) -> Asked:
-    """Detect the faces in the query photos. Raises what `question_probes` and `require_measured` raise."""
+def ask(
+    model: FaceModel,
+    photos: Sequence[str],
+    options: QueryOptions,
+    observer: Observer = SILENT,
+    named: Callable[[str], Probe | None] = lambda _name: None,
+) -> Asked:
+    """Detect the faces in the query photos. `named` is that of `probe_each_person`.
+
+    Raises what `question_probes`, `probe_each_person` and `require_measured` raise.
+    """
     calibration, name = calibration_of(model.info), model.info.name
     require_measured(options.fmr, calibration, name)
     remark_on_calibration(calibration, name, observer)
     probes = question_probes(model, calibration, photos, options, observer)
     companions, excluded = (
-        probe_each_person(model, calibration, people, options, observer)
+        probe_each_person(lambda: model, calibration, people, options, observer, named)
         for people in (options.companions, options.excluded)
     )
     asked = Asked(probes, companions, excluded, calibration)
@@ -89,7 +98,7 @@ def _same_people(asked: Asked) -> Iterator[Remark]:
         ("together", asked.companions), ("without", asked.excluded),
     ]  # fmt: skip
     for option, others in company:
-        for other in others:
+        for other in (one for one in others if one.person is None):
             similarity = float(probe.face.embedding @ other.face.embedding)
             if similarity >= asked.calibration.threshold:
                 yield CompanyIsThem(other, similarity, option)
@@ -130,7 +139,6 @@ def answer_person(
     limited = require_filter(where, options)
     _require_known_folders(gallery, limited)
     number, size = options.person_number, gallery.size()
-    assert number is not None
     person = gallery.current_person(number, limited.index)
     if person is None:
         if size.people is None:
@@ -150,11 +158,17 @@ def answer_person(
     return QueryResult([one], threshold, gallery.name, size, gallery.model.name, asked.calibration, remarks=(remark,))
 
 
-def ask_company(model: Callable[[], FaceModel], info: ModelInfo, options: QueryOptions, observer: Observer) -> Asked:
-    """Detect only the people who must, or must not, be in a photo too; `model` is opened if there are any."""
+def ask_company(
+    model: Callable[[], FaceModel],
+    info: ModelInfo,
+    options: QueryOptions,
+    observer: Observer,
+    named: Callable[[str], Probe | None] = lambda _name: None,
+) -> Asked:
+    """Detect only the people who must, or must not, be in a photo too; `model` is opened if there are photos."""
     calibration = calibration_of(info)
     companions, excluded = (
-        probe_each_person(model(), calibration, people, options, observer) if people else ()
+        probe_each_person(model, calibration, people, options, observer, named)
         for people in (options.companions, options.excluded)
     )
     return Asked((), companions, excluded, calibration)

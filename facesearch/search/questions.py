@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -93,21 +93,27 @@ def question_probes(
 
 
 def probe_each_person(
-    model: FaceModel,
+    model: Callable[[], FaceModel],
     calibration: Calibration,
     people: Sequence[AnyPath],
     options: QueryOptions,
     observer: Observer = SILENT,
+    named: Callable[[str], Probe | None] = lambda _name: None,
 ) -> tuple[Probe, ...]:
-    """Return one probe per person; each is given as a photo or as a folder of photos of that person.
+    """Return one probe per person: given as a photo, as a folder of photos of that person, or in another way.
 
-    Raises what `photos_of` and `question_probes` raise.
+    `named` gets what was given as text, and returns the probe of a person, or None for a path. `model` is called if
+    there is a photo. Raises what `named`, `photos_of` and `question_probes` raise.
     """
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
-    return tuple(
-        question_probes(model, calibration, photos_of([path], observer), plain, observer, of_company=True)[0]
-        for path in people
-    )
+    found = []
+    for given in people:
+        probe = named(os.fsdecode(given))
+        if probe is None:
+            photos = photos_of([given], observer)
+            probe = question_probes(model(), calibration, photos, plain, observer, of_company=True)[0]
+        found.append(probe)
+    return tuple(found)
 
 
 def remark_on_calibration(calibration: Calibration, model: str, observer: Observer) -> None:

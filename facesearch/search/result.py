@@ -32,7 +32,7 @@ class Hit:
     person of the probe. `similarity_to_person` is its similarity to the mean of that person's faces, None if it does
     not belong to that person. `via_face` is, for a hit through the person, the face of that person to which it is most
     similar among those that are similar to the probe. `somebody_else` marks a hit that is similar to the probe but
-    shows somebody else than its person.
+    shows somebody else than its person. `before_birth` marks a photo taken before the person of the probe was born.
     """
 
     rank: int
@@ -49,6 +49,7 @@ class Hit:
     similarity_to_person: float | None = None
     via_face: FaceRecord | None = None
     somebody_else: bool = False
+    before_birth: bool = False
 
     @property
     def person(self) -> int | None:
@@ -70,8 +71,9 @@ class Hit:
         return threshold is None or self.similarity >= threshold
 
     def counts(self, threshold: float | None) -> bool:
-        """Return True if it is found: it reaches the threshold or belongs to the person, and is not somebody else."""
-        return not self.somebody_else and (self.via == "person" or self.reaches(threshold))
+        """Return True if it is found: it reaches the threshold or belongs to the person, and can be that person."""
+        possible = not self.somebody_else and not self.before_birth
+        return possible and (self.via == "person" or self.reaches(threshold))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,19 +50,21 @@ _FROM_SURE = tuple(Verdict)
 class Person:
     """A person of a gallery: its id there, and the sum of the embeddings of its `faces`, float32[dim].
 
-    `index` is the name of its index in a shared gallery. Of more than 200 faces only a sample counts. Faces of the
-    query photo itself do not count.
+    `index` is the name of its index in a shared gallery; `called` and `born` are what the user said. Of more than 200
+    faces only a sample counts. Faces of the query photo itself do not count.
     """
 
     number: int
     total: FloatArray
     faces: frozenset[int]
     index: str | None = None
+    called: str | None = None
+    born: str | None = None
 
     @property
     def name(self) -> Somebody:
-        """The person by number."""
-        return Somebody(own_id(self.number)[1], self.index)
+        """The person by number and name."""
+        return Somebody(own_id(self.number)[1], self.index, self.called)
 
     @property
     def mean(self) -> FloatArray:
@@ -148,7 +150,8 @@ class PeopleOf:
             self._known[key] = None
             if kept:
                 total = self._gallery.vectors(kept).sum(axis=0)
-                self._known[key] = Person(number, total, frozenset(face.face_id for face in kept), kept[0].index)
+                ids, first = frozenset(face.face_id for face in kept), kept[0]
+                self._known[key] = Person(number, total, ids, first.index, first.name, first.born)
         return self._known[key]
 
     def cover(self, person: Person) -> Probe:
@@ -159,7 +162,7 @@ class PeopleOf:
         best = int(np.argmax((vectors @ person.mean) * np.sqrt(np.maximum(quality, _LEAST_LENGTH))))
         face = faces[best]
         shown = Face(face.detection, person.mean, face.quality)
-        return Probe(os.fsdecode(face.path), 1, 1, shown, person=person.name.number)
+        return Probe(os.fsdecode(face.path), 1, 1, shown, person=person.number, name=str(person.name))
 
     def nearest_of(
         self,

@@ -94,19 +94,20 @@ def test_a_person_by_number(facesearch: Run, indexed: Path, tmp_path: Path) -> N
     assert (tmp_path / "p.png").exists()
     later = facesearch("query", "--person", "1", "--since", "2099", "--index", indexed, exit_code=1)
     assert later.stderr == "facesearch: #1: no photo of this person passes the filters\n"
-    assert "Person #1" in (tmp_path / "p.html").read_text()
+    assert ">#1</h2>" in (tmp_path / "p.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
         (("query", "--person", "#99"), 3, r"#99: no such person in .*, which has 7 people; `facesearch people` lists"),
-        (("query", "--person", "Anna"), 2, r"--person Anna: give the number of a person, such as #12"),
-        (("query", "--person", "0"), 2, r"--person 0: give the number"),
-        (("query", "--person", "1", "me.jpg"), 2, r"by number or by photos"),
+        (("query", "--person", "Anna"), 3, r"Anna: nobody in .* has this name; `facesearch people` lists"),
+        (("query", "Anna"), 3, r"Anna: nobody in .* has this name; `facesearch people` lists"),
+        (("query", "--person", "0"), 2, r"--person 0: give a name or a number"),
+        (("query", "--person", "1", "me.jpg"), 2, r"by name or by photos"),
         (("query", "--person", "1", "--expand"), 2, r"--person and --expand contradict each other"),
         (("query", "--person", "1", "--fmr", "1e-4"), 2, r"--person and --fmr contradict"),
-        (("query",), 2, r"give a PHOTO of the person"),
+        (("query",), 2, r"give a photo or the name of the person"),
         (("people", "--index", "{ix}", "list"), 2, r"give --index after the command"),
     ],
 )
@@ -197,7 +198,7 @@ def test_people_from_python(photos: Path, tmp_path: Path) -> None:
         assert len(answer) == first.photos
         (hit, *_) = answer
         assert [one.path for one in index.query(person=first.number, where=Filter(under=hit.path))] == [hit.path]
-        with pytest.raises(UsageError, match="by number or by photos"):
+        with pytest.raises(UsageError, match="by name or by photos"):
             index.query(tmp_path / "me.jpg", person=1)
         assert index.refresh().people is None
         assert index.status().groups_after_runs is False

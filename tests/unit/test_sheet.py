@@ -178,7 +178,7 @@ def test_a_hit_through_the_person_shows_the_face_that_links_it(tmp_path: Path, w
 
 def test_a_sheet_of_a_person_by_number_says_so(tmp_path: Path, written: list[str]) -> None:
     photo = plain_photo(tmp_path / "photo.png")
-    asked = replace(probe(photo), person=12)
+    asked = replace(probe(photo), person=12, name="#12")
     save_sheet(
         Answer(asked, [replace(hit(1, photo), via="person")], people=(Somebody(12),)), 0.47, tmp_path / "sheet.png"
     )
