@@ -9,12 +9,13 @@ from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from facesearch.arguments import AnyPaths, several_paths
+from facesearch.arguments import AnyPaths, require_whole_number, several_paths
 from facesearch.errors import Hint, InputError, ModelSwitchedError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from facesearch.api.opening import Models, Stores
     from facesearch.filters import Filter
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from facesearch.galleries.shared import SharedGallery
     from facesearch.index.store import Store
     from facesearch.query_options import QueryOptions
+    from facesearch.search.naming import NamedFace
     from facesearch.search.probes import Probe
     from facesearch.search.result import QueryResult
 
-__all__ = ["query", "query_shared"]
+__all__ = ["query", "query_shared", "who"]
 
 _MANY = 16
 """The number of photos from which the fastest runtime beats the one that starts fastest."""
@@ -87,6 +89,21 @@ def _query_once(
     len(store)
     observer.lap("open the vectors")
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
+
+
+def who(
+    stores: Stores, models: Models, photo: Path, observer: Observer, *, rotations: bool, max_pixels: int
+) -> list[NamedFace]:
+    """Return the faces of a photo with the people whom they show; see `Index.who`."""
+    from facesearch.galleries.local import LocalGallery
+    from facesearch.search.naming import name_faces
+    from facesearch.search.probes import probe_faces
+
+    require_whole_number("max_pixels", max_pixels, 1)
+    store = stores.reading()
+    model = models.open_for(store, few=True, at_once=False)
+    probes = probe_faces(model, str(photo), rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
+    return name_faces(LocalGallery(store, str(stores.path)), probes)
 
 
 def query_shared(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from facesearch.indexing.report import Report
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
+    from facesearch.search.naming import NamedFace
     from facesearch.search.result import QueryResult
     from facesearch.types import FaceRecord, FloatArray, ModelInfo
 
@@ -161,6 +162,24 @@ class Index:
         asked = QueryOptions.of(keywords, options)
         told = self._observer if observer is None else observer
         return query(self._stores, self._models, photos, asked, where, told, keep=keep)
+
+    def who(
+        self,
+        photo: AnyPath,
+        *,
+        rotations: bool = True,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        observer: Observer | None = None,
+    ) -> list[NamedFace]:
+        """Return the faces in any photo, the largest first, with the people of the index whom they show.
+
+        A face without a person is unknown, or it is not sure who that is. `rotations` and `max_pixels` are those of
+        `refresh`. Raises `PhotoError`, `NoFaceError`, `ModelError`, `DeviceError`.
+        """
+        from facesearch.api.asking import who
+
+        told, path = self._observer if observer is None else observer, as_path("photo", photo)
+        return who(self._stores, self._models, path, told, rotations=rotations, max_pixels=max_pixels)
 
     # Updating
 

@@ -13,6 +13,7 @@ from facesearch.events import SILENT, CancelledError, Observer
 
 if TYPE_CHECKING:
     from facesearch.api.opening import Stores
+    from facesearch.api.people_news import News
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import Profile
     from facesearch.index.store import Store
@@ -128,6 +129,16 @@ class People:
         from facesearch.people.history import actions
 
         return actions(self._stores.reading().catalog)
+
+    def seen(self, bookmark: str = "default", *, since: str | None = None, keep: bool = True) -> News:
+        """Return who is in photos that were indexed since the last call with this bookmark; see `api.people_news`.
+
+        With `since`, a year, month or day, only photos taken then or later count, and all of those. Otherwise the
+        bookmark moves to what is there now, unless `keep` is false.
+        """
+        from facesearch.api.people_news import news_of
+
+        return news_of(self._stores, self.list(ignored=True), bookmark, since, keep=keep)
 
     # Naming
 

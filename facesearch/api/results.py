@@ -9,6 +9,7 @@ from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
 from facesearch.api.people import PersonDetails, PersonSummary
+from facesearch.api.people_news import News, SeenPerson
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health
@@ -27,6 +28,7 @@ from facesearch.models.resolve import ListedModel, VerifiedPack
 from facesearch.people.history import Action, Told
 from facesearch.people.regroup import Grouping
 from facesearch.search.compare import Comparison
+from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
 from facesearch.search.result import Answer, Hit, QueryResult
 from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdict
@@ -58,6 +60,8 @@ __all__ = [
     "ListedModel",
     "Method",
     "ModelInfo",
+    "NamedFace",
+    "News",
     "PersonDetails",
     "PersonSummary",
     "Probe",
@@ -70,6 +74,7 @@ __all__ = [
     "Report",
     "ScanResult",
     "SearchFacts",
+    "SeenPerson",
     "Standing",
     "StoredProbe",
     "Switch",

@@ -38,6 +38,7 @@ _PROFILE = Shape(
     "profiles.cover",
 )  # fmt: skip
 _GROUPED = Shape("faces.id", "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)")
+_BOOKMARK = Shape("bookmarks.name", "bookmarks.face")
 _OVERRULED = Shape("overruled.face", "coalesce(overruled.person, 0)")
 _DAY = "substr(coalesce(taken_at, strftime('%Y-%m-%d', mtime_ns / 1000000000, 'unixepoch', 'localtime')), 1, 10)"
 _SHOWN = "assignments JOIN faces ON faces.id = face JOIN photos ON photos.id = photo WHERE missing_since IS NULL"
@@ -263,6 +264,32 @@ class People:
         """Return the visible faces of a person, ascending."""
         rows = self._database.rows(f"SELECT face FROM {_SHOWN} AND person = ? ORDER BY face", person)
         return [row[0] for row in rows]
+
+    # News
+
+    def news(self, after: int, since: str | None) -> list[tuple[int, int, int, bool]]:
+        """Return who is in visible photos with faces of a higher id: the person, photos, faces, whether all are new.
+
+        The person is 0 for nobody. With `since`, a day, only photos taken then or later count. Most photos come first.
+        """
+        dated, days = ("", []) if since is None else (f" AND {_DAY} >= ?", [since])
+        rows = self._database.rows(
+            "SELECT coalesce(person, 0) AS who, count(DISTINCT photo) AS shown, count(*), NOT EXISTS"
+            " (SELECT 1 FROM assignments AS earlier WHERE earlier.person = assignments.person AND earlier.face <= ?1)"
+            " FROM faces JOIN photos ON photos.id = photo LEFT JOIN assignments ON assignments.face = faces.id"
+            f" WHERE faces.id > ?1 AND missing_since IS NULL{dated} GROUP BY who ORDER BY shown DESC, who",
+            after, *days,
+        )  # fmt: skip
+        return [(who, photos, faces, bool(new) and who > 0) for who, photos, faces, new in rows]
+
+    def bookmark(self, name: str) -> int:
+        """Return the last face that a reader of news has seen, 0 before the first time."""
+        rows = self._database.typed(_BOOKMARK, f"SELECT {_BOOKMARK.sql} FROM bookmarks WHERE name = ?", name)
+        return int(rows[0][1]) if rows else 0
+
+    def set_bookmark(self, name: str, face: int, when: int) -> None:
+        """Store the last face that a reader of news has seen."""
+        self._database.run("INSERT OR REPLACE INTO bookmarks (name, face, read_at) VALUES (?, ?, ?)", name, face, when)
 
     # Faces to group
 

@@ -12,6 +12,7 @@ from facesearch.cli.console import Console
 from facesearch.cli.messages import say
 from facesearch.cli.options import (
     Device,
+    IndexPath,
     MaxMegapixels,
     ModelName,
     NoRotations,
@@ -21,17 +22,17 @@ from facesearch.cli.options import (
     format_option,
     pixels,
 )
-from facesearch.cli.stdout import write
-from facesearch.errors import NoFaceError
+from facesearch.cli.stdout import for_stdout, write
+from facesearch.errors import IndexNotFoundError, NoFaceError, UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api.results import Probe
+    from facesearch.api.results import NamedFace, Probe
 
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    ("facesearch who party.jpg", "list the faces with their size and quality"),
+    ("facesearch who party.jpg", "list the faces, with the people of the index whom they show"),
     ("facesearch who party.jpg --draw drawn.jpg", "draw them into a copy of the photo"),
     ("facesearch who party.jpg --crops-to faces", "save each face as a file"),
 )
@@ -47,7 +48,7 @@ _Format = Annotated[str, format_option("table", "json", "csv")]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(name="who", short_help="List the faces in a photo.", epilog=_EXAMPLES)(who)
+    app.command(name="who", short_help="Tell who is in a photo.", epilog=_EXAMPLES)(who)
 
 
 def who(
@@ -55,6 +56,7 @@ def who(
     draw: _Draw = None,
     crops_to: _CropsTo = None,
     layout: _Format = "table",
+    index_path: IndexPath = None,
     model: ModelName = None,
     device: Device = "auto",
     threads: Threads = 0,
@@ -62,28 +64,68 @@ def who(
     max_megapixels: MaxMegapixels = 200,
     quiet: Quiet = False,
 ) -> None:
-    """List the faces in a photo, the largest first, numbered as for `query --face`. The exit code is 1 if none."""
+    """List the faces in a photo, the largest first, numbered as for `query --face`. The exit code is 1 if none.
+
+    Each face is named if it clearly shows a person of the index; else it is `unknown`. Without an index, or with
+    --model, the faces are only detected.
+    """
+    if index_path is not None and model is not None:
+        raise UsageError("--index and --model contradict each other; omit one of them")
     if draw is not None:
         from facesearch.render.drawn import check_may_be_drawn
 
         check_may_be_drawn(draw)
-    from facesearch.api.detect import detect
     from facesearch.render.faces import render_faces
 
     limit, console = pixels(max_megapixels), Console(quiet=quiet)
     try:
-        found = detect(photo, model=model, device=device, threads=threads, rotations=not no_rotations, max_pixels=limit)
+        asked = model is None and (index_path is not None or _has_index())
+        if asked:
+            found = _named(photo, index_path, console, device, threads, rotations=not no_rotations, max_pixels=limit)
+        else:
+            found = _detected(photo, model, device, threads, rotations=not no_rotations, max_pixels=limit)
     except NoFaceError as error:
         say(in_options(error))
         raise typer.Exit(1) from error
-    write([render_faces(found, layout)])
+    write([render_faces(found, layout, for_stdout(), named=asked)])
     if draw is not None:
         _draw(found, draw, limit, console)
     if crops_to is not None:
-        _save(found, crops_to, limit, console)
+        _save([one.probe for one in found], crops_to, limit, console)
 
 
-def _draw(found: list[Probe], file: Path, max_pixels: int, console: Console) -> None:
+def _has_index() -> bool:
+    """Whether there is a default index."""
+    from facesearch.api.index import Index
+
+    try:
+        with Index.open() as index:
+            return index.exists
+    except (IndexNotFoundError, UsageError):
+        return False
+
+
+def _named(
+    photo: Path, index_path: Path | None, console: Console, device: str, threads: int,
+    *, rotations: bool, max_pixels: int,
+) -> list[NamedFace]:  # fmt: skip
+    from facesearch.api.index import Index
+
+    with Index.open(index_path, device=device, threads=threads, observer=console) as index:
+        return index.who(photo, rotations=rotations, max_pixels=max_pixels)
+
+
+def _detected(
+    photo: Path, model: str | None, device: str, threads: int, *, rotations: bool, max_pixels: int
+) -> list[NamedFace]:
+    from facesearch.api.detect import detect
+    from facesearch.api.results import NamedFace
+
+    found = detect(photo, model=model, device=device, threads=threads, rotations=rotations, max_pixels=max_pixels)
+    return [NamedFace(probe) for probe in found]
+
+
+def _draw(found: list[NamedFace], file: Path, max_pixels: int, console: Console) -> None:
     from facesearch.render.drawn import draw_found
 
     draw_found(found, file, max_pixels=max_pixels)

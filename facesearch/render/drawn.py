@@ -19,7 +19,7 @@ from facesearch.render.pictures import (
 )
 
 if TYPE_CHECKING:
-    from facesearch.search.probes import Probe
+    from facesearch.search.naming import NamedFace
     from facesearch.types import Detection
 
     Corners = tuple[float, float, float, float]
@@ -44,15 +44,19 @@ def check_may_be_drawn(path: Path) -> None:
     check_may_be_written(path)
 
 
-def draw_found(faces: Sequence[Probe], path: Path, *, max_pixels: int) -> None:
-    """Draw the photo of these faces, each framed and numbered. Raises what `save_drawn` raises."""
-    source = faces[0].path
+def draw_found(faces: Sequence[NamedFace], path: Path, *, max_pixels: int) -> None:
+    """Draw the photo of these faces, each framed, numbered and named. Raises what `save_drawn` raises."""
+    source = faces[0].probe.path
     try:
         data = Path(source).read_bytes()
     except OSError as error:  # it was there a moment ago
         raise PhotoError(f"{source}: cannot be read ({error.strerror}); check the path") from error
     photo = Photo(data, max_pixels=max_pixels)
-    save_drawn(photo, [(face.face.detection, str(face.number)) for face in faces], path)
+    save_drawn(photo, [(one.probe.face.detection, _label(one)) for one in faces], path)
+
+
+def _label(one: NamedFace) -> str:
+    return str(one.probe.number) if one.person is None else f"{one.probe.number} {one.person}"
 
 
 def save_drawn(photo: Photo, faces: Sequence[tuple[Detection, str]], path: Path) -> None:

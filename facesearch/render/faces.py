@@ -1,31 +1,56 @@
-"""The faces of one photo: text, JSON, CSV."""
+"""The faces of one photo, and whom they show: text, JSON, CSV."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.render.text import table
+from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
 
 __all__ = ["render_faces"]
 
-_HEAD = ("face", "box", "face px", "quality", "detected")
+_HEAD = ("face", "box", "face px", "quality", "detected", "person", "similarity", "verdict")
+_NAMED = ("person", "similarity", "verdict")
 
 
-def render_faces(faces: Sequence[Probe], layout: str) -> str:
-    """Return the faces of one photo as `table`, `json` or `csv`, in the order given."""
+def render_faces(
+    faces: Sequence[NamedFace], layout: str, show: Callable[[str], str] = str, *, named: bool = False
+) -> str:
+    """Return the faces of one photo as `table`, `json` or `csv`, in the order given; `named` if people were asked."""
     if layout == "json":
-        record = {**path_keys("path", os.fsencode(faces[0].path)), "faces": [_record(face) for face in faces]}
+        path = os.fsencode(faces[0].probe.path)
+        record = {**path_keys("path", path), "faces": [{**_record(one.probe), **_who(one)} for one in faces]}
         return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
     if layout == "csv":
         fields = ["face", "left", "top", "width", "height", "face_px", "quality", "det_score"]
-        return "".join(csv_lines(fields, map(_csv_row, faces)))
-    return table(_HEAD, [_row(face) for face in faces], left_aligned=("box",))
+        fields += ["face_id", "person", "name", "similarity", "verdict"]
+        return "".join(csv_lines(fields, [{**_csv_row(one.probe), **_who(one)} for one in faces]))
+    head = [name if named or name not in _NAMED else "" for name in _HEAD]
+    rows = [(*_row(one.probe), *(_shown(one, show) if named else ("", "", ""))) for one in faces]
+    return table(head, rows, ("box", "person", "verdict"))
+
+
+def _who(one: NamedFace) -> dict[str, Any]:
+    """Return the keys about the person of a face; null if it is unknown."""
+    person = one.person
+    return {
+        "face_id": one.face_id,
+        "person": None if person is None else person.number,
+        "name": None if person is None else person.name,
+        "similarity": None if one.similarity is None else round(one.similarity, 6),
+        "verdict": None if one.verdict is None else str(one.verdict),
+    }
+
+
+def _shown(one: NamedFace, show: Callable[[str], str]) -> tuple[str, ...]:
+    similarity = "" if one.similarity is None else f"{one.similarity:.4f}"
+    return ("unknown" if one.person is None else show(str(one.person)), similarity, str(one.verdict or ""))
 
 
 def _record(face: Probe) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from facesearch.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facesearch.api.results import Action, Grouping, PersonDetails, PersonSummary, Told
+    from facesearch.api.results import Action, Grouping, News, PersonDetails, PersonSummary, Told
 
 __all__ = [
     "action_line",
@@ -23,9 +23,11 @@ __all__ = [
     "grouping_line",
     "grouping_record",
     "history_records",
+    "news_record",
     "people_records",
     "render_details",
     "render_history",
+    "render_news",
     "render_people",
 ]
 
@@ -136,6 +138,28 @@ def _number(person: Somebody | None) -> str:
 def people_records(people: Sequence[PersonSummary]) -> list[dict[str, Any]]:
     """Return people as plain values."""
     return [asdict(one) for one in people]
+
+
+def render_news(news: News, show: Callable[[str], str] = str) -> str:
+    """Return who is in new photos, one person per line."""
+    lines = [
+        f"{counted(one.photos, 'new photo')} of {show(one.person.called)}{' (new)' * one.new}\n" for one in news.people
+    ]
+    if news.unknown_faces:
+        lines.append(
+            f"{counted(news.unknown_faces, 'face')} nobody knows, in {counted(news.unknown_photos, 'photo')}\n"
+        )
+    return "".join(lines)
+
+
+def news_record(news: News) -> dict[str, Any]:
+    """Return who is in new photos as plain values."""
+    people = [
+        {"person": one.person.number, "name": one.person.name, "photos": one.photos, "new": one.new}
+        for one in news.people
+    ]
+    unknown = {"unknown_faces": news.unknown_faces, "unknown_photos": news.unknown_photos}
+    return {"bookmark": news.bookmark, "people": people, **unknown}
 
 
 def grouping_record(done: Grouping) -> dict[str, Any]:

@@ -104,9 +104,9 @@ class PeopleOf:
     def link(self, probe: Probe, nearest: Sequence[ScoredFace]) -> Link | None:
         """Return the person of a question, from the faces nearest to it, best first; None if nobody fits."""
         contents = frozenset(probe.contents)
-        own = self._own(probe, nearest, contents)
-        if own is not None:  # the query photo is in the gallery, and grouping has compared it with everybody
-            person = self.person(own, contents)
+        own = self.itself(probe, nearest)
+        if own is not None and own.person is not None:  # grouping has compared the query photo with everybody
+            person = self.person(own.person, contents)
             return None if person is None else self._linked(probe, person)
         links = []
         near = [scored for scored in nearest[:NEAREST] if scored.face.content not in contents]
@@ -204,11 +204,11 @@ class PeopleOf:
         judge = Judge(self._calibration, _photos(probe, person), self.part.people, (), probe.quality)
         return Link(person, similarity, judge.verdict(similarity, None))
 
-    def _own(self, probe: Probe, nearest: Sequence[ScoredFace], contents: frozenset[bytes]) -> int | None:
-        """Return the person that the query photo itself belongs to, if it is in the gallery."""
+    def itself(self, probe: Probe, nearest: Sequence[ScoredFace]) -> FaceRecord | None:
+        """Return the face of the query photo itself, if it is in the gallery, from the faces nearest to it."""
         for similarity, face in nearest[:NEAREST]:
-            if face.content in contents and similarity >= _SAME_FACE:
-                return face.person
+            if face.content in probe.contents and similarity >= _SAME_FACE:
+                return face
         return None
 
     def _least(self, probe: Probe, person: Person, closest: float) -> float:

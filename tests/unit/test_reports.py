@@ -23,6 +23,7 @@ from facesearch.render.faces import render_faces
 from facesearch.render.findings import render_findings
 from facesearch.render.models import models_record, models_table
 from facesearch.render.standings import standings_record, standings_table
+from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
 from facesearch.types import FaceRecord
 
@@ -142,14 +143,15 @@ def test_every_face_as_arrays(faces: list[tuple[FaceRecord, FloatArray]], tmp_pa
 def test_the_faces_of_a_photo() -> None:
     large = Probe("a.jpg", 1, 2, toy_face([1.0, 0.0], (10.26, 20.0, 90.0, 100.0), quality=0.8769))
     small = Probe("a.jpg", 2, 2, toy_face([0.0, 1.0], (200.0, 20.0, 30.0, 40.0)))
-    _head, *rows = columns(render_faces([large, small], "table"))
+    both = [NamedFace(large), NamedFace(small)]
+    _head, *rows = columns(render_faces(both, "table"))
     assert rows == [["1", "10,20", "90x100", "90", "0.88", "0.90"], ["2", "200,20", "30x40", "30", "0.90"]]
-    record = json.loads(render_faces([large, small], "json"))
+    record = json.loads(render_faces(both, "json"))
     assert record["path"] == "a.jpg"
     assert [(face["face"], face["face_px"], face["quality"]) for face in record["faces"]] == [
         (1, 90.0, 0.877), (2, 30.0, None),
     ]  # fmt: skip
-    assert [row["left"] for row in csv.DictReader(io.StringIO(render_faces([large, small], "csv")))] == [
+    assert [row["left"] for row in csv.DictReader(io.StringIO(render_faces(both, "csv")))] == [
         "10.3",
         "200.0",
     ]
