@@ -14,6 +14,7 @@ from facesearch.events import SILENT, CancelledError, Observer
 if TYPE_CHECKING:
     from facesearch.api.opening import Stores
     from facesearch.api.people_news import News
+    from facesearch.api.people_parts import PersonPart
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import Profile
     from facesearch.index.store import Store
@@ -228,6 +229,27 @@ class People:
         if len(people) < 2:
             raise UsageError("give at least two people to merge")
         return self._tell(statements)
+
+    def parts(self, who: int | str) -> Sequence[PersonPart]:
+        """Return the parts of a person's faces, the largest first: if two people were taken for one, they differ."""
+        from facesearch.api.people_parts import part_records
+        from facesearch.people.parts import parts_of
+
+        store = self._stores.reading()
+        return part_records(store.catalog, parts_of(store, self._person(store.catalog, who)))
+
+    def split(self, who: int | str, parts: Iterable[int] = (), *, faces: Iterable[int] = ()) -> int:
+        """Say that some of a person's faces, given as `parts` by number or by their ids, are another person.
+
+        That person gets a number of its own, which `history` tells.
+        """
+        from facesearch.api.people_parts import divided
+        from facesearch.people.parts import parts_of
+
+        store = self._stores.reading()
+        person = self._person(store.catalog, who)
+        found, chosen, moving = parts_of(store, person), list(parts), list(faces)
+        return self._tell(lambda catalog: divided(catalog, person, found, chosen, moving))
 
     def is_not(self, who: int | str, photos: AnyPaths = (), *, faces: Iterable[int] = ()) -> int:
         """Say that faces do not show a person: faces by their ids, or those of this person in photos."""

@@ -10,6 +10,7 @@ from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
 from facesearch.api.people import PersonDetails, PersonSummary
 from facesearch.api.people_news import News, SeenPerson
+from facesearch.api.people_parts import PersonPart
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health
@@ -63,6 +64,7 @@ __all__ = [
     "NamedFace",
     "News",
     "PersonDetails",
+    "PersonPart",
     "PersonSummary",
     "Probe",
     "Pulled",

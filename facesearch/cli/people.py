@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import people_history, people_names, people_seen
+from facesearch.cli import people_history, people_names, people_seen, people_split
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         "list": ("List the people.", list_people),
         "show": ("Show more about a person.", show_person),
         **people_names.COMMANDS,
+        **people_split.COMMANDS,
         **people_history.COMMANDS,
         **people_seen.COMMANDS,
         "group": ("Group faces by person.", group_faces),

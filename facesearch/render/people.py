@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from facesearch.render.records import path_keys
 from facesearch.render.text import lines_of, table
 from facesearch.types import Somebody
 from facesearch.wording import counted
@@ -14,7 +15,7 @@ from facesearch.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from facesearch.api.results import Action, Grouping, News, PersonDetails, PersonSummary, Told
+    from facesearch.api.results import Action, Grouping, News, PersonDetails, PersonPart, PersonSummary, Told
 
 __all__ = [
     "action_line",
@@ -24,10 +25,12 @@ __all__ = [
     "grouping_record",
     "history_records",
     "news_record",
+    "part_records",
     "people_records",
     "render_details",
     "render_history",
     "render_news",
+    "render_parts",
     "render_people",
 ]
 
@@ -138,6 +141,26 @@ def _number(person: Somebody | None) -> str:
 def people_records(people: Sequence[PersonSummary]) -> list[dict[str, Any]]:
     """Return people as plain values."""
     return [asdict(one) for one in people]
+
+
+def render_parts(parts: Sequence[PersonPart], show: Callable[[str], str] = str) -> str:
+    """Return a table of the parts of a person, one per line."""
+    rows = [
+        (str(one.number), f"{one.photos:,}", f"{len(one.faces):,}", one.first, one.last, show(one.path))
+        for one in parts
+    ]
+    return table(("part", "photos", "faces", "first", "last", "such as"), rows, ("first", "last", "such as"))
+
+
+def part_records(parts: Sequence[PersonPart]) -> list[dict[str, Any]]:
+    """Return the parts of a person as plain values."""
+    return [
+        {
+            "part": one.number, "photos": one.photos, "faces": list(one.faces), "first": one.first, "last": one.last,
+            **path_keys("path", one.cover.path), "face_id": one.cover.face_id,
+        }
+        for one in parts
+    ]  # fmt: skip
 
 
 def render_news(news: News, show: Callable[[str], str] = str) -> str:

@@ -280,3 +280,33 @@ def test_names_are_completed(facesearch: Run, index: Path, environment: dict[str
     }  # fmt: skip
     done = facesearch(env=completion)
     assert done.stdout.split() == ["Anna"]
+
+
+def test_two_people_who_were_taken_for_one_are_split(
+    facesearch: Run, index: Path, number: dict[str, int], tmp_path: Path
+) -> None:
+    before = {one["number"]: one["faces"] for one in people(facesearch)}
+    ada, bea = number["ada"], number["bea"]
+    facesearch("people", "merge", str(ada), str(bea), "--index", "ix")
+    parts = json.loads(facesearch("people", "split", str(ada), "--index", "ix", "-f", "json").stdout)
+    assert sorted(len(part["faces"]) for part in parts) == sorted([before[ada], before[bea]])
+    shown = facesearch("people", "split", str(ada), "--index", "ix")
+    assert len(shown.stdout.splitlines()) == 1 + len(parts)
+    told = facesearch("people", "split", str(ada), "--parts", "2", "--index", "ix").stderr
+    new = int(told.split("#")[1].split(" ")[0])
+    after = {one["number"]: one["faces"] for one in people(facesearch)}
+    assert (after[ada], after[new]) == (len(parts[0]["faces"]), len(parts[1]["faces"]))
+    for again in ((), ("--again", "--yes")):
+        facesearch("people", "group", *again, "--index", "ix")
+        assert {one["number"]: one["faces"] for one in people(facesearch)} == after
+    facesearch("people", "undo", "--index", "ix")
+    facesearch("people", "undo", "--index", "ix")
+    assert {one["number"]: one["faces"] for one in people(facesearch)} == before
+    for wrong, why in (
+        ("9", "part 9: no such part; there are 2"),
+        ("x", "give numbers"),
+        ("1,2", "nobody would be left"),
+    ):
+        facesearch("people", "merge", str(ada), str(bea), "--index", "ix")
+        assert why in facesearch("people", "split", str(ada), "--parts", wrong, "--index", "ix", exit_code=2).stderr
+        facesearch("people", "undo", "--index", "ix")
