@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from facesearch.api.people_records import PersonDetails, PersonSummary, details_of, summaries, summary_of
 from facesearch.arguments import AnyPaths, require_whole_number, several_paths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, CancelledError, Observer
@@ -16,56 +17,15 @@ if TYPE_CHECKING:
     from facesearch.api.people_news import News
     from facesearch.api.people_parts import PersonPart
     from facesearch.catalog.catalog import Catalog
-    from facesearch.catalog.people import Profile
     from facesearch.index.store import Store
     from facesearch.people.history import Action
     from facesearch.people.regroup import Grouping
     from facesearch.people.saying import Statement
 
-__all__ = ["People", "PersonDetails", "PersonSummary", "group_within"]
+__all__ = ["People", "group_within"]
 
 _LONG = 50_000
 """Faces. Grouping more of them takes long enough to say so."""
-
-_MOST_BESIDE = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonSummary:
-    """A person of an index: its number, what the user said, its faces and photos, and their first and last day.
-
-    `name`, `external_id` and `born` are None if they were not given; `ignored` is set for a stranger.
-    """
-
-    number: int
-    name: str | None = None
-    aliases: tuple[str, ...] = ()
-    external_id: str | None = None
-    born: str | None = None
-    ignored: bool = False
-    faces: int
-    photos: int
-    first: str
-    last: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name and the aliases."""
-        return self.aliases if self.name is None else (self.name, *self.aliases)
-
-    @property
-    def called(self) -> str:
-        """The name, or else the number."""
-        return f"#{self.number}" if self.name is None else self.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonDetails:
-    """A person of an index: the summary, the number of photos by year, and of photos together with other people."""
-
-    summary: PersonSummary
-    years: dict[str, int]
-    beside: list[tuple[PersonSummary, int]]
 
 
 class People:
@@ -91,33 +51,26 @@ class People:
         """
         return [
             one
-            for one in _summaries(self._stores.reading().catalog)
+            for one in summaries(self._stores.reading().catalog)
             if (ignored or not one.ignored) and not (unnamed and one.name is not None)
         ]
 
     def find(self, who: int | str) -> PersonSummary:
         """Return a person by number or name. Without a photo that can be found it has 0 photos, and no days."""
         catalog = self._stores.reading().catalog
-        return _summary_of(catalog, self._person(catalog, who))
+        return summary_of(catalog, self._person(catalog, who))
 
     def show(self, who: int | str) -> PersonDetails:
         """Return more about a person."""
         catalog = self._stores.reading().catalog
-        person = self._person(catalog, who)
-        known = {one.number: one for one in _summaries(catalog)}
-        beside = [
-            (known[number], photos) for number, photos in catalog.people.beside(person) if not known[number].ignored
-        ]
-        return PersonDetails(
-            summary=_summary_of(catalog, person), years=catalog.people.years(person), beside=beside[:_MOST_BESIDE]
-        )
+        return details_of(catalog, self._person(catalog, who))
 
     def called(self, name: str) -> Sequence[PersonSummary]:
         """Return the people who bear a name, as their name, an alias or an external id."""
         from facesearch.people.names import people_called
 
         catalog = self._stores.reading().catalog
-        return [_summary_of(catalog, number) for number in people_called(catalog.people.profiles(), name)]
+        return [summary_of(catalog, number) for number in people_called(catalog.people.profiles(), name)]
 
     def knows(self, who: str) -> bool:
         """Whether this is the name, an alias, the external id or the number of somebody."""
@@ -148,7 +101,7 @@ class People:
         who: int | str,
         name: str | None = None,
         *,
-        aliases: Iterable[str] = (),
+        aliases: str | Iterable[str] = (),
         born: str | None = None,
         external_id: str | None = None,
         if_taken: Literal["merge", "keep"] | None = None,
@@ -158,77 +111,36 @@ class People:
         `born` is a year, month or day: photos taken before it are marked, and come last. If somebody else bears the
         name, `if_taken` says whether both are one person ("merge") or two ("keep"); None raises `UsageError`.
         """
+        from facesearch.people.acts import naming
         from facesearch.people.names import checked_born, checked_name
-        from facesearch.people.saying import Statement
         from facesearch.people.statements import Kind
 
         if if_taken not in (None, "merge", "keep"):
             raise UsageError(f"if_taken {if_taken!s:.60}: choose merge or keep", option="if_taken")
+        others = [aliases] if isinstance(aliases, str) else aliases
         given = {
             Kind.name: [] if name is None else [checked_name(name)],
-            Kind.alias: [
-                checked_name(alias, "alias") for alias in ([aliases] if isinstance(aliases, str) else aliases)
-            ],
+            Kind.alias: [checked_name(alias, "alias") for alias in others],
             Kind.born: [] if born is None else [checked_born(born)],
             Kind.external_id: [] if external_id is None else [checked_name(external_id, "external id")],
         }
         if not any(given.values()):
             raise UsageError("give a name, an alias, a date of birth or an external id")
-
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            person = self._person(catalog, who)
-            profile = catalog.people.profiles().get(person)
-            if profile is not None and profile.ignored:
-                yield Statement(Kind.notice, person=person)
-            faces = catalog.people.faces_of(person) if given[Kind.name] else ()
-            for kind, values in given.items():
-                for value in values:
-                    yield Statement(kind, faces if kind is Kind.name else (), person, value=value)
-            for other in self._others_called(catalog, [*given[Kind.name], *given[Kind.external_id]], person):
-                if if_taken is None:
-                    raise UsageError(
-                        f"{_summary_of(catalog, other).called}: #{other} has this name already, with "
-                        f"{_photos(catalog, other)}",
-                        Hint.NAME_TAKEN,
-                    )
-                yield Statement(Kind.one if if_taken == "merge" else Kind.two, person=other, other=person)
-
-        return self._tell(statements)
+        return self._tell(lambda catalog: naming(catalog, self._person(catalog, who), given, if_taken))
 
     def unname(self, who: int | str) -> int:
         """Take the name, the aliases, the external id and the date of birth off a person. The faces stay together."""
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
+        from facesearch.people.acts import unnaming
 
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            person = self._person(catalog, who)
-            said = catalog.people.profiles().get(person)
-            if said is None or not (said.names or said.external_id or said.born):
-                raise UsageError(f"{_shown(who)}: has no name")
-            parts = [person, *(one for one, whole in catalog.people.joined().items() if whole == person)]
-            for part in parts:
-                for kind in (Kind.name, Kind.born, Kind.external_id):
-                    yield Statement(kind, person=part)
-                for alias in said.names:
-                    yield Statement(Kind.no_alias, person=part, value=alias)
-
-        return self._tell(statements)
+        return self._tell(lambda catalog: unnaming(catalog, self._person(catalog, who)))
 
     def merge(self, people: Sequence[int | str]) -> int:
         """Say that several people are one: the first, whose name and number stay."""
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
+        from facesearch.people.acts import merging
 
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            first, *others = dict.fromkeys(self._person(catalog, who) for who in people)
-            if not others:
-                raise UsageError(f"{_shown(people[0])}: give at least one other person to merge")
-            for other in others:
-                yield Statement(Kind.one, person=first, other=other)
-
-        if len(people) < 2:
+        if isinstance(people, str) or len(people) < 2:
             raise UsageError("give at least two people to merge")
-        return self._tell(statements)
+        return self._tell(lambda catalog: merging(self._person(catalog, who) for who in people))
 
     def parts(self, who: int | str) -> Sequence[PersonPart]:
         """Return the parts of a person's faces, the largest first: if two people were taken for one, they differ."""
@@ -243,93 +155,59 @@ class People:
 
         That person gets a number of its own, which `history` tells.
         """
-        from facesearch.api.people_parts import divided
+        from facesearch.people.acts import dividing
         from facesearch.people.parts import parts_of
 
         store = self._stores.reading()
         person = self._person(store.catalog, who)
-        found, chosen, moving = parts_of(store, person), list(parts), list(faces)
-        return self._tell(lambda catalog: divided(catalog, person, found, chosen, moving))
-
-    def is_not(self, who: int | str, photos: AnyPaths = (), *, faces: Iterable[int] = ()) -> int:
-        """Say that faces do not show a person: faces by their ids, or those of this person in photos."""
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
-
-        paths, given = several_paths("photo", photos), list(faces)
-        if bool(paths) == bool(given):
-            raise UsageError("give either photos or faces")
-        for face in given:
-            require_whole_number("face", face, 1)
-
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            person = self._person(catalog, who)
-            if given:
-                chosen = _known_faces(catalog, given)
-            else:
-                chosen = [face for path in paths for face in _faces_in(catalog, path, person, _shown(who))]
-            yield Statement(Kind.does_not, chosen, person)
-
-        return self._tell(statements)
+        found, chosen, moving = parts_of(store, person), list(parts), _ids(faces)
+        return self._tell(lambda catalog: dividing(catalog, person, found, chosen, moving))
 
     def is_person(self, who: int | str, faces: Iterable[int]) -> int:
         """Say that faces, given by their ids, show a person."""
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
+        from facesearch.people.acts import placing
 
-        given = list(faces)
-        for face in given:
-            require_whole_number("face", face, 1)
+        given = _ids(faces)
         if not given:
             raise UsageError("give the ids of faces", Hint.FACE_IDS)
+        return self._tell(lambda catalog: placing(catalog, self._person(catalog, who), given))
 
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            yield Statement(Kind.belongs, _known_faces(catalog, given), self._person(catalog, who))
+    def is_not(self, who: int | str, photos: AnyPaths = (), *, faces: Iterable[int] = ()) -> int:
+        """Say that faces do not show a person: faces by their ids, or those of this person in photos."""
+        from facesearch.people.acts import denying
+
+        paths, given = several_paths("photo", photos), _ids(faces)
+        if bool(paths) == bool(given):
+            raise UsageError("give either photos or faces")
+
+        def statements(catalog: Catalog) -> Iterable[Statement]:
+            found = {path: catalog.photos.ids_at(os.fsencode(os.path.abspath(path))) for path in paths}
+            return denying(catalog, self._person(catalog, who), given, found)
 
         return self._tell(statements)
 
     def ignore(self, people: Sequence[int | str] = (), *, all_under: int | None = None) -> int:
-        """Say that people are strangers: they are kept, and not listed. Named people are never among `all_under`.
+        """Say that people are strangers: they are kept, and not listed.
 
         `all_under` ignores everybody without a name who is in fewer photos than that.
         """
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
+        from facesearch.people.acts import ignoring, strangers
 
         if bool(people) == (all_under is not None):
             raise UsageError("give either people to ignore, or a number of photos")
         if all_under is not None:
             require_whole_number("all_under", all_under, 1)
-
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            if all_under is None:
-                chosen = [self._person(catalog, who) for who in people]
-            else:
-                chosen = [
-                    one.number
-                    for one in _summaries(catalog)
-                    if one.name is None and not one.ignored and one.photos < all_under
-                ]
-                if not chosen:
-                    raise UsageError(f"nobody without a name is in fewer than {all_under:,} photos")
-            for person in dict.fromkeys(chosen):
-                yield Statement(Kind.ignore, person=person)
-
-        return self._tell(statements)
+            least = all_under
+            return self._tell(lambda catalog: ignoring(strangers(catalog, least)))
+        return self._tell(lambda catalog: ignoring(self._person(catalog, who) for who in people))
 
     def notice(self, people: Sequence[int | str]) -> int:
         """Say that people are no strangers after all: they are listed again."""
-        from facesearch.people.saying import Statement
-        from facesearch.people.statements import Kind
+        from facesearch.people.acts import noticing
 
         if not people:
             raise UsageError("give people to list again")
-
-        def statements(catalog: Catalog) -> Iterator[Statement]:
-            for person in dict.fromkeys(self._person(catalog, who) for who in people):
-                yield Statement(Kind.notice, person=person)
-
-        return self._tell(statements)
+        return self._tell(lambda catalog: noticing(self._person(catalog, who) for who in people))
 
     def undo(self, action: int | None = None) -> int:
         """Take back an action, by default the last one that was not taken back; return the number of the undoing.
@@ -377,15 +255,6 @@ class People:
 
         return person_of(catalog, who, str(self._stores.path))
 
-    def _others_called(self, catalog: Catalog, names: Iterable[str], person: int) -> Sequence[int]:
-        """Return everybody but `person` who bears one of these names."""
-        from facesearch.people.names import people_called
-
-        profiles = catalog.people.profiles()
-        return list(
-            dict.fromkeys(other for name in names for other in people_called(profiles, name) if other != person)
-        )
-
     def _tell(self, statements: Callable[[Catalog], Iterable[Statement]]) -> int:
         """Say what is decided within the transaction in which it is said; return the number of the action."""
         from facesearch.people.saying import say_all
@@ -400,64 +269,12 @@ class People:
             yield catalog
 
 
-def _shown(who: int | str) -> str:
-    return f"#{who}" if isinstance(who, int) else f"{who:.60}"
-
-
-def _photos(catalog: Catalog, person: int) -> str:
-    from facesearch.wording import counted
-
-    return counted(_summary_of(catalog, person).photos, "photo")
-
-
-def _summaries(catalog: Catalog) -> list[PersonSummary]:
-    from facesearch.catalog.people import Profile
-
-    profiles = catalog.people.profiles()
-    return [
-        _summary(number, profiles.get(number, Profile()), faces, photos, first, last)
-        for number, faces, photos, first, last in catalog.people.summary()
-    ]
-
-
-def _summary(number: int, said: Profile, faces: int, photos: int, first: str, last: str) -> PersonSummary:
-    return PersonSummary(
-        number=number, name=said.name, aliases=said.aliases, external_id=said.external_id, born=said.born,
-        ignored=said.ignored, faces=faces, photos=photos, first=first, last=last,
-    )  # fmt: skip
-
-
-def _summary_of(catalog: Catalog, person: int) -> PersonSummary:
-    from facesearch.catalog.people import Profile
-
-    found = next((row for row in catalog.people.summary(person)), (person, 0, 0, "", ""))
-    return _summary(person, catalog.people.profiles().get(person, Profile()), *found[1:])
-
-
-def _known_faces(catalog: Catalog, faces: Sequence[int]) -> list[int]:
-    """Return faces, each once. Raises `InputError` if one is not known."""
-    from facesearch.errors import InputError
-
-    known = catalog.people.grouped(faces)
-    for face in faces:
-        if face not in known:
-            raise InputError(f"face {face}: no such face in the index", Hint.FACE_IDS)
-    return sorted(known)
-
-
-def _faces_in(catalog: Catalog, path: str, person: int, who: str) -> list[int]:
-    """Return the faces of a person in a photo. Raises `InputError` if there is none, or if the photo is not known."""
-    import os
-
-    from facesearch.errors import InputError
-
-    photos = catalog.photos.ids_at(os.fsencode(os.path.abspath(path)))
-    if not photos:
-        raise InputError(f"{path}: no photo of the index; check the path")
-    faces = [face for photo in photos for face in catalog.people.faces_in(photo, person)]
-    if not faces:
-        raise InputError(f"{path}: no face in it belongs to {who}", Hint.FACE_IDS)
-    return faces
+def _ids(faces: Iterable[int]) -> list[int]:
+    """Return ids of faces. Raises `UsageError` if one is no whole number above zero."""
+    given = list(faces)
+    for face in given:
+        require_whole_number("face", face, 1)
+    return given
 
 
 def group_within(

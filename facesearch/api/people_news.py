@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facesearch.api.opening import Stores
-    from facesearch.api.people import PersonSummary
+    from facesearch.api.people_records import PersonSummary
     from facesearch.catalog.catalog import Catalog
 
 __all__ = ["News", "SeenPerson", "news_of"]
@@ -17,7 +17,7 @@ __all__ = ["News", "SeenPerson", "news_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenPerson:
-    """A person with new photos; `new` is set if the person was in no photo before."""
+    """A person with new photos; `new` is set if the person was in no photo that was told of before."""
 
     person: PersonSummary
     photos: int
@@ -66,7 +66,7 @@ def _news(
 ) -> News:
     rows = catalog.people.news(after, since)
     seen = [
-        SeenPerson(person=known[who], photos=photos, new=new)
+        SeenPerson(person=known[who], photos=photos, new=new and after > 0)
         for who, photos, _, new in rows
         if who in known and not known[who].ignored
     ]

@@ -1,21 +1,18 @@
-"""Divide a person into two: the parts of its faces, and a new person for some of them."""
+"""The parts of a person as records."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import FaceRow
-    from facesearch.people.saying import Statement
     from facesearch.types import FaceRecord
 
-__all__ = ["PersonPart", "divided", "part_records"]
+__all__ = ["PersonPart", "part_records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,30 +49,3 @@ def part_records(catalog: Catalog, parts: Sequence[Sequence[FaceRow]]) -> list[P
             )
         )  # fmt: skip
     return found
-
-
-def divided(
-    catalog: Catalog, person: int, parts: Sequence[Sequence[FaceRow]], chosen: Sequence[int], faces: Sequence[int]
-) -> Iterator[Statement]:
-    """Yield what is said: the chosen parts, by number, and faces, by id, are a new person, and the two are not one.
-
-    Raises `UsageError` for a part that is not there, for faces of somebody else, or if nobody would be left.
-    """
-    from facesearch.people.saying import Statement
-    from facesearch.people.statements import Kind
-
-    for number in chosen:
-        if not 1 <= number <= len(parts):
-            raise UsageError(f"part {number}: no such part; there are {len(parts)}, numbered from 1")
-    everybody = {row.face for part in parts for row in part}
-    for face in faces:
-        if face not in everybody:
-            raise UsageError(f"face {face}: does not belong to #{person}")
-    moving = sorted({*faces, *(row.face for number in chosen for row in parts[number - 1])})
-    if not moving:
-        raise UsageError("give the parts, or the faces, that are somebody else")
-    if len(moving) == len(everybody):
-        raise UsageError("nobody would be left; leave out the part that shows the person")
-    new = catalog.people.add()
-    yield Statement(Kind.belongs, moving, new)
-    yield Statement(Kind.two, person=person, other=new)

@@ -8,9 +8,9 @@ from facesearch.api.gallery import GalleryStatus, StoredProbe
 from facesearch.api.keeping import CancelledSwitch, SwitchPreview
 from facesearch.api.measure import Calibrated
 from facesearch.api.models import Added, Licence, Pulled, Removal
-from facesearch.api.people import PersonDetails, PersonSummary
 from facesearch.api.people_news import News, SeenPerson
 from facesearch.api.people_parts import PersonPart
+from facesearch.api.people_records import PersonDetails, PersonSummary
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health

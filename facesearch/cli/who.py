@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,12 +79,10 @@ def who(
     from facesearch.render.faces import render_faces
 
     limit, console = pixels(max_megapixels), Console(quiet=quiet)
+    asked = model is None and (index_path is not None or _has_index())
+    find = partial(_named, index_path, console) if asked else partial(_detected, model)
     try:
-        asked = model is None and (index_path is not None or _has_index())
-        if asked:
-            found = _named(photo, index_path, console, device, threads, rotations=not no_rotations, max_pixels=limit)
-        else:
-            found = _detected(photo, model, device, threads, rotations=not no_rotations, max_pixels=limit)
+        found = find(photo, device, threads, rotations=not no_rotations, max_pixels=limit)
     except NoFaceError as error:
         say(in_options(error))
         raise typer.Exit(1) from error
@@ -106,9 +105,10 @@ def _has_index() -> bool:
 
 
 def _named(
-    photo: Path, index_path: Path | None, console: Console, device: str, threads: int,
+    index_path: Path | None, console: Console, photo: Path, device: str, threads: int,
     *, rotations: bool, max_pixels: int,
 ) -> list[NamedFace]:  # fmt: skip
+    """Return the faces of a photo with the people of an index whom they show."""
     from facesearch.api.index import Index
 
     with Index.open(index_path, device=device, threads=threads, observer=console) as index:
@@ -116,8 +116,9 @@ def _named(
 
 
 def _detected(
-    photo: Path, model: str | None, device: str, threads: int, *, rotations: bool, max_pixels: int
+    model: str | None, photo: Path, device: str, threads: int, *, rotations: bool, max_pixels: int
 ) -> list[NamedFace]:
+    """Return the faces of a photo, without people."""
     from facesearch.api.detect import detect
     from facesearch.api.results import NamedFace
 

@@ -1,0 +1,89 @@
+"""The people of an index as records: what is listed of each, and more about one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.people import Profile
+
+__all__ = ["PersonDetails", "PersonSummary", "details_of", "summaries", "summary_of"]
+
+_MOST_BESIDE = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSummary:
+    """A person of an index: its number, what the user said, its faces and photos, and their first and last day.
+
+    `name`, `external_id` and `born` are None if they were not given; `ignored` is set for a stranger.
+    """
+
+    number: int
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    external_id: str | None = None
+    born: str | None = None
+    ignored: bool = False
+    faces: int
+    photos: int
+    first: str
+    last: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name and the aliases."""
+        return self.aliases if self.name is None else (self.name, *self.aliases)
+
+    @property
+    def called(self) -> str:
+        """The name, or else the number."""
+        return f"#{self.number}" if self.name is None else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonDetails:
+    """A person of an index: the summary, the number of photos by year, and of photos together with other people."""
+
+    summary: PersonSummary
+    years: dict[str, int]
+    beside: list[tuple[PersonSummary, int]]
+
+
+def summaries(catalog: Catalog) -> list[PersonSummary]:
+    """Return everybody who has a photo that can be found, also strangers; those with the most photos first."""
+    from facesearch.catalog.people import Profile
+
+    profiles = catalog.people.profiles()
+    return [
+        _summary(number, profiles.get(number, Profile()), faces, photos, first, last)
+        for number, faces, photos, first, last in catalog.people.summary()
+    ]
+
+
+def summary_of(catalog: Catalog, person: int) -> PersonSummary:
+    """Return a person; without a photo that can be found it has 0 photos, and no days."""
+    from facesearch.catalog.people import Profile
+
+    found = next((row for row in catalog.people.summary(person)), (person, 0, 0, "", ""))
+    return _summary(person, catalog.people.profiles().get(person, Profile()), *found[1:])
+
+
+def details_of(catalog: Catalog, person: int) -> PersonDetails:
+    """Return more about a person."""
+    known = {one.number: one for one in summaries(catalog)}
+    others = [(known[number], photos) for number, photos in catalog.people.beside(person)]
+    beside: Sequence[tuple[PersonSummary, int]] = [(one, photos) for one, photos in others if not one.ignored]
+    return PersonDetails(
+        summary=summary_of(catalog, person), years=catalog.people.years(person), beside=list(beside[:_MOST_BESIDE])
+    )
+
+
+def _summary(number: int, said: Profile, faces: int, photos: int, first: str, last: str) -> PersonSummary:
+    return PersonSummary(
+        number=number, name=said.name, aliases=said.aliases, external_id=said.external_id, born=said.born,
+        ignored=said.ignored, faces=faces, photos=photos, first=first, last=last,
+    )  # fmt: skip
