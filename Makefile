@@ -5,8 +5,8 @@
 #   make check     lint, types and tests
 #   make slow      the proofs that take many minutes
 #
-# With CI set, as .ci/run has it, `make test` and `make check` run the thorough tests too, a test that skips fails, and
-# each command under test starts a Python of its own.
+# With CI set, as .ci/run has it, `make test` and `make check` run the thorough tests too, a test that skips fails, and in
+# every fourth test each command starts a Python of its own.
 
 PYTHON ?= python3
 VENV ?= .venv
