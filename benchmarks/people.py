@@ -214,7 +214,7 @@ def _answered(
         for way in ("direct", "through people"):
             want = Want(threshold=info.threshold, people=way != "direct", counted=info.threshold)
             found: dict[int, list[tuple[float, ...]]] = defaultdict(list)
-            probes = [_probe(library.vectors[rows]) for rows in asked]
+            probes = [probe_of(library.vectors[rows]) for rows in asked]
             for rows, answer in zip(asked, find_all(gallery, probes, want, table), strict=True):
                 person = int(library.people[rows[0]])
                 hits = [
@@ -241,7 +241,7 @@ def _answered(
             )
 
 
-def _probe(vectors: Vectors) -> Probe:
+def probe_of(vectors: Vectors) -> Probe:
     mean = vectors.sum(axis=0)
     face = Face(Detection(Box(0, 0, 112, 112), TEMPLATE.astype(np.float32), 0.9), mean / np.linalg.norm(mean))
     first = Probe("", 1, 1, face)

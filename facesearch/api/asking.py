@@ -85,7 +85,7 @@ def _query_once(
     observer.lap("load the model")
     observer.detail(f"index {stores.path}, model {store.model.name}; {model.runtime}")
     gallery = LocalGallery(store, str(stores.path))
-    asked = ask(model, photos, options, observer, _named(store, gallery))
+    asked = ask(model, photos, options, observer, _named(store, gallery), gallery.own_calibration())
     len(store)
     observer.lap("open the vectors")
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
@@ -177,6 +177,6 @@ def _query_person(
     if number_in(options.person) is None:
         options = replace(options, person=person_of(store.catalog, options.person, gallery.name))
     model = partial(models.open_for, store, few=True)
-    asked = ask_company(model, store.model, options, observer, _named(store, gallery))
+    asked = ask_company(model, store.model, options, observer, _named(store, gallery), gallery.own_calibration())
     found = answer_person(gallery, asked, options, where, observer)
     return replace(found, folders=tuple(gallery.folders()))

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import FacesearchError, InputError, ModelError
 from facesearch.events import SILENT, Observer
+from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.evaluation.compare_models import Standing
+    from facesearch.index.store import Store
     from facesearch.types import ModelInfo
 
-__all__ = ["Calibrated", "calibrate", "compare_models"]
+__all__ = ["Calibrated", "calibrate", "calibrate_from_people", "compare_models"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,33 @@ def calibrate(
         shipped_people=None if better is None else better[0],
         shipped_to=None if better is None else better[1],
     )
+
+
+def calibrate_from_people(store: Store, *, keep: bool = True) -> Calibrated:
+    """Measure the model of an index on the people whom the user has named; verdicts in this index are based on it.
+
+    Only faces count that the user has placed, or that belonged to a person when it was named. `keep` false measures
+    without keeping the result. Raises `InputError` with fewer than twelve such people.
+    """
+    import json
+
+    from facesearch.evaluation.fit import FEW_PEOPLE, LEAST_FACES, measured
+    from facesearch.people.confirmed import confirmed_faces
+
+    faces = confirmed_faces(store, LEAST_FACES)
+    if len(faces.people) < FEW_PEOPLE:
+        raise InputError(
+            f"{counted(len(faces.people), 'named person', 'named people')} with {LEAST_FACES} or more faces; "
+            f"name {FEW_PEOPLE} or more"
+        )
+    table = measured(faces.vectors, faces.labels, store.model)
+    if keep:
+        with store.catalog.transaction():
+            store.catalog.meta.set_calibration(json.dumps(table))
+    return Calibrated(
+        model=store.model.name, table=table, people=table["people"], measured_to=table["curves"][0]["measured_to"],
+        on_few_people=False, kept=store.path if keep else None,
+    )  # fmt: skip
 
 
 def _better_shipped(model: ModelInfo, people: int, measured_to: float) -> tuple[int, float] | None:

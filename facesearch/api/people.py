@@ -13,6 +13,7 @@ from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, CancelledError, Observer
 
 if TYPE_CHECKING:
+    from facesearch.api.measure import Calibrated
     from facesearch.api.opening import Stores
     from facesearch.api.people_news import News
     from facesearch.api.people_parts import PersonPart
@@ -219,6 +220,25 @@ class People:
 
         with self._telling() as catalog:
             return undo(catalog, last_to_undo(catalog) if action is None else action)
+
+    # Measuring
+
+    def calibrate(self, *, keep: bool = True) -> Calibrated:
+        """Measure the model on the people whom the user has named; verdicts in this index are then based on it.
+
+        `keep` false only measures. Raises `InputError` with fewer than twelve people with four or more faces each.
+        """
+        from facesearch.api.measure import calibrate_from_people
+
+        with self._stores.writing() as store:
+            return calibrate_from_people(store, keep=keep)
+
+    def forget_calibration(self) -> bool:
+        """Use the calibration of the model again; return whether there was one of this index."""
+        with self._telling() as catalog:
+            had = catalog.meta.calibration() is not None
+            catalog.meta.set_calibration(None)
+            return had
 
     # Grouping
 

@@ -81,7 +81,8 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
     from facesearch.calibration.storage import calibration_of
     from facesearch.models.framing import LATEST_REVISION
 
-    catalog, calibration = store.catalog, calibration_of(store.model)
+    catalog = store.catalog
+    calibration = calibration_of(store.model, catalog.meta.calibration())
     search = store.search_facts()  # first, so that the counts match the vectors
     counts, size = catalog.photos.counts(), store.size()
     roots, shards = catalog.roots.all(), catalog.roots.shards()

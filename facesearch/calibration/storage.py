@@ -33,12 +33,23 @@ _SHIPPED = Path(__file__).parent / "tables"
 _GUESSED_TMR = 0.5
 
 
-def calibration_of(model: ModelInfo) -> Calibration:
-    """Return the table that the user has measured for this model, else the package's own, else a guess.
+def calibration_of(model: ModelInfo, of_index: str | None = None) -> Calibration:
+    """Return the table `of_index`, or that which the user has measured for this model, or the package's, or a guess.
 
-    The guess rests on the point that the model's maker has published, else on the model's threshold.
+    `of_index` is a table as JSON that was measured on the people of an index; it is not used for another model. Its
+    threshold is that of the model. The guess rests on the point that the model's maker has published, else on the
+    model's threshold.
     """
     note = None
+    if of_index is not None:
+        try:
+            table = json.loads(of_index)
+            if _fits(table, model):
+                known = calibration_of(model)
+                origin = f"measured on {table['people']} people of this index"
+                return replace(read_calibration(table), threshold=known.threshold, origin=origin, found=known.found)
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+            pass  # damaged; `check` leaves it, and measuring again replaces it
     own = own_calibration_path(model)
     if own is not None and os.path.isfile(own):
         try:

@@ -356,6 +356,7 @@ META: Mapping[str, Column] = {
     "index_type": Column(str, optional=True, valid=_of(*INDEX_TYPES)),
     "grouping": Column(str, optional=True, valid=_of("on", "off")),
     "grouped": Column(str, optional=True, valid=_grouped),
+    "calibration": Column(str, optional=True, valid=_no_nul),
 }
 """The values of `meta`, by key; `optional` ones may be missing."""
 

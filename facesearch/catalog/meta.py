@@ -75,6 +75,18 @@ class Meta:
         """Store what was grouped by person."""
         self._keep("grouped", json.dumps(grouped._asdict()))
 
+    def calibration(self) -> str | None:
+        """Return the calibration that was measured on this index, as JSON; None if there is none."""
+        kept = self._value("calibration")
+        return None if kept is None else str(kept)
+
+    def set_calibration(self, table: str | None) -> None:
+        """Store a calibration that was measured on this index, as JSON; None deletes it."""
+        if table is None:
+            self._database.run("DELETE FROM meta WHERE key = 'calibration'")
+        else:
+            self._keep("calibration", table)
+
     def _keep(self, key: str, value: str) -> None:
         self._database.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value)
 

@@ -8,19 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import model_compare, model_pull
+from facesearch.cli import model_calibrate, model_compare, model_pull
 from facesearch.cli.advice import in_options, with_options
 from facesearch.cli.console import Console
 from facesearch.cli.messages import confirm, say
 from facesearch.cli.options import (
-    Device,
     DryRun,
-    LabelledFolder,
-    ModelName,
-    NoRotations,
-    Quiet,
     TableOrJson,
-    Threads,
     Yes,
     examples,
 )
@@ -29,7 +23,7 @@ from facesearch.errors import InputError, ModelError, UsageError
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
-    from facesearch.api.results import Calibrated, Removal
+    from facesearch.api.results import Removal
 
 __all__ = ["register"]
 
@@ -47,7 +41,6 @@ _USE = examples(
     ("facesearch models use embedded", "use the small free model, whatever is installed"),
     ("facesearch models use --none", "let facesearch choose again"),
 )
-_CALIBRATE = examples(("facesearch models calibrate people", "people/ada/*.jpg, people/bea/*.jpg, ..."))
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A model, as listed by `facesearch models`.")]
 _Folder = Annotated[
@@ -59,7 +52,6 @@ _NewName = Annotated[
 _OneOrAll = Annotated[str | None, typer.Argument(metavar="NAME", help="A model. [default: all models]")]
 _Default = Annotated[str | None, typer.Argument(metavar="NAME", help="An installed or registered model.")]
 _None = Annotated[bool, typer.Option("--none", help="Let facesearch choose again.")]
-_MeasureOnly = Annotated[bool, typer.Option("--dry-run", help="Measure and print; do not save the result.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,9 +64,7 @@ def register(app: typer.Typer) -> None:
     models.command(name="verify", short_help="Verify the files of installed packs.", epilog=_VERIFY)(verify)
     models.command(name="use", short_help="Choose the model for new indexes.", epilog=_USE)(use)
     model_compare.register(models)
-    models.command(
-        name="calibrate", short_help="Measure the error rates of a model on your photos.", epilog=_CALIBRATE
-    )(calibrate)
+    model_calibrate.register(models)
     models.callback(invoke_without_command=True)(_models)
     app.add_typer(models, name="models", short_help=_HELP)
 
@@ -161,44 +151,3 @@ def use(name: _Default = None, none: _None = False) -> None:
     say(f"new indexes use {name}" if name is not None else "facesearch chooses the model of new indexes")
     if os.environ.get("FACESEARCH_MODEL"):
         say(f"$FACESEARCH_MODEL is set to {os.environ['FACESEARCH_MODEL']} and overrides it")
-
-
-def calibrate(
-    folder: LabelledFolder,
-    model: ModelName = None,
-    device: Device = "auto",
-    threads: Threads = 0,
-    no_rotations: NoRotations = False,
-    dry_run: _MeasureOnly = False,
-    quiet: Quiet = False,
-) -> None:
-    """Measure false-match and true-match rates of a model on photos of known people. Verdicts then use them."""
-    from facesearch.api.measure import calibrate as measured
-    from facesearch.render.calibrations import render_calibration
-
-    with Console(quiet=quiet, keeps=False) as console:
-        done = measured(
-            folder, model=model, device=device, threads=threads, rotations=not no_rotations, keep=not dry_run,
-            observer=console,
-        )  # fmt: skip
-    if done is not None:
-        write([render_calibration(done.table)])
-        _tell(done, console)
-    console.end()
-
-
-def _tell(done: Calibrated, console: Console) -> None:
-    """Report how good the measurement is and whether it was saved."""
-    if done.on_few_people:
-        console.note(
-            f"measured on only {counted(done.people, 'person', 'people')}: the rates may be off by a factor of ten; "
-            "use twelve people or more for better ones"
-        )
-    if done.shipped_to is not None:
-        say(
-            f"not saved: facesearch's own table for {done.model} is better: measured on {done.shipped_people} people "
-            f"down to an FMR of {10**done.shipped_to:.0e}, this one on {done.people} down to "
-            f"{10**done.measured_to:.0e}"
-        )
-    elif done.kept is not None:
-        console.note(f"saved in {done.kept}; delete that file to use facesearch's own table again")

@@ -43,6 +43,10 @@ class LocalGallery:
         """See `Gallery.model`."""
         return self._store.model
 
+    def own_calibration(self) -> str | None:
+        """See `Gallery.own_calibration`."""
+        return self._store.catalog.meta.calibration()
+
     def size(self) -> GallerySize:
         """See `Gallery.size`."""
         self._keep_up()

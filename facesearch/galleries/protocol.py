@@ -68,6 +68,10 @@ class Gallery(Protocol):
         """The model of its embeddings."""
         ...
 
+    def own_calibration(self) -> str | None:
+        """Return the calibration that was measured on the people of this gallery, as JSON; None if there is none."""
+        ...
+
     def size(self) -> GallerySize:
         """Return the numbers of photos and faces that can be found."""
         ...

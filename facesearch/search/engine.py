@@ -84,7 +84,7 @@ def find_all(
     similarities come in the gallery's order. Verdicts are based on `calibration`, by default that of the gallery's
     model.
     """
-    search = _Search(gallery, want, calibration or calibration_of(gallery.model))
+    search = _Search(gallery, want, calibration or _calibration(gallery))
     answers: list[Answer] = []
     for start in range(0, len(probes), _QUESTIONS_AT_ONCE):
         answers += search.answers(probes[start : start + _QUESTIONS_AT_ONCE])
@@ -93,12 +93,17 @@ def find_all(
 
 def find_person(gallery: Gallery, number: int, want: Want, calibration: Calibration | None = None) -> Answer:
     """Return the photos of the person with this number, who has a face that can be found."""
-    return _Search(gallery, want, calibration or calibration_of(gallery.model)).of_person(number)
+    return _Search(gallery, want, calibration or _calibration(gallery)).of_person(number)
+
+
+def _calibration(gallery: Gallery) -> Calibration:
+    """Return what similarities mean in a gallery."""
+    return calibration_of(gallery.model, gallery.own_calibration())
 
 
 def probe_of_person(gallery: Gallery, number: int) -> Probe:
     """Return a probe that stands for a person of a gallery. Raises `InputError` if no photo can be found."""
-    people = PeopleOf(gallery, gallery.parts()[0], calibration_of(gallery.model), gallery.count())
+    people = PeopleOf(gallery, gallery.parts()[0], _calibration(gallery), gallery.count())
     person = people.person(number) if gallery.count(Filter(person=number)) else None
     if person is None:
         raise InputError(f"#{number}: no photo of this person can be found now", Hint.LIST_PEOPLE)

@@ -41,7 +41,7 @@ def name_faces(gallery: Gallery, probes: Sequence[Probe]) -> list[NamedFace]:
     """
     if not probes or not gallery.size().people:
         return [NamedFace(probe) for probe in probes]
-    calibration, (part, *_) = calibration_of(gallery.model), gallery.parts()
+    calibration, (part, *_) = calibration_of(gallery.model, gallery.own_calibration()), gallery.parts()
     people = PeopleOf(gallery, part, calibration, gallery.count())
     nearest = gallery.search(np.stack([probe.face.embedding for probe in probes]), NEAREST)
     links = [people.link(probe, near) for probe, near in zip(probes, nearest, strict=True)]

@@ -70,12 +70,15 @@ def ask(
     options: QueryOptions,
     observer: Observer = SILENT,
     named: Callable[[str], Probe | None] = lambda _name: None,
+    own_calibration: str | None = None,
 ) -> Asked:
     """Detect the faces in the query photos. `named` is that of `probe_each_person`.
 
+    `own_calibration` is that of the gallery that is going to be searched.
+
     Raises what `question_probes`, `probe_each_person` and `require_measured` raise.
     """
-    calibration, name = calibration_of(model.info), model.info.name
+    calibration, name = calibration_of(model.info, own_calibration), model.info.name
     require_measured(options.fmr, calibration, name)
     remark_on_calibration(calibration, name, observer)
     probes = question_probes(model, calibration, photos, options, observer)
@@ -164,9 +167,10 @@ def ask_company(
     options: QueryOptions,
     observer: Observer,
     named: Callable[[str], Probe | None] = lambda _name: None,
+    own_calibration: str | None = None,
 ) -> Asked:
     """Detect only the people who must, or must not, be in a photo too; `model` is opened if there are photos."""
-    calibration = calibration_of(info)
+    calibration = calibration_of(info, own_calibration)
     companions, excluded = (
         probe_each_person(model, calibration, people, options, observer, named)
         for people in (options.companions, options.excluded)

@@ -96,6 +96,10 @@ class PostgresGallery:
 
     # Asking
 
+    def own_calibration(self) -> str | None:
+        """See `Gallery.own_calibration`."""
+        return None
+
     def size(self) -> GallerySize:
         """See `Gallery.size`."""
         ((photos, faces, unmeasured, people, grouped, count),) = self._rows(
