@@ -28,6 +28,8 @@ from facesearch.models.framing import Framing
 from facesearch.models.protocol import DetectorTraits
 from facesearch.models.runtime import Runtime
 from facesearch.people.regroup import regroup
+from facesearch.people.saying import say, undo
+from facesearch.people.statements import Kind, everything_said
 from facesearch.shards import Shard
 from facesearch.types import Box, Detection
 
@@ -70,6 +72,7 @@ def vector_of(colour: Sequence[int] | Array, dim: int) -> Array:
 
 
 names = st.sampled_from(["a.png", "b.png", "c.png", "sub/a.png", "sub/d.png", "deep/er/e.png"])
+somebody = st.sampled_from(["Anna", "Ben", "Cleo"])
 colours = st.sampled_from([(0, 0, 250), (0, 250, 0), (250, 0, 0), (250, 250, 0), (0, 120, 250), (90, 90, 90)])
 
 
@@ -90,7 +93,10 @@ class Library(RuleBasedStateMachine):
         self.ids: dict[Colour, int] = {}
         self.shard = Shard()
         self.people: dict[int, int] = {}
-        """The person of each face when faces were last grouped."""
+        """The person of each face when faces were last grouped, or somebody said something."""
+        self.numbers: dict[str, int] = {}
+        self.told: dict[int, tuple[str, str | bytes]] = {}
+        """Who was said to be in photos of a content, or to be another person, by statement, as far as it counts."""
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -242,6 +248,7 @@ class Library(RuleBasedStateMachine):
         with Store.open(self.folder / "index", write=True) as store:
             before = store.catalog.people.assigned()
             assert {face: self.people[face] for face in before} == before, "nobody else assigns faces"
+            placed = everything_said(store.catalog).placed
             try:
                 done = regroup(store, check=check)
             except InterruptedError:
@@ -249,9 +256,82 @@ class Library(RuleBasedStateMachine):
                 return
             self.people = store.catalog.people.assigned()
             current = store.catalog.people.current
-            assert {face: current(before[face]) for face in before} == {face: self.people[face] for face in before}
+            others = before.keys() - placed.keys()
+            assert {face: current(before[face]) for face in others} == {face: self.people[face] for face in others}
+            self.check_people(store)
             assert len(self.people) == done.grouped
             assert not regroup(store).changed
+
+    @rule(name=names, person=somebody, killed=st.booleans())
+    def say_who(self, name: str, person: str, killed: bool) -> None:
+        """Say who is in a photo, as it was when it was indexed."""
+        with Store.open(self.folder / "index", write=True) as store:
+            rows = {os.fsdecode(row.path): row for row in store.catalog.faces.all()}
+            row = rows.get(str(self.root / name))
+            if row is None or row.content is None:
+                return
+            number = self.number(store, person)
+            before = store.catalog.people.assigned(), store.catalog.statements.last_id()
+            try:
+                with store.catalog.transaction():
+                    statement = say(store.catalog, Kind.belongs, faces=[row.face_id], person=number)
+                    if killed:
+                        raise InterruptedError
+            except InterruptedError:
+                assert (store.catalog.people.assigned(), store.catalog.statements.last_id()) == before
+                return
+            self.told[statement] = person, row.content
+            self.people = store.catalog.people.assigned()
+            assert self.people[row.face_id] == store.catalog.people.current(number)
+            self.check_people(store)
+
+    @rule(one=somebody, other=somebody)
+    def say_that_two_are_one(self, one: str, other: str) -> None:
+        if one != other:
+            with Store.open(self.folder / "index", write=True) as store:
+                numbers = self.number(store, one), self.number(store, other)
+                with store.catalog.transaction():
+                    statement = say(store.catalog, Kind.one, person=numbers[0], other=numbers[1])
+                self.told[statement] = one, other
+                self.people = store.catalog.people.assigned()
+                self.check_people(store)
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        statement = data.draw(st.sampled_from(sorted(self.told)))
+        with Store.open(self.folder / "index", write=True) as store:
+            with store.catalog.transaction():
+                undo(store.catalog, statement)
+            del self.told[statement]
+            self.people = store.catalog.people.assigned()
+            self.check_people(store)
+
+    def number(self, store: Store, person: str) -> int:
+        """Return the number of a person, who has a name."""
+        if person not in self.numbers:
+            with store.catalog.transaction():
+                self.numbers[person] = store.catalog.people.add()
+                say(store.catalog, Kind.name, person=self.numbers[person], value=person)
+        return self.numbers[person]
+
+    def check_people(self, store: Store) -> None:
+        """What was said last of a photo that is there holds, and the names are those that were given."""
+        leads_to = {person: person for person in self.numbers}
+        for one, other in (told for _, told in sorted(self.told.items()) if isinstance(told[1], str)):
+            assert isinstance(other, str)
+            leads_to = {person: leads_to[one] if to == leads_to[other] else to for person, to in leads_to.items()}
+        said = {told[1]: told[0] for _, told in sorted(self.told.items()) if isinstance(told[1], bytes)}
+        assigned = store.catalog.people.assigned()
+        grouped = store.catalog.meta.grouped()
+        for row in store.catalog.faces.all():
+            known = grouped is not None and row.vector_id <= grouped.vectors
+            if row.content in said and (known or row.face_id in assigned):
+                assert assigned.get(row.face_id) == self.numbers[leads_to[said[row.content]]]
+        names = {person: said.names for person, said in store.catalog.people.profiles().items()}
+        for person, number in self.numbers.items():
+            assert store.catalog.people.current(number) == self.numbers[leads_to[person]]
+            assert person in names[self.numbers[leads_to[person]]]
 
     @rule(shard=st.sampled_from(["1/2", "2/2", "2/3", "all"]))
     def take_another_shard(self, shard: str) -> None:
