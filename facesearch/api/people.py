@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.index.store import Store
     from facesearch.people.history import Action
+    from facesearch.people.problems import Problem
     from facesearch.people.regroup import Grouping
+    from facesearch.people.review import Question
     from facesearch.people.saying import Statement
 
 __all__ = ["People", "group_within"]
@@ -239,6 +241,47 @@ class People:
             had = catalog.meta.calibration() is not None
             catalog.meta.set_calibration(None)
             return had
+    # Review
+
+    def questions(self, limit: int | None = 100) -> Sequence[Question]:
+        """Return the questions about people whose answers help most, the best first; None for all of them.
+
+        A question that was answered is not among them again; those that were skipped come last.
+        """
+        from facesearch.people.review import questions
+
+        if limit is not None:
+            require_whole_number("limit", limit, 1)
+        return questions(self._stores.reading(), limit)
+
+    def answer(self, question: Question | str, yes: bool) -> int:
+        """Answer a question, given as such or by its id; return the number of the action.
+
+        Raises `UsageError` if there is no such question, or if it was answered already.
+        """
+        from facesearch.people.review import answer
+
+        with self._telling() as catalog:
+            return answer(catalog, question if isinstance(question, str) else question.id, yes=yes)
+
+    def skip(self, question: Question | str, *, skipped: bool = True) -> None:
+        """Ask a question after all others from now on; with `skipped` false in its turn again."""
+        from facesearch.people.review import skip
+
+        with self._telling() as catalog:
+            skip(catalog, question if isinstance(question, str) else question.id, skipped=skipped)
+
+    def is_open(self, question: Question | str) -> bool:
+        """Whether a question still waits for its answer; another answer may have settled it."""
+        from facesearch.people.review import is_open
+
+        return is_open(self._stores.reading().catalog, question if isinstance(question, str) else question.id)
+
+    def problems(self) -> Sequence[Problem]:
+        """Return what looks wrong with people: see `Problem`."""
+        from facesearch.people.problems import problems
+
+        return problems(self._stores.reading())
 
     # Grouping
 

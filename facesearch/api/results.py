@@ -27,7 +27,9 @@ from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack
 from facesearch.people.history import Action, Told
+from facesearch.people.problems import Problem
 from facesearch.people.regroup import Grouping
+from facesearch.people.review import Question, Whom
 from facesearch.search.compare import Comparison
 from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
@@ -67,10 +69,12 @@ __all__ = [
     "PersonPart",
     "PersonSummary",
     "Probe",
+    "Problem",
     "Pulled",
     "Pushed",
     "PushedIndex",
     "QueryResult",
+    "Question",
     "Recall",
     "Removal",
     "Report",
@@ -86,4 +90,5 @@ __all__ = [
     "Told",
     "Verdict",
     "VerifiedPack",
+    "Whom",
 ]

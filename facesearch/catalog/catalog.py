@@ -15,6 +15,7 @@ from facesearch.catalog.meta import Meta
 from facesearch.catalog.models import Models
 from facesearch.catalog.people import People
 from facesearch.catalog.photos import Photos
+from facesearch.catalog.review import Review
 from facesearch.catalog.roots import Roots
 from facesearch.catalog.staging import Staging
 from facesearch.catalog.statements import Statements
@@ -38,6 +39,7 @@ class Catalog:
         self.photos = Photos(database, self.roots, self.faces)
         self.people = People(database)
         self.statements = Statements(database)
+        self.review = Review(database)
         self.changes = Changes(database)
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import people_history, people_names, people_seen, people_split
+from facesearch.cli import people_history, people_names, people_review, people_seen, people_split
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
         "show": ("Show more about a person.", show_person),
         **people_names.COMMANDS,
         **people_split.COMMANDS,
+        **people_review.COMMANDS,
         **people_history.COMMANDS,
         **people_seen.COMMANDS,
         "group": ("Group faces by person.", group_faces),

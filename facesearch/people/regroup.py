@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from facesearch.index.store import Store
     from facesearch.types import FloatArray, IdArray
 
-__all__ = ["Grouping", "is_up_to_date", "regroup"]
+__all__ = ["POOR", "Grouping", "is_up_to_date", "regroup"]
 
-_POOR = 0.2
+POOR = 0.2
 """The quality below which a face links no others: such faces have a mean similarity of 0.39 to their person."""
 
 _LARGE = 20_000
@@ -199,7 +199,7 @@ def _face_set(rows: Sequence[FaceRow], vectors: FloatArray, said: Said, *, after
             people[number], pinned[number] = known, known in known_people
         new[number] = people[number] == 0 and (again or row.vector > after or row.person != 0 or row.overruled != 0)
     contents = [-row.photo if row.content is None else int.from_bytes(row.content[:7], "big") for row in rows]
-    poor = [row.quality is not None and row.quality < _POOR for row in rows]
+    poor = [row.quality is not None and row.quality < POOR for row in rows]
     return FaceSet(
         vectors, np.array(contents, dtype=np.int64), people, placed, pinned, np.array(poor, dtype=np.bool_), new
     )
