@@ -37,7 +37,7 @@ from facesearch.types import ModelInfo
 SEED = 11
 TARGETS = (0.80, 0.95, 0.98, 0.99)
 AT_ONCE = 50
-SHOWN_AFTER = (25, 50, 100, 200)
+SHOWN_AFTER = (25, 50, 100)
 
 Rank = Callable[[float, int], float]
 
@@ -48,7 +48,6 @@ def orders() -> dict[str, Rank]:
     return {
         "photos x chance": lambda chance, photos: chance * photos,
         "photos x uncertainty": lambda chance, photos: 4 * chance * (1 - chance) * photos,
-        "chance": lambda chance, _photos: chance,
         "random": lambda _chance, _photos: float(rng.random()),
     }
 
@@ -203,7 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--keep", type=Path, help="a file that stores the embeddings")
-    parser.add_argument("--questions", type=int, default=200, help="the most questions to answer")
+    parser.add_argument("--questions", type=int, default=100, help="the most questions to answer")
     parser.add_argument("--order", nargs="*", default=[], help="only these orders")
     arguments = parser.parse_args()
     labelled, model = load(arguments.folder, arguments.keep)

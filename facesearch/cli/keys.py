@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["read_key", "single_keys"]
+__all__ = ["drop_keys", "read_key", "single_keys"]
 
-_END = ("", "\x04")
-"""No more input, and Ctrl-D."""
+_NO_MORE = ("", "\x04")
+"""The end of the input, and Ctrl-D."""
 
 
 @contextmanager
@@ -42,15 +42,30 @@ def single_keys() -> Iterator[None]:
         tty.setcbreak(descriptor)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         signal.signal(signal.SIGTSTP, earlier)
+        try:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        except termios.error:  # the terminal was closed
+            pass
+
+
+def drop_keys() -> None:
+    """Drop what was typed already: an answer to a question that nobody has seen."""
+    try:
+        import termios
+
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except (ImportError, OSError, ValueError):
+        pass
+    except termios.error:
+        pass
 
 
 def read_key() -> str | None:
     """Return the next key in lower case; None at the end of the input. A key of several bytes is ignored."""
     while True:
         data = os.read(sys.stdin.fileno(), 64).decode("utf-8", "replace")
-        if data in _END:
+        if data in _NO_MORE:
             return None
         keys = data.strip("\r\n")
         if len(keys) == 1:

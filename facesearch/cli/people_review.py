@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli.console import Console
-from facesearch.cli.keys import read_key, single_keys
+from facesearch.cli.keys import drop_keys, read_key, single_keys
 from facesearch.cli.messages import is_somebody_there, say
 from facesearch.cli.options import IndexPath, TableOrJson
 from facesearch.cli.stdout import for_stdout, write, write_json
@@ -133,8 +133,9 @@ class _Session:
     def run(self) -> None:
         """Ask; at the end say how many answers there are."""
         try:
-            while (waiting := self._waiting()) and self._asked(waiting):
-                pass
+            with single_keys():
+                while (waiting := self._waiting()) and self._asked(waiting):
+                    pass
         finally:
             say(_told(sum(action is not None for _, action in self._done)))
 
@@ -174,13 +175,10 @@ class _Session:
 
         for line in question_paths(question):
             say(f"  {line}")
+        drop_keys()
         say(f"{question_line(question)} [y/n/s/u/q] ", end="")
-        key: str | None = ""
-        with single_keys():
-            while key is not None and key not in tuple("ynsuq"):
-                if key:
-                    say(f"{key}: {_KEYS} ", end="")
-                key = read_key()
+        while (key := read_key()) is not None and key not in tuple("ynsuq"):
+            say(f"{key}: {_KEYS} ", end="")
         return key
 
     def _said(self, question: Question, key: str) -> int | None:

@@ -120,7 +120,11 @@ class Census:
         sample = np.concatenate([np.zeros((0, dim), dtype=np.float32), *taken])
         groups = np.where(of >= 0, of, -1 - np.arange(len(self)))[sampled]
         alone = int((of < 0).sum())
-        return Means(numbers, of, sizes, sums, Strangers.among(sample, groups, len(numbers) + alone, calibration))
+        if len(sample):
+            strangers = Strangers.among(sample, groups, len(numbers) + alone, calibration)
+        else:
+            strangers = Strangers(np.zeros(dim, dtype=np.float32), 0.0, 1.0)
+        return Means(numbers, of, sizes, sums, strangers, len(numbers) + alone)
 
     def _sampled(self) -> NDArray[np.bool_]:
         """Mark the faces, always the same ones, among which strangers are measured."""
@@ -136,12 +140,19 @@ class Means:
 
     `sizes` float32[p] is the number of faces in a mean, `units` float32[p, dim] are the means at unit length. `rests`
     and `within` are the means without the part that all faces share, and their squared lengths (see `strangers`).
+    `known` is the number of people and of lone faces.
     """
 
     def __init__(
-        self, numbers: IdArray, of: IdArray, sizes: NDArray[np.float32], means: FloatArray, strangers: Strangers
+        self,
+        numbers: IdArray,
+        of: IdArray,
+        sizes: NDArray[np.float32],
+        means: FloatArray,
+        strangers: Strangers,
+        known: int,
     ) -> None:
-        self.numbers, self.of, self.sizes, self.strangers = numbers, of, sizes, strangers
+        self.numbers, self.of, self.sizes, self.strangers, self.known = numbers, of, sizes, strangers, known
         self.units: FloatArray = _unit(means)
         self.rests: FloatArray = strangers.rests(means)
         self.within: NDArray[np.float32] = np.einsum("pd,pd->p", self.rests, self.rests)

@@ -1,12 +1,13 @@
 """Where grouping may be wrong: two people who may be one, and faces that may belong to somebody else, or to somebody.
 
 Each doubt has a chance that grouping is wrong there. It follows from how much the similarity exceeds what strangers in
-the library reach, and was measured on libraries made from nine people; see `benchmarks/review.py`.
+the library reach, and was fitted to libraries made from nine people; see `benchmarks/review.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,8 @@ _FARTHEST = 0.25
 
 _LEAST_SIMILARITY = 0.1
 _PAIRS_AT_ONCE = 200_000
+_DEVIATION = 0.085
+"""The deviation of similarities of strangers, as far as it matters here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,14 +187,14 @@ def shown_with(census: Census, means: Means, rows: IdArray, places: IdArray) -> 
     return found & (places >= 0)
 
 
-def chance_of_one(excess: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the chance that two people are one, from the excess of their means."""
-    return _chance((excess + 0.01) / 0.015)
+def chance_of_one(excess: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Return the chance that two people are one, from the excess of their means; see `_below` for `number`."""
+    return _chance((excess - 0.033 + _below(number)) / 0.015)
 
 
-def chance_to_belong(excess: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the chance that a face that belongs to nobody belongs to somebody."""
-    return _chance((excess + 0.04) / 0.02)
+def chance_to_belong(excess: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Return the chance that a face that belongs to nobody belongs to somebody; see `_below` for `number`."""
+    return _chance((excess + _below(number)) / 0.02)
 
 
 def chance_of_stranger(own: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -202,6 +205,16 @@ def chance_of_stranger(own: NDArray[np.float32]) -> NDArray[np.float32]:
 def chance_of_outsider(nearer: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the chance that a face belongs to somebody to whom it is `nearer` than to its own person."""
     return _chance((nearer - 0.05) / 0.04)
+
+
+def _below(number: int) -> float:
+    """Return by how much a lone face falls short of what strangers reach if it is as likely to be somebody's as not.
+
+    Grouping asks for a similarity that strangers reach once in 250 libraries of `number` people and lone faces, or of
+    50 if there are fewer; that is one which they reach in every 25th, and less in a library of few.
+    """
+    normal = NormalDist()
+    return _DEVIATION * (normal.inv_cdf(1 - 0.004 / max(number, 50)) - normal.inv_cdf(1 - 0.04 / max(number, 1)))
 
 
 def _chance(value: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -56,7 +56,10 @@ def problems(
     said = everything_said(store.catalog)
     census = Census.of(store, check)
     looking = _Looking(store, census, known, said.profiles, said.apart, set(said.placed))
-    found = [*looking.contaminated(), *looking.alike(), *looking.twice(), *looking.before_birth()]
+    alike = list(looking.alike())
+    one = {frozenset((problem.person, problem.other)) for problem in alike}  # of course their faces are near both
+    mixed = [problem for problem in looking.contaminated() if frozenset((problem.person, problem.other)) not in one]
+    found = [*mixed, *alike, *looking.twice(), *looking.before_birth()]
     order = ("contaminated", "alike", "twice", "before-birth")
     return sorted(found, key=lambda one: (order.index(one.kind), -len(one.faces), one.person.number))
 
@@ -95,7 +98,7 @@ class _Looking:
     def alike(self) -> Iterator[Problem]:
         """Yield people who look like one."""
         means, pairs = self._means, doubtful_pairs(self._means)
-        pairs = pairs.where(chance_of_one(pairs.excess) >= _LIKELY_ONE)
+        pairs = pairs.where(chance_of_one(pairs.excess, means.known) >= _LIKELY_ONE)
         together = seen_together(self._census, means, pairs)
         covers = settled(self._census, means).covers if len(pairs.ones) else np.zeros(0, dtype=np.int64)
         for one, other in zip(pairs.ones[~together].tolist(), pairs.others[~together].tolist(), strict=True):

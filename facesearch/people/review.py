@@ -190,7 +190,7 @@ class _Asking:
         """Yield the questions whether two people are one."""
         have, named, apart = self._have, self._named, self._said.apart
         pairs = doubtful_pairs(self._means)
-        chance = chance_of_one(pairs.excess)
+        chance = chance_of_one(pairs.excess, self._means.known)
         kept = (chance >= _LEAST_CHANCE) & self._askable[pairs.ones] & self._askable[pairs.others]
         pairs, chance = pairs.where(kept), chance[kept]
         apart_now = seen_together(self._census, self._means, pairs)
@@ -216,7 +216,7 @@ class _Asking:
         possible = (faces.others >= 0) & self._askable[faces.others]
         possible &= ~shown_with(census, means, faces.rows, faces.others)
         nearer = faces.excess - faces.own[:, None]
-        to_belong, outsider = chance_to_belong(faces.excess), chance_of_outsider(nearer)
+        to_belong, outsider = chance_to_belong(faces.excess, means.known), chance_of_outsider(nearer)
         stranger = chance_of_stranger(faces.own)
         found: dict[tuple[int, int, float], _Draft] = {}
         kind: QuestionKind
