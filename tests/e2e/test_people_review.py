@@ -68,7 +68,6 @@ class Terminal:
         self.before = termios.tcgetattr(self._theirs)
         self.text = ""
 
-    @property
     def is_as_before(self) -> bool:
         return termios.tcgetattr(self._theirs) == self.before
 
@@ -123,11 +122,11 @@ def test_one_key_per_answer(terminal: Terminal, facesearch: Run, split: Path) ->
     terminal.wait_for("[y/n/s/u/q] ", 6)
     terminal.type("y")
     terminal.wait_for("[y/n/s/u/q] ", 7)
-    assert not terminal.is_as_before, "keys are read one by one"
+    assert not terminal.is_as_before(), "keys are read one by one"
     terminal.type("q")
     assert terminal.end() == 0
     assert "1 answer; `facesearch people undo` takes the last one back" in terminal.text
-    assert terminal.is_as_before
+    assert terminal.is_as_before()
     assert [one["id"] for one in listed(facesearch, split)] == [one["id"] for one in asked[1:]]
     kinds = [(action["origin"], action["statements"][0]["kind"]) for action in history(facesearch, split)]
     assert kinds == [("review", "one"), ("hand", "undo"), ("review", "two")]
@@ -147,14 +146,14 @@ def test_the_end_of_questions(terminal: Terminal, facesearch: Run, split: Path) 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_terminal_is_restored(terminal: Terminal, number: int, code: int) -> None:
     terminal.wait_for("[y/n/s/u/q] ")
-    while terminal.is_as_before:
+    while terminal.is_as_before():
         time.sleep(0.01)
     if number == signal.SIGINT:
         terminal.type("\x03")
     else:
         terminal.process.send_signal(number)
     assert terminal.end() == code
-    assert terminal.is_as_before
+    assert terminal.is_as_before()
     assert "Traceback" not in terminal.text
 
 
