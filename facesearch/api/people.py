@@ -241,6 +241,7 @@ class People:
             had = catalog.meta.calibration() is not None
             catalog.meta.set_calibration(None)
             return had
+
     # Review
 
     def questions(self, limit: int | None = 100) -> Sequence[Question]:
