@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facesearch.people.regroup import Grouping
     from facesearch.people.review import Question
     from facesearch.people.saying import Statement
+    from facesearch.types import FaceRecord
 
 __all__ = ["People", "group_within"]
 
@@ -67,6 +68,15 @@ class People:
         """Return more about a person."""
         catalog = self._stores.reading().catalog
         return details_of(catalog, self._person(catalog, who))
+
+    def covers(self, people: Iterable[int]) -> dict[int, FaceRecord]:
+        """Return the face that stands for each of these people, by number, as far as one can be found."""
+        catalog = self._stores.reading().catalog
+        profiles = catalog.people.profiles()
+        chosen = {one: profiles[one].cover if one in profiles else None for one in people}
+        vectors = {one: catalog.people.cover(one, cover) for one, cover in chosen.items()}
+        records = catalog.faces.records([vector for vector in vectors.values() if vector is not None])
+        return {one: records[vector] for one, vector in vectors.items() if vector in records}
 
     def called(self, name: str) -> Sequence[PersonSummary]:
         """Return the people who bear a name, as their name, an alias or an external id."""

@@ -14,17 +14,24 @@ if TYPE_CHECKING:
 
 __all__ = ["PersonPart", "part_records"]
 
+_SAMPLES = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonPart:
-    """A part of a person: its number, from 1 for the largest, its faces by id, and a face that stands for it."""
+    """A part of a person: its number, from 1 for the largest, its faces by id, and the best of them."""
 
     number: int
     faces: tuple[int, ...]
     photos: int
     first: str
     last: str
-    cover: FaceRecord
+    samples: tuple[FaceRecord, ...]
+
+    @property
+    def cover(self) -> FaceRecord:
+        """The face that stands for the part."""
+        return self.samples[0]
 
     @property
     def path(self) -> str:
@@ -41,11 +48,11 @@ def part_records(catalog: Catalog, parts: Sequence[Sequence[FaceRow]]) -> list[P
         if not records:
             continue
         days = sorted(record.day for record in records)
-        cover = max(records, key=lambda record: (record.quality or 0.0, record.detection.box.shorter))
+        best = sorted(records, key=lambda face: (-(face.quality or 0.0), -face.detection.box.shorter, face.face_id))
         photos = len({record.photo_id for record in records})
         found.append(
             PersonPart(
-                number=number, faces=faces, photos=photos, first=days[0], last=days[-1], cover=cover
+                number=number, faces=faces, photos=photos, first=days[0], last=days[-1], samples=tuple(best[:_SAMPLES])
             )
         )  # fmt: skip
     return found

@@ -160,6 +160,18 @@ class People:
         )
         return [(number, photos) for number, photos in rows]
 
+    def cover(self, person: int, chosen: int | None) -> int | None:
+        """Return the vector of the visible face that stands for a person: the chosen one, or the clearest large one."""
+        rows = self._database.rows(
+            "SELECT vectors.id FROM assignments JOIN faces ON faces.id = assignments.face"
+            " JOIN photos ON photos.id = photo JOIN vectors ON vectors.face = faces.id"
+            " WHERE person = ? AND missing_since IS NULL"
+            " ORDER BY faces.id = ? DESC, round(coalesce(quality, 0), 1) DESC, min(faces.width, faces.height) DESC,"
+            " faces.id LIMIT 1",
+            person, chosen or 0,
+        )  # fmt: skip
+        return rows[0][0] if rows else None
+
     def faces_in(self, photo: int, person: int) -> list[int]:
         """Return the faces of a person in a photo, ascending."""
         rows = self._database.rows(

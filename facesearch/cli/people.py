@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,13 +16,15 @@ from facesearch.cli.options import IndexPath, Quiet, TableOrJson, Wait, Who, Yes
 from facesearch.cli.stdout import for_stdout, write, write_json
 
 if TYPE_CHECKING:
-    from facesearch.api.results import Grouping
+    from facesearch.api.index import Index
+    from facesearch.api.results import Grouping, PersonSummary
 
 __all__ = ["register"]
 
 _HELP = "List the people in the index, and name, merge or correct them."
 _EXAMPLES = examples(
     ("facesearch people", "list the people"),
+    ("facesearch people list --sheet people.png", "draw a face of each of them"),
     ("facesearch people name '#12' Anna", "name one of them"),
     ("facesearch query Anna", "find the photos of Anna"),
     ("facesearch people merge Anna '#31'", "#31 is Anna, too"),
@@ -34,6 +37,13 @@ _AgainOption = Annotated[
     typer.Option("--again", help="Group all faces from scratch. Shows what would change, and asks first."),
 ]
 _DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Report what would change; change nothing.")]
+_Sheet = Annotated[
+    Path | None, typer.Option("--sheet", metavar="FILE", help="Draw a face of each person: a .png or .jpg file.")
+]
+_Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with a face of each person: one .html file."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +66,8 @@ def list_people(
     index_path: IndexPath = None,
     unnamed: Annotated[bool, typer.Option("--unnamed", help="Only people without a name.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Also those whom you ignore.")] = False,
+    sheet: _Sheet = None,
+    page: _Page = None,
     layout: TableOrJson = "table",
 ) -> None:
     """List the people in the index, those with the most photos first.
@@ -68,12 +80,29 @@ def list_people(
 
     with Index.open(index_path, observer=Console()) as index:
         people = index.people.list(unnamed=unnamed, ignored=every)
+        _draw(index, people, sheet, page)
         if layout == "json":
             write_json(people_records(people), ascii_only=True)
             return
         write([render_people(people, for_stdout())])
         if not people and not index.people.list(ignored=True):
             say(f"no people in {index.path} yet; `facesearch people group` groups faces by person")
+
+
+def _draw(index: Index, people: Sequence[PersonSummary], sheet: Path | None, page: Path | None) -> None:
+    """Draw a face of each person on a sheet, and on a page."""
+    if sheet is None and page is None:
+        return
+    from facesearch.render import people_page as pages
+
+    covers = index.people.covers([one.number for one in people])
+    if sheet is not None:
+        pages.save_people_sheet(people, covers, sheet)
+        left_out = max(0, len(people) - pages.MOST_PANELS)
+        say(f"wrote {sheet}" + f"; {left_out:,} people with fewer photos are not on it" * bool(left_out))
+    if page is not None:
+        pages.save_people_page(people, covers, page, where=str(index.path))
+        say(f"wrote {page}")
 
 
 def show_person(who: Who, index_path: IndexPath = None, layout: TableOrJson = "table") -> None:

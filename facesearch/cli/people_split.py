@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,12 +30,16 @@ _Faces = Annotated[
     list[int] | None,
     typer.Option("--face", metavar="ID", help="A face that is somebody else, by its face_id. May be repeated."),
 ]
+_Sheet = Annotated[
+    Path | None, typer.Option("--sheet", metavar="FILE", help="Draw faces of each part: a .png or .jpg file.")
+]
 
 
 def split(
     who: Who,
     parts: _Parts = None,
     faces: _Faces = None,
+    sheet: _Sheet = None,
     index_path: IndexPath = None,
     layout: TableOrJson = "table",
 ) -> None:
@@ -46,7 +51,7 @@ def split(
             _split(index, who, _numbers(parts or ""), faces or ())
             return
         found = index.people.parts(who)
-        _show(found, layout)
+        _show(found, layout, sheet)
         if len(found) < 2:
             say(f"{who}: all faces are alike; --face splits off single faces")
         elif layout == "table" and is_somebody_there():
@@ -71,8 +76,13 @@ def _split(index: Index, who: str, parts: Sequence[int], faces: Sequence[int]) -
     )
 
 
-def _show(found: Sequence[PersonPart], layout: str) -> None:
+def _show(found: Sequence[PersonPart], layout: str, sheet: Path | None) -> None:
     from facesearch.render.people import part_records, render_parts
+    from facesearch.render.people_page import save_parts_sheet
+
+    if sheet is not None:
+        save_parts_sheet(found, sheet)
+        say(f"wrote {sheet}")
 
     if layout == "json":
         write_json(part_records(found), ascii_only=True)

@@ -310,3 +310,24 @@ def test_two_people_who_were_taken_for_one_are_split(
         facesearch("people", "merge", str(ada), str(bea), "--index", "ix")
         assert why in facesearch("people", "split", str(ada), "--parts", wrong, "--index", "ix", exit_code=2).stderr
         facesearch("people", "undo", "--index", "ix")
+
+
+def test_people_are_drawn(facesearch: Run, index: Path, number: dict[str, int], tmp_path: Path) -> None:
+    from PIL import Image
+
+    facesearch("people", "name", str(number["ada"]), "<b>Ada & Co", "--index", "ix")
+    facesearch("people", "list", "--sheet", "p.png", "--html", "p.html", "--index", "ix")
+    with Image.open(tmp_path / "p.png") as sheet:
+        assert sheet.width > 300
+    page = (tmp_path / "p.html").read_text()
+    assert "&lt;b&gt;Ada &amp; Co" in page
+    assert "<b>" not in page
+    assert page.count("<img ") == len(people(facesearch))
+    assert "default-src 'none'" in page
+    facesearch("people", "merge", str(number["ada"]), str(number["bea"]), "--index", "ix")
+    facesearch("people", "split", str(number["ada"]), "--sheet", "parts.png", "--index", "ix")
+    assert (tmp_path / "parts.png").exists()
+    for option, name in (("--sheet", "p.txt"), ("--html", "p.png")):
+        wrong = facesearch("people", "list", option, name, "--index", "ix", exit_code=2)
+        assert wrong.stderr.count("\n") == 1
+        assert not (tmp_path / name).exists() or name == "p.png"
