@@ -117,6 +117,7 @@ class Hint(StrEnum):
     PLACE_FOR_INDEX = "name a folder for the index"
     PULL_AGAIN = "remove the model {name}, then pull it again"
     READ_AGAIN = "a refresh with again measures it"
+    REFRESH = "the next refresh does that"
     READ_PHOTOS_AGAIN = "the next refresh reads their photos again"
     REINSTALL_MODEL = "remove the model {name}, then install it again"
     REMOVE_FIRST = "remove the model {name} first"

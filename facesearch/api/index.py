@@ -125,7 +125,7 @@ class Index:
     @property
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
-        return People(self._stores, self._observer)
+        return People(self._stores, self._models, self._observer)
 
     @property
     def galleries(self) -> Galleries:

@@ -133,7 +133,7 @@ def refresh(
         model = models.open_for(store)
         _tell(observer, model)
         _tell_revision(observer, store.model)
-        report = refreshed(store, model, paths, options=_shared(options, model, max_memory), observer=observer)
+        report = refreshed(store, model, paths, options=_shared(store, options, model, max_memory), observer=observer)
         if index_type is not None and not report.stopped:
             store.use_index_type(index_type)
         _group(store, report, observer, wanted=group)
@@ -174,7 +174,7 @@ def switch_model(
         done = switch(
             store,
             model,
-            options=_shared(options, model, max_memory),
+            options=_shared(store, options, model, max_memory),
             leave_offline=leave_offline,
             observer=observer,
         )
@@ -290,10 +290,17 @@ def _check_kind(index_type: str | None) -> None:
         check_index_type(index_type)
 
 
-def _shared(options: Options, model: FaceModel, max_memory: int | None) -> Options:
-    """Set one worker per stream of the model: each photo is processed by one thread, and no thread waits."""
+def _shared(store: Store, options: Options, model: FaceModel, max_memory: int | None) -> Options:
+    """Set one worker per stream of the model: each photo is processed by one thread, and no thread waits.
+
+    The run also needs what the user said about the faces in photos, which cannot change while it has the lock.
+    """
+    from facesearch.people.given import corrections
+
     workers = model.runtime.streams
-    return replace(options, workers=workers, memory=photo_memory(max_memory, workers))
+    return replace(
+        options, workers=workers, memory=photo_memory(max_memory, workers), corrections=corrections(store.catalog)
+    )
 
 
 def _tell(observer: Observer, model: FaceModel) -> None:

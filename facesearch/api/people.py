@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from facesearch.api.people_records import PersonDetails, PersonSummary, details_of, summaries, summary_of
-from facesearch.arguments import AnyPaths, require_whole_number, several_paths
+from facesearch.arguments import AnyPath, AnyPaths, require_whole_number, several_paths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, CancelledError, Observer
 
 if TYPE_CHECKING:
     from facesearch.api.measure import Calibrated
-    from facesearch.api.opening import Stores
+    from facesearch.api.opening import Models, Stores
     from facesearch.api.people_news import News
     from facesearch.api.people_parts import PersonPart
     from facesearch.catalog.catalog import Catalog
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facesearch.people.regroup import Grouping
     from facesearch.people.review import Question
     from facesearch.people.saying import Statement
+    from facesearch.people.tagging import TaggedFace
     from facesearch.types import FaceRecord
 
 __all__ = ["People", "group_within"]
@@ -42,8 +43,9 @@ class People:
     name that several people have.
     """
 
-    def __init__(self, stores: Stores, observer: Observer) -> None:
+    def __init__(self, stores: Stores, models: Models, observer: Observer) -> None:
         self._stores = stores
+        self._models = models
         self._observer = observer
 
     # Reading
@@ -225,13 +227,31 @@ class People:
     def undo(self, action: int | None = None) -> int:
         """Take back an action, by default the last one that was not taken back; return the number of the undoing.
 
-        Taking back an undoing brings the action back. Raises `UsageError` if there is nothing to take back.
+        Taking back an undoing brings the action back. Raises `UsageError` if there is nothing to take back. A face that
+        was said to be none comes back with the next refresh, and the observer is told so.
         """
-        from facesearch.people.history import last_to_undo
-        from facesearch.people.saying import undo
+        from facesearch.api.tagging import undo
 
-        with self._telling() as catalog:
-            return undo(catalog, last_to_undo(catalog) if action is None else action)
+        return undo(self._stores, self._observer, action)
+
+    # Faces
+
+    def tag(self, photo: AnyPath, box: Sequence[float], *, name: str | None = None) -> TaggedFace:
+        """Give a face that the detector missed: `box` is left, top, width and height in pixels of the upright photo.
+
+        The photo must be in the index. With `name` the face shows that person, who may be new. If a face is known in
+        this place already, only that is named; without `name` it raises `UsageError`, as a box outside the photo does.
+        Needs the lock, like an indexing run.
+        """
+        from facesearch.api.tagging import tag
+
+        return tag(self._stores, self._models, photo, box, name)
+
+    def not_a_face(self, face: int) -> int:
+        """Say that a face is none: it is deleted, and stays away when its photo is read again. Needs the lock."""
+        from facesearch.api.tagging import not_a_face
+
+        return not_a_face(self._stores, face)
 
     # Measuring
 

@@ -30,6 +30,7 @@ from facesearch.people.history import Action, Told
 from facesearch.people.problems import Problem
 from facesearch.people.regroup import Grouping
 from facesearch.people.review import Question, Whom
+from facesearch.people.tagging import TaggedFace
 from facesearch.search.compare import Comparison
 from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
@@ -87,6 +88,7 @@ __all__ = [
     "SwitchPreview",
     "SwitchProgress",
     "Table",
+    "TaggedFace",
     "Told",
     "Verdict",
     "VerifiedPack",

@@ -11,6 +11,7 @@ from pathlib import Path
 from facesearch.catalog.changes import Changes
 from facesearch.catalog.database import Database
 from facesearch.catalog.faces import Faces
+from facesearch.catalog.given import GivenFaces
 from facesearch.catalog.meta import Meta
 from facesearch.catalog.models import Models
 from facesearch.catalog.people import People
@@ -37,6 +38,7 @@ class Catalog:
         self.vectors = Vectors(database)
         self.faces = Faces(database, self.roots, self.staging)
         self.photos = Photos(database, self.roots, self.faces)
+        self.given = GivenFaces(database)
         self.people = People(database)
         self.statements = Statements(database)
         self.review = Review(database)

@@ -20,11 +20,11 @@ from facesearch.catalog.columns import (
 )
 from facesearch.catalog.database import Database
 from facesearch.catalog.filter import condition
-from facesearch.catalog.records import SAME_FACE, path_in_root
+from facesearch.catalog.records import path_in_root
 from facesearch.catalog.roots import Roots
 from facesearch.catalog.staging import Staging
 from facesearch.filters import Filter
-from facesearch.types import Box, Face, FaceRecord
+from facesearch.types import SAME_FACE, Box, Face, FaceRecord
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray, IdArray
@@ -36,7 +36,12 @@ _SAME_PERSON = 0.2
 
 _PLACE = box_columns("faces")
 _FORGOTTEN = Shape(*box_columns("forgotten_faces"))
+_GIVEN = (
+    "faces.id IN (SELECT face FROM given_faces) AND EXISTS (SELECT 1 FROM statement_faces WHERE content = photos.hash)"
+)
+"""Whether a face was given by hand in the content that its photo has now: its place decides which face it is."""
 _EARLIER = Shape("faces.id", *_PLACE, "coalesce(vectors.vector, x'')", computed=bytes)
+_BY_PLACE = Shape("faces.id")
 _WITH_VECTOR = Shape("vectors.vector", *face_columns("faces"))
 _CONTENT_AND_PLACE = Shape("photos.hash", *_PLACE)
 _IN_PHOTO = Shape("faces.photo", "photos.hash", "roots.path", "photos.path", *_PLACE)
@@ -91,14 +96,17 @@ class Faces:
                 del earlier[same]
                 database.run(_UPDATE, *encode_face(face), same)
                 database.run("DELETE FROM vectors WHERE face = ?", same)
-                face_id = same
+                database.run("DELETE FROM given_faces WHERE face = ?", same)
+                self._embed(same, face)
             else:
-                face_id = database.insert(_INSERT, photo, *encode_face(face))
-            database.run(
-                "INSERT INTO vectors (face, model, vector) VALUES (?, (SELECT min(id) FROM models), ?)",
-                face_id, encode_vector(face.embedding),
-            )  # fmt: skip
+                self.add(photo, face)
         database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+
+    def add(self, photo: int, face: Face) -> int:
+        """Add a face to a photo, and return its id."""
+        face_id = self._database.insert(_INSERT, photo, *encode_face(face))
+        self._embed(face_id, face)
+        return face_id
 
     def of_photo(self, photo: int) -> list[Face]:
         """Return the faces of a photo with their embeddings, float32[dim]."""
@@ -239,8 +247,9 @@ class Faces:
         """Count the faces without a measured quality, which an earlier version of facesearch found."""
         return int(self._database.value("SELECT count(*) FROM faces WHERE quality IS NULL"))
 
-    def _not_forgotten(self, photo: int, faces: Sequence[Face]) -> list[Face]:
-        forgotten = [
+    def forgotten_in(self, photo: int) -> list[Box]:
+        """Return the places of the faces that were forgotten for good in the content of a photo."""
+        return [
             Box(*row)
             for row in self._database.typed(
                 _FORGOTTEN,
@@ -248,12 +257,35 @@ class Faces:
                 photo,
             )
         ]
-        return [face for face in faces if all(face.detection.box.overlap(box) < SAME_FACE for box in forgotten)]
 
-    def _earlier(self, photo: int) -> dict[int, tuple[Box, FloatArray]]:
-        """Return the known faces of a photo by id: their boxes and vectors; a vector is empty if it is missing."""
+    def _embed(self, face_id: int, face: Face) -> None:
+        """Store the vector of a face, and whether the user gave it by hand."""
+        self._database.run(
+            "INSERT INTO vectors (face, model, vector) VALUES (?, (SELECT min(id) FROM models), ?)",
+            face_id, encode_vector(face.embedding),
+        )  # fmt: skip
+        if face.detection.is_given:
+            self._database.run("INSERT INTO given_faces (face) VALUES (?)", face_id)
+
+    def _not_forgotten(self, photo: int, faces: Sequence[Face]) -> list[Face]:
+        forgotten = self.forgotten_in(photo)
+        return [face for face in faces if not face.detection.covered_by(forgotten)]
+
+    def _earlier(self, photo: int) -> dict[int, tuple[Box, FloatArray, bool]]:
+        """Return the known faces of a photo by id: their boxes and vectors, and whether their place decides.
+
+        A vector is empty if it is missing.
+        """
+        by_place = {
+            row[0]
+            for row in self._database.typed(
+                _BY_PLACE,
+                f"SELECT {_BY_PLACE.sql} FROM faces JOIN photos ON photos.id = photo WHERE photo = ? AND {_GIVEN}",
+                photo,
+            )
+        }
         return {
-            row_id: (Box(x, y, width, height), decode_vector(vector))
+            row_id: (Box(x, y, width, height), decode_vector(vector), row_id in by_place)
             for row_id, x, y, width, height, vector in self._database.typed(
                 _EARLIER,
                 f"SELECT {_EARLIER.sql} FROM faces LEFT JOIN vectors ON face = faces.id WHERE photo = ?",
@@ -270,13 +302,13 @@ def _record(row: Sequence[Any]) -> FaceRecord:
     return FaceRecord(**fields, detection=decode_detection(row[len(_FIELDS) :]))
 
 
-def _could_be_same(face: Face, box: Box, vector: FloatArray) -> bool:
+def _could_be_same(face: Face, box: Box, vector: FloatArray, by_place: bool) -> bool:
     """Whether a face found after a change may be an earlier one: in the same place, and not clearly another person.
 
     An edit leaves a face similar to itself; another photo under the same name may show another person in that place. A
     face without a vector of this length comes from an earlier model and the same photo: its place decides.
     """
     overlap = face.detection.box.overlap(box)
-    if vector.size != face.embedding.size:
+    if by_place or vector.size != face.embedding.size:
         return overlap >= SAME_FACE
     return overlap >= _SAME_PLACE and float(vector @ face.embedding) >= _SAME_PERSON

@@ -139,6 +139,8 @@ class Photos:
         hidden = (
             "SELECT count(*) FROM faces WHERE photo IN"
             " (SELECT id FROM photos WHERE missing_since IS NOT NULL OR outdated)"
+            " AND NOT EXISTS (SELECT 1 FROM photos JOIN vectors ON vectors.face = faces.id WHERE photos.id = photo"
+            " AND missing_since IS NULL)"
         )
         faces = self._database.value("SELECT count(*) FROM faces") - self._database.value(hidden)
         return Counts(photos, faces, no_face, failed, missing)

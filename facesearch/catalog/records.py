@@ -11,7 +11,6 @@ from facesearch.types import PhotoFile
 
 __all__ = [
     "KNOWN_PHOTO",
-    "SAME_FACE",
     "Counts",
     "Grouped",
     "KnownPhoto",
@@ -24,13 +23,6 @@ __all__ = [
 
 Status = Literal["faces", "no_face", "failed", "unwanted"]
 """The result of reading a photo. An unwanted one is on the never-again list and is not read again."""
-
-SAME_FACE = 0.4
-"""The least overlap, as intersection over union, of the boxes of two models for the same face.
-
-For 93 faces that both YuNet and SCRFD found in 71 photos, the boxes overlapped by 0.58 (a face cut by the border) to
-0.96, half of them by 0.90 or more. Two faces of one model never overlap by more than 0.4.
-"""
 
 
 class Root(NamedTuple):

@@ -21,9 +21,9 @@ from facesearch.catalog.columns import (
     face_columns,
 )
 from facesearch.catalog.database import Database
-from facesearch.catalog.records import SAME_FACE, PendingPhoto, path_in_root
+from facesearch.catalog.records import PendingPhoto, path_in_root
 from facesearch.catalog.vectors import of_unit_length
-from facesearch.types import Box, Face
+from facesearch.types import SAME_FACE, Box, Face
 
 __all__ = ["Staging"]
 

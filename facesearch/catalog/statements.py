@@ -9,8 +9,7 @@ from typing import NamedTuple
 from facesearch.catalog.batches import batches, marks
 from facesearch.catalog.columns import Shape, box_columns
 from facesearch.catalog.database import Database
-from facesearch.catalog.records import SAME_FACE
-from facesearch.types import Box
+from facesearch.types import SAME_FACE, Box
 
 __all__ = ["FaceInPhoto", "SaidFace", "StatementRow", "Statements"]
 

@@ -68,6 +68,7 @@ _WORDS = {
     Hint.PLACE_FOR_INDEX: "name a folder with --index",
     Hint.PULL_AGAIN: "run `facesearch models remove {name}`, then pull it again",
     Hint.READ_AGAIN: "measure it with --again",
+    Hint.REFRESH: "`facesearch index` does that",
     Hint.READ_PHOTOS_AGAIN: "run `facesearch index` to read their photos again",
     Hint.REINSTALL_MODEL: "run `facesearch models remove {name}`, then install it again",
     Hint.REMOVE_FIRST: "run `facesearch models remove {name}` first",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import people_history, people_names, people_review, people_seen, people_split
+from facesearch.cli import people_history, people_names, people_review, people_seen, people_split, people_tag
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         **people_names.COMMANDS,
         **people_split.COMMANDS,
         **people_review.COMMANDS,
+        **people_tag.COMMANDS,
         **people_history.COMMANDS,
         **people_seen.COMMANDS,
         "group": ("Group faces by person.", group_faces),

@@ -7,12 +7,14 @@ per moment of a video), then `embed_faces` for many of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from facesearch.faces.crops import aligned_crops
 from facesearch.faces.detect import FIRST_SIDE, detect_faces
+from facesearch.faces.given import closer_look, corrected
 from facesearch.faces.quality import face_quality
 from facesearch.models.align import CROP_SIDE
 from facesearch.photos.sources import Moment
@@ -21,9 +23,9 @@ from facesearch.types import Face
 if TYPE_CHECKING:
     from facesearch.models.protocol import FaceModel
     from facesearch.photos.picture import Photo
-    from facesearch.types import Detection, Pixels
+    from facesearch.types import Corrections, Detection, GivenFace, Pixels
 
-__all__ = ["AlignedFaces", "detect_and_align", "embed_faces", "extract_faces", "ignore_step"]
+__all__ = ["AlignedFaces", "detect_and_align", "embed_faces", "embed_given", "extract_faces", "ignore_step"]
 
 
 class AlignedFaces(NamedTuple):
@@ -48,11 +50,13 @@ def detect_and_align(
     *,
     rotations: bool = True,
     thorough: bool = False,
+    corrections: Corrections | None = None,
     mark: Callable[[str], None] = ignore_step,
 ) -> AlignedFaces:
     """Detect and align the faces of a source, moment by moment; see `detect_faces` for the options.
 
-    `mark` is called with `decode` and `detect` after these steps of each moment. Raises `PhotoError`.
+    `corrections` are of a still photo: faces in it that a detector misses, and places without a face. `mark` is called
+    with `decode` and `detect` after these steps of each moment. Raises `PhotoError`.
     """
     detections: list[Detection] = []
     crops: list[Pixels] = [np.empty((0, CROP_SIDE, CROP_SIDE, 3), dtype=np.uint8)]
@@ -62,14 +66,38 @@ def detect_and_align(
         photo.level(FIRST_SIDE)
         mark("decode")
         found = detect_faces(model, photo, rotations=rotations, thorough=thorough)
-        aligned = aligned_crops(photo, found, scale=model.framing.crop_scale)
-        for crop, detection in zip(aligned, found, strict=True):
-            qualities.append(face_quality(crop, detection, face_score=model.detector.face_score))
+        given: list[Detection] = []
+        if at_ms is None and corrections is not None:
+            found, given = corrected(model, photo, found, corrections)
+        aligned, measured = _aligned(model, photo, [*found, *given])
+        found = [*found, *map(_as_given, given)]
         detections += found
         crops.append(aligned)
+        qualities += measured
         times += [at_ms] * len(found)
         mark("detect")
     return AlignedFaces(detections, np.concatenate(crops), qualities, times)
+
+
+def embed_given(model: FaceModel, photo: Photo, given: GivenFace) -> Face:
+    """Embed one face that was given by hand, as a run does with `corrections`. Raises `PhotoError`."""
+    seen = closer_look(model, photo, given)
+    crops, (quality,) = _aligned(model, photo, [seen])
+    return Face(_as_given(seen), model.embed(crops)[0], quality)
+
+
+def _aligned(model: FaceModel, photo: Photo, detections: Sequence[Detection]) -> tuple[Pixels, list[float]]:
+    """Return the crops and the qualities of faces in a picture."""
+    crops = aligned_crops(photo, detections, scale=model.framing.crop_scale)
+    return crops, [
+        face_quality(crop, detection, face_score=model.detector.face_score)
+        for crop, detection in zip(crops, detections, strict=True)
+    ]
+
+
+def _as_given(seen: Detection) -> Detection:
+    """Return a face that a closer look has found as one that was given by hand."""
+    return replace(seen, score=0.0)
 
 
 def embed_faces(model: FaceModel, sources: Sequence[AlignedFaces]) -> list[list[Face]]:

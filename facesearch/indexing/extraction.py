@@ -77,7 +77,8 @@ def detect_in_stream(model: FaceModel, stream: BinaryIO, done: Content[Item], op
         with open_source(stream, max_pixels=options.max_pixels) as source:
             if source.facts.ours:
                 return Detected(None, Outcome(done, [], source.facts, None))
-            faces = detect_and_align(model, source.moments(), rotations=options.rotations)
+            corrections = options.corrections.get(done.hash or b"")
+            faces = detect_and_align(model, source.moments(), rotations=options.rotations, corrections=corrections)
             return Detected(faces, Outcome(done, [], source.facts, None, fingerprint=fingerprint(source.cover)))
     except PhotoTooLargeError as error:
         # The content may be fine: without its hash, every run tries it again, with the limits of that run.

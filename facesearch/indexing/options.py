@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.shards import Shard
+from facesearch.types import Corrections
 
 __all__ = ["DEFAULTS", "Options"]
 
@@ -22,6 +24,8 @@ class Options:
     A photo that has been missing for `keep_missing` seconds is deleted for good; 0 deletes it immediately.
 
     `shard` is the part of each folder that the index takes from now on; None changes nothing.
+
+    `corrections` are what the user said about the faces in some contents.
     """
 
     rotations: bool = True
@@ -32,6 +36,7 @@ class Options:
     memory: int = 640 * 2**20
     keep_missing: float = 30 * 86400.0
     shard: Shard | None = None
+    corrections: Mapping[bytes, Corrections] = field(default_factory=dict)
 
 
 DEFAULTS = Options()

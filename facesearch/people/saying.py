@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.catalog.statements import StatementRow
 from facesearch.errors import Hint, UsageError
+from facesearch.people.given import follow, places
 from facesearch.people.statements import Kind, Said, everything_said, undone_by
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def say_all(
 ) -> int:
     """Append statements, which are one action, in the transaction in progress; return the id of the first.
 
-    They can be undone together only. `author` is by default the name of the system's user. Raises `UsageError` if one
-    is about a person who is not known.
+    They can be undone together only. `author` is by default the name of the system's user. For statements about where
+    faces are, or undoing such, the caller needs the lock of the writer; see `given`. Raises `UsageError` if one is
+    about a person who is not known.
     """
-    before = everything_said(catalog)
+    before, faces_before = everything_said(catalog), places(catalog)
     now, author = int(time.time()), _user() if author is None else author
     first: int | None = None
     for said in statements:
@@ -75,6 +77,7 @@ def say_all(
         first = first or number
     if first is None:
         raise UsageError("nothing was said")
+    follow(catalog, faces_before)
     _derive(catalog, before, everything_said(catalog))
     return first
 

@@ -66,9 +66,10 @@ def _csv_row(row: FaceRecord, vector: FloatArray, *, vectors: bool, show: Callab
 def save_npz(faces: Iterable[tuple[FaceRecord, FloatArray]], path: Path, *, vectors: bool, dim: int) -> None:
     """Write arrays with one row per face to an .npz file, completely or not at all.
 
-    The arrays are `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` and `qualities`
-    float32[n] (NaN if not measured), `photo_ids` and `face_ids` int64[n], and with `vectors` also `vectors`
-    float32[n, dim]; the file then has mode 0600. Raises `StorageError` if it cannot be written.
+    The arrays are `paths` (bytes), `boxes` float32[n, 4], `landmarks` float32[n, 5, 2], `det_scores` float32[n] (0 if
+    no detector found the face), `qualities` float32[n] (NaN if not measured), `photo_ids` and `face_ids` int64[n], and
+    with `vectors` also `vectors` float32[n, dim]; the file then has mode 0600. Raises `StorageError` if it cannot be
+    written.
     """
     import numpy as np
 
@@ -100,7 +101,7 @@ def _values(row: FaceRecord, vector: FloatArray, *, vectors: bool) -> dict[str, 
     values: dict[str, Any] = {
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in detection.landmarks.tolist()],
-        "det_score": round(detection.score, 4),
+        "det_score": None if detection.is_given else round(detection.score, 4),
         "quality": None if row.quality is None else round(row.quality, 4),
         "photo_id": row.photo_id,
         "face_id": row.face_id,

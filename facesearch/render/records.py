@@ -53,7 +53,7 @@ def hit_record(probe: Probe, hit: Hit, threshold: float | None) -> dict[str, Any
         **_sureness(hit),
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "face_px": round(box.shorter, 1),
-        "det_score": round(detection.score, 4),
+        "det_score": None if detection.is_given else round(detection.score, 4),
         **({} if face.index is None else {"index": face.index}),
         "photo_id": own_id(face.photo_id)[1],
         "face_id": own_id(face.face_id)[1],
