@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from facesearch.catalog.batches import marks
-from facesearch.catalog.columns import Shape, box_columns, decode_detection, face_columns
+from facesearch.catalog.columns import MEASURES, Shape, box_columns, decode_detection, face_columns
 from facesearch.types import Box
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class GivenFaces:
             f"SELECT {_LANDMARKS.sql} FROM given_faces JOIN faces ON faces.id = face"
             " JOIN photos ON photos.id = photo WHERE hash IS NOT NULL ORDER BY face",
         ):
-            detection = decode_detection(values)
+            detection = decode_detection(values[len(MEASURES) :])
             found.append((bytes(content), detection.box, detection.landmarks))
         return found
 

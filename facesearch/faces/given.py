@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["closer_look", "corrected", "tight_box"]
 
-_SIDE = 256
+_SIDE = 192
 _SHARE = 0.5
 _ANGLES = tuple(math.radians(angle) for angle in (0, 45, -45, 90, -90, 135, -135, 180))
-_LEAST_OVERLAP = 0.1
+_LEAST_OVERLAP = 0.2
 _USUAL = np.array([[0.27, 0.39], [0.72, 0.39], [0.50, 0.60], [0.30, 0.74], [0.69, 0.74]], dtype=np.float64)
 """The landmarks of a frontal face as shares of its box: the medians of YuNet over faces that look at the camera."""
 
@@ -78,7 +78,7 @@ def _best_seen(model: FaceModel, photo: Photo, box: Box) -> Detection | None:
     A faint one counts only if it is upright and fills the box: at a wrong rotation, detectors fire too.
     """
     placements = [_placement(box, angle) for angle in _ANGLES]
-    views = [face_view(photo, placement, _SIDE) for placement in placements]
+    views = [face_view(photo, placement, _SIDE, rough=True) for placement in placements]
     sure: list[Detection] = []
     faint: list[Detection] = []
     for angle, placement, candidates in zip(_ANGLES, placements, model.detect(views), strict=True):

@@ -98,8 +98,7 @@ def _follow_in(catalog: Catalog, content: bytes, before: list[Place], after: lis
         if one.face not in gone and one.photo in left:
             left[one.photo].append(one.box)
     missing = any(not _covers(boxes, box) for boxes in left.values() for box in given)
-    said = [*given, *none]
-    free_again = any(not _covers(said, place.box) for place in before if not place.is_face)
+    free_again = any(not _covers(none, place.box) for place in before if not place.is_face)
     catalog.given.count_again(content)
     if missing or free_again:
         catalog.given.read_again(content)
