@@ -52,5 +52,5 @@ def undo(stores: Stores, observer: Observer, action: int | None) -> int:
         left = store.catalog.photos.count_outdated() - before
         store.finish()
     if left > 0:
-        observer.note(f"a face comes back when {counted(left, 'photo')} is read again; {Hint.REFRESH}")
+        observer.note(f"to bring a face back, {counted(left, 'photo')} must be read again; {Hint.REFRESH}")
     return undoing

@@ -48,7 +48,7 @@ _Name = Annotated[
     typer.Option("--name", metavar="WHO", help="Whose face it is: a name, which may be new, or a number like '#12'."),
 ]
 _NotAFace = Annotated[
-    int | None, typer.Option("--not-a-face", metavar="ID", help="This is no face, by its face_id: delete it.")
+    int | None, typer.Option("--not-a-face", metavar="ID", min=1, help="This is no face, by its face_id: delete it.")
 ]
 
 

@@ -116,7 +116,7 @@ def _told(told: Told) -> str:
         "is": f"{faces} = {person}",
         "is-not": f"{faces} not {person}",
         "no-face": "not a face",
-        "face": f"a face drawn: {person}" if told.person else "a face drawn",
+        "face": f"a face given by hand, of {person}" if told.person else "a face given by hand",
         "one": f"{_number(told.other)} = {person}",
         "two": f"{_number(told.other)} is not {person}",
         "name": f"{_number(told.person)} is called {told.value}",

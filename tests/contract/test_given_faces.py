@@ -60,7 +60,7 @@ class SquareModel:
         return [[face for colour in self.finds for face in self._squares(image, COLOURS[colour])] for image in images]
 
     def _squares(self, image: Array, colour: tuple[int, int, int]) -> Iterator[Detection]:
-        rows, columns = np.nonzero((np.abs(image.astype(np.int16) - np.int16(colour)) < 30).all(axis=2))
+        rows, columns = np.nonzero((np.abs(image.astype(np.int16) - np.array(colour, dtype=np.int16)) < 30).all(axis=2))
         if len(rows):
             left, top = float(columns.min()), float(rows.min())
             width, height = float(columns.max()) + 1 - left, float(rows.max()) + 1 - top
