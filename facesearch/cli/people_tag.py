@@ -64,7 +64,7 @@ def tag(
 ) -> None:
     """Add a face that the detector missed, or delete what is no face. Both last when the photo is read again.
 
-    If a face is known in this place already, only that is named. The box may be loose.
+    If a face is known in this place already, only that is named. The box need not be tight.
     """
     from facesearch.api.index import Index
 

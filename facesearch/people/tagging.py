@@ -93,9 +93,8 @@ def not_a_face(store: Store, face: int) -> int:
     with store.transaction():
         statement = say(catalog, Kind.no_face, faces=[face])
         if any(one.content is None for one in catalog.statements.faces_of(statement)):
-            raise InputError(
-                f"face {face}: {os.fsdecode(copies[0][1])} has changed since it was read; {Hint.LOOK_FOR_CHANGES}"
-            )
+            path = os.fsdecode(copies[0][1])
+            raise InputError(f"face {face}: {path} has changed since it was read", Hint.LOOK_FOR_CHANGES)
     store.finish()
     return statement
 
@@ -117,7 +116,7 @@ def _known_photo(catalog: Catalog, path: str) -> _KnownPhoto:
             continue
         content = catalog.photos.content_of(known.id)
         if content is None or known.status == "failed":
-            raise InputError(f"{path}: could not be read when it was indexed; {Hint.LOOK_FOR_CHANGES}")
+            raise InputError(f"{path}: could not be read when it was indexed; check the file")
         facts = catalog.photos.facts_of(known.id)
         # It was read before, perhaps with a higher limit than usual.
         pixels = max(DEFAULT_MAX_PIXELS, facts.width * facts.height)
