@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api import keeping
-from facesearch.api.forgetting import forgetting
-from facesearch.api.galleries import Galleries, pay_debts
+from facesearch.api.forgetting import Asked, PersonKeywords, forget_within
+from facesearch.api.galleries import Galleries
 from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
 from facesearch.api.people import People
 from facesearch.arguments import AnyPath, AnyPaths
@@ -395,9 +394,11 @@ class Index:
         face: int | None = None,
         folder: AnyPath | None = None,
         never_again: bool = False,
+        **about_person: Unpack[PersonKeywords],
     ) -> Forgetting:
         """Return what `forget` would delete; nothing is changed. Raises what `forget` raises."""
-        return forgetting(self._reading(keep=False), path, face, folder, never_again=never_again)
+        asked = Asked.of(path, face, folder, never_again, about_person)
+        return asked.selected(self._reading(keep=False), self._observer)
 
     def forget(
         self,
@@ -407,25 +408,27 @@ class Index:
         folder: AnyPath | None = None,
         never_again: bool = False,
         confirm: Callable[[Forgetting], object] | None = None,
+        **about_person: Unpack[PersonKeywords],
     ) -> Forgetting:
-        """Delete photos or a face from the index for good, with their embeddings. Image files are not touched.
+        """Delete photos, a face or a person from the index for good, with their embeddings. Image files stay.
 
-        Give one of `path` (a photo, or all photos in a folder), `face` (an id), or `folder` (a folder of the index).
-        With `never_again` identical copies are deleted too, and later runs skip these photos. Connected galleries
-        delete the faces too; those that cannot be reached do so with the next push. Returns what was deleted.
+        Give one of `path` (a photo, or all photos in a folder), `face` (an id), `folder` (a folder of the index), and
+        `person` (a name or a number). With `never_again` identical copies are deleted too, and later runs skip these
+        photos. Connected galleries delete the faces too; those that cannot be reached do so with the next push.
+        Returns what was deleted.
 
-        Raises `InputError` if the index does not know the photo, face or folder, `UsageError` unless exactly one is
-        given.
+        A person is deleted with every face that could be the person and fits nobody else better, and with everything
+        that was said about the person: `reach="group"` deletes only the faces that belong to the person,
+        `reach="everything"` all that are similar. Faces in `spare` stay. With `never_again` later runs leave this
+        person out `until` a date, by default for two years: for that, the mean embedding of the faces is kept. The
+        `receipt` in what is returned says what was removed, and what facesearch cannot reach.
+
+        Raises `InputError` if the index does not know the photo, face, folder or person, `UsageError` unless exactly
+        one is given.
         """
-        from facesearch.care.forget import forget
-
+        asked = Asked.of(path, face, folder, never_again, about_person)
         with self._writing() as store:
-            going = forgetting(store, path, face, folder, never_again=never_again)
-            if confirm is not None:
-                confirm(going)
-            forget(store, going)
-            owed = pay_debts(store, self._observer)
-        return replace(going, owed=tuple(owed))
+            return forget_within(store, asked, confirm, self._observer)
 
     def check(self, *, repair: bool = False) -> Health:
         """Verify the catalog, every vector, the vector file and the model, and that the photos exist.

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from facesearch.api.opening import Models, Stores
     from facesearch.api.people_news import News
     from facesearch.api.people_parts import PersonPart
+    from facesearch.care.person_report import PersonReport
     from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.kept_out import Template
     from facesearch.index.store import Store
     from facesearch.people.history import Action
     from facesearch.people.problems import Problem
@@ -341,6 +343,29 @@ class People:
         """Return what `group` would change; nothing is written. None if the observer cancelled."""
         told = self._observer if observer is None else observer
         return group_within(self._stores.reading(keep=False), told, again=again, dry_run=True)
+
+    # A person's rights
+
+    def report(self, who: int | str, *, for_file: AnyPath | None = None, overwrite: bool = False) -> PersonReport:
+        """Return all that is held about a person. `for_file` is checked first: it must be outside of the index."""
+        from facesearch.api.opening import as_path
+        from facesearch.api.rights import check_report_file, report_on
+
+        if for_file is not None:
+            check_report_file(self._stores, as_path("for_file", for_file), overwrite=overwrite)
+        return report_on(self._stores, who)
+
+    def left_out(self) -> Sequence[Template]:
+        """Return the forgotten people whom indexing runs leave out, by number; who they are is not kept."""
+        from facesearch.api.rights import left_out
+
+        return left_out(self._stores)
+
+    def end_left_out(self, number: int) -> None:
+        """Index a forgotten person again from now on. Raises `UsageError` if nobody has this number."""
+        from facesearch.api.rights import end_left_out
+
+        end_left_out(self._stores, number)
 
     # Inside
 

@@ -17,7 +17,9 @@ from facesearch.care.check import Health
 from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
+from facesearch.care.person_report import HeldFace, HeldStatement, PersonReport
 from facesearch.care.restore import Backup
+from facesearch.catalog.kept_out import Template
 from facesearch.catalog.sql import Table
 from facesearch.evaluation.compare_models import Standing
 from facesearch.galleries.push import Difference, Pushed
@@ -30,6 +32,7 @@ from facesearch.people.history import Action, Told
 from facesearch.people.problems import Problem
 from facesearch.people.regroup import Grouping
 from facesearch.people.review import Question, Whom
+from facesearch.people.sweeping import Sweep, SweptFace
 from facesearch.people.tagging import TaggedFace
 from facesearch.search.compare import Comparison
 from facesearch.search.naming import NamedFace
@@ -58,6 +61,8 @@ __all__ = [
     "GalleryStatus",
     "Grouping",
     "Health",
+    "HeldFace",
+    "HeldStatement",
     "Hit",
     "IndexStatus",
     "Licence",
@@ -68,6 +73,7 @@ __all__ = [
     "News",
     "PersonDetails",
     "PersonPart",
+    "PersonReport",
     "PersonSummary",
     "Probe",
     "Problem",
@@ -84,11 +90,14 @@ __all__ = [
     "SeenPerson",
     "Standing",
     "StoredProbe",
+    "Sweep",
+    "SweptFace",
     "Switch",
     "SwitchPreview",
     "SwitchProgress",
     "Table",
     "TaggedFace",
+    "Template",
     "Told",
     "Verdict",
     "VerifiedPack",

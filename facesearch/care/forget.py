@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from facesearch.care.folders import find_root
 from facesearch.catalog.records import KnownPhoto, Root, path_in_root
 from facesearch.errors import Hint, InputError
 from facesearch.index.store import Store
 from facesearch.locations import Locations, absolute
+from facesearch.people.sweeping import Sweep, SweptFace
 from facesearch.photos.known import digest_of
 from facesearch.wording import counted
 
@@ -21,11 +23,15 @@ __all__ = ["Forgetting", "forget", "photos_at", "to_forget_face", "to_forget_pho
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgetting:
-    """What is about to be removed for good: photos, one face, or a root with everything in it.
+    """What is about to be removed for good: photos, one face, a person, or a root with everything in it.
 
     `what` describes it. `copies` are the paths of identical copies. They are removed too for photos with `never_again`
     and for a face; otherwise they stay and are found as before. `contents` are the contents, by id, of photos whose
     content the catalog does not know. `owed` are the galleries that could not be reached, and still have the faces.
+
+    For a person, `sweep` is what could be the person, of which `going` are removed and `spared` stay. `until` is when
+    somebody who is left out may be indexed again, in seconds since 1970. `receipt` says what was removed, as plain
+    values; it is empty before.
     """
 
     what: str
@@ -36,6 +42,11 @@ class Forgetting:
     copies: tuple[str, ...] = ()
     contents: Mapping[int, bytes] = field(default_factory=dict)
     owed: tuple[str, ...] = ()
+    sweep: Sweep | None = None
+    going: tuple[SweptFace, ...] = ()
+    spared: tuple[SweptFace, ...] = ()
+    until: int | None = None
+    receipt: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def takes_copies(self) -> bool:

@@ -11,7 +11,9 @@ from pathlib import Path
 from facesearch.catalog.changes import Changes
 from facesearch.catalog.database import Database
 from facesearch.catalog.faces import Faces
+from facesearch.catalog.forgetting import Forgetting
 from facesearch.catalog.given import GivenFaces
+from facesearch.catalog.kept_out import KeptOut
 from facesearch.catalog.meta import Meta
 from facesearch.catalog.models import Models
 from facesearch.catalog.people import People
@@ -43,6 +45,8 @@ class Catalog:
         self.statements = Statements(database)
         self.review = Review(database)
         self.changes = Changes(database)
+        self.forgetting = Forgetting(database)
+        self.kept_out = KeptOut(database)
 
     @classmethod
     def memory(cls, model: ModelInfo) -> Catalog:

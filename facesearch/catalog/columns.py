@@ -78,6 +78,10 @@ def _id(number: int) -> bool:
     return 0 < number <= MOST_COUNTED
 
 
+def _moment_number(number: int) -> bool:
+    return abs(number) < _LATEST
+
+
 def _not_negative(number: float) -> bool:
     return number >= 0
 
@@ -297,7 +301,7 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     "people": {"id": _integer(_id), "merged_into": _or_null(int, _id)},
     "statements": {
         "id": _integer(_id),
-        "said_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+        "said_at": _integer(_moment_number, repaired="0"),
         "author": Column(str, valid=_no_nul, repaired="''"),
         "origin": Column(str, valid=_no_nul, repaired="''"),
         "kind": Column(str, valid=_no_nul),
@@ -325,12 +329,21 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
     "bookmarks": {
         "name": Column(str, valid=_no_nul),
         "face": _integer(_counted),
-        "read_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+        "read_at": _integer(_moment_number, repaired="0"),
     },
     "skipped": {
         "question": Column(str, valid=_no_nul),
-        "skipped_at": _integer(lambda moment: abs(moment) < _LATEST, repaired="0"),
+        "skipped_at": _integer(_moment_number, repaired="0"),
     },
+    "kept_out": {
+        "id": _integer(_id),
+        "model": _integer(_id),
+        "vector": Column(bytes),
+        "faces": _integer(_id),
+        "made_at": _integer(_moment_number),
+        "until": _integer(_moment_number),
+    },
+    "erasing": {"begun_at": _integer(_moment_number, repaired="0")},
     "galleries": {
         "id": _integer(_id),
         "name": Column(str, valid=_no_nul),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from facesearch.catalog.batches import BATCH, batches, marks
@@ -68,6 +68,7 @@ _RECORD = {
 """The fields of a `FaceRecord` that are columns; in the record `path` is absolute, and `person` None for nobody."""
 _FOUND = Shape(*_RECORD.values(), *face_columns("faces"))
 _FIELDS = (*_RECORD, *MEASURES)
+_HELD = Shape("coalesce(vectors.id, 0)", *list(_RECORD.values())[1:], *face_columns("faces"))
 
 _INSERT = f"INSERT INTO faces (photo, {', '.join(FACE)}) VALUES (?, {', '.join('?' * len(FACE))})"
 _UPDATE = f"UPDATE faces SET {', '.join(f'{name} = ?' for name in FACE)} WHERE id = ?"
@@ -81,12 +82,15 @@ class Faces:
         self._roots = roots
         self._staging = staging
 
-    def replace(self, photo: int, faces: Sequence[Face]) -> None:
+    def replace(
+        self, photo: int, faces: Sequence[Face], *, leave_out: Callable[[Face], bool] = lambda _face: False
+    ) -> int:
         """Replace the faces of a photo. A face that overlaps an earlier one and resembles it keeps the id.
 
-        Faces that were forgotten in this exact content are omitted.
+        Faces that were forgotten in this exact content are omitted, and so are new ones that `leave_out` is true for.
+        Returns the number of the latter.
         """
-        database = self._database
+        database, left_out = self._database, 0
         faces = self._not_forgotten(photo, faces)
         earlier = self._earlier(photo)
         for face in faces:
@@ -98,9 +102,12 @@ class Faces:
                 database.run("DELETE FROM vectors WHERE face = ?", same)
                 database.run("DELETE FROM given_faces WHERE face = ?", same)
                 self._embed(same, face)
+            elif leave_out(face):
+                left_out += 1
             else:
                 self.add(photo, face)
         database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+        return left_out
 
     def add(self, photo: int, face: Face) -> int:
         """Add a face to a photo, and return its id."""
@@ -189,6 +196,24 @@ class Faces:
                 record = _record(row)
                 found[record.vector_id] = record
         return found
+
+    def held(self, faces: Sequence[int]) -> dict[int, FaceRecord]:
+        """Return faces by their ids, also those of hidden photos; a face without a vector has the vector id 0."""
+        return {
+            record.face_id: record
+            for part in batches(faces)
+            for record in map(
+                _record,
+                self._database.typed(
+                    _HELD,
+                    f"SELECT {_HELD.sql} FROM faces JOIN photos ON photos.id = faces.photo"
+                    " JOIN roots ON roots.id = photos.root LEFT JOIN vectors ON vectors.face = faces.id"
+                    " LEFT JOIN assignments ON assignments.face = faces.id"
+                    f" LEFT JOIN profiles ON profiles.person = assignments.person WHERE faces.id IN ({marks(part)})",
+                    *part,
+                ),
+            )
+        }
 
     def all(self) -> Iterator[FaceRecord]:
         """Yield every face that can be found, in the order of the vector ids."""

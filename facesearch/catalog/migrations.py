@@ -306,6 +306,22 @@ MIGRATIONS: tuple[str, ...] = (
         skipped_at INTEGER NOT NULL
     );
     """,
+    # 10: people who were forgotten and whom later runs leave out until a date: the mean embedding of their faces, of
+    # the index's own model, and nothing else that tells who they are. With that model it goes. `erasing` has a row from
+    # the moment at which something was deleted for good until nothing of it is left in the files of the index.
+    """
+    CREATE TABLE kept_out (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+        vector BLOB NOT NULL,
+        faces INTEGER NOT NULL,
+        made_at INTEGER NOT NULL,
+        until INTEGER NOT NULL
+    );
+    CREATE TABLE erasing (
+        begun_at INTEGER NOT NULL
+    );
+    """,
 )
 
 

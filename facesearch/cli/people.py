@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facesearch.cli import people_history, people_names, people_review, people_seen, people_split, people_tag
+from facesearch.cli import (
+    people_history,
+    people_names,
+    people_review,
+    people_rights,
+    people_seen,
+    people_split,
+    people_tag,
+)
 from facesearch.cli.console import Console
 from facesearch.cli.groups import listing_group
 from facesearch.cli.messages import confirm, say
@@ -58,6 +66,7 @@ def register(app: typer.Typer) -> None:
         **people_history.COMMANDS,
         **people_seen.COMMANDS,
         "group": ("Group faces by person.", group_faces),
+        **people_rights.COMMANDS,
     }
     group = listing_group("people", _HELP, list_people, commands, _EXAMPLES)
     app.add_typer(group, name="people", short_help="List, name and correct the people in the index.")

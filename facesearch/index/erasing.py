@@ -14,7 +14,10 @@ from facesearch.errors import DiskFullError
 from facesearch.files import write_reserve
 from facesearch.index.vector_file import VectorFile
 
-__all__ = ["Eraser"]
+__all__ = ["STATEMENT_FILE", "Eraser"]
+
+STATEMENT_FILE = "statements.jsonl"
+"""The name of the file beside the catalog in which statements are kept, too."""
 
 _RESERVE = 256 * 1024
 """Bytes reserved on the disk. Deleting a photo first writes about a dozen pages of 4 KiB: on a completely full disk
@@ -46,6 +49,7 @@ class Eraser:
                 with self._catalog.transaction():
                     for deletion in deletions[done : done + at_once]:
                         deletion()
+                    self._catalog.forgetting.begin_erasing()
                 done += at_once
             except DiskFullError:
                 if not self._make_room():
@@ -59,8 +63,17 @@ class Eraser:
         """Leave nothing of what was deleted: rewrite the catalog and the vector file.
 
         If the disk is too full for that, the catalog keeps its size: what was deleted is overwritten in it. The vector
-        file is deleted then, so that nothing stays in it either.
+        file is deleted then, so that nothing stays in it either. If this is killed, the next writer does it again.
         """
+        self._vacuum()
+        try:
+            with self._catalog.transaction():
+                self._catalog.forgetting.end_erasing()
+        except DiskFullError:
+            pass  # the next writer does it again
+
+    def _vacuum(self) -> None:
+        self._delete_statement_file()
         self._vectors.let_go()
         try:
             self._catalog.vacuum()
@@ -89,6 +102,14 @@ class Eraser:
                 write_reserve(self._reserve, _RESERVE)
         except OSError:
             pass
+
+    def _delete_statement_file(self) -> None:
+        """Delete the statement file, which may have what was deleted: whoever keeps it writes it anew."""
+        if self._vectors.file is None:
+            return
+        folder = self._vectors.file.parent
+        for file in (folder / STATEMENT_FILE, *folder.glob(f".{STATEMENT_FILE}.*tmp")):
+            file.unlink(missing_ok=True)
 
     def _make_room(self) -> bool:
         """Delete one file that is not needed; return False if there is none left."""

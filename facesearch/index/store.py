@@ -225,6 +225,8 @@ class Store:
                 # not matching by its generation, which new commits would overtake.
                 store._vectors.load()
                 catalog.end_view()
+                if catalog.forgetting.is_erasing():  # a process was killed after it had deleted something
+                    store.vacuum()
         except BaseException:
             catalog.close()
             raise

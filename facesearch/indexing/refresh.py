@@ -19,6 +19,7 @@ from facesearch.indexing.contents import Content, read
 from facesearch.indexing.diff import Plan, Task, forgotten_before, make_plan
 from facesearch.indexing.extraction import Outcome, extract
 from facesearch.indexing.headers import date_by_name, dated, read_old_headers
+from facesearch.indexing.leaving_out import leaves_out
 from facesearch.indexing.moves import Moves, has_current_faces
 from facesearch.indexing.options import DEFAULTS, Options
 from facesearch.indexing.pipeline import Extractor
@@ -68,6 +69,7 @@ def refresh(
     report = Report()
     with store.transaction():
         scopes = find_scopes(store, paths, options.shard)
+        report.expired = store.catalog.kept_out.delete_expired(int(time.time()))
     plan = make_plan(store, scopes, options, report, observer)
     _Run(store, model, plan, options, observer, report).carry_out()
     if not report.stopped:
@@ -93,6 +95,7 @@ class _Run:
         self._observer = observer
         self._report = report
         self._now = int(time.time())
+        self._leave_out = leaves_out(store, self._now)
         self._writer = Writer(store, cancelled=observer.cancelled)
         self._moves = Moves(store, plan.tasks, now=self._now, cancelled=observer.cancelled)
         self._copies: dict[bytes, list[Content[Task]]] = {}
@@ -174,7 +177,8 @@ class _Run:
         photo = catalog.photos.put(
             task.root.id, task.file, content.hash, status, facts=facts, fingerprint=outcome.fingerprint
         )
-        catalog.faces.replace(photo, outcome.faces)
+        left_out = catalog.faces.replace(photo, outcome.faces, leave_out=self._leave_out)
+        self._report.left_out += left_out
         self._report.no_face += not outcome.faces and not facts.ours
         if was_moved:
             self._report.moved += 1

@@ -19,6 +19,9 @@ class Report:
     `new_people` of them were found in this run, and `grouped` faces belong to one of them. `unpushed` are the galleries
     that should have got the changes but could not be reached.
 
+    `left_out` counts faces that were not kept because they are of people who were forgotten and are never to be indexed
+    again. `expired` counts such people who are indexed from now on, because their time is over.
+
     `shards` has the shard, such as `3/10`, of each folder of this run that the index does not take as a whole.
     `other_shards` counts the photo files there that are in other shards, which were skipped, and `handed_over` known
     photos that were hidden because they are in other shards now.
@@ -38,6 +41,8 @@ class Report:
     headers: int = 0
     other_shards: int = 0
     handed_over: int = 0
+    left_out: int = 0
+    expired: int = 0
     seconds: float = 0.0
     people: int | None = None
     new_people: int = 0

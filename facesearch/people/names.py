@@ -68,6 +68,8 @@ def person_of(catalog: Catalog, who: int | str, place: str) -> int:
     number = number_in(who)
     if number is not None:
         current = catalog.people.current(number)
+        if current is None and catalog.forgetting.was_used(number):
+            raise InputError(f"#{number}: was forgotten; {place} has nothing about this person", Hint.LIST_PEOPLE)
         if current is None:
             people = catalog.people.count()
             known, hint = counted(people, "person", "people"), Hint.LIST_PEOPLE if people else Hint.GROUP

@@ -20,7 +20,7 @@ from facesearch.people.statements import Kind, Said, everything_said, undone_by
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
 
-__all__ = ["Statement", "derive_again", "place_faces", "say", "say_all", "undo"]
+__all__ = ["Statement", "derive_again", "place_faces", "say", "say_all", "undo", "user_name"]
 
 _NEW = 0
 _AT_ONCE = 50_000
@@ -64,7 +64,7 @@ def say_all(
     about a person who is not known.
     """
     before, faces_before = everything_said(catalog), places(catalog)
-    now, author = int(time.time()), _user() if author is None else author
+    now, author = int(time.time()), user_name() if author is None else author
     first: int | None = None
     for said in statements:
         for number in (said.person, said.other):
@@ -89,6 +89,8 @@ def undo(catalog: Catalog, statement: int, *, author: str | None = None) -> int:
     """
     known = catalog.statements.all()
     found = next((row for row in known if row.id == statement), None)
+    if found is None and catalog.forgetting.was_said(statement):
+        raise UsageError(f"{statement}: was forgotten with the person whom it was about; it cannot be taken back")
     if found is None:
         raise UsageError(f"{statement}: no such statement", Hint.HISTORY)
     undone = undone_by(known).get(statement)
@@ -107,7 +109,8 @@ def derive_again(catalog: Catalog) -> None:
     catalog.people.set_profiles(said.profiles)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return the name of the system's user, who says something."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container in which the user has no name

@@ -23,11 +23,12 @@ __all__ = [
 
 _REPORT_FIGURES = (
     "photos", "faces", "new", "changed", "unchanged", "moved", "missing", "removed", "no_face", "failed", "ours",
-    "headers", "other_shards", "handed_over",
+    "headers", "other_shards", "handed_over", "left_out", "expired",
 )  # fmt: skip
 _REPORT_NAMES = {
     "no_face": "without a face", "missing": "hidden", "removed": "deleted", "ours": "made by facesearch",
     "headers": "headers read again", "other_shards": "in other shards", "handed_over": "hidden by the shard",
+    "left_out": "faces left out", "expired": "people indexed again",
 }  # fmt: skip
 _PLANNED = (("hide", "missing"), ("delete", "removed"), ("hide by the shard", "handed_over"))
 

@@ -72,7 +72,7 @@ SEAMS: dict[str, set[str]] = {
     "grpc": {"galleries/milvus/"},
     "urllib": {"models/packs/download.py", "catalog/database.py", "render/gallery.py", "galleries/address.py"},
     "xml": {"photos/xmp.py"},
-    "zipfile": {"models/packs/unpack.py"},
+    "zipfile": {"models/packs/unpack.py", "render/person_report.py"},
     "platformdirs": {"settings.py"},
     "typer": {"cli/"},
     "rich": {"cli/"},
