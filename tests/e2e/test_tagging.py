@@ -165,6 +165,7 @@ def test_unclear_faces_are_grouped_with_nobody(photos: Path) -> None:
         assert not set(faces) & set(Store.open(index.path).catalog.people.assigned())
 
 
+@pytest.mark.thorough
 def test_given_faces_survive_another_model(facesearch: Run, photos: Path, own_pack: Path) -> None:
     facesearch("index", "photos", "--index", "ix", "-q")
     with Index.open(photos.parent / "ix") as index:
