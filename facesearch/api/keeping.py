@@ -167,6 +167,7 @@ def switch_model(
             return None
         model = models.open(*asked)
         begin_switch(store, model.info)
+        _tell_left_out(store, observer)
         origin, target = store.model.beside(model.info), model.info.beside(store.model)
         left, _done = left_to_extract(store, model.info)
         meanwhile = f"; until then {origin} answers queries" if _is_usable(store.model) else ""
@@ -264,6 +265,16 @@ def _tell_lost_calibration(observer: Observer, origin: ModelInfo, target: ModelI
         f"your calibration of {origin.beside(target)} does not apply to {target.beside(origin)}: the default threshold "
         f"changes from {thresholds}; {Hint.CALIBRATE}"
     )
+
+
+def _tell_left_out(store: Store, observer: Observer) -> None:
+    """Warn that people who are left out cannot be recognised with another model."""
+    left_out = len(store.catalog.kept_out.all())
+    if left_out:
+        observer.warn(
+            f"people who are left out of this index: {left_out:,}; the switch ends that, since another model cannot"
+            " recognise them: faces that were deleted stay deleted, new photos of these people will be indexed"
+        )
 
 
 def _group(store: Store, report: Report, observer: Observer, *, wanted: bool | None = None) -> None:

@@ -346,13 +346,10 @@ class People:
 
     # A person's rights
 
-    def report(self, who: int | str, *, for_file: AnyPath | None = None, overwrite: bool = False) -> PersonReport:
-        """Return all that is held about a person. `for_file` is checked first: it must be outside of the index."""
-        from facesearch.api.opening import as_path
-        from facesearch.api.rights import check_report_file, report_on
+    def report(self, who: int | str) -> PersonReport:
+        """Return all that is held about a person."""
+        from facesearch.api.rights import report_on
 
-        if for_file is not None:
-            check_report_file(self._stores, as_path("for_file", for_file), overwrite=overwrite)
         return report_on(self._stores, who)
 
     def left_out(self) -> Sequence[Template]:

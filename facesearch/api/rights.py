@@ -9,13 +9,11 @@ from facesearch.arguments import require_whole_number
 from facesearch.errors import Hint, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from facesearch.api.opening import Stores
     from facesearch.care.person_report import PersonReport
     from facesearch.catalog.kept_out import Template
 
-__all__ = ["check_report_file", "end_left_out", "left_out", "report_on"]
+__all__ = ["end_left_out", "left_out", "report_on"]
 
 
 def report_on(stores: Stores, who: int | str) -> PersonReport:
@@ -25,17 +23,6 @@ def report_on(stores: Stores, who: int | str) -> PersonReport:
 
     store = stores.reading()
     return person_report(store, who, calibration_of(store.model))
-
-
-def check_report_file(stores: Stores, file: Path, *, overwrite: bool) -> None:
-    """Raise `UsageError` if a file is in the folder of the index, is a folder, or exists and may not be replaced."""
-    if file.is_dir():
-        raise UsageError(f"{file}: a folder; give a file")
-    if file.is_file() and not overwrite:
-        raise UsageError(f"{file}: already exists", Hint.ANOTHER_FILE)
-    index = stores.path.resolve()
-    if index in (file.resolve(), *file.resolve().parents):
-        raise UsageError(f"{file}: in the folder of the index; name a file outside {stores.path}")
 
 
 def left_out(stores: Stores) -> list[Template]:

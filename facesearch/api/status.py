@@ -45,7 +45,8 @@ class IndexStatus:
     `photos` is the number of visible photos, `hidden` of hidden ones, of which `handed_over` are hidden because they
     are in other shards. `no_face` photos have no face, `failed` ones are unreadable, `made_here` are pictures made by
     facesearch, which are not indexed, and the model has yet to read `outdated` photos. Sizes are in bytes. `last_run`
-    is the report of the last indexing run, None if no run has finished.
+    is the report of the last indexing run, None if no run has finished. `left_out` has, for each person who was
+    forgotten and is left out of later runs, until when, in seconds since 1970; an embedding is kept for each.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class IndexStatus:
     catalog_bytes: int
     vectors_bytes: int
     last_run: dict[str, Any] | None
+    left_out: tuple[int, ...] = ()
 
 
 def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
@@ -113,6 +115,7 @@ def status_of(store: Store, path: Path, runtime: Runtime) -> IndexStatus:
         catalog_bytes=size.catalog,
         vectors_bytes=size.vectors,
         last_run=catalog.meta.last_run(),
+        left_out=tuple(sorted(one.until for one in catalog.kept_out.all())),
     )
 
 

@@ -46,7 +46,8 @@ def report(
         raise UsageError(f"{file}: the report is a .zip file; end its name in .zip")
     console = Console()
     with console, Index.open(index_path, observer=console) as index:
-        found = index.people.report(who, for_file=file, overwrite=overwrite)
+        index.check_output(file, overwrite=overwrite)
+        found = index.people.report(who)
         lost = save_person_report(
             found, file, vectors=vectors, max_pixels=pixels(max_megapixels), check=console.check
         )  # fmt: skip

@@ -286,8 +286,8 @@ class Store:
             )
 
     def require_outside(self, file: Path) -> None:
-        """Raise `UsageError` if a file is in the folder of the index."""
-        if self.path is not None and file.parent.resolve() == self.path.resolve():
+        """Raise `UsageError` if a file is in the folder of the index, or leads there."""
+        if self.path is not None and self.path.resolve() in file.resolve().parents:
             raise UsageError(f"{file}: part of the index itself; name a file outside {self.path}")
 
     def take_model(self, model: ModelInfo) -> None:

@@ -126,7 +126,7 @@ def _add_crops(
         encoded = io.BytesIO()
         picture.save(encoded, "JPEG", quality=92, exif=mark())
         crops[face.face_id] = f"crops/face-{face.face_id}.jpg"
-        archive.writestr(zipfile.ZipInfo(crops[face.face_id]), encoded.getvalue(), zipfile.ZIP_STORED)
+        archive.writestr(crops[face.face_id], encoded.getvalue(), zipfile.ZIP_STORED)
     return crops
 
 

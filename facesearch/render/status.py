@@ -49,6 +49,7 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
         "catalog_bytes": status.catalog_bytes,
         "vectors_bytes": status.vectors_bytes,
         "last_run": status.last_run,
+        "left_out": list(status.left_out),
     }
 
 
@@ -72,6 +73,9 @@ def render_status(status: IndexStatus, *, show: Callable[[str], str] = str) -> s
         ("failed", status.failed),
         ("hidden", _hidden(status)),
     ]
+    if status.left_out:
+        last = datetime.fromtimestamp(status.left_out[-1]).date().isoformat()
+        facts.append(("left out", f"{counted(len(status.left_out), 'person', 'people')}, until {last} at most"))
     if status.outdated:
         facts.append(("outdated", status.outdated))
     if status.made_here:
