@@ -102,8 +102,8 @@ def forgotten(real: Library, info: ModelInfo, table: Calibration) -> None:
         for title, rows_told in told.items():
             left, all_own, taken = np.array(rows_told).T
             print(
-                f"| {name} | {title} | {left.sum() / all_own.sum():.2%} | {(left == 0).mean():.0%} | {taken.mean():.1f} "
-                f"| {np.median(taken):.0f} | {taken.max()} |",
+                f"| {name} | {title} | {left.sum() / all_own.sum():.2%} | {(left == 0).mean():.0%} "
+                f"| {taken.mean():.1f} | {np.median(taken):.0f} | {taken.max()} |",
                 flush=True,
             )
 

@@ -74,7 +74,7 @@ def to_forget_person(
     swept = {one.face.face_id for one in found.faces}
     for face in spare:
         if face not in swept:
-            raise UsageError(f"face {face}: not among the faces that would be deleted", Hint.SPARE, option="spare")
+            raise UsageError(f"spare {face}: not among the faces that would be deleted", Hint.SPARE, option="spare")
     kept = {copy for face in spare for copy, _ in store.catalog.faces.copies(face)}
     if never_again and found.likeness is None:
         raise UsageError(f"{who!s:.60}: no face with an embedding by which later runs could know this person")

@@ -240,6 +240,32 @@ def test_a_whole_day_with_two_indexes(facesearch: Run, library: Path, index: Pat
         assert [one.name for one in gallery.status().indexes] == ["laptop"]
 
 
+def test_a_forgotten_person_is_owed_to_a_gallery_out_of_reach(
+    facesearch: Run, index: Path, tmp_path: Path, pushed: str, address: str, postgres: PostgresServer
+) -> None:
+    with Index.open(index) as opened:
+        first, second = (one.number for one in opened.people.list()[:2])
+    facesearch("forget", "--person", str(first), "--yes", "--index", index, "--receipt", "one.json")
+    left = "SELECT count(*) FROM facesearch.face_rows WHERE face IN ({})"
+    receipt = json.loads((tmp_path / "one.json").read_text())
+    faces = ", ".join(str(face["face_id"]) for face in receipt["removed"]["list"])
+    assert postgres.execute(left.format(faces), address) == [(0,)]
+    assert receipt["galleries"] == {"reached": ["gallery"], "not_reached": []}
+    postgres.stop()
+    try:
+        owed = facesearch(
+            "forget", "--person", str(second), "--yes", "--index", index, "--receipt", "two.json", exit_code=5
+        )
+        assert "not yet from gallery" in owed.stderr
+    finally:
+        postgres.start()
+    receipt = json.loads((tmp_path / "two.json").read_text())
+    assert receipt["galleries"] == {"reached": [], "not_reached": ["gallery"]}
+    facesearch("gallery", "push", "--index", index)
+    faces = ", ".join(str(face["face_id"]) for face in receipt["removed"]["list"])
+    assert postgres.execute(left.format(faces), address) == [(0,)]
+
+
 def test_what_is_forgotten_is_deleted_in_the_gallery(
     facesearch: Run, library: Path, index: Path, pushed: str, address: str, postgres: PostgresServer
 ) -> None:
