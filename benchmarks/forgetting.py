@@ -25,7 +25,8 @@ from facesearch.people.regroup import regroup
 from facesearch.people.sweeping import Reach, sweep
 from facesearch.types import ModelInfo
 
-PEOPLE, ASKED, SEED = 1000, 100, 11
+PEOPLE = [1000]
+ASKED, SEED = 100, 11
 SHARES = (0.0, 0.10, 0.15)
 REACHES: tuple[tuple[Reach, str], ...] = (
     ("group", "only the group"),
@@ -61,9 +62,9 @@ def siblings_similarity(library: Library, plain: Library) -> float:
 
 def _libraries(real: Library) -> Iterator[tuple[str, Library]]:
     for name, plain in (
-        ("8 people, many photos", real),
-        (f"{PEOPLE:,} people, most seen once or twice", many(real, PEOPLE, SEED)),
-        (f"{PEOPLE:,} people, five photos each", five_each(real, PEOPLE, SEED)),
+        ("few people, many photos", real),
+        (f"{PEOPLE[0]:,} people, most seen once or twice", many(real, PEOPLE[0], SEED)),
+        (f"{PEOPLE[0]:,} people, five photos each", five_each(real, PEOPLE[0], SEED)),
     ):
         for share in SHARES:
             library = with_siblings(plain, share)
@@ -137,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--keep", type=Path, help="a file that stores the embeddings")
+    parser.add_argument("--people", type=int, default=PEOPLE[0], help="of the made libraries")
     given = parser.parse_args(arguments)
+    PEOPLE[:] = [given.people]
     labelled, info = load(given.folder, given.keep)
     tuned, reported = split(labelled)
     table = read_calibration(measured(tuned.vectors, np.unique(tuned.people, return_inverse=True)[1], info))

@@ -59,6 +59,7 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
     with Store.open(path, write=repair, wait=wait, prepare=False) as store:
         _check_vectors(store, health, repair=repair, made_again=bool(health.done))
         _check_staging(store, health, repair=repair)
+        _check_left_out(store, health, repair=repair)
         _check_photos(store, health)
         _check_model(store, health, repair=repair)
     return health
@@ -126,6 +127,20 @@ def _check_staging(store: Store, health: Health, *, repair: bool) -> None:
     with store.transaction():
         store.catalog.staging.drop(bad)
     health.done.append(f"{counted(len(bad), 'photo')} will be processed again by the next model")
+
+
+def _check_left_out(store: Store, health: Health, *, repair: bool) -> None:
+    """Check the embeddings of people who are left out."""
+    bad = store.catalog.kept_out.unusable(store.model.dim)
+    if not bad:
+        return
+    if not repair:
+        health.faults.append(f"{counted(len(bad), 'embedding')} of people who are left out damaged")
+        return
+    with store.transaction():
+        for template in bad:
+            store.catalog.kept_out.delete(template)
+    health.done.append(f"deleted {counted(len(bad), 'embedding')} of people who were left out; they are indexed again")
 
 
 def _check_photos(store: Store, health: Health) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from facesearch.catalog.columns import Shape, damaged, decode_vector, encode_vector
 from facesearch.catalog.database import Database
+from facesearch.catalog.vectors import of_unit_length
 
 if TYPE_CHECKING:
     from facesearch.types import FloatArray
@@ -58,6 +59,15 @@ class KeptOut:
                 raise damaged(self._database.name, f"invalid vector of {len(vector)} bytes")
             found.append((decode_vector(vector), faces))
         return found
+
+    def unusable(self, dim: int) -> list[int]:
+        """Return the ids of embeddings of the wrong size, and of those that are not of unit length."""
+        rows = self._database.rows("SELECT id, vector FROM kept_out")
+        return [
+            row
+            for row, vector in rows
+            if len(vector) != dim * 4 or not of_unit_length(decode_vector(vector)[None]).all()
+        ]
 
     def delete(self, template: int) -> bool:
         """Delete one; return False if there is none of this id."""

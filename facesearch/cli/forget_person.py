@@ -91,7 +91,7 @@ def forget(
         gone = index.forget(**asked, confirm=ask)
         _tell(gone)
     _hand_out(gone.receipt, about.receipt)
-    if gone.owed or gone.receipt["searched_again"]["undecided_faces_left"]:
+    if gone.owed or (gone.receipt["searched_again"]["undecided_faces_left"] and not about.only_group):
         raise typer.Exit(5)
 
 

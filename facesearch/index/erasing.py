@@ -73,7 +73,8 @@ class Eraser:
             pass  # the next writer does it again
 
     def _vacuum(self) -> None:
-        self._delete_statement_file()
+        if self._catalog.forgetting.is_erasing():
+            self._delete_statement_file()
         self._vectors.let_go()
         try:
             self._catalog.vacuum()

@@ -161,6 +161,12 @@ def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> 
     assert told in printed
 
 
+def test_forgetting(run_benchmark: Benchmark, crops: Path) -> None:
+    printed = run_benchmark("forgetting.py", crops, "--people", "40", "--keep", "kept.npz")
+    assert "| few people, many photos | with the sweep | 0.00% | 100% | 0.0 | 0 | 0 |" in printed
+    assert printed.count("| 1e-06 |") == 9
+
+
 def test_galleries(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark(
         "galleries.py", crops, "--keep", "kept.npz", "--faces", "500", "--engines", "postgres", "--methods", "exact"
