@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, start_process
+from conftest import NOT_PERMITTED, Run, start_process
 from PIL import Image
 
 from facesearch import Index, UsageError
@@ -157,6 +157,20 @@ def test_the_terminal_is_restored(terminal: Terminal, number: int, code: int) ->
     assert "Traceback" not in terminal.text
 
 
+def test_a_stopped_review_leaves_the_terminal_alone(terminal: Terminal) -> None:
+    terminal.wait_for("[y/n/s/u/q] ")
+    terminal.type("\x1a")
+    while os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.01)
+    assert terminal.is_as_before()
+    terminal.process.send_signal(signal.SIGCONT)
+    while terminal.is_as_before():
+        time.sleep(0.01)
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert terminal.is_as_before()
+
+
 def test_scripts_answer(facesearch: Run, split: Path) -> None:
     first, second, third = listed(facesearch, split)
     assert [one["kind"] for one in (first, second, third)] == ["merge", "lone", "member"]
@@ -209,7 +223,7 @@ def test_pairs_are_drawn(facesearch: Run, split: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "pairs.png") as picture:
         assert picture.width > 600
         assert len(picture.convert("RGB").resize((60, 30)).getcolors(2000) or []) > 100, "faces are on it"
-    (tmp_path / "photo.png").write_bytes((tmp_path / "pairs.png").read_bytes()[:100])
+    Image.new("RGB", (90, 90)).save(tmp_path / "photo.png")
     refused = facesearch("people", "review", "--index", split, "--sheet", "photo.png", exit_code=3)
     assert "was not made by facesearch" in refused.stderr
 
@@ -244,7 +258,7 @@ def test_other_programs_can_review(split: Path) -> None:
 def test_a_read_only_index_is_asked_about_and_not_answered(facesearch: Run, split: Path) -> None:
     first, *_ = listed(facesearch, split)
     if os.geteuid() == 0:
-        pytest.skip("needs rights that this process does not have: root may write everywhere")
+        pytest.skip(f"{NOT_PERMITTED}: root may write everywhere")
     for path in (split, *split.iterdir()):
         path.chmod(0o500 if path.is_dir() else 0o400)
     try:
