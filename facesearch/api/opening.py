@@ -16,7 +16,7 @@ from facesearch.arguments import (
     several_paths,
     text_of_path,
 )
-from facesearch.errors import Hint, ModelMismatchError, UsageError
+from facesearch.errors import Hint, LockedError, ModelMismatchError, StoreError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Stores:
 
                 store.take_model(model_info(self.asked, store.model.revision))
             yield store
+            self.keep_statements(store.catalog)
 
     @contextmanager
     def telling(self) -> Iterator[Catalog]:
@@ -119,6 +120,19 @@ class Stores:
         self.close()
         with Store.telling(self.path) as catalog:
             yield catalog
+            self.keep_statements(catalog)
+
+    def keep_statements(self, catalog: Catalog) -> None:
+        """Bring the statement file beside the catalog up to date; after a failure, the next call makes up for it."""
+        from facesearch.people.exchange.statement_file import STATEMENT_FILE, bring_up_to_date
+
+        try:
+            told = bring_up_to_date(catalog, self.path)
+        except (OSError, StoreError, LockedError) as error:
+            why = error.strerror if isinstance(error, OSError) else error.problem
+            told = f"{self.path / STATEMENT_FILE}: cannot be written ({why}); what is missing is added later"
+        if told is not None:
+            self._observer.warn(told)
 
     @contextmanager
     def made(self) -> Iterator[Store]:
@@ -133,6 +147,7 @@ class Stores:
             if choice.note:
                 self._observer.note(choice.note)
             yield store
+            self.keep_statements(store.catalog)
 
     @contextmanager
     def empty(self) -> Iterator[Store]:

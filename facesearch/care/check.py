@@ -16,6 +16,7 @@ from facesearch.index.store import Store
 from facesearch.locations import resolved
 from facesearch.models.framing import LOOKS
 from facesearch.models.resolve import EMBEDDED, model_info
+from facesearch.people.exchange.statement_file import STATEMENT_FILE, find_fault, rewrite
 from facesearch.wording import are, counted
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
         _check_vectors(store, health, repair=repair, made_again=bool(health.done))
         _check_staging(store, health, repair=repair)
         _check_left_out(store, health, repair=repair)
+        _check_statement_file(store, path, health, repair=repair)
         _check_photos(store, health)
         _check_model(store, health, repair=repair)
     return health
@@ -141,6 +143,22 @@ def _check_left_out(store: Store, health: Health, *, repair: bool) -> None:
         for template in bad:
             store.catalog.kept_out.delete(template)
     health.done.append(f"deleted {counted(len(bad), 'embedding')} of people who were left out; they are indexed again")
+
+
+def _check_statement_file(store: Store, path: Path, health: Health, *, repair: bool) -> None:
+    """Check the file of statements beside the catalog."""
+    fault = find_fault(store.catalog, path)
+    if fault is None:
+        return
+    if repair:
+        try:
+            told = rewrite(store.catalog, path)
+        except OSError as error:
+            health.faults.append(f"{STATEMENT_FILE} cannot be written ({error.strerror})")
+            return
+        health.done += [f"wrote {STATEMENT_FILE} again from the catalog", *([] if told is None else [told])]
+    else:
+        (health.notes if fault.harmless else health.faults).append(fault.problem)
 
 
 def _check_photos(store: Store, health: Health) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from facesearch.people.saying import user_name
+from facesearch.people.saying import current_user
 from facesearch.visible import shown_path
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def receipt_of(store: Store, forgetting: Forgetting, done: Forgotten, owed: Sequ
         "version": 1,
         "index": shown_path(str(store.path)),
         "when": _moment(done.when),
-        "by": user_name(),
+        "by": current_user(),
         "person": {"number": found.person, "names": list(found.names)},
         "removed": {
             "faces": done.faces,

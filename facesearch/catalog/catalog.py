@@ -10,6 +10,7 @@ from pathlib import Path
 
 from facesearch.catalog.changes import Changes
 from facesearch.catalog.database import Database
+from facesearch.catalog.exchange import Exchange
 from facesearch.catalog.faces import Faces
 from facesearch.catalog.forgetting import Forgetting
 from facesearch.catalog.given import GivenFaces
@@ -44,6 +45,7 @@ class Catalog:
         self.people = People(database)
         self.statements = Statements(database)
         self.review = Review(database)
+        self.exchange = Exchange(database)
         self.changes = Changes(database)
         self.forgetting = Forgetting(database)
         self.kept_out = KeptOut(database)

@@ -78,6 +78,7 @@ _WORDS = {
     Hint.REPAIR: "facesearch check --repair fixes it",
     Hint.SPARE: "`forget --person WHO --dry-run` lists the ids",
     Hint.RETRY_FAILED: "--retry-failed tries again",
+    Hint.RESTORE_STATEMENTS: "`facesearch restore FILE` with that file brings them back",
     Hint.SET_DEFAULT: "the default set with facesearch models use; --model selects another",
     Hint.SOURCE: "give the address of another with --from",
     Hint.SWITCH_MODEL: "switch to another model with facesearch reindex --model NAME",

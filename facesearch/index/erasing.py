@@ -105,11 +105,11 @@ class Eraser:
             pass
 
     def _delete_statement_file(self) -> None:
-        """Delete the statement file, which may have what was deleted: whoever keeps it writes it anew."""
+        """Delete the statement file, and what was set aside of it: whoever keeps it writes it anew at the end."""
         if self._vectors.file is None:
             return
         folder = self._vectors.file.parent
-        for file in (folder / STATEMENT_FILE, *folder.glob(f".{STATEMENT_FILE}.*tmp")):
+        for file in (*folder.glob("statements*.jsonl"), *folder.glob(f".{STATEMENT_FILE}.*tmp")):
             file.unlink(missing_ok=True)
 
     def _make_room(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from facesearch.errors import UsageError
@@ -61,9 +61,11 @@ def actions(catalog: Catalog) -> list[Action]:
             faces=counts.get(row.id, 0),
         )  # fmt: skip
         first = row.batch or row.id
-        before = found[first].statements if first in found else ()
+        if first in found:
+            found[first] = replace(found[first], statements=(*found[first].statements, told))
+            continue
         found[first] = Action(
-            number=first, said_at=row.said_at, author=row.author, origin=row.origin, statements=(*before, told),
+            number=first, said_at=row.said_at, author=row.author, origin=row.origin, statements=(told,),
             undoes=row.undoes, undone_by=undone.get(row.id),
         )  # fmt: skip
     return sorted(found.values(), key=lambda action: -action.number)

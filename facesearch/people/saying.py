@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ from facesearch.people.statements import Kind, Said, everything_said, undone_by
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
 
-__all__ = ["Statement", "derive_again", "place_faces", "say", "say_all", "undo", "user_name"]
+__all__ = [
+    "Statement", "current_user", "derive_again", "deriving", "place_faces", "say", "say_all", "undo",
+]  # fmt: skip
 
 _NEW = 0
 _AT_ONCE = 50_000
@@ -63,23 +66,30 @@ def say_all(
     faces are, or undoing such, the caller needs the lock of the writer; see `given`. Raises `UsageError` if one is
     about a person who is not known.
     """
-    before, faces_before = everything_said(catalog), places(catalog)
-    now, author = int(time.time()), user_name() if author is None else author
+    now, author = int(time.time()), current_user() if author is None else author
     first: int | None = None
-    for said in statements:
-        for number in (said.person, said.other):
-            if number is not None and catalog.people.current(number) is None:
-                raise UsageError(f"person #{number}: not known", Hint.LIST_PEOPLE)
-        row = StatementRow(
-            _NEW, now, author, origin, said.kind, said.person, said.other, said.value, first, said.undoes
-        )
-        number = catalog.statements.add(row, said.faces)
-        first = first or number
-    if first is None:
-        raise UsageError("nothing was said")
+    with deriving(catalog):
+        for said in statements:
+            for number in (said.person, said.other):
+                if number is not None and catalog.people.current(number) is None:
+                    raise UsageError(f"person #{number}: not known", Hint.LIST_PEOPLE)
+            row = StatementRow(
+                _NEW, now, author, origin, said.kind, said.person, said.other, said.value, first, said.undoes
+            )
+            number = catalog.statements.add(row, said.faces)
+            first = first or number
+        if first is None:
+            raise UsageError("nothing was said")
+    return first
+
+
+@contextmanager
+def deriving(catalog: Catalog) -> Iterator[None]:
+    """Derive what follows from the statements that are appended in the block."""
+    before, faces_before = everything_said(catalog), places(catalog)
+    yield
     follow(catalog, faces_before)
     _derive(catalog, before, everything_said(catalog))
-    return first
 
 
 def undo(catalog: Catalog, statement: int, *, author: str | None = None) -> int:
@@ -109,8 +119,8 @@ def derive_again(catalog: Catalog) -> None:
     catalog.people.set_profiles(said.profiles)
 
 
-def user_name() -> str:
-    """Return the name of the system's user, who says something."""
+def current_user() -> str:
+    """Return the name of the system's user, the author of what is said; empty if there is none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container in which the user has no name

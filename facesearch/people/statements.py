@@ -28,7 +28,8 @@ class Kind(StrEnum):
     user has drawn this face. About people: `one`: `person` and `other` are one person. `two`: they are two people.
     `name`, `alias`, `no_alias`, `born` and `external_id` have a `value`; None takes back what was said before.
     `ignore`: this is a stranger, who is not listed. `notice`: this is not a stranger. `cover`: this face stands for the
-    person. `undo`: the statement `undoes` does not count, nor do others of its batch.
+    person. `undo`: the statement `undoes` does not count, nor do others of its batch. `imported`: the statements after
+    it in its batch come from a file, which `value` describes.
     """
 
     belongs = "is"
@@ -46,6 +47,7 @@ class Kind(StrEnum):
     notice = "notice"
     cover = "cover"
     undo = "undo"
+    imported = "import"
 
 
 GROUPING = (Kind.belongs, Kind.does_not, Kind.one, Kind.two, Kind.undo)
@@ -188,7 +190,7 @@ def _of_whole_people(said: Said) -> dict[int, Profile]:
         parts.setdefault(said.current(person), []).append(person)
     whole = {}
     for person, others in parts.items():
-        ordered = list(dict.fromkeys([person, *sorted(others)]))
+        ordered = list(dict.fromkeys([person, *others]))  # in the order in which they were spoken of
         profiles = [said.profiles.get(one, Profile()) for one in ordered]
         name = next((one.name for one in profiles if one.name is not None), None)
         aliases = dict.fromkeys(alias for one in profiles for alias in one.names if alias != name)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from facesearch.calibration.table import NOT_MEASURED
+from facesearch.cells import csv_lines
 from facesearch.errors import UsageError
-from facesearch.render.cells import csv_lines
 from facesearch.render.records import hit_record, result_record
 from facesearch.render.text import table
 

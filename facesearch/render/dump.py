@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facesearch.cells import csv_lines
 from facesearch.errors import InputError, StorageError
 from facesearch.files import output_file
-from facesearch.render.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.types import FaceRecord
 

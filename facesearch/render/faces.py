@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from facesearch.render.cells import csv_lines
+from facesearch.cells import csv_lines
 from facesearch.render.records import path_keys
 from facesearch.render.text import table
 from facesearch.search.naming import NamedFace

@@ -100,6 +100,8 @@ def action_line(action: Action) -> str:
     if action.undoes is not None:
         return f"take back {action.undoes}"
     first, *others = action.statements
+    if first.kind == "import":
+        return _told(first)
     alike = [told for told in others if told.kind == first.kind and told.person == first.person]
     if len(alike) == len(others) and first.kind == "one":
         return f"{' and '.join(_number(told.other) for told in action.statements)} = {_who(first.person)}"
@@ -127,6 +129,7 @@ def _told(told: Told) -> str:
         "ignore": f"{person} ignored",
         "notice": f"{person} listed again",
         "cover": f"cover of {person}",
+        "import": f"imported {told.value}",
     }.get(told.kind, told.kind)
 
 

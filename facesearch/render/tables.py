@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from facesearch.render.cells import csv_lines
+from facesearch.cells import csv_lines
 from facesearch.render.text import table
 
 if TYPE_CHECKING:

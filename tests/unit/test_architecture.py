@@ -23,6 +23,7 @@ from facesearch.cli import app
 PACKAGE = Path(facesearch.__file__).parent
 LEAVES = {
     "arguments",
+    "cells",
     "errors",
     "events",
     "files",

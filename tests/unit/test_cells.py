@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from facesearch.render.cells import csv_lines
+from facesearch.cells import csv_lines
 
 
 def rows(*values: object) -> list[str]:

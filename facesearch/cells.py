@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["csv_lines"]
+__all__ = ["csv_lines", "plain_cell"]
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")  # also in full width
 
@@ -25,6 +25,11 @@ def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, object]]) -> It
     for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
         yield _taken(text)
+
+
+def plain_cell(text: str) -> str:
+    """Return the text of a cell as it was before `csv_lines` wrote it."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def _taken(text: io.StringIO) -> str:

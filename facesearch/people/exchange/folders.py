@@ -1,0 +1,63 @@
+"""Read people from folders: one folder per person, named after the person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.errors import InputError, PhotoError, UsageError
+from facesearch.events import Observer
+from facesearch.people.exchange.labels import Label
+from facesearch.people.names import checked_name
+from facesearch.photos.scan import photos_in
+from facesearch.visible import visible
+from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.people.exchange.photos import PhotoReader
+
+__all__ = ["people_in", "read_folders"]
+
+
+def people_in(folder: Path) -> list[Path]:
+    """Return the folders of people. Raises `InputError` if there are none."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except NotADirectoryError as error:
+        raise InputError(f"{folder}: not a folder; give a folder with one folder per person") from error
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); check the path") from error
+    if not entries:
+        raise InputError(f"{folder}: no folder of a person in it; put the photos of each person into one")
+    return entries
+
+
+def read_folders(folder: Path, reader: PhotoReader, observer: Observer) -> list[Label]:
+    """Return who is in the photos of each folder. Raises `InputError` if there is no photo in any."""
+    unreadable: Callable[[bytes, str], None] = lambda path, why: observer.warn(  # noqa: E731
+        f"{os.fsdecode(path) or folder}: {why}; skipped"
+    )
+    files: list[tuple[Label, Path]] = []
+    labels = []
+    for person in people_in(folder):
+        try:
+            label = Label(checked_name(person.name))
+        except UsageError as error:
+            raise error.about(f"{folder / visible(person.name)}") from error
+        labels.append(label)
+        files += [(label, path) for path in photos_in(person, unreadable=unreadable)]
+    if not files:
+        raise InputError(f"{folder}: no photos in {counted(len(labels), 'folder')} of people; check the path")
+    faces = failed = 0
+    for number, (label, path) in enumerate(files, start=1):
+        try:
+            shown = reader.at(str(path))
+            label.photos.append(shown)
+            faces += len(shown.faces)
+        except PhotoError as error:
+            failed += 1
+            observer.warn(f"{path}: {error}; skipped")
+        observer.progress(number, len(files), faces, failed)
+    return labels

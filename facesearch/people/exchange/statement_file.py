@@ -1,0 +1,208 @@
+"""The statement file: all statements as JSON lines beside the catalog, so that names outlive a lost catalog.
+
+It is brought up to date after each statement and each run. A process that is killed in between leaves it behind; the
+next one appends what is missing. A file that does not fit the catalog is written anew. If it has statements that the
+catalog lacks, because that was lost or restored from a backup, it is set aside under another name first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from facesearch.errors import Hint, InputError
+from facesearch.files import replacing, sync_folder
+from facesearch.people.exchange.document import header_line, read_document, statement_line
+from facesearch.wording import counted
+
+if TYPE_CHECKING:
+    from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.statements import StatementRow
+
+__all__ = ["STATEMENT_FILE", "Fault", "bring_up_to_date", "find_fault", "rewrite"]
+
+STATEMENT_FILE = "statements.jsonl"
+_ASIDE = "statements.{}.jsonl"
+_BLOCK = 1 << 16
+
+
+class Fault(NamedTuple):
+    """What is wrong with a statement file; one that is only behind is `harmless`."""
+
+    problem: str
+    harmless: bool
+
+
+def bring_up_to_date(catalog: Catalog, folder: Path) -> str | None:
+    """Write to the statement file what it lacks; return one line for the user if there is something to say.
+
+    Raises `OSError`, and what the catalog raises.
+    """
+    path = folder / STATEMENT_FILE
+    if _is_complete(catalog, path):
+        return None
+    with catalog.transaction():  # which nobody else is in: two processes never write the file at once
+        _give_ids(catalog)
+        last = _fitting_until(catalog, path)
+        if last is None:
+            return _rewrite(catalog, path)
+        lines = list(_lines(catalog, after=last))
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with open(descriptor, "ab") as stream:
+            stream.writelines(lines)
+            stream.flush()
+            os.fsync(stream.fileno())
+    return None
+
+
+def rewrite(catalog: Catalog, folder: Path) -> str | None:
+    """Write the statement file anew; see `bring_up_to_date`."""
+    with catalog.transaction():
+        _give_ids(catalog)
+        return _rewrite(catalog, folder / STATEMENT_FILE)
+
+
+def find_fault(catalog: Catalog, folder: Path) -> Fault | None:
+    """Compare the statement file with the catalog, line by line; None if they match."""
+    path = folder / STATEMENT_FILE
+    last = catalog.statements.last_id()
+    if not path.exists():
+        later = "the next statement or run writes it again"
+        return Fault(f"the file {STATEMENT_FILE} is missing; {later}", harmless=True) if last else None
+    number = 0
+    try:
+        with path.open("rb") as stream:
+            for number, expected in enumerate(_everything(catalog), start=1):
+                line = stream.readline()
+                if not line and number > 1:
+                    behind = catalog.exchange.counts_until(last)[0] - number + 2
+                    return Fault(
+                        f"{STATEMENT_FILE} lacks the last {counted(behind, 'statement')}; "
+                        "the next statement or run adds what is missing",
+                        harmless=True,
+                    )
+                if line != expected:
+                    return Fault(f"{STATEMENT_FILE} does not match the catalog (line {number:,})", harmless=False)
+            if stream.readline():
+                return Fault(f"{STATEMENT_FILE} has more statements than the catalog", harmless=False)
+    except OSError as error:
+        return Fault(f"{STATEMENT_FILE} cannot be read ({error.strerror})", harmless=False)
+    return None
+
+
+def _give_ids(catalog: Catalog) -> None:
+    """Give an id outside the catalog to everybody spoken of who has none: an earlier version made the statement."""
+    known = set(catalog.statements.identities().values())
+    for row in catalog.statements.all():
+        for person in {row.person, row.other} - known - {None}:
+            assert person is not None
+            catalog.statements.identity(person)
+
+
+def _is_complete(catalog: Catalog, path: Path) -> bool:
+    last = catalog.statements.last_id()
+    if not path.exists():
+        return last == 0
+    return _fitting_until(catalog, path) == last
+
+
+def _fitting_until(catalog: Catalog, path: Path) -> int | None:
+    """Return the last statement in a file that fits the catalog; 0 before the first, None if the file does not fit."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.readline()
+            if head != header_line(catalog.meta.uuid, catalog.models.current()):
+                return None
+            line = _last_line(stream.fileno())
+    except OSError:
+        return None
+    if line == head:
+        return 0
+    number = _id_in(line)
+    if number is None:
+        return None
+    return number if next(_lines(catalog, after=number - 1, until=number), b"") == line else None
+
+
+def _last_line(descriptor: int) -> bytes:
+    """Return the last line of an open file, with its end if it has one."""
+    end = os.fstat(descriptor).st_size
+    data, start = b"", end
+    while start > 0 and b"\n" not in data[:-1]:
+        size = min(_BLOCK, start)
+        start -= size
+        data = os.pread(descriptor, size, start) + data
+    return data[data.rfind(b"\n", 0, len(data) - 1) + 1 :]
+
+
+def _id_in(line: bytes) -> int | None:
+    import json
+
+    try:
+        number = json.loads(line)["id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return number if type(number) is int and 0 < number < 2**62 and line.endswith(b"\n") else None
+
+
+def _rewrite(catalog: Catalog, path: Path) -> str | None:
+    told = _set_aside(catalog, path)
+    if catalog.statements.last_id():
+        _write(catalog, path)
+    else:
+        path.unlink(missing_ok=True)
+    return told
+
+
+def _write(catalog: Catalog, path: Path) -> None:
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        leftover.unlink(missing_ok=True)
+    with replacing(path) as stream:
+        stream.writelines(_everything(catalog))
+
+
+def _set_aside(catalog: Catalog, path: Path) -> str | None:
+    """Keep a file under another name if it has statements that the catalog lacks; return a line that says so."""
+    try:
+        found = read_document(path)
+    except InputError:
+        return None  # missing, or nothing that could be read again
+    rows = {row.id: row for row in catalog.statements.all()}
+    ever = catalog.exchange.last_statement_ever() if found.source == catalog.meta.uuid.hex() else 0
+    lacking = [
+        told
+        for told in found.statements
+        if told.id > ever or (told.id in rows and _differs(rows[told.id], told.said_at, told.author, told.kind))
+    ]
+    if not lacking:
+        return None
+    number = 1
+    while os.path.lexists(aside := path.with_name(_ASIDE.format(number))):
+        number += 1
+    path.rename(aside)
+    sync_folder(path.parent)
+    lacked = counted(len(lacking), "statement")
+    return f"{path} has {lacked} that this index lacks, and is {aside.name} now; {Hint.RESTORE_STATEMENTS}"
+
+
+def _differs(row: StatementRow, *about: object) -> bool:
+    return (row.said_at, row.author, row.kind) != about
+
+
+def _everything(catalog: Catalog) -> Iterator[bytes]:
+    yield header_line(catalog.meta.uuid, catalog.models.current())
+    yield from _lines(catalog)
+
+
+def _lines(catalog: Catalog, *, after: int = 0, until: int = 2**62) -> Iterator[bytes]:
+    """Yield the lines of statements with ids above `after`."""
+    uids = {person: uid for uid, person in catalog.statements.identities().items()}
+    faces = catalog.exchange.said_faces(after, until)
+    statements, said = catalog.exchange.counts_until(after)
+    for row in catalog.statements.all():
+        if after < row.id <= until:
+            of_it = faces.get(row.id, [])
+            statements, said = statements + 1, said + len(of_it)
+            yield statement_line(row, uids, of_it, (statements, said))
