@@ -126,7 +126,7 @@ class Hint(StrEnum):
     REMOVE_GONE = "unregister the model {name}"
     REPAIR = "a check with repair fixes it"
     RETRY_FAILED = "a refresh with retry_failed tries again"
-    RESTORE_STATEMENTS = "Index.restore() takes a file of statements too, and brings them back"
+    RESTORE_STATEMENTS = "Index.restore_statements() brings them back"
     SET_DEFAULT = "the default for new indexes; the model argument selects another"
     SPARE = "a sweep lists the ids"
     SOURCE = "give the address of another as source"

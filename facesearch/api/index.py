@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from facesearch.indexing.report import Report
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
+    from facesearch.people.exchange.importing import Imported
     from facesearch.search.naming import NamedFace
     from facesearch.search.result import QueryResult
     from facesearch.types import FaceRecord, FloatArray, ModelInfo
@@ -125,6 +126,7 @@ class Index:
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
         return People(self._stores, self._models, self._observer)
+        return People(self._stores, self._observer, self._models)
 
     @property
     def galleries(self) -> Galleries:
@@ -472,7 +474,19 @@ class Index:
         from facesearch.care.restore import restore
 
         self._stores.close()
-        return restore(as_path("file", file), self.path, overwrite=overwrite, wait=self._stores.wait, confirm=confirm)
+        done = restore(as_path("file", file), self.path, overwrite=overwrite, wait=self._stores.wait, confirm=confirm)
+        with self._stores.telling():
+            pass  # statements that are newer than the backup are set aside, and that is said
+        return done
+
+    def restore_statements(self, file: AnyPath) -> Imported:
+        """Say again what a file of statements holds, such as the one beside a lost catalog, with its origins.
+
+        Otherwise like `people.import_from(json=file)`.
+        """
+        from facesearch.api.exchange import import_statements
+
+        return import_statements(self._stores, self._observer, as_path("file", file), keep_origin=True)
 
     # Helpers
 

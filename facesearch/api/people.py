@@ -11,16 +11,20 @@ from facesearch.api.people_records import PersonDetails, PersonSummary, details_
 from facesearch.arguments import AnyPath, AnyPaths, require_whole_number, several_paths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, CancelledError, Observer
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
     from facesearch.api.measure import Calibrated
     from facesearch.api.opening import Models, Stores
     from facesearch.api.people_news import News
     from facesearch.api.people_parts import PersonPart
+    from facesearch.care.person_folders import FolderExport
     from facesearch.care.person_report import PersonReport
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.kept_out import Template
     from facesearch.index.store import Store
+    from facesearch.people.exchange.exporting import Exported
+    from facesearch.people.exchange.importing import Imported
     from facesearch.people.history import Action
     from facesearch.people.problems import Problem
     from facesearch.people.regroup import Grouping
@@ -46,9 +50,11 @@ class People:
     """
 
     def __init__(self, stores: Stores, models: Models, observer: Observer) -> None:
+    def __init__(self, stores: Stores, observer: Observer, models: Models) -> None:
         self._stores = stores
         self._models = models
         self._observer = observer
+        self._models = models
 
     # Reading
 
@@ -315,6 +321,55 @@ class People:
         from facesearch.people.problems import problems
 
         return problems(self._stores.reading())
+
+    # Exchange
+
+    def export_to(
+        self, *, json: AnyPath | None = None, csv: AnyPath | None = None, overwrite: bool = False
+    ) -> Exported:
+        """Write people to a file: to `json` all statements, for another index of the same photos; to `csv` a table.
+
+        The table has the faces of named people. Raises `UsageError` for a file that is part of the index, or that
+        exists unless `overwrite` is set, and `StorageError` if it cannot be written.
+        """
+        from facesearch.api.exchange import export_people
+
+        return export_people(self._stores, json=json, csv=csv, overwrite=overwrite)
+
+    def export_folders(self, folder: AnyPath, *, sync: bool = False, hard_links: bool = False) -> FolderExport:
+        """Put the photos of named people into one folder per person, as copies or as hard links.
+
+        With `sync`, files of an earlier export that do not belong there any more are removed, unless they were changed
+        since. Raises `UsageError` for a folder in the index or among its photos, `InputError` for one with the people
+        of another index, `StorageError` if it cannot be written to.
+        """
+        from facesearch.api.exchange import export_people_to_folders
+
+        return export_people_to_folders(self._stores, folder, sync=sync, hard_links=hard_links)
+
+    def import_from(
+        self,
+        *,
+        json: AnyPath | None = None,
+        csv: AnyPath | None = None,
+        folders: AnyPath | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        observer: Observer | None = None,
+    ) -> Imported:
+        """Say what a file of statements, a table, or one folder of photos per person holds, as one action.
+
+        A table has the columns `name` and `path` or `content` (SHA-256), and may have `left`, `top`, `width`, `height`,
+        `external_id` and `born`. Photos that are not in the index are embedded to find out who it is. What the user has
+        said before is never contradicted by a table or by folders.
+
+        Raises `InputError` if the file or folder cannot be used.
+        """
+        from facesearch.api.exchange import import_people
+
+        told = self._observer if observer is None else observer
+        return import_people(
+            self._stores, self._models, told, json=json, csv=csv, folders=folders, max_pixels=max_pixels
+        )
 
     # Grouping
 

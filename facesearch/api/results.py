@@ -17,6 +17,7 @@ from facesearch.care.check import Health
 from facesearch.care.copies import Export
 from facesearch.care.doctor import Finding
 from facesearch.care.forget import Forgetting
+from facesearch.care.person_folders import FolderExport
 from facesearch.care.person_report import HeldFace, HeldStatement, PersonReport
 from facesearch.care.restore import Backup
 from facesearch.catalog.kept_out import Template
@@ -28,6 +29,8 @@ from facesearch.index.vector_file import SearchFacts
 from facesearch.indexing.model_switch import Switch
 from facesearch.indexing.report import Report
 from facesearch.models.resolve import ListedModel, VerifiedPack
+from facesearch.people.exchange.exporting import Exported
+from facesearch.people.exchange.importing import Imported
 from facesearch.people.history import Action, Told
 from facesearch.people.problems import Problem
 from facesearch.people.regroup import Grouping
@@ -54,9 +57,11 @@ __all__ = [
     "Detection",
     "Difference",
     "Export",
+    "Exported",
     "Face",
     "FaceRecord",
     "Finding",
+    "FolderExport",
     "Forgetting",
     "GalleryStatus",
     "Grouping",
@@ -64,6 +69,7 @@ __all__ = [
     "HeldFace",
     "HeldStatement",
     "Hit",
+    "Imported",
     "IndexStatus",
     "Licence",
     "ListedModel",

@@ -25,7 +25,7 @@ from facesearch.wording import counted
 if TYPE_CHECKING:
     from facesearch.types import Box
 
-__all__ = ["Export", "copy_photos", "link_photos", "save_crops"]
+__all__ = ["Export", "copy_photos", "link_photos", "make_copy", "make_hard_link", "names_for", "save_crops"]
 
 _MOST_NAMES = 10_000
 _LONGEST_NAME = 255
@@ -52,7 +52,7 @@ def copy_photos(files: Iterable[KnownFile], folder: Path, *, dry_run: bool = Fal
     def is_same(file: KnownFile, target: str) -> bool:
         return is_known(KnownFile(os.fsencode(target), file.size, file.content))
 
-    return _exported(files, folder, is_same, _copy, dry_run=dry_run)
+    return _exported(files, folder, is_same, make_copy, dry_run=dry_run)
 
 
 def link_photos(files: Iterable[KnownFile], folder: Path, *, hard: bool = False, dry_run: bool = False) -> Export:
@@ -65,8 +65,9 @@ def link_photos(files: Iterable[KnownFile], folder: Path, *, hard: bool = False,
 
     def link(file: KnownFile, target: str) -> None:
         if hard:
-            read_known(file)
-        (os.link if hard else os.symlink)(os.fsdecode(file.path), target)
+            make_hard_link(file, target)
+        else:
+            os.symlink(os.fsdecode(file.path), target)
 
     return _exported(files, folder, is_same, link, dry_run=dry_run)
 
@@ -154,7 +155,7 @@ def _place(
 ) -> None:
     """Create one file under the first free name, unless it already exists under one of the taken names."""
     try:
-        for target in _names(folder, name):
+        for target in names_for(folder, name):
             if os.path.lexists(target):
                 if is_same(target):
                     done.kept += 1
@@ -183,7 +184,8 @@ def _place(
         raise StorageError(f"{folder}: already has {counted(_MOST_NAMES, 'file')} named {name}; choose another folder")
 
 
-def _names(folder: Path, name: str) -> Iterator[str]:
+def names_for(folder: Path, name: str) -> Iterator[str]:
+    """Yield the paths that a file may get: its own name, then with a number."""
     stem, suffix = os.path.splitext(name)
     for number in range(1, _MOST_NAMES):
         ending = suffix if number == 1 else f"-{number}{suffix}"
@@ -197,7 +199,7 @@ def _shortened(name: str, size: int) -> str:
     return name
 
 
-def _copy(file: KnownFile, target: str) -> None:
+def make_copy(file: KnownFile, target: str) -> None:
     """Copy a photo. Raises `PhotoError` if the photo is the problem, `OSError` if the target is."""
     with open_known(file) as reading:
 
@@ -209,6 +211,12 @@ def _copy(file: KnownFile, target: str) -> None:
             os.utime(unfinished, ns=(found.st_atime_ns, found.st_mtime_ns))
 
         _new_file(target, fill)
+
+
+def make_hard_link(file: KnownFile, target: str) -> None:
+    """Make a hard link to a photo. Raises `PhotoError` if the photo is the problem, `OSError` if the target is."""
+    read_known(file)
+    os.link(os.fsdecode(file.path), target)
 
 
 def _write(data: bytes, target: str) -> None:

@@ -21,10 +21,13 @@ _BACKUP = examples(("facesearch backup faces.sqlite", "works during an indexing 
 _RESTORE = examples(
     ("facesearch restore faces.sqlite --index ~/faces", "make an index from the backup"),
     ("facesearch restore faces.sqlite --index ~/faces --overwrite", "replace the existing index"),
+    ("facesearch restore statements.jsonl", "name people again after the catalog was lost"),
 )
 
 _Target = Annotated[Path, typer.Argument(metavar="FILE", help="The backup: one SQLite file, with mode 0600.")]
-_Source = Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="A backup of an index.")]
+_Source = Annotated[
+    Path, typer.Argument(metavar="FILE", readable=False, help="A backup of an index, or a .jsonl file of statements.")
+]
 _OverwriteFile = Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")]
 _OverwriteIndex = Annotated[bool, typer.Option("--overwrite", help="Replace the index if there is one. Asks first.")]
 
@@ -54,8 +57,16 @@ def restore(
     yes: Yes = False,
     wait: Wait = 0,
 ) -> None:
-    """Make an index from a backup. The backup is verified first and is not changed."""
+    """Make an index from a backup. The backup is verified first and is not changed.
+
+    With a .jsonl file of statements, such as the one in the folder of an index whose catalog was lost, what was said
+    about people is said again in this index, once its photos are indexed.
+    """
     from facesearch.api.index import Index
+
+    if file.suffix == ".jsonl":
+        _restore_statements(file, index_path, wait)
+        return
 
     def ask(found: Backup) -> None:
         if found.replaces:
@@ -63,6 +74,16 @@ def restore(
 
     with Index.open(index_path, create=True, wait=wait, observer=Console()) as index:
         say(f"restored {_what(index.restore(file, overwrite=overwrite, confirm=ask))} to {index.path}")
+
+
+def _restore_statements(file: Path, index_path: Path | None, wait: float) -> None:
+    from facesearch.api.index import Index
+    from facesearch.cli.people_exchange import tell_import
+
+    console = Console(keeps=False)
+    with Index.open(index_path, wait=wait, observer=console) as index:
+        done = index.restore_statements(file)
+    tell_import(done, console)
 
 
 def _what(backup: Backup) -> str:

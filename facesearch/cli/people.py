@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facesearch.cli import (
+    people_exchange,
     people_history,
     people_names,
     people_review,
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
         **people_tag.COMMANDS,
         **people_history.COMMANDS,
         **people_seen.COMMANDS,
+        **people_exchange.COMMANDS,
         "group": ("Group faces by person.", group_faces),
         **people_rights.COMMANDS,
     }

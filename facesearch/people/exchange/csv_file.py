@@ -76,6 +76,7 @@ def read_table(path: Path, reader: PhotoReader, observer: Observer) -> list[Labe
             faces += len(shown.faces)
         except PhotoError as error:
             failed += 1
+            label.failed += 1
             observer.warn(f"{path}, line {number}: {row.get('path') or row.get('content')}: {error}; skipped")
         observer.progress(done, len(rows), faces, failed)
     return list(labels.values())

@@ -58,6 +58,7 @@ def read_folders(folder: Path, reader: PhotoReader, observer: Observer) -> list[
             faces += len(shown.faces)
         except PhotoError as error:
             failed += 1
+            label.failed += 1
             observer.warn(f"{path}: {error}; skipped")
         observer.progress(number, len(files), faces, failed)
     return labels

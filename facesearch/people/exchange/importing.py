@@ -38,7 +38,7 @@ class Imported:
 
     `statements` were said, and `known` had been before. They are about `people`, and about `faces` of this index;
     `missing` faces are not in it yet. `contradicted` faces or people are left as the user said, `doubtful` photos were
-    left out, and `remarks` are lines about some of them.
+    left out, `failed` ones could not be read, and `remarks` are lines about some of them.
     """
 
     action: int | None = None
@@ -49,6 +49,7 @@ class Imported:
     missing: int = 0
     contradicted: int = 0
     doubtful: int = 0
+    failed: int = 0
     remarks: tuple[str, ...] = ()
 
 

@@ -59,7 +59,10 @@ class Shown:
 
 @dataclass(slots=True)
 class Label:
-    """What the user says about a person by naming photos; `chosen` are the faces, `doubtful` the photos left out."""
+    """What the user says about a person by naming photos; `chosen` are the faces, `doubtful` the photos left out.
+
+    `failed` photos could not be read.
+    """
 
     name: str
     photos: list[Shown] = field(default_factory=list)
@@ -67,6 +70,7 @@ class Label:
     born: str | None = None
     chosen: list[ShownFace] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
+    failed: int = 0
 
 
 def choose(label: Label, calibration: Calibration) -> None:
@@ -148,6 +152,7 @@ def say_labels(catalog: Catalog, labels: Sequence[Label], *, origin: str, source
         faces=sum(len(one.faces) for one in statements if one.kind == Kind.belongs),
         contradicted=told.contradicted,
         doubtful=len(doubtful) + told.claimed_twice,
+        failed=sum(label.failed for label in labels),
         remarks=(*told.remarks, *(f"{path}: in doubt who is meant" for path in doubtful[:_SHOWN_REMARKS])),
     )
 
