@@ -124,8 +124,11 @@ def _recurring(photos: Sequence[Shown], calibration: Calibration) -> list[tuple[
     first = np.flatnonzero(np.r_[True, photo[1:] != photo[:-1]])
     nearest = np.maximum.reduceat(vectors @ vectors.T, first, axis=1)
     least = calibration.similarity_at(_AMONG_FMR)
-    often = (nearest >= least).sum(axis=1) + nearest.clip(0).sum(axis=1) / (2 * len(photos))
-    face = int(np.argmax(often))
+    often = (nearest >= least).sum(axis=1)
+    face = int(np.argmax(often + nearest.clip(0).sum(axis=1) / (2 * len(photos))))
+    others = vectors @ vectors[face] < least
+    if often[others].max(initial=0) >= often[face]:
+        return []  # somebody else comes back as often
     found = []
     for number, shown in enumerate(photos):
         fits = vectors[photo == number] @ vectors[face]
@@ -165,11 +168,10 @@ class _Telling:
         self._said: Said = everything_said(catalog)
         self._profiles: dict[int, Profile] = catalog.people.profiles()
         claims = Counter(
-            face for label in labels for face in {one.face for one in label.chosen} if face is not None
+            face for label in labels for face in {one.face or one.near for one in label.chosen} if face is not None
         )  # fmt: skip
         self._twice = {face for face, count in claims.items() if count > 1}
-        near = {one.near for label in labels for one in label.chosen if one.near is not None}
-        self._group = catalog.people.grouped(sorted({*claims, *near}))
+        self._group = catalog.people.grouped(sorted(claims))
         self._claims = Counter(self._person(face) for face in claims)
         self.people: set[int] = set()
         self.known = self.contradicted = self.claimed_twice = 0
@@ -228,7 +230,7 @@ class _Telling:
                 return None
             named = [person]
         if not named:
-            if not any(one.face for one in label.chosen):
+            if not any(one.face for one in label.chosen) and votes[0] <= _MOST * len(label.chosen):
                 self.remarks.append(f"{label.name}: nobody in the index looks like this person")
                 return None
             named = [self._catalog.people.add()]
@@ -240,9 +242,14 @@ class _Telling:
         self.remarks.append(f"{label.name}: {why}")
 
     def _faces(self, label: Label, person: int) -> list[int]:
-        """Return the faces of a label that the user has not placed with somebody else."""
+        """Return the faces of a label that the user has not placed with somebody else.
+
+        Photos outside the index stand for the faces near them that belong to nobody.
+        """
         faces = []
-        for face in sorted({one.face for one in label.chosen if one.face is not None}):
+        shown = {one.face for one in label.chosen if one.face is not None}
+        shown |= {one.near for one in label.chosen if one.near is not None and not self._person(one.near)}
+        for face in sorted(shown):
             placed = self._said.placed.get(face, (0, 0))[0]
             if face in self._twice:
                 self.claimed_twice += 1
