@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from facesearch.api.opening import as_path
 from facesearch.arguments import AnyPath
 from facesearch.errors import Hint, LockedError, UsageError
+from facesearch.events import CancelledError, Observer
 from facesearch.locations import absolute, is_inside, resolved
 
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from facesearch.api.opening import Models, Stores
     from facesearch.care.person_folders import FolderExport
     from facesearch.catalog.catalog import Catalog
-    from facesearch.events import Observer
     from facesearch.people.exchange.exporting import Exported
     from facesearch.people.exchange.importing import Imported
     from facesearch.people.exchange.labels import Label
     from facesearch.people.exchange.photos import PhotoReader
 
-__all__ = ["export_people", "import_people", "import_statements"]
+__all__ = ["export_people", "export_people_to_folders", "import_people", "import_statements"]
 
 
 def export_people(stores: Stores, *, json: AnyPath | None, csv: AnyPath | None, overwrite: bool) -> Exported:
@@ -128,18 +128,19 @@ def _telling(stores: Stores) -> Iterator[Catalog]:
 
 
 def _group(stores: Stores, observer: Observer, *, wanted: bool) -> None:
-    """Group what follows from an import; a run in progress does that at its end."""
-    from facesearch.api.people import group_within
-    from facesearch.people.regroup import is_up_to_date
+    """Group what follows from an import; a run in progress does that at its end, as does one after a cancellation."""
+    from facesearch.people.regroup import is_up_to_date, regroup
 
     store = stores.reading()
     if not wanted or store.catalog.meta.grouped() is None or is_up_to_date(store):
         return
     try:
         with stores.writing() as writer:
-            group_within(writer, observer)
+            regroup(writer, check=observer.check)
     except LockedError:
         observer.note("another run is writing to the index; it groups the faces at its end")
+    except CancelledError:
+        pass
 
 
 def _require_one(**given: AnyPath | None) -> None:

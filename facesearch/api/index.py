@@ -126,7 +126,6 @@ class Index:
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
         return People(self._stores, self._models, self._observer)
-        return People(self._stores, self._observer, self._models)
 
     @property
     def galleries(self) -> Galleries:

@@ -50,7 +50,6 @@ class People:
     """
 
     def __init__(self, stores: Stores, models: Models, observer: Observer) -> None:
-    def __init__(self, stores: Stores, observer: Observer, models: Models) -> None:
         self._stores = stores
         self._models = models
         self._observer = observer
