@@ -109,11 +109,13 @@ class Statements:
                     self._database.run("DELETE FROM statement_faces WHERE rowid = ?", row)
         self._database.run("DELETE FROM statement_faces WHERE face = ?", face)
 
-    def all(self) -> list[StatementRow]:
-        """Return all statements in the order in which they were made."""
+    def all(self, *, after: int = 0) -> list[StatementRow]:
+        """Return all statements in the order in which they were made, or those with ids above `after`."""
         return [
             StatementRow(*row)
-            for row in self._database.typed(_STATEMENT, f"SELECT {_STATEMENT.sql} FROM statements ORDER BY id")
+            for row in self._database.typed(
+                _STATEMENT, f"SELECT {_STATEMENT.sql} FROM statements WHERE id > ? ORDER BY id", after
+            )
         ]
 
     def faces(self, kinds: Sequence[str]) -> list[SaidFace]:

@@ -377,7 +377,9 @@ def test_wrong_files_say_what_is_wrong(named: Path, library: Path, tmp_path: Pat
     assert "not a file of statements made by facesearch; choose another file" in said(json=tmp_path / "table.csv")
     assert "made by a newer facesearch (format 9, this" in said(json=spoilt('"version":1', '"version":9'))
     assert "cut short: it has 6 of 7 lines of statements; export it again" in said(json=spoilt(whole[-9:], ""))
-    assert "line 9: kind 'nome' is not known; a newer facesearch made it" in said(json=spoilt('"name"', '"nome"'))
+    assert "line 9: kind 'nome' is not known; a newer facesearch made it" in said(
+        json=spoilt('"kind":"name"', '"kind":"nome"')
+    )
     assert "line 9: name '12': would be taken for the number" in said(json=spoilt('"Anna"', '"12"'))
     assert "line 2: neither a statement nor a person" in said(json=spoilt('{"person"', '{"perso"'))
     assert "line 2: not JSON" in said(json=spoilt('{"person"', "{person"))

@@ -44,8 +44,8 @@ def bring_up_to_date(catalog: Catalog, folder: Path) -> str | None:
     if _is_complete(catalog, path):
         return None
     with catalog.transaction():  # which nobody else is in: two processes never write the file at once
-        _give_ids(catalog)
         last = _fitting_until(catalog, path)
+        _give_ids(catalog, after=last or 0)
         if last is None:
             return _rewrite(catalog, path)
         lines = list(_lines(catalog, after=last))
@@ -92,10 +92,10 @@ def find_fault(catalog: Catalog, folder: Path) -> Fault | None:
     return None
 
 
-def _give_ids(catalog: Catalog) -> None:
+def _give_ids(catalog: Catalog, *, after: int = 0) -> None:
     """Give an id outside the catalog to everybody spoken of who has none: an earlier version made the statement."""
     known = set(catalog.statements.identities().values())
-    for row in catalog.statements.all():
+    for row in catalog.statements.all(after=after):
         for person in {row.person, row.other} - known - {None}:
             assert person is not None
             catalog.statements.identity(person)
@@ -201,8 +201,9 @@ def _lines(catalog: Catalog, *, after: int = 0, until: int = 2**62) -> Iterator[
     uids = {person: uid for uid, person in catalog.statements.identities().items()}
     faces = catalog.exchange.said_faces(after, until)
     statements, said = catalog.exchange.counts_until(after)
-    for row in catalog.statements.all():
-        if after < row.id <= until:
-            of_it = faces.get(row.id, [])
-            statements, said = statements + 1, said + len(of_it)
-            yield statement_line(row, uids, of_it, (statements, said))
+    for row in catalog.statements.all(after=after):
+        if row.id > until:
+            return
+        of_it = faces.get(row.id, [])
+        statements, said = statements + 1, said + len(of_it)
+        yield statement_line(row, uids, of_it, (statements, said))
