@@ -121,8 +121,7 @@ class _People:
 
     def _of_document(self) -> list[Spoken]:
         """Return everybody spoken of; in the file of an index itself, with the faces that they had when named."""
-        if self._is_whole:
-            return self._document.people
+        listed = {one.uid: one for one in self._document.people}
         members: dict[str, tuple[PlacedFace, ...]] = {}
         for told in self._document.statements:
             for uid in (told.person, told.other):
@@ -130,7 +129,9 @@ class _People:
                     members.setdefault(uid, ())
             if told.kind == Kind.name and told.person is not None and told.faces:
                 members[told.person] = told.faces
-        return [Spoken(uid, faces) for uid, faces in members.items()]
+        whole = {uid for uid, one in listed.items() if one.into is None}
+        people = [one if one.into is None or one.into in whole else Spoken(one.uid) for one in listed.values()]
+        return people + [Spoken(uid, faces) for uid, faces in members.items() if uid not in listed]
 
     def _takes(self, known: set[int]) -> dict[str, int]:
         """Return the group of this index that each person takes over: one that mostly shows this person, each once."""
