@@ -53,7 +53,6 @@ class People:
         self._stores = stores
         self._models = models
         self._observer = observer
-        self._models = models
 
     # Reading
 
