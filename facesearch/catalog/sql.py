@@ -39,8 +39,10 @@ VIEWS: Mapping[str, str] = {
         FROM main.faces LEFT JOIN main.vectors ON vectors.face = faces.id
             LEFT JOIN main.assignments ON assignments.face = faces.id""",
     "people": """
-        SELECT person AS id, count(*) AS faces, count(DISTINCT photo) AS photos
-        FROM main.assignments JOIN main.faces ON faces.id = face GROUP BY person""",
+        SELECT assignments.person AS id, count(*) AS faces, count(DISTINCT photo) AS photos, profiles.name AS name,
+            profiles.born AS born, coalesce(profiles.ignored, 0) AS ignored
+        FROM main.assignments JOIN main.faces ON faces.id = face
+            LEFT JOIN main.profiles ON profiles.person = assignments.person GROUP BY assignments.person""",
     "photos_faces": """
         SELECT photos.path AS path, photos.date AS date, photos.missing AS missing, photos.faces AS faces_in_photo,
             faces.* FROM temp.faces AS faces JOIN temp.photos AS photos ON photos.id = faces.photo_id""",
@@ -48,7 +50,7 @@ VIEWS: Mapping[str, str] = {
 """The views, and what they select."""
 
 _STEPS = 20_000
-_NOT_COUNTED = {*TABLES, "meta"} - {"photos", "roots", "faces", "vectors", "assignments"} - VIEWS.keys()
+_NOT_COUNTED = {*TABLES, "meta"} - {"photos", "roots", "faces", "vectors", "assignments", "profiles"} - VIEWS.keys()
 _ONLY_VIEWS = f"only SELECT is allowed, on the views {', '.join(VIEWS)}"
 _READ, _SELECT, _FUNCTION, _RECURSIVE = (
     sqlite3.SQLITE_READ, sqlite3.SQLITE_SELECT, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE,

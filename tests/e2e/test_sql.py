@@ -29,7 +29,7 @@ COLUMNS = {
     "photos": "id path folder date date_source date_precision width height latitude longitude size status missing"
     " faces",
     "faces": "id photo_id x y width height score quality person vector",
-    "people": "id faces photos",
+    "people": "id faces photos name born ignored",
     "photos_faces": "path date missing faces_in_photo id photo_id x y width height score quality person vector",
 }
 """The columns that scripts may rely on; views may only gain some."""
