@@ -143,10 +143,11 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str], Probe | None]:
     """
 
     def find(given: str) -> Probe | None:
-        from facesearch.people.names import person_of
+        from facesearch.people.names import people_called, person_of
         from facesearch.search.engine import probe_of_person
 
-        if os.path.lexists(given) or os.sep in given:
+        is_known = bool(people_called(store.catalog.people.profiles(), given))
+        if os.path.lexists(given) or (os.sep in given and not is_known):
             return None
         try:
             person = person_of(store.catalog, given, gallery.name)

@@ -45,4 +45,6 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesear
         return DiskFullError(f"{name}: the disk is full; free some space and run again, finished work is kept")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(cannot_open(Path(name), error))
+    if primary == sqlite3.SQLITE_READONLY:
+        return StorageError(f"{name}: the index can only be read here; ask its owner for the right to write", None)
     return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")

@@ -66,9 +66,11 @@ def name(
         if new_name is not None and if_taken is None and is_somebody_there():
             if_taken = _ask_who(index, who, new_name)
         number = index.people.find(who).number
-        index.people.name(who, new_name, aliases=aliases or (), born=born, external_id=external_id, if_taken=if_taken)
+        action = index.people.name(
+            who, new_name, aliases=aliases or (), born=born, external_id=external_id, if_taken=if_taken
+        )
         found = index.people.find(number)
-    _tell(f"{_described(found)}{_photos(found)}")
+    _tell(f"{_described(found)}{_photos(found)}", action)
 
 
 def _ask_who(index: Index, who: str, new_name: str) -> Literal["merge", "keep"] | None:
@@ -91,17 +93,17 @@ def unname(who: Who, index_path: IndexPath = None) -> None:
     """Take the name, the aliases, the id and the date of birth off a person. The faces stay together."""
     with _opened(index_path) as index:
         number = index.people.find(who).number
-        index.people.unname(who)
-    _tell(f"#{number} has no name now")
+        action = index.people.unname(who)
+    _tell(f"#{number} has no name now", action)
 
 
 def merge(people: People, index_path: IndexPath = None) -> None:
     """Make several people one: the first, whose name and number stay."""
     with _opened(index_path) as index:
         names = [index.people.find(who).called for who in people]
-        index.people.merge(people)
+        action = index.people.merge(people)
         found = index.people.find(people[0])
-    _tell(f"{', '.join(names[1:])} {'is' if len(names) == 2 else 'are'} {found.called} now{_photos(found)}")
+    _tell(f"{', '.join(names[1:])} {'is' if len(names) == 2 else 'are'} {found.called} now{_photos(found)}", action)
 
 
 def is_not(who: Who, photos: _NotPhotos = None, faces: _Face = None, index_path: IndexPath = None) -> None:
@@ -110,10 +112,10 @@ def is_not(who: Who, photos: _NotPhotos = None, faces: _Face = None, index_path:
         raise UsageError("give the photos in which it is somebody else, or --face ID")
     with _opened(index_path) as index:
         before = index.people.find(who)
-        index.people.is_not(who, photos or (), faces=faces or ())
+        action = index.people.is_not(who, photos or (), faces=faces or ())
         found = index.people.find(before.number)
     gone = before.faces - found.faces
-    _tell(f"{counted(gone, 'face')} taken from {found.called}{_photos(found)}")
+    _tell(f"{counted(gone, 'face')} taken from {found.called}{_photos(found)}", action)
 
 
 def ignore(who: _Ignored = None, all_under: _AllUnder = None, index_path: IndexPath = None) -> None:
@@ -122,17 +124,17 @@ def ignore(who: _Ignored = None, all_under: _AllUnder = None, index_path: IndexP
         raise UsageError("give the people to ignore, or --all-under N")
     with _opened(index_path) as index:
         before = len(index.people.list())
-        index.people.ignore(who or (), all_under=all_under)
+        action = index.people.ignore(who or (), all_under=all_under)
         gone = before - len(index.people.list())
-    _tell(f"{counted(gone, 'person', 'people')} ignored; `facesearch people list --all` lists them")
+    _tell(f"{counted(gone, 'person', 'people')} ignored; `facesearch people list --all` lists them", action)
 
 
 def notice(people: People, index_path: IndexPath = None) -> None:
     """List people again who were ignored."""
     with _opened(index_path) as index:
-        index.people.notice(people)
+        action = index.people.notice(people)
         names = [index.people.find(who).called for who in people]
-    _tell(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} listed again")
+    _tell(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} listed again", action)
 
 
 COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
@@ -164,5 +166,5 @@ def _photos(found: PersonSummary) -> str:
     return f": {counted(found.photos, 'photo')}"
 
 
-def _tell(done: str) -> None:
-    say(f"{done}; `facesearch people undo` takes it back")
+def _tell(done: str, action: int) -> None:
+    say(f"{done}; `facesearch people undo {action}` takes it back")

@@ -72,7 +72,7 @@ def _split(index: Index, who: str, parts: Sequence[int], faces: Sequence[int]) -
     moved, found = index.people.find(new.number), index.people.find(before.number)
     say(
         f"#{new.number} is a person now, with {counted(moved.photos, 'photo')}; {found.called} keeps "
-        f"{counted(found.photos, 'photo')}; `facesearch people undo` takes it back"
+        f"{counted(found.photos, 'photo')}; `facesearch people undo {action}` takes it back"
     )
 
 

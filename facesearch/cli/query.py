@@ -103,9 +103,9 @@ def query(
 def _by_name(index: Index, photos: Sequence[Path], options: QueryOptions) -> tuple[Sequence[Path], QueryOptions]:
     """Return the photos and the options; a single argument that is no file may be the name or number of a person."""
     given = str(photos[0]) if len(photos) == 1 else ""
-    if not given or options.person is not None or os.sep in given or os.path.lexists(given):
+    if not given or options.person is not None or os.path.lexists(given):
         return photos, options
-    if index.people.knows(given) or not Path(given).suffix:
+    if index.people.knows(given) or not (Path(given).suffix or os.sep in given):
         return (), replace(options, person=given)
     return photos, options
 

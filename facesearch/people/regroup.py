@@ -7,7 +7,7 @@ turn out to be one the larger keeps it, and a group found again from scratch get
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from facesearch.errors import Hint, LockedError
 from facesearch.people.apart import COPY, NEVER, Apart
 from facesearch.people.grouping import EDGE_FMR, NEIGHBOURS, FaceSet, group_faces
 from facesearch.people.saying import place_faces
-from facesearch.people.statements import GROUPING, Said, everything_said
+from facesearch.people.statements import GROUPING, Said, everything_said, faces_of_names
 from facesearch.people.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _planned(store: Store, calibration: Calibration, said: Said, *, again: bool,
     if rows is None or vectors is None:
         rows, vectors = _all(store)
     check()
-    faces = _face_set(rows, vectors, said, after=after, again=again)
+    faces = _face_set(rows, vectors, said, faces_of_names(catalog, said), after=after, again=again)
     labels = group_faces(
         faces, calibration, strangers=strangers, said=_said_apart(rows, faces.people, said), check=check
     )
@@ -185,7 +185,10 @@ def _sampled_strangers(store: Store, calibration: Calibration, total: int) -> St
     return Strangers.among(vectors, groups, people.count() + total - people.count_faces(), calibration)
 
 
-def _face_set(rows: Sequence[FaceRow], vectors: FloatArray, said: Said, *, after: int, again: bool) -> FaceSet:
+def _face_set(
+    rows: Sequence[FaceRow], vectors: FloatArray, said: Said, named: Mapping[int, int], *, after: int, again: bool
+) -> FaceSet:
+    """Return the faces to group; `named` are faces that people had when they were named."""
     people = np.zeros(len(rows), dtype=np.int64)
     placed, pinned = (np.zeros(len(rows), dtype=np.bool_) for _ in range(2))
     known_people = said.known
@@ -195,6 +198,8 @@ def _face_set(rows: Sequence[FaceRow], vectors: FloatArray, said: Said, *, after
             people[number], placed[number], pinned[number] = said.placed[row.face][0], True, True
             continue
         known = said.current(row.person) if row.person and not row.statement else 0
+        if not known and not row.overruled and row.vector > after:  # it may have been deleted, and come back
+            known = named.get(row.face, 0)
         if known and (row.face, known) not in said.barred and (not again or known in known_people):
             people[number], pinned[number] = known, known in known_people
         new[number] = people[number] == 0 and (again or row.vector > after or row.person != 0 or row.overruled != 0)

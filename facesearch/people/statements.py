@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.statements import StatementRow
 
-__all__ = ["GROUPING", "Kind", "Said", "everything_said", "undone_by"]
+__all__ = ["GROUPING", "Kind", "Said", "everything_said", "faces_of_names", "undone_by"]
 
 
 class Kind(StrEnum):
@@ -119,6 +119,24 @@ def everything_said(catalog: Catalog) -> Said:
     said.apart = {(one, other) for one, other in apart if one != other}
     said.profiles = _of_whole_people(said)
     return said
+
+
+def faces_of_names(catalog: Catalog, said: Said) -> dict[int, int]:
+    """Return the faces that people had when they were named, or copies of these, with the person that has the name now.
+
+    They place nobody, but a face that was deleted and comes back is known by them.
+    """
+    statements = catalog.statements.all()
+    undone, merged = undone_by(statements), dict(catalog.people.merged())
+    whose: dict[int, int] = {}
+    for row in statements:
+        if row.kind == Kind.name and row.value is not None and row.person is not None and row.id not in undone:
+            person = said.current(merged.get(row.person, row.person))
+            if person in said.profiles and said.profiles[person].name is not None:
+                whose[row.id] = person
+    return {
+        told.face: whose[told.statement] for told in catalog.statements.faces((Kind.name,)) if told.statement in whose
+    }
 
 
 def undone_by(statements: Sequence[StatementRow]) -> dict[int, int]:

@@ -407,7 +407,7 @@ class Library(RuleBasedStateMachine):
 
 
 class OtherLibrary(Library):
-    """The same machine, for the thorough run with more histories."""
+    """The same machine, with more histories."""
 
 
 SETTINGS = settings(
@@ -416,4 +416,4 @@ SETTINGS = settings(
 Library.TestCase.settings = SETTINGS
 OtherLibrary.TestCase.settings = settings(SETTINGS, max_examples=60)
 TestAnyHistory = Library.TestCase
-TestManyHistories = pytest.mark.thorough(OtherLibrary.TestCase)
+TestManyHistories = pytest.mark.slow(OtherLibrary.TestCase)

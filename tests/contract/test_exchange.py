@@ -139,7 +139,7 @@ def test_the_same_photos_elsewhere_have_the_same_people(
     laws(there, here, history, tmp_path_factory.getbasetemp() / "people.jsonl")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @THOROUGH
 @given(history=HISTORY)
 def test_after_any_history(

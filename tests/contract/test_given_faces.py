@@ -223,7 +223,7 @@ def test_any_history_ends_in_what_was_said(steps: list[Any]) -> None:
     history(steps)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @settings(SETTINGS, max_examples=120)
 @given(steps=st.lists(STEPS, min_size=3, max_size=12))
 def test_many_histories_end_in_what_was_said(steps: list[Any]) -> None:

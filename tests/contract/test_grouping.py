@@ -25,7 +25,7 @@ from facesearch.types import Face, PhotoFacts, PhotoFile
 
 DIM = 128
 Vector = np.ndarray[Any, Any]
-SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def someone(number: int) -> Vector:

@@ -17,7 +17,7 @@ from facesearch.people.regroup import is_up_to_date, regroup
 from facesearch.people.saying import Statement, derive_again, say_all, undo
 from facesearch.people.statements import Kind
 
-SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +214,28 @@ def test_a_named_person_keeps_number_and_faces_from_scratch(library: Library) ->
     was = {face for face, whose in library.people.items() if whose == person}
     regroup(library.store, again=True)
     assert {face for face, whose in library.people.items() if whose == person} == was
+
+
+def test_a_named_person_comes_back_with_photos_that_were_deleted(library: Library) -> None:
+    one, other, _ = numbers(library)
+    faces = {person: library.store.catalog.people.faces_of(person) for person in (one, other)}
+    library.say(Kind.name, person=one, value="Anna", faces=faces[one])
+    library.say(Kind.name, person=other, value="Annie", faces=faces[other])
+    library.say(Kind.one, person=one, other=other)
+    rows = library.store.catalog.database.rows
+    photos = rows("SELECT id, hash FROM photos ORDER BY id")
+    shown = dict(library.shown)
+    people = [
+        [shown[face] for (face,) in rows("SELECT id FROM faces WHERE photo = ? ORDER BY id", photo)]
+        for photo, _ in photos
+    ]
+    for photo, _ in photos:
+        library.store.catalog.photos.delete(photo)
+    regroup(library.store)
+    assert library.people == {}
+    for (_, content), whom in zip(photos, people, strict=True):
+        library.add(*whom, content=content)
+    regroup(library.store)
+    known = [face for face, person in library.people.items() if person == one]
+    assert len(known) == len(faces[one]) + len(faces[other])
+    assert library.store.catalog.people.profiles()[one] == Profile("Anna", ("Annie",))
