@@ -55,8 +55,9 @@ def siblings_similarity(library: Library, plain: Library) -> float:
     """Return the mean similarity of faces of two siblings."""
     people = np.unique(plain.people)
     np.random.default_rng(1).shuffle(people)
-    pairs = zip(people[:60:2].tolist(), people[1:60:2].tolist(), strict=True)
-    of = {one: library.vectors[library.people == one].mean(axis=0) for one in people[:60].tolist()}
+    people = people[: min(60, len(people) // 2 * 2)]
+    pairs = zip(people[::2].tolist(), people[1::2].tolist(), strict=True)
+    of = {one: library.vectors[library.people == one].mean(axis=0) for one in people.tolist()}
     return float(np.mean([of[one] @ of[other] for one, other in pairs]))
 
 

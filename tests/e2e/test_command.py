@@ -224,7 +224,7 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("who", "me.jpg", "--draw", "me.pdf"), 2, r"me\.pdf: faces are drawn into a picture"),
     (("models", "calibrate", "nowhere"), 3, r"nowhere: no such folder"),
     (("models", "calibrate", "photos"), 3, r"photos: no folders with photos of faces"),
-    (("query",), 2, r"PHOTO"),
+    (("query",), 2, r"give a photo or the name of the person"),
     (("frobnicate",), 2, r"frobnicate"),
     (("index",), 2, r"no index at .* yet; name a folder of photos"),
     (("index", "nowhere"), 3, r"nowhere: no such file or folder"),

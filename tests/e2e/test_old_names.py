@@ -75,7 +75,7 @@ def test_old_names_are_neither_listed_nor_completed(facesearch: Run, environment
     assert offered("facesearch", "f") == {"folders", "forget"}
     assert offered("facesearch", "w") == {"who"}
     assert offered("facesearch", "query", "--wi") == {"--with", "--without"}
-    assert offered("facesearch", "forget", "--fo") == {"--folder"}
+    assert offered("facesearch", "forget", "--fol") == {"--folder"}
     assert offered("facesearch", "export", "--v") == {"--vectors"}
     assert offered("facesearch", "folders", "") == {"list", "move", "remove"}
     assert offered("facesearch", "roots", "m") == {"move"}, "an old group name completes without a warning"
