@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOT_PERMITTED, Run, start_process
+from conftest import Run, start_process
 from PIL import Image
 
 from facesearch import Index, UsageError
@@ -257,17 +257,3 @@ def test_other_programs_can_review(split: Path) -> None:
         assert index.people.history()[-1].statements[0].kind == Kind.one
         with pytest.raises(UsageError):
             index.people.questions(limit=0)
-
-
-def test_a_read_only_index_is_asked_about_and_not_answered(facesearch: Run, split: Path) -> None:
-    first, *_ = listed(facesearch, split)
-    if os.geteuid() == 0:
-        pytest.skip(f"{NOT_PERMITTED}: root may write everywhere")
-    for path in (split, *split.iterdir()):
-        path.chmod(0o500 if path.is_dir() else 0o400)
-    try:
-        assert listed(facesearch, split)[0]["id"] == first["id"]
-        told = facesearch("people", "review", "--index", split, "--answer", f"{first['id']}=yes", exit_code=3)
-        assert len(told.stderr.splitlines()) == 1
-    finally:
-        split.chmod(0o700)

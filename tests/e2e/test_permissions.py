@@ -85,6 +85,14 @@ def test_a_read_only_index(bound: Any, photos: Path, tmp_path: Path) -> None:
         refused = bound("index", "--index", "ix", exit_code=3)
         assert "cannot be opened for writing (Permission denied)" in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
+        listed = bound("people", "list", "--index", "ix", "-f", "json").stdout
+        number = str(json.loads(listed)[0]["number"])
+        for command in (["name", number, "Anna"], ["ignore", number], ["seen"]):
+            unsaid = bound("people", *command, "--index", "ix", exit_code=3).stderr
+            assert unsaid.endswith("the index can only be read here; ask its owner for the right to write\n")
+            assert unsaid.count("\n") == 1
+        assert bound("people", "list", "--index", "ix", "-f", "json").stdout == listed
+        bound("people", "review", "--index", "ix", "-f", "json")
     finally:
         (tmp_path / "ix").chmod(0o700)
 
