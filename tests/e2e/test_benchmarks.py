@@ -258,6 +258,7 @@ def test_answers_about_people(run_benchmark: Benchmark, crops: Path) -> None:
     assert "3 photos at a time, people that the table does not know" in printed
 
 
+@pytest.mark.slow
 def test_crop_scales(run_benchmark: Benchmark, crops: Path, people: Path) -> None:
     printed = run_benchmark("crop_scales.py", crops, "--photos", "3")
     assert "9 faces of 3 people" in printed
