@@ -102,7 +102,7 @@ def _import_labels(
 
 
 def import_statements(stores: Stores, observer: Observer, path: Path, *, keep_origin: bool) -> Imported:
-    """Say what a file of statements holds. Raises `InputError` if it is none."""
+    """Say what a file of statements holds. Raises `InputError` if it is another kind of file."""
     from facesearch.people.exchange.document import read_document
     from facesearch.people.exchange.importing import say_document
 

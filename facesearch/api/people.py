@@ -254,7 +254,7 @@ class People:
         return tag(self._stores, self._models, photo, box, name)
 
     def not_a_face(self, face: int) -> int:
-        """Say that a face is none: it is deleted, and stays away when its photo is read again. Needs the lock."""
+        """Say that this is not a face: it is deleted, and not found again in its photo. Needs the lock."""
         from facesearch.api.tagging import not_a_face
 
         return not_a_face(self._stores, face)

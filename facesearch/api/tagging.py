@@ -27,7 +27,7 @@ def tag(stores: Stores, models: Models, photo: AnyPath, box: Sequence[float], na
 
 
 def not_a_face(stores: Stores, face: int) -> int:
-    """Say that a face is none; see `People.not_a_face`."""
+    """Say that this is not a face; see `People.not_a_face`."""
     from facesearch.people.tagging import not_a_face as said
 
     require_whole_number("face", face, 1)

@@ -17,6 +17,7 @@ from facesearch.locations import resolved
 from facesearch.models.framing import LOOKS
 from facesearch.models.resolve import EMBEDDED, model_info
 from facesearch.people.exchange.statement_file import STATEMENT_FILE, find_fault, rewrite
+from facesearch.people.saying import derive_again
 from facesearch.wording import are, counted
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def check(path: Path, *, repair: bool = False, wait: float = 0.0) -> Health:
     if health.faults:
         return health
     with Store.open(path, write=repair, wait=wait, prepare=False) as store:
+        if health.done:  # what follows from statements may have been among what was damaged
+            with store.transaction():
+                derive_again(store.catalog)
         _check_vectors(store, health, repair=repair, made_again=bool(health.done))
         _check_staging(store, health, repair=repair)
         _check_left_out(store, health, repair=repair)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +333,16 @@ def test_people_are_drawn(facesearch: Run, index: Path, number: dict[str, int], 
         wrong = facesearch("people", "list", option, name, "--index", "ix", exit_code=2)
         assert wrong.stderr.count("\n") == 1
         assert not (tmp_path / name).exists() or name == "p.png"
+
+
+@pytest.mark.parametrize("damage", ["UPDATE profiles SET aliases = 7", "DELETE FROM profiles", "DELETE FROM joined"])
+def test_a_repair_brings_back_what_was_said(facesearch: Run, index: Path, number: dict[str, int], damage: str) -> None:
+    facesearch("people", "name", str(number["ada"]), "Ada", "--index", "ix")
+    facesearch("people", "merge", "Ada", str(number["bea"]), "--index", "ix")
+    before = people(facesearch)
+    with closing(sqlite3.connect(index / "catalog.sqlite", isolation_level=None)) as catalog:
+        catalog.execute(damage)
+        catalog.execute("UPDATE photos SET latitude = 'north' WHERE id = 1")
+    facesearch("check", "--repair", "--index", "ix")
+    assert people(facesearch) == before
+    assert facesearch("query", str(number["bea"]), "--index", "ix").stderr.startswith("facesearch: Ada: ")
