@@ -11,7 +11,6 @@ from facesearch.errors import UsageError
 __all__ = [
     "AnyPath",
     "AnyPaths",
-    "checked_paths",
     "require_number",
     "require_whole_number",
     "several_paths",
@@ -41,18 +40,11 @@ def text_of_path(name: str, path: AnyPath) -> str:
 
 def several_paths(name: str, paths: AnyPaths) -> list[str]:
     """Return one path or several as text (see `text_of_path`). Raises `UsageError` if one is not a path."""
-    return [text_of_path(name, path) for path in checked_paths(name, paths)]
-
-
-def checked_paths(name: str, paths: AnyPaths) -> tuple[AnyPath, ...]:
-    """Return one path or several unchanged. Raises `UsageError` if one is not a path."""
     try:
         given = (paths,) if isinstance(paths, str | bytes | os.PathLike) else tuple(paths)
     except TypeError:
         raise UsageError(f"{name} {paths!r:.60}: give a path, or a list of them", option=name) from None
-    for path in given:
-        text_of_path(name, path)
-    return given
+    return [text_of_path(name, path) for path in given]
 
 
 def require_number(name: str, value: object, least: float, most: float = float("inf")) -> None:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
 from numbers import Real
 from typing import Final, Literal, TypedDict, cast
 
-from facesearch.arguments import AnyPath, AnyPaths, checked_paths, require_whole_number
+from facesearch.arguments import AnyPath, require_whole_number, text_of_path
 from facesearch.errors import UsageError
 from facesearch.options import described
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
-__all__ = ["BY_MODEL", "ByModel", "QueryKeywords", "QueryOptions", "require_share", "require_similarity"]
+__all__ = [
+    "BY_MODEL",
+    "AnyPeople",
+    "AnyPerson",
+    "ByModel",
+    "QueryKeywords",
+    "QueryOptions",
+    "require_share",
+    "require_similarity",
+]
+
+AnyPerson = AnyPath | int
+"""A person: a photo, a folder of photos, a name, or a number; an `int` is always the number of a person."""
+
+AnyPeople = AnyPerson | Iterable[AnyPerson]
+"""One person, or several."""
 
 
 class ByModel(Enum):
@@ -34,8 +51,8 @@ class QueryKeywords(TypedDict, total=False):
     face: int | Literal["all"] | None
     each: bool
     expand: bool
-    together: AnyPaths
-    without: AnyPaths
+    together: AnyPeople
+    without: AnyPeople
     alone: bool
     all_faces: bool
     fold: bool
@@ -57,7 +74,7 @@ class QueryOptions:
     show one person and make one query, unless `each` is set: then each is a query of its own. `expand` queries again
     with the mean of the probe and its strong hits.
 
-    `together` are other people: names, photos, or one folder of photos per person; a hit must show all of them too.
+    `together` are other people: names, numbers, photos, or a folder of photos per person; a hit must show them too.
     `without` are people given in the same way; a hit must show none of them. `alone` excludes photos with anybody but
     the people asked for. (People say "with" for `together`; that word is reserved in Python.)
 
@@ -87,11 +104,11 @@ class QueryOptions:
     expand: bool = described(
         False, "Query again with the mean of the query face and its strong hits. Finds more photos."
     )
-    together: AnyPaths = described(
+    together: AnyPeople = described(
         (), "Only photos that also show this person. May be repeated.", value="path", metavar="WHO", repeated=True,
         called="with",
     )  # fmt: skip
-    without: AnyPaths = described(
+    without: AnyPeople = described(
         (), "Only photos that do not show this person. May be repeated.", value="path", metavar="WHO", repeated=True
     )
     alone: bool = described(False, "Only photos that show nobody else.")
@@ -104,7 +121,7 @@ class QueryOptions:
 
     def __post_init__(self) -> None:
         for name in ("together", "without"):
-            object.__setattr__(self, name, checked_paths(name, getattr(self, name)))
+            object.__setattr__(self, name, _checked_people(name, getattr(self, name)))
         require_whole_number("max_pixels", self.max_pixels, 1)
         if self.top_k is not None:
             require_whole_number("top_k", self.top_k, 1)
@@ -158,19 +175,33 @@ class QueryOptions:
         return not self.direct and self.fmr is None and self.threshold is BY_MODEL
 
     @property
-    def companions(self) -> tuple[AnyPath, ...]:
-        """`together` as paths."""
-        return cast("tuple[AnyPath, ...]", self.together)
+    def companions(self) -> tuple[AnyPerson, ...]:
+        """`together` as several people."""
+        return cast("tuple[AnyPerson, ...]", self.together)
 
     @property
-    def excluded(self) -> tuple[AnyPath, ...]:
-        """`without` as paths."""
-        return cast("tuple[AnyPath, ...]", self.without)
+    def excluded(self) -> tuple[AnyPerson, ...]:
+        """`without` as several people."""
+        return cast("tuple[AnyPerson, ...]", self.without)
 
     @property
     def names_a_limit(self) -> bool:
         """Whether the user set a threshold; `top_k` then returns nothing below it."""
         return self.fmr is not None or (self.threshold is not None and self.threshold is not BY_MODEL)
+
+
+def _checked_people(name: str, people: AnyPeople) -> tuple[AnyPerson, ...]:
+    """Return one person or several unchanged. Raises `UsageError` if one is no `AnyPerson`."""
+    try:
+        given = (people,) if isinstance(people, str | bytes | os.PathLike | int) else tuple(people)
+    except TypeError:
+        raise UsageError(f"{name} {people!r:.60}: give a person, or a list of them", option=name) from None
+    for person in given:
+        if isinstance(person, int):
+            require_whole_number(name, person, 1)
+        else:
+            text_of_path(name, person)
+    return given
 
 
 def _number_or_name(person: object) -> int | str:

@@ -27,6 +27,7 @@ __all__ = [
     "GivenFace",
     "KnownFile",
     "ModelInfo",
+    "PhotoBytes",
     "PhotoFacts",
     "PhotoFile",
     "Precision",
@@ -217,6 +218,14 @@ class KnownFile:
     path: bytes
     size: int
     content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoBytes:
+    """A photo in memory: the content of its file, and what it is called in messages."""
+
+    name: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,13 +9,12 @@ from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from facesearch.arguments import AnyPaths, require_whole_number, several_paths
+from facesearch.arguments import require_whole_number
 from facesearch.errors import Hint, InputError, ModelSwitchedError, UsageError
 from facesearch.events import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from facesearch.api.opening import Models, Stores
     from facesearch.filters import Filter
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from facesearch.index.store import Store
     from facesearch.query_options import QueryOptions
     from facesearch.search.naming import NamedFace
-    from facesearch.search.probes import Probe
+    from facesearch.search.probes import Probe, QueryPhoto, QuerySource
+    from facesearch.search.questions import AnyPhoto, AnyPhotos
     from facesearch.search.result import QueryResult
 
-__all__ = ["query", "query_shared", "who"]
+__all__ = ["indexed_face", "look_at", "query", "query_shared", "who"]
 
 _MANY = 16
 """The number of photos from which the fastest runtime beats the one that starts fastest."""
@@ -36,7 +36,7 @@ _MANY = 16
 def query(
     stores: Stores,
     models: Models,
-    photos: AnyPaths,
+    photos: AnyPhotos,
     options: QueryOptions,
     where: Filter,
     observer: Observer,
@@ -66,7 +66,7 @@ def query(
 def _query_once(
     stores: Stores,
     models: Models,
-    photos: Sequence[str],
+    photos: Sequence[QuerySource],
     options: QueryOptions,
     where: Filter,
     observer: Observer,
@@ -92,24 +92,50 @@ def _query_once(
 
 
 def who(
-    stores: Stores, models: Models, photo: Path, observer: Observer, *, rotations: bool, max_pixels: int
+    stores: Stores, models: Models, photo: AnyPhoto, observer: Observer, *, rotations: bool, max_pixels: int
 ) -> list[NamedFace]:
     """Return the faces of a photo with the people whom they show; see `Index.who`."""
     from facesearch.galleries.local import LocalGallery
     from facesearch.search.naming import name_faces
-    from facesearch.search.probes import probe_faces
+
+    seen = look_at(stores, models, photo, observer, rotations=rotations, max_pixels=max_pixels)
+    return name_faces(LocalGallery(stores.reading(), str(stores.path)), seen.faces)
+
+
+def look_at(
+    stores: Stores, models: Models, photo: AnyPhoto, observer: Observer, *, rotations: bool, max_pixels: int
+) -> QueryPhoto:
+    """Detect the faces of a photo; see `Index.look_at`."""
+    from facesearch.search.probes import QueryPhoto, probe_faces
+    from facesearch.search.questions import given_photos
 
     require_whole_number("max_pixels", max_pixels, 1)
+    model = models.open_for(stores.reading(), few=True, at_once=False)
+    (source,) = given_photos(photo)
+    faces = probe_faces(model, source, rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
+    return QueryPhoto(tuple(faces), model.info)
+
+
+def indexed_face(stores: Stores, face: int) -> QueryPhoto:
+    """Return a face of the index as a query photo; see `Index.indexed_face`."""
+    from facesearch.search.probes import Probe, QueryPhoto
+    from facesearch.types import Face
+
+    require_whole_number("face", face, 1)
     store = stores.reading()
-    model = models.open_for(store, few=True, at_once=False)
-    probes = probe_faces(model, str(photo), rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
-    return name_faces(LocalGallery(store, str(stores.path)), probes)
+    record = store.catalog.faces.held([face]).get(face)
+    if record is None or not record.vector_id:
+        raise InputError(f"face {face}: not in {stores.path}", Hint.FACE_IDS)
+    (embedding,) = store.catalog.vectors.get([record.vector_id], store.model.dim)
+    seen = Face(record.detection, embedding, record.quality)
+    probe = Probe(os.fsdecode(record.path), 1, 1, seen, content=record.content or b"")
+    return QueryPhoto((probe,), store.model)
 
 
 def query_shared(
     gallery: SharedGallery,
     models: Models,
-    photos: AnyPaths,
+    photos: AnyPhotos,
     options: QueryOptions,
     where: Filter,
     observer: Observer,
@@ -136,16 +162,18 @@ def query_shared(
     return replace(found, folders=tuple(gallery.folders()))
 
 
-def _named(store: Store, gallery: Gallery) -> Callable[[str], Probe | None]:
+def _named(store: Store, gallery: Gallery) -> Callable[[str | int], Probe | None]:
     """Return what finds the person of a name or number; for the path of a file it returns None.
 
     It raises `InputError` for what is neither.
     """
 
-    def find(given: str) -> Probe | None:
+    def find(given: str | int) -> Probe | None:
         from facesearch.people.names import people_called, person_of
         from facesearch.search.engine import probe_of_person
 
+        if isinstance(given, int):
+            return probe_of_person(gallery, person_of(store.catalog, given, gallery.name))
         is_known = bool(people_called(store.catalog.people.profiles(), given))
         if os.path.lexists(given) or (os.sep in given and not is_known):
             return None
@@ -159,8 +187,10 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str], Probe | None]:
     return find
 
 
-def _require_no_photos(photos: AnyPaths) -> None:
-    if several_paths("photo", photos):
+def _require_no_photos(photos: AnyPhotos) -> None:
+    from facesearch.search.questions import given_photos
+
+    if given_photos(photos):
         raise UsageError("a person is asked for by name or by photos; omit one of them", option="person")
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api.opening import Models, as_model
-from facesearch.arguments import AnyPath, AnyPaths, text_of_path
+from facesearch.arguments import AnyPath, text_of_path
 from facesearch.errors import GalleryError, Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.filters import Filter
@@ -18,6 +18,7 @@ from facesearch.query_options import QueryKeywords, QueryOptions
 if TYPE_CHECKING:
     from facesearch.galleries.address import Address
     from facesearch.galleries.shared import Method, PushedIndex, Recall, SharedGallery
+    from facesearch.search.questions import AnyPhotos
     from facesearch.search.result import QueryResult
     from facesearch.types import ModelInfo
 
@@ -207,7 +208,7 @@ class Gallery:
 
     def query(
         self,
-        photos: AnyPaths = (),
+        photos: AnyPhotos = (),
         options: QueryOptions | None = None,
         *,
         where: Filter = _ALL,

@@ -13,6 +13,7 @@ from facesearch.api.forgetting import Asked, PersonKeywords, forget_within
 from facesearch.api.galleries import Galleries
 from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
 from facesearch.api.people import People
+from facesearch.api.photos import Photos
 from facesearch.arguments import AnyPath, AnyPaths
 from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from facesearch.models.runtime import Runtime
     from facesearch.people.exchange.importing import Imported
     from facesearch.search.naming import NamedFace
+    from facesearch.search.probes import QueryPhoto
+    from facesearch.search.questions import AnyPhoto, AnyPhotos
     from facesearch.search.result import QueryResult
     from facesearch.types import FaceRecord, FloatArray, ModelInfo
 
@@ -92,6 +95,10 @@ class Index:
             stores.require()
         return cls(stores, Models(device, threads, observer), observer)
 
+    def for_another_thread(self) -> Self:
+        """Return another `Index` on the same folder for use by another thread; both share the opened model."""
+        return type(self)(self._stores.for_another_thread(), self._models, self._observer)
+
     def close(self) -> None:
         """Close the files of the index; the next call opens them again."""
         self._stores.close()
@@ -123,6 +130,11 @@ class Index:
         return self._models.runtime()
 
     @property
+    def photos(self) -> Photos:
+        """The photos of the index by their ids, with pictures of them and of their faces."""
+        return Photos(self._stores)
+
+    @property
     def people(self) -> People:
         """The people of the index: groups of faces that show one person."""
         return People(self._stores, self._models, self._observer)
@@ -136,7 +148,7 @@ class Index:
 
     def query(
         self,
-        photos: AnyPaths = (),
+        photos: AnyPhotos = (),
         options: QueryOptions | None = None,
         *,
         where: Filter = _ALL,
@@ -146,12 +158,12 @@ class Index:
     ) -> QueryResult:
         """Find photos of the person in `photos`.
 
-        `photos` are files, or folders of photos; several show one person and make one query, unless `each` is set. By
-        default all photos at or above the model's threshold are returned, then the other photos of the same person. The
-        option `person` queries for a person by number instead. Options are given as keywords or as a
-        `QueryOptions`, which documents them. `where` selects the faces that are searched. With `keep` false nothing is
-        written, not even a rebuilt vector file. The photos of the index are not read. The `remarks` of the result are
-        messages for the user.
+        `photos` are files, folders of photos, photos in memory (`PhotoBytes`), or what `look_at` and `indexed_face`
+        return; several show one person and make one query, unless `each` is set. By default all photos at or above the
+        model's threshold are returned, then the other photos of the same person. The option `person` queries for a
+        person by number instead. Options are given as keywords or as a `QueryOptions`, which documents them. `where`
+        selects the faces that are searched. With `keep` false nothing is written, not even a rebuilt vector file. The
+        photos of the index are not read. The `remarks` of the result are messages for the user.
 
         Raises `PhotoError` if a single query photo cannot be read, `NoFaceError` if it shows no face, `InputError` if
         none of several query photos can be used or a folder in `where` has no known photos, `UsageError`, `ModelError`,
@@ -165,7 +177,7 @@ class Index:
 
     def who(
         self,
-        photo: AnyPath,
+        photo: AnyPhoto,
         *,
         rotations: bool = True,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -178,8 +190,24 @@ class Index:
         """
         from facesearch.api.asking import who
 
-        told, path = self._observer if observer is None else observer, as_path("photo", photo)
-        return who(self._stores, self._models, path, told, rotations=rotations, max_pixels=max_pixels)
+        told = self._observer if observer is None else observer
+        return who(self._stores, self._models, photo, told, rotations=rotations, max_pixels=max_pixels)
+
+    def look_at(self, photo: AnyPhoto, *, rotations: bool = True, max_pixels: int = DEFAULT_MAX_PIXELS) -> QueryPhoto:
+        """Detect the faces in a photo once, for `who` and any number of queries.
+
+        `rotations` and `max_pixels` are those of `refresh`. Raises `PhotoError`, `NoFaceError`, `ModelError`,
+        `DeviceError`. Queries raise `ModelSwitchedError` when the index has been switched to another model.
+        """
+        from facesearch.api.asking import look_at
+
+        return look_at(self._stores, self._models, photo, self._observer, rotations=rotations, max_pixels=max_pixels)
+
+    def indexed_face(self, face: int) -> QueryPhoto:
+        """Return a face of the index, by its id, to query with. Raises `InputError` if the index does not have it."""
+        from facesearch.api.asking import indexed_face
+
+        return indexed_face(self._stores, face)
 
     # Updating
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 from facesearch.arguments import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from facesearch.index.store import Store
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
+    from facesearch.photos.previews import Previews
     from facesearch.types import ModelInfo
 
 __all__ = ["Models", "Stores", "as_model", "as_path", "as_paths"]
@@ -57,6 +58,7 @@ class Stores:
         self._reader_keeps = True
         self._reader_of: tuple[int, int] | None = None
         self._thread = 0
+        self._previews: Previews | None = None
 
     def exist(self) -> bool:
         """Return True if the index exists. Raises `StorageError` if the folder cannot be accessed."""
@@ -158,6 +160,21 @@ class Stores:
         with Store.memory(model_info(choose_model(self.asked).name)) as store:
             yield store
 
+    def previews(self) -> Previews:
+        """Return the pictures that are kept in the folder of the index."""
+        from facesearch.index.erasing import PREVIEWS_FOLDER
+        from facesearch.photos.previews import Previews
+
+        if self._previews is None:
+            self._previews = Previews(self.path / PREVIEWS_FOLDER)
+        return self._previews
+
+    def for_another_thread(self) -> Stores:
+        """Return other stores of the same index."""
+        other = Stores(self.path, self.asked, self.wait, self._observer)
+        other._previews = self.previews()
+        return other
+
     def require_paths(self, paths: Sequence[Path]) -> None:
         """Raise `UsageError` if no paths are given for a new index, `InputError` if one is not found."""
         from facesearch.indexing.scopes import require_paths
@@ -179,7 +196,7 @@ class Stores:
 
 
 class Models:
-    """Opens a model once, on the runtime that suits the work."""
+    """Opens a model once, on the runtime that suits the work; several threads may share it."""
 
     def __init__(self, device: str, threads: int, observer: Observer) -> None:
         require_whole_number("threads", threads, 0)
@@ -189,6 +206,7 @@ class Models:
         self._opened: FaceModel | None = None
         self._key: tuple[str, int] | None = None
         self._few = False
+        self._opening = Lock()
 
     def runtime(self, *, few: bool = False) -> Runtime:
         """Return the runtime for a `few` photos or for many. Raises `UsageError`, `DeviceError`."""
@@ -227,10 +245,11 @@ class Models:
         from facesearch.models.resolve import open_model
 
         key = name, revision if revision is not None else LATEST_REVISION
-        if self._opened is not None and self._key == key and (few or not self._few):
+        with self._opening:
+            if self._opened is not None and self._key == key and (few or not self._few):
+                return self._opened
+            runtime = self.runtime(few=few)
+            if at_once:
+                runtime = runtime.shared_by(runtime.threads)
+            self._opened, self._key, self._few = open_model(key[0], runtime, key[1]), key, few or not at_once
             return self._opened
-        runtime = self.runtime(few=few)
-        if at_once:
-            runtime = runtime.shared_by(runtime.threads)
-        self._opened, self._key, self._few = open_model(key[0], runtime, key[1]), key, few or not at_once
-        return self._opened

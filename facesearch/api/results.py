@@ -11,6 +11,7 @@ from facesearch.api.models import Added, Licence, Pulled, Removal
 from facesearch.api.people_news import News, SeenPerson
 from facesearch.api.people_parts import PersonPart
 from facesearch.api.people_records import PersonDetails, PersonSummary
+from facesearch.api.photos import IndexedPhoto, Picture
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health
@@ -39,9 +40,9 @@ from facesearch.people.sweeping import Sweep, SweptFace
 from facesearch.people.tagging import TaggedFace
 from facesearch.search.compare import Comparison
 from facesearch.search.naming import NamedFace
-from facesearch.search.probes import Probe
+from facesearch.search.probes import Probe, QueryPhoto
 from facesearch.search.result import Answer, Hit, QueryResult
-from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, Verdict
+from facesearch.types import Box, Detection, Face, FaceRecord, ModelInfo, PhotoBytes, Verdict
 
 __all__ = [
     "Action",
@@ -71,6 +72,7 @@ __all__ = [
     "Hit",
     "Imported",
     "IndexStatus",
+    "IndexedPhoto",
     "Licence",
     "ListedModel",
     "Method",
@@ -81,11 +83,14 @@ __all__ = [
     "PersonPart",
     "PersonReport",
     "PersonSummary",
+    "PhotoBytes",
+    "Picture",
     "Probe",
     "Problem",
     "Pulled",
     "Pushed",
     "PushedIndex",
+    "QueryPhoto",
     "QueryResult",
     "Question",
     "Recall",

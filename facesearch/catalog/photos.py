@@ -86,6 +86,11 @@ class Photos:
         rows = self._database.typed(_KNOWN, f"SELECT {_KNOWN.sql} FROM photos WHERE root = ? AND path = ?", root, path)
         return known_photo(rows[0]) if rows else None
 
+    def find(self, photo: int) -> tuple[KnownPhoto, bytes] | None:
+        """Return a visible photo by its id, with the path of its root; None if there is none."""
+        found = self._in_roots("photos.id = ? AND missing_since IS NULL AND NOT ours", photo)
+        return found[0] if found else None
+
     def any_at(self, path: bytes) -> bool:
         """Whether there is a known photo at an absolute path, or in the folder at that path."""
         return any(

@@ -13,11 +13,14 @@ from facesearch.catalog.catalog import Catalog
 from facesearch.errors import DiskFullError
 from facesearch.files import write_reserve
 from facesearch.index.vector_file import VectorFile
+from facesearch.photos.previews import Previews
 
-__all__ = ["STATEMENT_FILE", "Eraser"]
+__all__ = ["PREVIEWS_FOLDER", "STATEMENT_FILE", "Eraser"]
 
 STATEMENT_FILE = "statements.jsonl"
 """The name of the file beside the catalog in which statements are kept, too."""
+PREVIEWS_FOLDER = "previews"
+"""The name of the folder beside the catalog in which small pictures are kept."""
 
 _RESERVE = 256 * 1024
 """Bytes reserved on the disk. Deleting a photo first writes about a dozen pages of 4 KiB: on a completely full disk
@@ -75,6 +78,7 @@ class Eraser:
     def _vacuum(self) -> None:
         if self._catalog.forgetting.is_erasing():
             self._delete_statement_file()
+            self._delete_previews()
         self._vectors.let_go()
         try:
             self._catalog.vacuum()
@@ -111,6 +115,11 @@ class Eraser:
         folder = self._vectors.file.parent
         for file in (*folder.glob("statements*.jsonl"), *folder.glob(f".{STATEMENT_FILE}.*tmp")):
             file.unlink(missing_ok=True)
+
+    def _delete_previews(self) -> None:
+        """Delete all pictures that were kept of photos: those that are still wanted are made again."""
+        if self._vectors.file is not None:
+            Previews.delete(self._vectors.file.parent / PREVIEWS_FOLDER)
 
     def _make_room(self) -> bool:
         """Delete one file that is not needed; return False if there is none left."""

@@ -8,14 +8,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from facesearch.errors import NoFaceError, PhotoError
+from facesearch.errors import ModelSwitchedError, NoFaceError, PhotoError
 from facesearch.faces.extract import extract_faces, ignore_step
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.picture import Photo
 from facesearch.settings import DEFAULT_MAX_PIXELS
-from facesearch.types import Face
+from facesearch.types import Face, ModelInfo, PhotoBytes
 
-__all__ = ["Probe", "probe_faces"]
+__all__ = ["Probe", "QueryPhoto", "QuerySource", "probe_faces"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +60,40 @@ class Probe:
         return None if None in known else max(quality for quality in known if quality is not None)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryPhoto:
+    """A query photo whose faces are known already, with the model that made their embeddings; the largest is first."""
+
+    faces: tuple[Probe, ...]
+    model: ModelInfo
+
+
+QuerySource = str | PhotoBytes | QueryPhoto
+"""A query photo: the path of a file, its content, or its faces."""
+
+
 def probe_faces(
     model: FaceModel,
-    path: str,
+    source: QuerySource,
     *,
     rotations: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     mark: Callable[[str], None] = ignore_step,
 ) -> list[Probe]:
-    """Detect the faces in a query photo, the largest first. `mark` is called with the name of each finished step.
+    """Return the faces in a query photo, the largest first; detect them unless they are known.
 
-    Raises `PhotoError` if the photo cannot be read, and `NoFaceError`, which says what was tried, if it shows no face.
+    `mark` is called with the name of each finished step.
+
+    Raises `PhotoError` if the photo cannot be read, `NoFaceError`, which says what was tried, if it shows no face, and
+    `ModelSwitchedError` if its faces are known from another model.
     """
+    if isinstance(source, QueryPhoto):
+        if source.model.identity != model.info.identity:
+            raise ModelSwitchedError(f"the faces of {source.faces[0].path} were embedded with another model")
+        return list(source.faces)
+    path = source if isinstance(source, str) else source.name
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PhotoError("not a regular file; give a photo")
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = _content(path) if isinstance(source, str) else source.data
         photo = Photo(data, max_pixels=max_pixels)
         faces = extract_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
     except OSError as error:
@@ -95,3 +112,10 @@ def probe_faces(
     faces.sort(key=lambda face: -face.detection.box.area)
     content = hashlib.sha256(data).digest()
     return [Probe(path, number, len(faces), face, content=content) for number, face in enumerate(faces, start=1)]
+
+
+def _content(path: str) -> bytes:
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise PhotoError("not a regular file; give a photo")
+    with open(path, "rb") as stream:
+        return stream.read()

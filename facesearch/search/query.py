@@ -16,7 +16,7 @@ from facesearch.galleries.protocol import ALL, Gallery
 from facesearch.models.protocol import FaceModel
 from facesearch.query_options import ByModel, QueryOptions
 from facesearch.search.engine import Want, find_all, find_person
-from facesearch.search.probes import Probe
+from facesearch.search.probes import Probe, QuerySource
 from facesearch.search.questions import probe_each_person, question_probes, remark_on_calibration
 from facesearch.search.remarks import (
     AskedAgain,
@@ -66,10 +66,10 @@ def require_filter(where: Filter, options: QueryOptions) -> Filter:
 
 def ask(
     model: FaceModel,
-    photos: Sequence[str],
+    photos: Sequence[QuerySource],
     options: QueryOptions,
     observer: Observer = SILENT,
-    named: Callable[[str], Probe | None] = lambda _name: None,
+    named: Callable[[str | int], Probe | None] = lambda _name: None,
     own_calibration: str | None = None,
 ) -> Asked:
     """Detect the faces in the query photos. `named` is that of `probe_each_person`.
@@ -166,7 +166,7 @@ def ask_company(
     info: ModelInfo,
     options: QueryOptions,
     observer: Observer,
-    named: Callable[[str], Probe | None] = lambda _name: None,
+    named: Callable[[str | int], Probe | None] = lambda _name: None,
     own_calibration: str | None = None,
 ) -> Asked:
     """Detect only the people who must, or must not, be in a photo too; `model` is opened if there are photos."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from facesearch.arguments import AnyPath, AnyPaths, several_paths
+from facesearch.arguments import AnyPath, several_paths, text_of_path
 from facesearch.calibration.table import Calibration
 from facesearch.errors import FacesearchError, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
-from facesearch.query_options import QueryOptions
-from facesearch.search.probes import Probe, probe_faces
+from facesearch.query_options import AnyPerson, QueryOptions
+from facesearch.search.probes import Probe, QueryPhoto, QuerySource, probe_faces
 from facesearch.search.remarks import (
     LeftOut,
     MaybeTwoPeople,
@@ -25,22 +25,46 @@ from facesearch.search.remarks import (
     TableNotUsed,
 )
 from facesearch.search.template import odd_ones, pick_by_others, template, without_copies
+from facesearch.types import PhotoBytes
 from facesearch.wording import counted
 
-__all__ = ["photos_of", "probe_each_person", "question_probes", "remark_on_calibration"]
+__all__ = [
+    "AnyPhoto",
+    "AnyPhotos",
+    "given_photos",
+    "photos_of",
+    "probe_each_person",
+    "question_probes",
+    "remark_on_calibration",
+]
+
+AnyPhoto = AnyPath | PhotoBytes | QueryPhoto
+"""A query photo: a path, the content of a file, or its faces."""
+
+AnyPhotos = AnyPhoto | Iterable[AnyPhoto]
+"""One query photo, or several."""
 
 _ODD_FMR = 1e-2
 """The FMR at which a query photo counts as somebody else's; it misjudges one in 200 of a person's own photos."""
 
 
-def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:
-    """Return the query photos: files as given, folders as all photos in them.
+def given_photos(photos: AnyPhotos) -> list[QuerySource]:
+    """Return one query photo or several, with paths as text. Raises `UsageError` if one is none of `AnyPhoto`."""
+    if isinstance(photos, PhotoBytes | QueryPhoto):
+        return [photos]
+    if isinstance(photos, str | bytes | os.PathLike) or not isinstance(photos, Iterable):
+        return list(several_paths("photo", photos))
+    return [one if isinstance(one, PhotoBytes | QueryPhoto) else text_of_path("photo", one) for one in photos]
 
-    Raises `InputError` for a folder without photos, `UsageError` if an argument is not a path.
+
+def photos_of(given: AnyPhotos, observer: Observer = SILENT) -> list[QuerySource]:
+    """Return the query photos: files and photos in memory as given, folders as all photos in them.
+
+    Raises `InputError` for a folder without photos, `UsageError` if an argument is not a photo.
     """
-    photos: list[str] = []
-    for path in several_paths("photo", paths):
-        if not os.path.isdir(path):
+    photos: list[QuerySource] = []
+    for path in given_photos(given):
+        if not isinstance(path, str) or not os.path.isdir(path):
             photos.append(path)
             continue
 
@@ -57,7 +81,7 @@ def photos_of(paths: AnyPaths, observer: Observer = SILENT) -> list[str]:
 def question_probes(
     model: FaceModel,
     calibration: Calibration,
-    photos: Sequence[str],
+    photos: Sequence[QuerySource],
     options: QueryOptions,
     observer: Observer = SILENT,
     *,
@@ -95,21 +119,23 @@ def question_probes(
 def probe_each_person(
     model: Callable[[], FaceModel],
     calibration: Calibration,
-    people: Sequence[AnyPath],
+    people: Sequence[AnyPerson],
     options: QueryOptions,
     observer: Observer = SILENT,
-    named: Callable[[str], Probe | None] = lambda _name: None,
+    named: Callable[[str | int], Probe | None] = lambda _name: None,
 ) -> tuple[Probe, ...]:
     """Return one probe per person: given as a photo, as a folder of photos of that person, or in another way.
 
-    `named` gets what was given as text, and returns the probe of a person, or None for a path. `model` is called if
-    there is a photo. Raises what `named`, `photos_of` and `question_probes` raise.
+    `named` gets a number, or else what was given as text, and returns the probe of a person, or None for a path.
+    `model` is called if there is a photo. Raises what `named`, `photos_of` and `question_probes` raise.
     """
     plain = QueryOptions(rotations=options.rotations, max_pixels=options.max_pixels)
     found = []
     for given in people:
-        probe = named(os.fsdecode(given))
+        probe = named(given if isinstance(given, int) else os.fsdecode(given))
         if probe is None:
+            if isinstance(given, int):
+                raise UsageError(f"#{given}: people of a shared gallery are not known by number here")
             photos = photos_of([given], observer)
             probe = question_probes(model(), calibration, photos, plain, observer, of_company=True)[0]
         found.append(probe)
@@ -125,11 +151,11 @@ def remark_on_calibration(calibration: Calibration, model: str, observer: Observ
 
 
 def _faces_of_many(
-    model: FaceModel, photos: Sequence[str], options: QueryOptions, observer: Observer
+    model: FaceModel, photos: Sequence[QuerySource], options: QueryOptions, observer: Observer
 ) -> list[list[Probe]]:
     """Return the faces of every photo that can be used."""
 
-    def faces_of(photo: str) -> list[Probe] | FacesearchError:
+    def faces_of(photo: QuerySource) -> list[Probe] | FacesearchError:
         try:
             return probe_faces(model, photo, rotations=options.rotations, max_pixels=options.max_pixels)
         except FacesearchError as error:

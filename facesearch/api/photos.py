@@ -1,0 +1,152 @@
+"""`Index.photos`: the photos of an index by their ids, with pictures of them and of their faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from facesearch.arguments import require_whole_number
+from facesearch.errors import Hint, InputError, PhotoError, UsageError
+from facesearch.visible import shown_path
+
+if TYPE_CHECKING:
+    from facesearch.api.opening import Stores
+    from facesearch.photos.previews import Previews
+    from facesearch.types import DateSource, FaceRecord, KnownFile, Precision
+
+__all__ = ["FACE_SIDES", "PHOTO_SIDES", "IndexedPhoto", "Photos", "Picture"]
+
+PHOTO_SIDES = (320, 640, 1280, 2560)
+"""The longer side of a picture of a photo, in pixels. Few sizes, because each is kept on disk."""
+FACE_SIDES = (96, 192, 384)
+"""The side of a picture of a face, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedPhoto:
+    """A photo of an index: its file, its size in pixels, when it was taken, and its faces, the largest first.
+
+    `path` is absolute, in the system's bytes; `width` and `height` are those of the upright photo, 0 if it could not be
+    decoded. `date`, `date_source` and `date_precision` are those of a hit.
+    """
+
+    photo_id: int
+    path: bytes
+    width: int
+    height: int
+    date: str
+    date_source: DateSource | Literal["file"]
+    date_precision: Precision
+    faces: tuple[FaceRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as JPEG, without the metadata of its photo. Two pictures with the same `tag` are equal."""
+
+    data: bytes
+    tag: str
+
+
+class Photos:
+    """The photos of an index by their ids. Methods raise what those of `Index` raise.
+
+    A photo is read only while it is the file that was indexed, with the same size and content; otherwise `PhotoError`
+    is raised. `InputError` is raised for an id that the index does not have, or whose photo is hidden.
+    """
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def show(self, photo: int) -> IndexedPhoto:
+        """Return a photo with its faces."""
+        from facesearch.filters import Filter
+        from facesearch.galleries.local import LocalGallery
+
+        path, _, mtime_ns = self._known(photo)
+        store = self._stores.reading()
+        facts = store.catalog.photos.facts_of(photo)
+        faces = sorted(
+            LocalGallery(store).records(Filter(photos=frozenset({photo}))), key=lambda face: -face.detection.box.area
+        )
+        taken = facts.taken
+        return IndexedPhoto(
+            photo_id=photo,
+            path=path,
+            width=facts.width,
+            height=facts.height,
+            date=taken.moment if taken else datetime.fromtimestamp(mtime_ns // 10**9).isoformat(),
+            date_source=taken.source if taken else "file",
+            date_precision=taken.precision if taken else "second",
+            faces=tuple(faces),
+        )
+
+    def picture(self, photo: int, side: int = 640) -> Picture:
+        """Return a whole photo, upright, its longer side at most `side` pixels: one of `PHOTO_SIDES`."""
+        _require_side(side, PHOTO_SIDES)
+        path, file, mtime_ns = self._known(photo)
+        make = partial(self._previews().photo, file, mtime_ns, side, partial(self._is_known, photo))
+        return _picture(path, file, f"{side}", make)
+
+    def face_picture(self, face: int, side: int = 192) -> Picture:
+        """Return a square around a face, of `side` pixels: one of `FACE_SIDES`."""
+        _require_side(side, FACE_SIDES)
+        require_whole_number("face", face, 1)
+        record = self._stores.reading().catalog.faces.held([face]).get(face)
+        if record is None:
+            raise InputError(f"face {face}: not in {self._stores.path}", Hint.FACE_IDS)
+        path, file, mtime_ns = self._known(record.photo_id)
+        is_known = partial(self._is_known, record.photo_id, face)
+        make = partial(self._previews().face, file, mtime_ns, record.detection.box, side, is_known)
+        return _picture(path, file, f"{side}-{face}", make)
+
+    def original(self, photo: int) -> bytes:
+        """Return the content of a photo's file, with its metadata."""
+        from facesearch.photos.known import read_known
+
+        path, file, _ = self._known(photo)
+        return _about(path, lambda: read_known(file))
+
+    def path(self, photo: int) -> bytes:
+        """Return the absolute path of a photo, in the system's bytes."""
+        return self._known(photo)[0]
+
+    def _known(self, photo: int) -> tuple[bytes, KnownFile, int]:
+        """Return the path of a photo, its file, and the time of that in nanoseconds."""
+        from facesearch.types import KnownFile
+
+        require_whole_number("photo", photo, 1)
+        photos = self._stores.reading().catalog.photos
+        found = photos.find(photo)
+        if found is None:
+            raise InputError(f"photo {photo}: not in {self._stores.path}, or hidden")
+        known, path = found
+        return path, KnownFile(path, known.file.size, photos.content_of(photo)), known.file.mtime_ns
+
+    def _is_known(self, photo: int, face: int | None = None) -> bool:
+        catalog = self._stores.reading().catalog
+        return catalog.photos.find(photo) is not None and (face is None or face in catalog.faces.held([face]))
+
+    def _previews(self) -> Previews:
+        return self._stores.previews()
+
+
+def _require_side(side: int, sides: tuple[int, ...]) -> None:
+    if side not in sides:
+        raise UsageError(f"side {side!s:.20}: choose one of {', '.join(map(str, sides))}", option="side")
+
+
+def _picture(path: bytes, file: KnownFile, kind: str, make: Callable[[], bytes]) -> Picture:
+    return Picture(_about(path, make), f"{(file.content or b'').hex()[:32]}-{kind}")
+
+
+def _about(path: bytes, read: Callable[[], bytes]) -> bytes:
+    """Return what is read. Raises `PhotoError` with the path."""
+    try:
+        return read()
+    except PhotoError as error:
+        raise error.about(shown_path(os.fsdecode(path))) from error
