@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facesearch.api.opening import as_path
 from facesearch.arguments import AnyPath
-from facesearch.errors import Hint, LockedError, UsageError
+from facesearch.errors import LockedError, UsageError
 from facesearch.events import CancelledError, Observer
 from facesearch.locations import absolute, is_inside, resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from facesearch.api.opening import Models, Stores
     from facesearch.care.person_folders import FolderExport
     from facesearch.catalog.catalog import Catalog
@@ -31,13 +28,9 @@ __all__ = ["export_people", "export_people_to_folders", "import_people", "import
 def export_people(stores: Stores, *, json: AnyPath | None, csv: AnyPath | None, overwrite: bool) -> Exported:
     """Write people to a file; see `People.export_to`."""
     _require_one(json=json, csv=csv)
-    catalog = stores.reading().catalog
     path = as_path("file", json if json is not None else csv or "")
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder; give a file")
-    if path.is_file() and not overwrite:
-        raise UsageError(f"{path}: already exists", Hint.ANOTHER_FILE)
-    stores.reading().require_outside(path)
+    stores.require_writable(path, overwrite=overwrite)
+    catalog = stores.reading().catalog
     catalog.view()
     try:
         if json is not None:
@@ -95,7 +88,7 @@ def _import_labels(
     labels = read(reader)
     for label in labels:
         choose(label, reader.calibration)
-    with _telling(stores) as catalog:
+    with stores.telling() as catalog:
         done = say_labels(catalog, labels, origin=origin, source=source.name or str(source))
     _group(stores, observer, wanted=done.action is not None)
     return done
@@ -109,7 +102,7 @@ def import_statements(stores: Stores, observer: Observer, path: Path, *, keep_or
     document = read_document(path)
     if document.cut:
         observer.warn(f"{path}: its last line is cut short and was left out")
-    with _telling(stores) as catalog:
+    with stores.telling() as catalog:
         model = catalog.models.current()
         if document.model != model.name:
             observer.note(
@@ -119,12 +112,6 @@ def import_statements(stores: Stores, observer: Observer, path: Path, *, keep_or
         done = say_document(catalog, document, name=path.name, keep_origin=keep_origin)
     _group(stores, observer, wanted=True)
     return done
-
-
-@contextmanager
-def _telling(stores: Stores) -> Iterator[Catalog]:
-    with stores.telling() as catalog, catalog.transaction():
-        yield catalog
 
 
 def _group(stores: Stores, observer: Observer, *, wanted: bool) -> None:

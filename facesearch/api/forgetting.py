@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Self, TypedDict
@@ -19,15 +19,28 @@ if TYPE_CHECKING:
     from facesearch.events import Observer
     from facesearch.index.store import Store
 
-__all__ = ["Asked", "PersonKeywords", "forget_within"]
+__all__ = ["Asked", "ForgetKeywords", "forget_within"]
 
 _YEAR = 365.25 * 86400
 _YEARS, _MOST_YEARS = 2, 10
 
 
-class PersonKeywords(TypedDict, total=False):
-    """The keywords of `Index.forget` for a person: see there."""
+class ForgetKeywords(TypedDict, total=False):
+    """What `Index.forget` deletes, and how much of it.
 
+    `face` is the id of a face, `folder` a folder of the index, `person` a name or a number. With `never_again`
+    identical copies of photos are deleted too, and later runs skip these photos.
+
+    A person is deleted with every face that could be the person and fits nobody else better, and with everything that
+    was said about the person: `reach="group"` deletes only the faces that belong to the person, `reach="everything"`
+    all that are similar. Faces in `spare` stay. With `never_again` later runs leave this person out `until` a date, by
+    default for two years: for that, the mean embedding of the faces is kept. The `receipt` in what is returned says
+    what was removed, and what facesearch cannot reach.
+    """
+
+    face: int | None
+    folder: AnyPath | None
+    never_again: bool
     person: int | str | None
     reach: Literal["group", "similar", "everything"]
     spare: Sequence[int]
@@ -51,14 +64,17 @@ class Asked:
     def of(
         cls,
         path: AnyPath | None,
-        face: int | None,
-        folder: AnyPath | None,
-        never_again: bool,
-        about_person: PersonKeywords,
+        *,
+        face: int | None = None,
+        folder: AnyPath | None = None,
+        never_again: bool = False,
+        person: int | str | None = None,
+        reach: Literal["group", "similar", "everything"] = "similar",
+        spare: Iterable[int] = (),
+        until: str | None = None,
     ) -> Self:
         """Return what is asked for, checked as far as that needs no index. Raises `UsageError`."""
-        person, until = about_person.get("person"), about_person.get("until")
-        reach, spare = about_person.get("reach", "similar"), tuple(about_person.get("spare", ()))
+        spare = tuple(spare)
         if [path, face, folder, person].count(None) != 3:
             raise UsageError("forget takes exactly one photo, face, folder or person", Hint.ONE_THING_TO_FORGET)
         if never_again and path is None and person is None:
@@ -73,8 +89,8 @@ class Asked:
             require_whole_number("spare", one, 1)
         end = _end(until) if never_again and person is not None else None
         return cls(
-            path=path, face=face, folder=folder, never_again=never_again, person=person, reach=reach, spare=spare,
-            until=end,
+            path=path, face=face, folder=folder, never_again=never_again, person=person, reach=reach,
+            spare=spare, until=end,
         )  # fmt: skip
 
     def selected(self, store: Store, observer: Observer) -> Forgetting:

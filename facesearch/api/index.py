@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api import keeping
-from facesearch.api.forgetting import Asked, PersonKeywords, forget_within
+from facesearch.api.forgetting import Asked, ForgetKeywords, forget_within
 from facesearch.api.galleries import Galleries
 from facesearch.api.opening import Models, Stores, as_model, as_path, as_paths
 from facesearch.api.people import People
 from facesearch.api.photos import Photos
 from facesearch.arguments import AnyPath, AnyPaths
-from facesearch.errors import Hint, UsageError
 from facesearch.events import SILENT, Observer, observing
 from facesearch.filters import Filter
 from facesearch.query_options import QueryKeywords, QueryOptions
@@ -23,6 +22,7 @@ from facesearch.settings import DEFAULT_MAX_PIXELS, default_index_path
 
 if TYPE_CHECKING:
     from facesearch.api.keeping import CancelledSwitch, SwitchPreview
+    from facesearch.api.run_options import PreviewKeywords, ReadingKeywords, RefreshKeywords
     from facesearch.api.status import IndexStatus
     from facesearch.care.check import Health
     from facesearch.care.forget import Forgetting
@@ -217,74 +217,32 @@ class Index:
         *,
         progress: Progress | None = None,
         observer: Observer | None = None,
-        rotations: bool = True,
-        retry_failed: bool = False,
-        again: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        keep_missing_days: float = 30.0,
-        max_memory: int | None = None,
-        index_type: str | None = None,
-        group: bool | None = None,
-        shard: str | None = None,
         confirm: Callable[[Report], object] | None = None,
+        **options: Unpack[RefreshKeywords],
     ) -> Report:
         """Bring the index up to date with `paths`, or with all known folders; create the index if it does not exist.
 
         Reads new and changed photos and hides photos that are missing from disk. Work is committed every few seconds:
         if a run is cancelled or killed, the next one continues it.
 
-        - `progress(done, total, faces, failed)` is called with the number of photos processed, the number to process,
-          the faces found and the photos that could not be read.
-        - `observer`: replaces the observer of the index for this run.
-        - `rotations`: turn photos without a clear face by 90, 180 and 270 degrees.
-        - `retry_failed`: try photos again that could not be read before.
-        - `again`: read all photos again.
-        - `max_pixels`: refuse photos with more pixels.
-        - `keep_missing_days`: delete hidden photos for good after this time; 0 deletes them immediately.
-        - `max_memory`: the memory limit of the whole process, in bytes.
-        - `index_type`: `auto`, `flat` (exact) or `ivf` (approximate); None changes nothing.
-        - `group`: whether this and later runs end with grouping new faces by person; None changes nothing.
-        - `shard`: index only this part of each folder, in this and later runs: `3/10` is the third of ten parts,
-          divided by the paths of photos, `all` the whole folder; None changes nothing. Known photos of other shards
-          are hidden, but not deleted.
-        - `confirm`: is called with the report of `preview`.
+        `progress(done, total, faces, failed)` is called with the number of photos processed, the number to process, the
+        faces found and the photos that could not be read. `observer` replaces the observer of the index for this run.
+        `confirm` is called with the report of `preview`. The other options are those of
+        `facesearch.api.run_options.RefreshKeywords`, which documents them.
 
         Raises `InputError` if a path is not found, `UsageError` if no folder is given or known, `ModelError`,
         `DeviceError`.
         """
-        options = keeping.reading_options(
-            rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
-            keep_missing_days=keep_missing_days, shard=shard,
-        )  # fmt: skip
-        return keeping.refresh(
-            self._stores, self._models, as_paths(paths),
-            options=options, observer=self._told(progress, observer), max_memory=max_memory, index_type=index_type,
-            group=group, confirm=confirm,
-        )  # fmt: skip
+        told = self._told(progress, observer)
+        return keeping.refresh(self._stores, self._models, as_paths(paths), told, confirm=confirm, **options)
 
-    def preview(
-        self,
-        paths: AnyPaths = (),
-        *,
-        rotations: bool = True,
-        retry_failed: bool = False,
-        again: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        keep_missing_days: float = 30.0,
-        max_memory: int | None = None,
-        index_type: str | None = None,
-        shard: str | None = None,
-    ) -> Report:
+    def preview(self, paths: AnyPaths = (), **options: Unpack[PreviewKeywords]) -> Report:
         """Report what `refresh` with the same options would do; no photo is read and nothing is written.
 
         The report is based on names, sizes and times alone. If there is no index yet, all photos are new. Raises what
         `refresh` raises.
         """
-        options = keeping.reading_options(
-            rotations=rotations, retry_failed=retry_failed, again=again, max_pixels=max_pixels,
-            keep_missing_days=keep_missing_days, shard=shard,
-        )  # fmt: skip
-        return keeping.preview(self._stores, as_paths(paths), options, index_type)
+        return keeping.preview(self._stores, as_paths(paths), **options)
 
     def switch_model(
         self,
@@ -293,10 +251,9 @@ class Index:
         leave_offline: bool = False,
         progress: Progress | None = None,
         observer: Observer | None = None,
-        rotations: bool = True,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
         max_memory: int | None = None,
         index_type: str | None = None,
+        **reading: Unpack[ReadingKeywords],
     ) -> Switch | None:
         """Read all photos with the model `name`, then switch the index to it in one transaction.
 
@@ -308,39 +265,26 @@ class Index:
         Raises `UsageError` if the index already has this model or a switch to another one is in progress, `ModelError`,
         `DeviceError`.
         """
-        options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
+        told = self._told(progress, observer)
         return keeping.switch_model(
-            self._stores, self._models, as_model(name), options=options,
-            observer=self._told(progress, observer), leave_offline=leave_offline, max_memory=max_memory,
-            index_type=index_type,
+            self._stores, self._models, as_model(name), told, leave_offline=leave_offline, max_memory=max_memory,
+            index_type=index_type, **reading,
         )  # fmt: skip
 
     def preview_switch(
-        self,
-        name: AnyPath | None = None,
-        *,
-        rotations: bool = True,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        index_type: str | None = None,
+        self, name: AnyPath | None = None, *, index_type: str | None = None, **reading: Unpack[ReadingKeywords]
     ) -> SwitchPreview | None:
         """Return what `switch_model` would read, with an estimate of its duration; nothing is changed.
 
         None where `switch_model` returns None. Raises what `switch_model` raises.
         """
-        options = keeping.reading_options(rotations=rotations, max_pixels=max_pixels)
-        return keeping.preview_switch(
-            self._reading(keep=False), self._models, as_model(name), options=options, observer=self._observer,
-            index_type=index_type,
-        )  # fmt: skip
+        store, told = self._reading(keep=False), self._observer
+        return keeping.preview_switch(store, self._models, as_model(name), told, index_type=index_type, **reading)
 
     def cancel_switch(self) -> CancelledSwitch:
         """Cancel a model switch in progress and delete what was read for it. Raises `UsageError` if there is none."""
-        from facesearch.indexing.model_switch import cancel_switch
-
         with self._writing() as store:
-            dropped = cancel_switch(store)
-            store.vacuum()
-            return keeping.CancelledSwitch(kept=store.model, dropped=dropped)
+            return keeping.cancel_switch(store)
 
     def use_index_type(self, kind: str) -> SearchFacts:
         """Set the index type: `auto`, `flat` (exact) or `ivf` (approximate). Raises `UsageError` for another name."""
@@ -416,48 +360,29 @@ class Index:
         """Delete a folder with all its photos and faces from the index; see `forget`."""
         return self.forget(folder=path, confirm=confirm)
 
-    def to_forget(
-        self,
-        path: AnyPath | None = None,
-        *,
-        face: int | None = None,
-        folder: AnyPath | None = None,
-        never_again: bool = False,
-        **about_person: Unpack[PersonKeywords],
-    ) -> Forgetting:
+    def to_forget(self, path: AnyPath | None = None, **asked: Unpack[ForgetKeywords]) -> Forgetting:
         """Return what `forget` would delete; nothing is changed. Raises what `forget` raises."""
-        asked = Asked.of(path, face, folder, never_again, about_person)
-        return asked.selected(self._reading(keep=False), self._observer)
+        return Asked.of(path, **asked).selected(self._reading(keep=False), self._observer)
 
     def forget(
         self,
         path: AnyPath | None = None,
         *,
-        face: int | None = None,
-        folder: AnyPath | None = None,
-        never_again: bool = False,
         confirm: Callable[[Forgetting], object] | None = None,
-        **about_person: Unpack[PersonKeywords],
+        **asked: Unpack[ForgetKeywords],
     ) -> Forgetting:
         """Delete photos, a face or a person from the index for good, with their embeddings. Image files stay.
 
-        Give one of `path` (a photo, or all photos in a folder), `face` (an id), `folder` (a folder of the index), and
-        `person` (a name or a number). With `never_again` identical copies are deleted too, and later runs skip these
-        photos. Connected galleries delete the faces too; those that cannot be reached do so with the next push.
-        Returns what was deleted.
-
-        A person is deleted with every face that could be the person and fits nobody else better, and with everything
-        that was said about the person: `reach="group"` deletes only the faces that belong to the person,
-        `reach="everything"` all that are similar. Faces in `spare` stay. With `never_again` later runs leave this
-        person out `until` a date, by default for two years: for that, the mean embedding of the faces is kept. The
-        `receipt` in what is returned says what was removed, and what facesearch cannot reach.
+        Give one of `path` (a photo, or all photos in a folder), `face`, `folder` and `person`; these and the other
+        options are those of `facesearch.api.forgetting.ForgetKeywords`, which documents them. Connected galleries
+        delete the faces too; those that cannot be reached do so with the next push. Returns what was deleted.
 
         Raises `InputError` if the index does not know the photo, face, folder or person, `UsageError` unless exactly
         one is given.
         """
-        asked = Asked.of(path, face, folder, never_again, about_person)
+        going = Asked.of(path, **asked)
         with self._writing() as store:
-            return forget_within(store, asked, confirm, self._observer)
+            return forget_within(store, going, confirm, self._observer)
 
     def check(self, *, repair: bool = False) -> Health:
         """Verify the catalog, every vector, the vector file and the model, and that the photos exist.
@@ -480,12 +405,7 @@ class Index:
 
     def check_output(self, file: AnyPath, *, overwrite: bool = False) -> None:
         """Raise `UsageError` if `file` is part of the index or a folder, or if it exists and `overwrite` is false."""
-        target = as_path("file", file)
-        if target.is_dir():
-            raise UsageError(f"{target}: a folder; give a file")
-        if target.is_file() and not overwrite:
-            raise UsageError(f"{target}: already exists", Hint.ANOTHER_FILE)
-        self._reading().require_outside(target)
+        self._stores.require_writable(as_path("file", file), overwrite=overwrite)
 
     def restore(
         self, file: AnyPath, *, overwrite: bool = False, confirm: Callable[[Backup], object] | None = None

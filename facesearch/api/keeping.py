@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from facesearch.api.galleries import push_after_run
+from facesearch.api.grouping import group_within
 from facesearch.api.opening import Models, Stores
 from facesearch.api.resources import photo_memory
 from facesearch.arguments import require_number, require_whole_number
@@ -21,6 +22,7 @@ from facesearch.visible import shown_path
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
+    from facesearch.api.run_options import ReadingKeywords, ScanKeywords
     from facesearch.index.store import Store
     from facesearch.indexing.model_switch import Switch
     from facesearch.indexing.options import Options
@@ -31,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CancelledSwitch",
     "SwitchPreview",
+    "cancel_switch",
     "preview",
     "preview_switch",
-    "reading_options",
     "refresh",
     "switch_model",
 ]
@@ -65,7 +67,7 @@ class SwitchPreview(NamedTuple):
     seconds: float | None = None
 
 
-def reading_options(
+def _options(
     *,
     rotations: bool = True,
     retry_failed: bool = False,
@@ -89,11 +91,23 @@ def reading_options(
     )
 
 
-def preview(stores: Stores, paths: Sequence[Path], options: Options, index_type: str | None = None) -> Report:
+def preview(
+    stores: Stores,
+    paths: Sequence[Path],
+    *,
+    max_memory: int | None = None,  # of no use: a preview reads no photo
+    index_type: str | None = None,
+    **scanning: Unpack[ScanKeywords],
+) -> Report:
     """Report what `refresh` would do; see `Index.preview`. A new index needs paths."""
+    options = _options(**scanning)
+    _check_kind(index_type)
+    return _preview(stores, paths, options)
+
+
+def _preview(stores: Stores, paths: Sequence[Path], options: Options) -> Report:
     from facesearch.indexing.refresh import preview as previewed
 
-    _check_kind(index_type)
     if stores.exist():
         return previewed(stores.reading(keep=False), paths, options=options)
     if not paths:
@@ -106,26 +120,27 @@ def refresh(
     stores: Stores,
     models: Models,
     paths: Sequence[Path],
-    *,
-    options: Options,
     observer: Observer,
+    *,
+    confirm: Callable[[Report], object] | None = None,
     max_memory: int | None = None,
     index_type: str | None = None,
     group: bool | None = None,
-    confirm: Callable[[Report], object] | None = None,
+    **scanning: Unpack[ScanKeywords],
 ) -> Report:
     """Bring an index up to date, or create it; see `Index.refresh`."""
     from facesearch.indexing.refresh import preview as previewed
     from facesearch.indexing.refresh import refresh as refreshed
     from facesearch.indexing.scopes import require_divisible
 
+    options = _options(**scanning)
     _check_kind(index_type)
     exists = stores.exist()
     if not exists:
         stores.require_paths(paths)  # before a folder is made for an empty index
         require_divisible(paths, options.shard)
         if confirm is not None:
-            confirm(preview(stores, paths, options))
+            confirm(_preview(stores, paths, options))
     opened: AbstractContextManager[Store] = stores.writing() if exists else stores.made()
     with opened as store:
         if confirm is not None and exists:
@@ -150,16 +165,17 @@ def switch_model(
     stores: Stores,
     models: Models,
     name: str | None,
-    *,
-    options: Options,
     observer: Observer,
+    *,
     leave_offline: bool = False,
     max_memory: int | None = None,
     index_type: str | None = None,
+    **reading: Unpack[ReadingKeywords],
 ) -> Switch | None:
     """Read all photos with another model, then switch to it; see `Index.switch_model`."""
     from facesearch.indexing.model_switch import begin_switch, left_to_extract, switch
 
+    options = _options(**reading)
     _check_kind(index_type)
     with stores.writing() as store:
         asked = _target(store, name)
@@ -191,14 +207,23 @@ def switch_model(
     return done
 
 
+def cancel_switch(store: Store) -> CancelledSwitch:
+    """Cancel a switch in progress; see `Index.cancel_switch`."""
+    from facesearch.indexing.model_switch import cancel_switch as cancelled
+
+    dropped = cancelled(store)
+    store.vacuum()
+    return CancelledSwitch(kept=store.model, dropped=dropped)
+
+
 def preview_switch(
     store: Store,
     models: Models,
     name: str | None,
-    *,
-    options: Options,
     observer: Observer,
-    index_type: str | None,
+    *,
+    index_type: str | None = None,
+    **reading: Unpack[ReadingKeywords],
 ) -> SwitchPreview | None:
     """Return what a switch would read, and how long that takes; see `Index.preview_switch`.
 
@@ -207,6 +232,7 @@ def preview_switch(
     from facesearch.indexing.model_switch import estimate, left_to_extract, require_switchable
     from facesearch.models.resolve import model_info
 
+    options = _options(**reading)
     _check_kind(index_type)
     asked = _target(store, name)
     if asked is None:
@@ -279,8 +305,6 @@ def _tell_left_out(store: Store, observer: Observer) -> None:
 
 def _group(store: Store, report: Report, observer: Observer, *, wanted: bool | None = None) -> None:
     """End a run with grouping the new faces by person, unless that is switched off; `wanted` switches it."""
-    from facesearch.api.people import group_within
-
     meta = store.catalog.meta
     if wanted is not None and wanted != meta.groups_after_runs():
         with store.catalog.transaction():

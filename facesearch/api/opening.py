@@ -116,12 +116,16 @@ class Stores:
 
     @contextmanager
     def telling(self) -> Iterator[Catalog]:
-        """Open the catalog for statements about people, without the lock. Raises what `Store.telling` raises."""
+        """Open the catalog for statements about people, in one transaction and without the lock of a writer.
+
+        A run that is writing delays it briefly only. Raises what `Store.telling` raises.
+        """
         from facesearch.index.store import Store
 
         self.close()
         with Store.telling(self.path) as catalog:
-            yield catalog
+            with catalog.transaction():
+                yield catalog
             self.keep_statements(catalog)
 
     def keep_statements(self, catalog: Catalog) -> None:
@@ -182,6 +186,14 @@ class Stores:
         if not paths:
             raise UsageError(f"no index at {self.path} yet", Hint.NAME_A_FOLDER)
         require_paths(paths)
+
+    def require_writable(self, file: Path, *, overwrite: bool) -> None:
+        """Raise `UsageError` if a file is part of the index or a folder, or if it exists and may not be replaced."""
+        if file.is_dir():
+            raise UsageError(f"{file}: a folder; give a file")
+        if file.is_file() and not overwrite:
+            raise UsageError(f"{file}: already exists", Hint.ANOTHER_FILE)
+        self.reading().require_outside(file)
 
     def close(self) -> None:
         """Close the store for reading; it is opened again when needed. Raises `UsageError` in another thread."""

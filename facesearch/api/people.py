@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from facesearch.api.people_records import PersonDetails, PersonSummary, details_of, summaries, summary_of
-from facesearch.arguments import AnyPath, AnyPaths, require_whole_number, several_paths
-from facesearch.errors import Hint, UsageError
-from facesearch.events import SILENT, CancelledError, Observer
+from facesearch.api import exchange, grouping, people_acts, rights, tagging
+from facesearch.api.people_records import (
+    PersonDetails,
+    PersonSummary,
+    covers_of,
+    details_of,
+    summaries,
+    summary_of,
+)
+from facesearch.arguments import AnyPath, AnyPaths, require_whole_number
+from facesearch.events import Observer
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -22,21 +27,16 @@ if TYPE_CHECKING:
     from facesearch.care.person_report import PersonReport
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.kept_out import Template
-    from facesearch.index.store import Store
     from facesearch.people.exchange.exporting import Exported
     from facesearch.people.exchange.importing import Imported
     from facesearch.people.history import Action
     from facesearch.people.problems import Problem
     from facesearch.people.regroup import Grouping
     from facesearch.people.review import Question
-    from facesearch.people.saying import Statement
     from facesearch.people.tagging import TaggedFace
     from facesearch.types import FaceRecord
 
-__all__ = ["People", "group_within"]
-
-_LONG = 50_000
-"""Faces. Grouping more of them takes long enough to say so."""
+__all__ = ["People"]
 
 
 class People:
@@ -79,12 +79,7 @@ class People:
 
     def covers(self, people: Iterable[int]) -> dict[int, FaceRecord]:
         """Return the face that stands for each of these people, by number, as far as one can be found."""
-        catalog = self._stores.reading().catalog
-        profiles = catalog.people.profiles()
-        chosen = {one: profiles[one].cover if one in profiles else None for one in people}
-        vectors = {one: catalog.people.cover(one, cover) for one, cover in chosen.items()}
-        records = catalog.faces.records([vector for vector in vectors.values() if vector is not None])
-        return {one: records[vector] for one, vector in vectors.items() if vector in records}
+        return covers_of(self._stores.reading().catalog, people)
 
     def called(self, name: str) -> Sequence[PersonSummary]:
         """Return the people who bear a name, as their name, an alias or an external id."""
@@ -132,36 +127,15 @@ class People:
         `born` is a year, month or day: photos taken before it are marked, and come last. If somebody else bears the
         name, `if_taken` says whether both are one person ("merge") or two ("keep"); None raises `UsageError`.
         """
-        from facesearch.people.acts import naming
-        from facesearch.people.names import checked_born, checked_name
-        from facesearch.people.statements import Kind
-
-        if if_taken not in (None, "merge", "keep"):
-            raise UsageError(f"if_taken {if_taken!s:.60}: choose merge or keep", option="if_taken")
-        others = [aliases] if isinstance(aliases, str) else aliases
-        given = {
-            Kind.name: [] if name is None else [checked_name(name)],
-            Kind.alias: [checked_name(alias, "alias") for alias in others],
-            Kind.born: [] if born is None else [checked_born(born)],
-            Kind.external_id: [] if external_id is None else [checked_name(external_id, "external id")],
-        }
-        if not any(given.values()):
-            raise UsageError("give a name, an alias, a date of birth or an external id")
-        return self._tell(lambda catalog: naming(catalog, self._person(catalog, who), given, if_taken))
+        return people_acts.name(self._stores, who, name, aliases, born, external_id, if_taken)
 
     def unname(self, who: int | str) -> int:
         """Take the name, the aliases, the external id and the date of birth off a person. The faces stay together."""
-        from facesearch.people.acts import unnaming
-
-        return self._tell(lambda catalog: unnaming(catalog, self._person(catalog, who)))
+        return people_acts.unname(self._stores, who)
 
     def merge(self, people: Sequence[int | str]) -> int:
         """Say that several people are one: the first, whose name and number stay."""
-        from facesearch.people.acts import merging
-
-        if isinstance(people, str) or len(people) < 2:
-            raise UsageError("give at least two people to merge")
-        return self._tell(lambda catalog: merging(self._person(catalog, who) for who in people))
+        return people_acts.merge(self._stores, people)
 
     def parts(self, who: int | str) -> Sequence[PersonPart]:
         """Return the parts of a person's faces, the largest first: if two people were taken for one, they differ."""
@@ -176,59 +150,26 @@ class People:
 
         That person gets a number of its own, which `history` tells.
         """
-        from facesearch.people.acts import dividing
-        from facesearch.people.parts import parts_of
-
-        store = self._stores.reading()
-        person = self._person(store.catalog, who)
-        found, chosen, moving = parts_of(store, person), list(parts), _ids(faces)
-        return self._tell(lambda catalog: dividing(catalog, person, found, chosen, moving))
+        return people_acts.split(self._stores, who, parts, faces)
 
     def is_person(self, who: int | str, faces: Iterable[int]) -> int:
         """Say that faces, given by their ids, show a person."""
-        from facesearch.people.acts import placing
-
-        given = _ids(faces)
-        if not given:
-            raise UsageError("give the ids of faces", Hint.FACE_IDS)
-        return self._tell(lambda catalog: placing(catalog, self._person(catalog, who), given))
+        return people_acts.is_person(self._stores, who, faces)
 
     def is_not(self, who: int | str, photos: AnyPaths = (), *, faces: Iterable[int] = ()) -> int:
         """Say that faces do not show a person: faces by their ids, or those of this person in photos."""
-        from facesearch.people.acts import denying
-
-        paths, given = several_paths("photo", photos), _ids(faces)
-        if bool(paths) == bool(given):
-            raise UsageError("give either photos or faces")
-
-        def statements(catalog: Catalog) -> Iterable[Statement]:
-            found = {path: catalog.photos.ids_at(os.fsencode(os.path.abspath(path))) for path in paths}
-            return denying(catalog, self._person(catalog, who), given, found)
-
-        return self._tell(statements)
+        return people_acts.is_not(self._stores, who, photos, faces)
 
     def ignore(self, people: Sequence[int | str] = (), *, all_under: int | None = None) -> int:
         """Say that people are strangers: they are kept, and not listed.
 
         `all_under` ignores everybody without a name who is in fewer photos than that.
         """
-        from facesearch.people.acts import ignoring, strangers
-
-        if bool(people) == (all_under is not None):
-            raise UsageError("give either people to ignore, or a number of photos")
-        if all_under is not None:
-            require_whole_number("all_under", all_under, 1)
-            least = all_under
-            return self._tell(lambda catalog: ignoring(strangers(catalog, least)))
-        return self._tell(lambda catalog: ignoring(self._person(catalog, who) for who in people))
+        return people_acts.ignore(self._stores, people, all_under)
 
     def notice(self, people: Sequence[int | str]) -> int:
         """Say that people are no strangers after all: they are listed again."""
-        from facesearch.people.acts import noticing
-
-        if not people:
-            raise UsageError("give people to list again")
-        return self._tell(lambda catalog: noticing(self._person(catalog, who) for who in people))
+        return people_acts.notice(self._stores, people)
 
     def undo(self, action: int | None = None) -> int:
         """Take back an action, by default the last one that was not taken back; return the number of the undoing.
@@ -236,9 +177,7 @@ class People:
         Taking back an undoing brings the action back. Raises `UsageError` if there is nothing to take back. A face that
         was said to be none comes back with the next refresh, and the observer is told so.
         """
-        from facesearch.api.tagging import undo
-
-        return undo(self._stores, self._observer, action)
+        return tagging.undo(self._stores, self._observer, action)
 
     # Faces
 
@@ -249,15 +188,11 @@ class People:
         this place already, only that is named; without `name` it raises `UsageError`, as a box outside the photo does.
         Needs the lock, like an indexing run.
         """
-        from facesearch.api.tagging import tag
-
-        return tag(self._stores, self._models, photo, box, name)
+        return tagging.tag(self._stores, self._models, photo, box, name)
 
     def not_a_face(self, face: int) -> int:
         """Say that this is not a face: it is deleted, and not found again in its photo. Needs the lock."""
-        from facesearch.api.tagging import not_a_face
-
-        return not_a_face(self._stores, face)
+        return tagging.not_a_face(self._stores, face)
 
     # Measuring
 
@@ -273,7 +208,7 @@ class People:
 
     def forget_calibration(self) -> bool:
         """Use the calibration of the model again; return whether there was one of this index."""
-        with self._telling() as catalog:
+        with self._stores.telling() as catalog:
             had = catalog.meta.calibration() is not None
             catalog.meta.set_calibration(None)
             return had
@@ -296,17 +231,11 @@ class People:
 
         Raises `UsageError` if there is no such question, or if it was answered already.
         """
-        from facesearch.people.review import answer
-
-        with self._telling() as catalog:
-            return answer(catalog, question if isinstance(question, str) else question.id, yes=yes)
+        return people_acts.answer(self._stores, question, yes=yes)
 
     def skip(self, question: Question | str, *, skipped: bool = True) -> None:
         """Ask a question after all others from now on; with `skipped` false in its turn again."""
-        from facesearch.people.review import skip
-
-        with self._telling() as catalog:
-            skip(catalog, question if isinstance(question, str) else question.id, skipped=skipped)
+        people_acts.skip(self._stores, question, skipped=skipped)
 
     def is_open(self, question: Question | str) -> bool:
         """Whether a question still waits for its answer; another answer may have settled it."""
@@ -330,9 +259,7 @@ class People:
         The table has the faces of named people. Raises `UsageError` for a file that is part of the index, or that
         exists unless `overwrite` is set, and `StorageError` if it cannot be written.
         """
-        from facesearch.api.exchange import export_people
-
-        return export_people(self._stores, json=json, csv=csv, overwrite=overwrite)
+        return exchange.export_people(self._stores, json=json, csv=csv, overwrite=overwrite)
 
     def export_folders(self, folder: AnyPath, *, sync: bool = False, hard_links: bool = False) -> FolderExport:
         """Put the photos of named people into one folder per person, as copies or as hard links.
@@ -341,9 +268,7 @@ class People:
         since. Raises `UsageError` for a folder in the index or among its photos, `InputError` for one with the people
         of another index, `StorageError` if it cannot be written to.
         """
-        from facesearch.api.exchange import export_people_to_folders
-
-        return export_people_to_folders(self._stores, folder, sync=sync, hard_links=hard_links)
+        return exchange.export_people_to_folders(self._stores, folder, sync=sync, hard_links=hard_links)
 
     def import_from(
         self,
@@ -362,10 +287,8 @@ class People:
 
         Raises `InputError` if the file or folder cannot be used.
         """
-        from facesearch.api.exchange import import_people
-
         told = self._observer if observer is None else observer
-        return import_people(
+        return exchange.import_people(
             self._stores, self._models, told, json=json, csv=csv, folders=folders, max_pixels=max_pixels
         )
 
@@ -384,79 +307,28 @@ class People:
         Returns None if the observer cancelled; then nothing is changed.
         """
         told = self._observer if observer is None else observer
-        with self._stores.writing() as store:
-            if again and confirm is not None:
-                preview = group_within(store, told, again=True, dry_run=True)
-                if preview is None:
-                    return None
-                confirm(preview)
-            return group_within(store, told, again=again)
+        return grouping.group(self._stores, told, again=again, confirm=confirm)
 
     def preview(self, *, again: bool = False, observer: Observer | None = None) -> Grouping | None:
         """Return what `group` would change; nothing is written. None if the observer cancelled."""
         told = self._observer if observer is None else observer
-        return group_within(self._stores.reading(keep=False), told, again=again, dry_run=True)
+        return grouping.group_within(self._stores.reading(keep=False), told, again=again, dry_run=True)
 
     # A person's rights
 
     def report(self, who: int | str) -> PersonReport:
         """Return all that is held about a person."""
-        from facesearch.api.rights import report_on
-
-        return report_on(self._stores, who)
+        return rights.report_on(self._stores, who)
 
     def left_out(self) -> Sequence[Template]:
         """Return the forgotten people whom indexing runs leave out, by number; who they are is not kept."""
-        from facesearch.api.rights import left_out
-
-        return left_out(self._stores)
+        return rights.left_out(self._stores)
 
     def end_left_out(self, number: int) -> None:
         """Index a forgotten person again from now on. Raises `UsageError` if nobody has this number."""
-        from facesearch.api.rights import end_left_out
-
-        end_left_out(self._stores, number)
+        rights.end_left_out(self._stores, number)
 
     # Inside
 
     def _person(self, catalog: Catalog, who: int | str) -> int:
-        from facesearch.people.names import person_of
-
-        return person_of(catalog, who, str(self._stores.path))
-
-    def _tell(self, statements: Callable[[Catalog], Iterable[Statement]]) -> int:
-        """Say what is decided within the transaction in which it is said; return the number of the action."""
-        from facesearch.people.saying import say_all
-
-        with self._telling() as catalog:
-            return say_all(catalog, list(statements(catalog)))
-
-    @contextmanager
-    def _telling(self) -> Iterator[Catalog]:
-        """Open the catalog for a statement, in one transaction. A run that writes does not block it for long."""
-        with self._stores.telling() as catalog, catalog.transaction():
-            yield catalog
-
-
-def _ids(faces: Iterable[int]) -> list[int]:
-    """Return ids of faces. Raises `UsageError` if one is no whole number above zero."""
-    given = list(faces)
-    for face in given:
-        require_whole_number("face", face, 1)
-    return given
-
-
-def group_within(
-    store: Store, observer: Observer = SILENT, *, again: bool = False, dry_run: bool = False
-) -> Grouping | None:
-    """Group the faces of a store; None if the observer cancelled. See `facesearch.people.regroup`."""
-    from facesearch.people.regroup import is_up_to_date, regroup
-
-    if (again or not is_up_to_date(store)) and (faces := store.catalog.vectors.count()) > _LONG:
-        observer.note(f"grouping {faces:,} faces by person")
-    try:
-        done = regroup(store, again=again, dry_run=dry_run, check=observer.check)
-    except CancelledError:
-        return None
-    observer.lap("group faces by person")
-    return done
+        return people_acts.person_in(self._stores, catalog, who)

@@ -55,7 +55,7 @@ def news_of(stores: Stores, known: Sequence[PersonSummary], bookmark: str, since
     if not keep:
         catalog = stores.reading().catalog
         return _news(catalog, people, name, catalog.people.bookmark(name), None)
-    with stores.telling() as catalog, catalog.transaction():
+    with stores.telling() as catalog:
         found = _news(catalog, people, name, catalog.people.bookmark(name), None)
         catalog.people.set_bookmark(name, catalog.faces.last_id(), int(time.time()))
     return found

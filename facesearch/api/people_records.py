@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import Profile
+    from facesearch.types import FaceRecord
 
-__all__ = ["PersonDetails", "PersonSummary", "details_of", "summaries", "summary_of"]
+__all__ = ["PersonDetails", "PersonSummary", "covers_of", "details_of", "summaries", "summary_of"]
 
 _MOST_BESIDE = 5
 
@@ -80,6 +81,15 @@ def details_of(catalog: Catalog, person: int) -> PersonDetails:
     return PersonDetails(
         summary=summary_of(catalog, person), years=catalog.people.years(person), beside=list(beside[:_MOST_BESIDE])
     )
+
+
+def covers_of(catalog: Catalog, people: Iterable[int]) -> dict[int, FaceRecord]:
+    """Return the face that stands for each of these people, by number, as far as one can be found."""
+    profiles = catalog.people.profiles()
+    chosen = {one: profiles[one].cover if one in profiles else None for one in people}
+    vectors = {one: catalog.people.cover(one, cover) for one, cover in chosen.items()}
+    records = catalog.faces.records([vector for vector in vectors.values() if vector is not None])
+    return {one: records[vector] for one, vector in vectors.items() if vector in records}
 
 
 def _summary(number: int, said: Profile, faces: int, photos: int, first: str, last: str) -> PersonSummary:

@@ -41,7 +41,7 @@ def undo(stores: Stores, observer: Observer, action: int | None) -> int:
     from facesearch.people.history import last_to_undo
     from facesearch.people.saying import undo as undone
 
-    with stores.telling() as catalog, catalog.transaction():
+    with stores.telling() as catalog:
         action = last_to_undo(catalog) if action is None else action
         if not changes_faces(catalog, action):
             return undone(catalog, action)

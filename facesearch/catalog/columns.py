@@ -1,4 +1,4 @@
-"""Which values a row of the catalog may hold, and how faces and vectors are stored: the one definition of all columns.
+"""Which values a row of the catalog may hold: the one definition of all columns.
 
 SQLite accepts any type in any column, and a catalog may come from another person or from a failing disk. So every value
 that is read is untrusted: a reader gets a row whose types and values it can work with, or `IndexDamagedError`. Readers
@@ -14,15 +14,11 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from facesearch.errors import Hint, IndexDamagedError, UsageError
 from facesearch.shards import Shard
-from facesearch.types import Box, Detection, Face
 from facesearch.vectors.kinds import INDEX_TYPES
-
-if TYPE_CHECKING:
-    from facesearch.types import FloatArray
 
 __all__ = [
     "FACE",
@@ -34,11 +30,6 @@ __all__ = [
     "Shape",
     "box_columns",
     "damaged",
-    "decode_detection",
-    "decode_face",
-    "decode_vector",
-    "encode_face",
-    "encode_vector",
     "face_columns",
     "is_inner_path",
 ]
@@ -436,37 +427,3 @@ def face_columns(table: str) -> tuple[str, ...]:
 def box_columns(table: str) -> tuple[str, ...]:
     """Return the columns of a `Box` in a table, in the order of its fields."""
     return tuple(f"{table}.{name}" for name in _BOX)
-
-
-def encode_face(face: Face) -> tuple[Any, ...]:
-    """Return a face without its embedding, as the values of `FACE`."""
-    box, landmarks = face.detection.box, face.detection.landmarks.astype("<f4").tobytes()
-    detected = (box.left, box.top, box.width, box.height, landmarks, face.detection.score)
-    return (*(getattr(face, name) for name in MEASURES), *detected)
-
-
-def decode_face(values: Sequence[Any], embedding: FloatArray) -> Face:
-    """Return a face from the values of `FACE` and its embedding, float32[dim]."""
-    measures: dict[str, Any] = dict(zip(MEASURES, values, strict=False))
-    return Face(decode_detection(values[len(MEASURES) :]), embedding, **measures)
-
-
-def decode_detection(values: Sequence[Any]) -> Detection:
-    """Return the detection from the values of `FACE` that follow `MEASURES`."""
-    import numpy as np
-
-    x, y, width, height, landmarks, score = values
-    points: FloatArray = np.frombuffer(landmarks, dtype="<f4").reshape(5, 2).astype(np.float32)
-    return Detection(Box(x, y, width, height), points, score)
-
-
-def encode_vector(vector: FloatArray) -> bytes:
-    """Return float32[dim] as little-endian bytes."""
-    return vector.astype("<f4").tobytes()
-
-
-def decode_vector(data: bytes) -> FloatArray:
-    """Return float32[dim]; dim follows from the length."""
-    import numpy as np
-
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)

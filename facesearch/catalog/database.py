@@ -2,15 +2,6 @@
 
 A transaction is committed as a whole or not at all. Every failure is one of `facesearch.errors`, with the file's path.
 This module does not know what the tables hold.
-
-In write-ahead mode readers and writers share an index of the log, in a file next to the database, `-shm`, of 32 KiB or
-more. If that file cannot be created, there are other ways to open the database; all of them see what is committed:
-
-* On a full disk a reader opens `-shm` read-only (an empty file takes no room, so it exists by then) and builds the
-  index of the log in its own memory. It takes the same locks as any reader and blocks no writer.
-* In a read-only folder without `-shm` no process is writing. If the log is empty, the database is read as it is;
-  otherwise SQLite keeps the index of the log in memory and takes no locks.
-* On a full disk a writer locks the whole database and keeps the index of the log in memory. Readers wait for it.
 """
 
 from __future__ import annotations
@@ -18,14 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import quote_from_bytes
+from typing import Any, Literal, Self
 
 from facesearch.catalog.columns import Shape
+from facesearch.catalog.connecting import connect, connect_to_memory, delete_traces
 from facesearch.catalog.migrations import APPLICATION_ID, MIGRATIONS, only_new_tables
-from facesearch.catalog.sqlite_errors import REPLACED, cannot_open, translated
+from facesearch.catalog.sqlite_errors import REPLACED, translated, translating
 from facesearch.errors import (
     DiskFullError,
     FacesearchError,
@@ -34,7 +25,7 @@ from facesearch.errors import (
     IndexVersionError,
     StorageError,
 )
-from facesearch.files import size_of, sync_folder, unfinished
+from facesearch.files import sync_folder, unfinished
 
 __all__ = ["Database"]
 
@@ -52,10 +43,13 @@ class Database:
     @classmethod
     def memory(cls) -> Self:
         """Return an empty in-memory database."""
-        database = cls(sqlite3.connect(":memory:", isolation_level=None), ":memory:")
-        database._prepare()
+        database = cls(connect_to_memory(), ":memory:")
         database._begin()
         return database
+
+    @classmethod
+    def _connected(cls, path: Path, mode: Literal["ro", "rw"]) -> Self:
+        return cls(connect(path, mode), str(path))
 
     @classmethod
     def create(cls, path: Path, fill: Callable[[Self], None]) -> None:
@@ -135,7 +129,7 @@ class Database:
         """Discard uncommitted changes and close the file."""
         self._connection.close()
         if self._traces is not None:
-            _delete_traces(self._traces)
+            delete_traces(self._traces)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -339,51 +333,7 @@ class Database:
             for leftover in (beside, beside.with_name(f"{beside.name}-journal")):
                 leftover.unlink(missing_ok=True)
 
-    # SQLite
-
-    @classmethod
-    def _connected(cls, path: Path, mode: str) -> Self:
-        """Connect in the first way that works; see the top of this module. Raises the error of the usual way."""
-        try:
-            return cls._connected_so(path, mode)
-        except DiskFullError as error:
-            failure: StorageError = error
-            ways = [("", True)] if mode == "rw" else list(_ways_to_read(path))
-        except StorageError as error:
-            failure = error
-            ways = [] if mode == "rw" else list(_ways_to_read(path))
-        for parameter, alone in ways:
-            try:
-                return cls._connected_so(path, mode, parameter, alone=alone)
-            except StorageError:
-                continue
-        raise failure
-
-    @classmethod
-    def _connected_so(cls, path: Path, mode: str, parameter: str = "", *, alone: bool = False) -> Self:
-        """Connect and read something. With `alone` no memory is shared with other processes."""
-        uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode={mode}{parameter}"
-        try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-        except sqlite3.OperationalError as error:
-            raise StorageError(cannot_open(path, error)) from error
-        database = cls(connection, str(path))
-        try:
-            if alone:
-                database.rows("PRAGMA locking_mode = EXCLUSIVE")  # must come before the first read, or memory is shared
-            database._prepare()
-            database.value("SELECT count(*) FROM sqlite_schema")
-        except BaseException:
-            connection.close()
-            raise
-        return database
-
-    def _prepare(self) -> None:
-        self.rows("PRAGMA foreign_keys = ON")
-        # The schema of an untrusted catalog may use only SQLite's harmless functions.
-        self.rows("PRAGMA trusted_schema = OFF")
-        self.rows("PRAGMA synchronous = FULL")
-        self.rows("PRAGMA secure_delete = ON")  # face vectors are biometric data: deleted means overwritten
+    # Schema
 
     def _begin(self) -> None:
         """Create the tables of this version, without any rows."""
@@ -441,13 +391,9 @@ class Database:
                         f"{self.name}: the catalog is damaged (not of schema {number - 1}: {error}); {REPLACED}"
                     ) from error
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> AbstractContextManager[None]:
         """Raise SQLite's errors as those of facesearch."""
-        try:
-            yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise translated(error, self.name) from error
+        return translating(self.name)
 
 
 def _take_place(beside: Path, path: Path) -> None:
@@ -456,28 +402,3 @@ def _take_place(beside: Path, path: Path) -> None:
         stale.unlink(missing_ok=True)  # of the catalog before: SQLite would replay it into the new one
     beside.replace(path)
     sync_folder(path.parent)
-
-
-def _ways_to_read(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the ways to read if the usual one fails: parameters of the URI, and whether to share no memory."""
-    if path.with_name(f"{path.name}-shm").exists():
-        yield "&readonly_shm=1", False
-    elif size_of(path.with_name(f"{path.name}-wal")):
-        yield "&vfs=unix-none", True
-    else:
-        yield "&immutable=1", False
-
-
-def _delete_traces(path: Path) -> None:
-    """Delete `-shm` and an empty log. A reader creates them but cannot delete them; a writer that closes last does."""
-    if size_of(path.with_name(f"{path.name}-wal")):
-        return
-    uri = f"file:{quote_from_bytes(os.fsencode(path.absolute()))}?mode=rw"
-    try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-        finally:
-            connection.close()
-    except (sqlite3.Error, UnicodeDecodeError):
-        pass  # without the right to write, the reader has created nothing

@@ -6,19 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from facesearch.catalog.batches import BATCH, batches, marks
-from facesearch.catalog.columns import (
-    FACE,
-    MEASURES,
-    Shape,
-    box_columns,
-    decode_detection,
-    decode_face,
-    decode_vector,
-    encode_face,
-    encode_vector,
-    face_columns,
-)
+from facesearch.catalog.columns import FACE, MEASURES, Shape, box_columns, face_columns
 from facesearch.catalog.database import Database
+from facesearch.catalog.encoding import decode_detection, decode_face, decode_vector, encode_face, encode_vector
 from facesearch.catalog.filter import condition
 from facesearch.catalog.records import path_in_root
 from facesearch.catalog.roots import Roots

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from facesearch.catalog.batches import marks
-from facesearch.catalog.columns import MEASURES, Shape, box_columns, decode_detection, face_columns
+from facesearch.catalog.columns import MEASURES, Shape, box_columns, face_columns
+from facesearch.catalog.encoding import decode_detection
 from facesearch.types import Box
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from facesearch.catalog.columns import Shape, damaged, decode_vector, encode_vector
+from facesearch.catalog.columns import Shape, damaged
 from facesearch.catalog.database import Database
+from facesearch.catalog.encoding import decode_vector, encode_vector
 from facesearch.catalog.vectors import of_unit_length
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facesearch.errors import (
@@ -14,7 +16,7 @@ from facesearch.errors import (
     StorageError,
 )
 
-__all__ = ["REPLACED", "cannot_open", "translated"]
+__all__ = ["REPLACED", "cannot_open", "translated", "translating"]
 
 REPLACED = "restore a backup, or index the photos again into a new folder"
 """What to do about a catalog that cannot be repaired."""
@@ -48,3 +50,12 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, name: str) -> Facesear
     if primary == sqlite3.SQLITE_READONLY:
         return StorageError(f"{name}: the index can only be read here; ask its owner for the right to write", None)
     return StorageError(f"{name}: the database failed ({error}); check that the disk is not full, and its permissions")
+
+
+@contextmanager
+def translating(name: str) -> Iterator[None]:
+    """Raise SQLite's errors in the block, about the database `name`, as those of facesearch."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise translated(error, name) from error

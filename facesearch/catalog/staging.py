@@ -9,18 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facesearch.catalog.columns import (
-    FACE,
-    Shape,
-    box_columns,
-    damaged,
-    decode_face,
-    decode_vector,
-    encode_face,
-    encode_vector,
-    face_columns,
-)
+from facesearch.catalog.columns import FACE, Shape, box_columns, damaged, face_columns
 from facesearch.catalog.database import Database
+from facesearch.catalog.encoding import decode_face, decode_vector, encode_face, encode_vector
 from facesearch.catalog.records import PendingPhoto, path_in_root
 from facesearch.catalog.vectors import of_unit_length
 from facesearch.types import SAME_FACE, Box, Face

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from facesearch.catalog.batches import batches, marks
-from facesearch.catalog.columns import Shape, damaged, decode_vector
+from facesearch.catalog.columns import Shape, damaged
 from facesearch.catalog.database import Database
+from facesearch.catalog.encoding import decode_vector
 
 if TYPE_CHECKING:
     import numpy as np

@@ -157,6 +157,22 @@ def test_one_thing_is_forgotten_at_a_time(index: Index, photos: Path) -> None:
     assert (index.folders(), index.status().photos) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda index: index.forget("photos", never_agian=True),
+        lambda index: index.to_forget("photos", never_agian=True),
+        lambda index: index.refresh(retry_fialed=True),
+        lambda index: index.preview(retry_fialed=True),
+        lambda index: index.preview_switch(rotation=False),
+        lambda index: index.switch_model(rotation=False),
+    ],
+)
+def test_a_misspelt_option_is_refused(unchanged: Index, call: Callable[[Any], object]) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        call(unchanged)
+
+
 def test_a_folder_that_moves_keeps_its_faces(index: Index, photos: Path, tmp_path: Path) -> None:
     before = {record.face_id for record, _ in index.export_faces()}
     photos.rename(tmp_path / "elsewhere")

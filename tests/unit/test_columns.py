@@ -14,17 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from facesearch.catalog.catalog import Catalog
-from facesearch.catalog.columns import (
-    FACE,
-    MEASURES,
-    TABLES,
-    Shape,
-    decode_face,
-    decode_vector,
-    encode_face,
-    encode_vector,
-    face_columns,
-)
+from facesearch.catalog.columns import FACE, MEASURES, TABLES, Shape, face_columns
+from facesearch.catalog.encoding import decode_face, decode_vector, encode_face, encode_vector
 from facesearch.catalog.vectors import of_unit_length
 from facesearch.errors import IndexDamagedError
 from facesearch.types import Face, FaceRecord
