@@ -1,4 +1,4 @@
-"""Compare two photos without an index: whether they show the same person, and with what confidence."""
+"""Compare two photos: whether they show the same person, and with what confidence."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from facesearch.query_options import require_share, require_similarity
 from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
-    from facesearch.search.compare import Comparison
+    from collections.abc import Sequence
 
-__all__ = ["ComparedPhotos", "compare"]
+    from facesearch.api.opening import Stores
+    from facesearch.calibration.table import Calibration
+    from facesearch.search.compare import Comparison
+    from facesearch.search.probes import Probe
+    from facesearch.search.questions import AnyPhoto
+
+__all__ = ["ComparedPhotos", "compare", "compare_in_index"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +80,6 @@ def compare(
     models = Models(device, threads, observer)
     from facesearch.calibration.storage import calibration_of
     from facesearch.models.resolve import choose_model
-    from facesearch.search.compare import compare as compared
-    from facesearch.search.compare import nearest
     from facesearch.search.probes import probe_faces
     from facesearch.search.query import require_measured
     from facesearch.search.questions import remark_on_calibration
@@ -87,11 +91,35 @@ def compare(
     ones, others = (
         probe_faces(opened, path, rotations=rotations, max_pixels=max_pixels, mark=observer.lap) for path in photos
     )
-    pairs = compared(ones, others, calibration)
     if fmr is not None:
         threshold = calibration.similarity_at(fmr)
+    return _compared(ones, others, calibration, opened.info.name, threshold)
+
+
+def compare_in_index(
+    stores: Stores, models: Models, one: AnyPhoto, other: AnyPhoto, observer: Observer
+) -> ComparedPhotos:
+    """Compare two photos by the model and the calibration of an index; see `Index.compare`."""
+    from facesearch.api.asking import look_at
+    from facesearch.calibration.storage import calibration_of
+
+    seen = [
+        look_at(stores, models, photo, observer, rotations=True, max_pixels=DEFAULT_MAX_PIXELS)
+        for photo in (one, other)
+    ]
+    store = stores.reading()
+    calibration = calibration_of(store.model, store.catalog.meta.calibration())
+    return _compared(seen[0].faces, seen[1].faces, calibration, store.model.name, None)
+
+
+def _compared(
+    ones: Sequence[Probe], others: Sequence[Probe], calibration: Calibration, model: str, threshold: float | None
+) -> ComparedPhotos:
+    from facesearch.search.compare import compare, nearest
+
+    pairs = compare(ones, others, calibration)
     return ComparedPhotos(
-        model=opened.info.name,
+        model=model,
         pairs=pairs,
         best=nearest(pairs),
         threshold=calibration.threshold if threshold is None else threshold,

@@ -21,6 +21,7 @@ from facesearch.query_options import QueryKeywords, QueryOptions
 from facesearch.settings import DEFAULT_MAX_PIXELS, default_index_path
 
 if TYPE_CHECKING:
+    from facesearch.api.compare import ComparedPhotos
     from facesearch.api.keeping import CancelledSwitch, SwitchPreview
     from facesearch.api.run_options import PreviewKeywords, ReadingKeywords, RefreshKeywords
     from facesearch.api.status import IndexStatus
@@ -95,9 +96,12 @@ class Index:
             stores.require()
         return cls(stores, Models(device, threads, observer), observer)
 
-    def for_another_thread(self) -> Self:
-        """Return another `Index` on the same folder for use by another thread; both share the opened model."""
-        return type(self)(self._stores.for_another_thread(), self._models, self._observer)
+    def another(self, *, author: str | None = None, wait: float | None = None) -> Self:
+        """Return another `Index` on the same folder, for another thread or another author; both share the model.
+
+        `author` is the name that statements about people carry; None for the name of the system's user.
+        """
+        return type(self)(self._stores.another(author=author, wait=wait), self._models, self._observer)
 
     def close(self) -> None:
         """Close the files of the index; the next call opens them again."""
@@ -118,6 +122,10 @@ class Index:
     def exists(self) -> bool:
         """Whether the index exists. Raises `StorageError` if the folder cannot be accessed."""
         return self._stores.exist()
+
+    def version(self) -> tuple[int, ...]:
+        """Return a value that differs whenever something in the index has changed. It costs two looks at files."""
+        return self._stores.version()
 
     @property
     def model(self) -> ModelInfo:
@@ -192,6 +200,15 @@ class Index:
 
         told = self._observer if observer is None else observer
         return who(self._stores, self._models, photo, told, rotations=rotations, max_pixels=max_pixels)
+
+    def compare(self, one: AnyPhoto, other: AnyPhoto) -> ComparedPhotos:
+        """Compare every face of one photo with every face of another, by the model and the calibration of the index.
+
+        Raises what `who` raises.
+        """
+        from facesearch.api.compare import compare_in_index
+
+        return compare_in_index(self._stores, self._models, one, other, self._observer)
 
     def look_at(self, photo: AnyPhoto, *, rotations: bool = True, max_pixels: int = DEFAULT_MAX_PIXELS) -> QueryPhoto:
         """Detect the faces in a photo once, for `who` and any number of queries.

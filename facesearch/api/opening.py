@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,10 +47,16 @@ def as_model(model: AnyPath | None) -> str | None:
 
 
 class Stores:
-    """The stores of one index. `asked` is the model that the index must have, or that a new one gets; None for any."""
+    """The stores of one index. `asked` is the model that the index must have, or that a new one gets; None for any.
 
-    def __init__(self, path: Path, asked: str | None, wait: float, observer: Observer) -> None:
+    `author` is the author of what is said of people; None for the system's user.
+    """
+
+    def __init__(
+        self, path: Path, asked: str | None, wait: float, observer: Observer, author: str | None = None
+    ) -> None:
         require_number("wait", wait, 0)
+        self.author = author
         self.path = path
         self.asked = asked
         self.wait = wait
@@ -65,6 +72,20 @@ class Stores:
         from facesearch.index.store import Store
 
         return Store.exists(self.path)
+
+    def version(self) -> tuple[int, ...]:
+        """Return the times and sizes of the catalog's files; 0 for one that is missing."""
+        from facesearch.index.store import CATALOG_FILE
+
+        found: list[int] = []
+        for name in (CATALOG_FILE, f"{CATALOG_FILE}-wal"):
+            try:
+                facts = os.stat(self.path / name)
+            except OSError:
+                found += [0, 0]
+            else:
+                found += [facts.st_mtime_ns, facts.st_size]
+        return tuple(found)
 
     def require(self) -> None:
         """Raise `IndexNotFoundError` if there is no index, `StorageError` if the folder cannot be accessed."""
@@ -111,6 +132,7 @@ class Stores:
                 from facesearch.models.resolve import model_info
 
                 store.take_model(model_info(self.asked, store.model.revision))
+            store.catalog.statements.author = self.author
             yield store
             self.keep_statements(store.catalog)
 
@@ -124,6 +146,7 @@ class Stores:
 
         self.close()
         with Store.telling(self.path) as catalog:
+            catalog.statements.author = self.author
             with catalog.transaction():
                 yield catalog
             self.keep_statements(catalog)
@@ -173,9 +196,9 @@ class Stores:
             self._previews = Previews(self.path / PREVIEWS_FOLDER)
         return self._previews
 
-    def for_another_thread(self) -> Stores:
+    def another(self, *, author: str | None, wait: float | None) -> Stores:
         """Return other stores of the same index."""
-        other = Stores(self.path, self.asked, self.wait, self._observer)
+        other = Stores(self.path, self.asked, self.wait if wait is None else wait, self._observer, author)
         other._previews = self.previews()
         return other
 

@@ -54,6 +54,13 @@ class People:
         self._models = models
         self._observer = observer
 
+    @property
+    def author(self) -> str:
+        """The author of what is said: the name of the system's user, unless the index was given another."""
+        from facesearch.people.saying import current_user
+
+        return self._stores.author or current_user()
+
     # Reading
 
     def list(self, *, unnamed: bool = False, ignored: bool = False) -> list[PersonSummary]:
@@ -155,6 +162,14 @@ class People:
     def is_person(self, who: int | str, faces: Iterable[int]) -> int:
         """Say that faces, given by their ids, show a person."""
         return people_acts.is_person(self._stores, who, faces)
+
+    def call(self, faces: Iterable[int], name: str) -> int:
+        """Say that faces, given by their ids, show the person of this name, who may be new."""
+        return people_acts.call(self._stores, faces, name)
+
+    def cover(self, who: int | str, face: int) -> int:
+        """Say that this face of a person stands for them, on sheets and pages."""
+        return people_acts.cover(self._stores, who, face)
 
     def is_not(self, who: int | str, photos: AnyPaths = (), *, faces: Iterable[int] = ()) -> int:
         """Say that faces do not show a person: faces by their ids, or those of this person in photos."""

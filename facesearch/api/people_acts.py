@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from facesearch.people.saying import Statement
 
 __all__ = [
-    "answer", "ignore", "is_not", "is_person", "merge", "name", "notice", "person_in", "skip", "split", "unname",
+    "answer", "call", "cover", "ignore", "is_not", "is_person", "merge", "name", "notice", "person_in", "skip", "split",
+    "unname",
 ]  # fmt: skip
 
 
@@ -85,6 +86,25 @@ def is_person(stores: Stores, who: int | str, faces: Iterable[int]) -> int:
     if not given:
         raise UsageError("give the ids of faces", Hint.FACE_IDS)
     return _tell(stores, lambda catalog: placing(catalog, person_in(stores, catalog, who), given))
+
+
+def call(stores: Stores, faces: Iterable[int], called: str) -> int:
+    """Say whom faces show, by a name that may be new; see `People.call`."""
+    from facesearch.people.acts import calling
+    from facesearch.people.names import checked_name
+
+    given, called = _ids(faces), checked_name(called)
+    if not given:
+        raise UsageError("give the ids of faces", Hint.FACE_IDS)
+    return _tell(stores, lambda catalog: calling(catalog, str(stores.path), given, called)[1])
+
+
+def cover(stores: Stores, who: int | str, face: int) -> int:
+    """Say which face stands for a person; see `People.cover`."""
+    from facesearch.people.acts import covering
+
+    require_whole_number("face", face, 1)
+    return _tell(stores, lambda catalog: covering(catalog, person_in(stores, catalog, who), face))
 
 
 def is_not(stores: Stores, who: int | str, photos: AnyPaths, faces: Iterable[int]) -> int:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from facesearch.arguments import require_whole_number
+from facesearch.arguments import AnyPath, require_whole_number, text_of_path
 from facesearch.errors import Hint, InputError, PhotoError, UsageError
 from facesearch.visible import shown_path
 
@@ -110,6 +110,17 @@ class Photos:
 
         path, file, _ = self._known(photo)
         return _about(path, lambda: read_known(file))
+
+    def with_content(self, content: bytes) -> int | None:
+        """Return a photo by the SHA-256 of its file, None if the index has none that is visible."""
+        photos = self._stores.reading().catalog.photos
+        found = [photo.id for photo, _ in photos.with_content(content) if not (photo.missing or photo.ours)]
+        return found[0] if found else None
+
+    def at(self, path: AnyPath) -> int | None:
+        """Return the photo at a path, None if the index has none that is visible."""
+        found = self._stores.reading().catalog.photos.ids_at(os.fsencode(os.path.abspath(text_of_path("path", path))))
+        return found[0] if len(found) == 1 else None
 
     def path(self, photo: int) -> bytes:
         """Return the absolute path of a photo, in the system's bytes."""

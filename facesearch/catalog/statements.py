@@ -60,10 +60,14 @@ class FaceInPhoto(NamedTuple):
 
 
 class Statements:
-    """The tables `statements`, `statement_faces` and `identities`."""
+    """The tables `statements`, `statement_faces` and `identities`.
+
+    `author` is the author of what is said next; None for the system's user.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.author: str | None = None
 
     def add(self, statement: StatementRow, faces: Sequence[int] = ()) -> int:
         """Append a statement about faces, and return its id; the one in `statement` is ignored."""

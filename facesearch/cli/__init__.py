@@ -29,6 +29,7 @@ from facesearch.cli import (
     query,
     reindex,
     scan,
+    serve,
     sql,
     status,
     who,
@@ -57,7 +58,7 @@ app = typer.Typer(
 for register in (
     query.register, who.register, compare.register, scan.register,
     index.register, folders.register, status.register, check.register, backup.register, forget.register,
-    people.register, gallery.register, sql.register, export.register, models.register, reindex.register,
+    people.register, serve.register, gallery.register, sql.register, export.register, models.register, reindex.register,
     doctor.register,
 ):  # fmt: skip
     register(app)

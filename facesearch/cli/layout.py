@@ -21,7 +21,7 @@ _SECTIONS = {
     "Find": ("query", "who", "compare", "scan"),
     "Keep": ("index", "folders", "status", "check", "backup", "restore", "forget"),
     "People": ("people",),
-    "More": ("gallery", "sql", "export", "models", "reindex", "doctor"),
+    "More": ("serve", "gallery", "sql", "export", "models", "reindex", "doctor"),
 }
 _OLD_COMMANDS = {"faces": "who", "roots": "folders"}
 _OLD_OPTIONS: Mapping[str, Mapping[str, str | None]] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from facesearch.errors import Hint, InputError, UsageError
-from facesearch.people.names import people_called
+from facesearch.people.names import number_in, people_called, person_of
 from facesearch.people.saying import Statement
 from facesearch.people.statements import Kind
 from facesearch.wording import counted
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import FaceRow
 
-__all__ = ["denying", "dividing", "ignoring", "merging", "naming", "noticing", "placing", "strangers", "unnaming"]
+__all__ = [
+    "calling",
+    "covering",
+    "denying",
+    "dividing",
+    "ignoring",
+    "merging",
+    "naming",
+    "noticing",
+    "person_or_new",
+    "placing",
+    "strangers",
+    "unnaming",
+]
 
 
 def naming(
@@ -96,6 +109,32 @@ def dividing(
 def placing(catalog: Catalog, person: int, faces: Sequence[int]) -> Iterator[Statement]:
     """Say that faces, by id, show a person."""
     yield Statement(Kind.belongs, _known(catalog, faces), person)
+
+
+def calling(catalog: Catalog, index: str, faces: Sequence[int], name: str) -> tuple[int, list[Statement]]:
+    """Return the person of a name or number, and the statements that faces show them; a new person gets the name.
+
+    Raises `UsageError` if several people bear the name.
+    """
+    known, person = _known(catalog, faces), person_or_new(catalog, index, name)
+    if person is not None:
+        return person, [Statement(Kind.belongs, known, person)]
+    person = catalog.people.add()
+    return person, [Statement(Kind.belongs, known, person), Statement(Kind.name, known, person, value=name)]
+
+
+def person_or_new(catalog: Catalog, index: str, name: str) -> int | None:
+    """Return the person of a name or number, None for a new name. Raises `UsageError` if several people bear it."""
+    if number_in(name) is None and not people_called(catalog.people.profiles(), name):
+        return None
+    return person_of(catalog, name, index)
+
+
+def covering(catalog: Catalog, person: int, face: int) -> Iterator[Statement]:
+    """Say which face stands for a person."""
+    if face not in catalog.people.faces_of(person):
+        raise UsageError(f"face {face}: does not belong to #{person}")
+    yield Statement(Kind.cover, [face], person)
 
 
 def denying(

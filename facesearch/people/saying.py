@@ -62,11 +62,11 @@ def say_all(
 ) -> int:
     """Append statements, which are one action, in the transaction in progress; return the id of the first.
 
-    They can be undone together only. `author` is by default the name of the system's user. For statements about where
-    faces are, or undoing such, the caller needs the lock of the writer; see `given`. Raises `UsageError` if one is
-    about a person who is not known.
+    They can be undone together only. `author` is by default that of the catalog, or else the name of the system's user.
+    For statements about where faces are, or undoing such, the caller needs the lock of the writer; see `given`. Raises
+    `UsageError` if one is about a person who is not known.
     """
-    now, author = int(time.time()), current_user() if author is None else author
+    now, author = int(time.time()), author or catalog.statements.author or current_user()
     first: int | None = None
     with deriving(catalog):
         for said in statements:

@@ -13,7 +13,8 @@ from facesearch.errors import Hint, InputError, PhotoError, UsageError
 from facesearch.faces.extract import embed_given
 from facesearch.faces.given import tight_box
 from facesearch.locations import Locations, absolute
-from facesearch.people.names import checked_name, number_in, people_called, person_of
+from facesearch.people.acts import calling, person_or_new
+from facesearch.people.names import checked_name, number_in
 from facesearch.people.saying import Statement, say, say_all
 from facesearch.people.statements import Kind
 from facesearch.photos.known import read_known
@@ -65,7 +66,7 @@ def tag(
         name = checked_name(name)
     known = _known_photo(store.catalog, path)
     if name is not None:
-        _person(store, name)  # before anything is read
+        person_or_new(store.catalog, str(store.path), name)  # before anything is read
     try:
         with open_source(read_known(known.file), max_pixels=known.pixels) as source:
             box = _checked_box(sides, source.cover.size)
@@ -159,28 +160,11 @@ def _embedded(catalog: Catalog, model: FaceModel, photo: Photo, known: _KnownPho
     return embed_given(model, photo, GivenFace(tight))
 
 
-def _person(store: Store, name: str) -> int | None:
-    """Return the person of this name or number, None for a new person. Raises `UsageError` if several have the name."""
-    catalog = store.catalog
-    if number_in(name) is None and not people_called(catalog.people.profiles(), name):
-        return None
-    return person_of(catalog, name, str(store.path))
-
-
-def _naming(store: Store, face: int, name: str) -> tuple[int, list[Statement]]:
-    """Return the person of a name, and the statements that a face shows them; a new person gets the name."""
-    person = _person(store, name)
-    if person is not None:
-        return person, [Statement(Kind.belongs, [face], person)]
-    person = store.catalog.people.add()
-    return person, [Statement(Kind.belongs, [face], person), Statement(Kind.name, [face], person, value=name)]
-
-
 def _name_known(store: Store, known: FaceAt, name: str | None, path: str) -> TaggedFace:
     if name is None:
         raise UsageError(f"{path}: face {known.face} is known in this place already; give a name to say whose it is")
     with store.transaction():
-        person, statements = _naming(store, known.face, name)
+        person, statements = calling(store.catalog, str(store.path), [known.face], name)
         action = say_all(store.catalog, statements)
     return TaggedFace(face=known.face, action=action, person=person, known=True, box=known.box, quality=known.quality)
 
@@ -191,7 +175,7 @@ def _add(store: Store, known: _KnownPhoto, face: Face, name: str | None) -> Tagg
     with store.transaction():
         added = {photo: catalog.faces.add(photo, face) for photo in catalog.given.photos_of(content)}
         own = added[known.id]
-        person, naming = (None, []) if name is None else _naming(store, own, name)
+        person, naming = (None, []) if name is None else calling(catalog, str(store.path), [own], name)
         action = say_all(catalog, [Statement(Kind.face, [own], person), *naming])
     store.finish()
     return TaggedFace(face=own, action=action, person=person, known=False, box=face.detection.box, quality=face.quality)

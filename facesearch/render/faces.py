@@ -13,7 +13,7 @@ from facesearch.render.text import table
 from facesearch.search.naming import NamedFace
 from facesearch.search.probes import Probe
 
-__all__ = ["render_faces"]
+__all__ = ["faces_record", "render_faces"]
 
 _HEAD = ("face", "box", "face px", "quality", "detected", "person", "similarity", "verdict")
 _NAMED = ("person", "similarity", "verdict")
@@ -24,9 +24,7 @@ def render_faces(
 ) -> str:
     """Return the faces of one photo as `table`, `json` or `csv`, in the order given; `named` if people were asked."""
     if layout == "json":
-        path = os.fsencode(faces[0].probe.path)
-        record = {**path_keys("path", path), "faces": [{**_record(one.probe), **_who(one)} for one in faces]}
-        return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(faces_record(faces), indent=2, ensure_ascii=False) + "\n"
     if layout == "csv":
         fields = ["face", "left", "top", "width", "height", "face_px", "quality", "det_score"]
         fields += ["face_id", "person", "name", "similarity", "verdict"]
@@ -34,6 +32,12 @@ def render_faces(
     head = [name if named or name not in _NAMED else "" for name in _HEAD]
     rows = [(*_row(one.probe), *(_shown(one, show) if named else ("", "", ""))) for one in faces]
     return table(head, rows, ("box", "person", "verdict"))
+
+
+def faces_record(faces: Sequence[NamedFace]) -> dict[str, Any]:
+    """Return the faces of one photo as plain values, in the order given."""
+    path = os.fsencode(faces[0].probe.path)
+    return {**path_keys("path", path), "faces": [{**_record(one.probe), **_who(one)} for one in faces]}
 
 
 def _who(one: NamedFace) -> dict[str, Any]:

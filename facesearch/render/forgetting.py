@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import StorageError
 from facesearch.files import output_file
+from facesearch.render.records import path_keys
 from facesearch.render.text import table
+from facesearch.visible import shown_path
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.api.results import Forgetting, SweptFace, Template
 
-__all__ = ["left_out_records", "render_left_out", "save_receipt", "sweep_lines"]
+__all__ = ["forgetting_record", "left_out_records", "render_left_out", "save_receipt", "sweep_lines"]
 
 _LISTED = 30
 
@@ -48,6 +50,26 @@ def _line(one: SweptFace) -> str:
     whose = "nobody" if one.face.person is None else one.face.name or f"#{one.face.person}"
     likeness = "no embedding" if one.similarity is None else f"similarity {one.similarity:.3f}"
     return f"face {one.face.face_id}, {likeness}, {whose}: {os.fsdecode(one.face.path)}"
+
+
+def forgetting_record(what: Forgetting) -> dict[str, Any]:
+    """Return what is forgotten as plain values; of a person, each face that goes, with its similarity."""
+    return {
+        "what": what.what,
+        "copies": [shown_path(path) for path in what.copies] if what.takes_copies else [],
+        "owed": list(what.owed),
+        "going": [_swept(one) for one in what.going],
+        "spared": [_swept(one) for one in what.spared],
+        "receipt": dict(what.receipt) or None,
+    }
+
+
+def _swept(one: SweptFace) -> dict[str, Any]:
+    face = one.face
+    return {
+        "face_id": face.face_id, "photo_id": face.photo_id, **path_keys("path", face.path), "own": one.own,
+        "person": face.person, "name": face.name, "similarity": one.similarity,
+    }  # fmt: skip
 
 
 def save_receipt(receipt: Mapping[str, Any], path: Path) -> None:

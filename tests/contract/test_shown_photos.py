@@ -212,7 +212,7 @@ def test_each_thread_has_an_index_of_its_own_with_the_same_model(index: Index, p
     photo = PhotoBytes("", (place / "photos/portrait.png").read_bytes())
 
     def ask(_: int) -> int:
-        with index.for_another_thread() as own:
+        with index.another() as own:
             return len(own.query(photo)) + len(own.photos.picture(1).data)
 
     with ThreadPoolExecutor(4) as pool:

@@ -1,0 +1,1 @@
+"""The page and the REST API: a server for one index or one shared gallery."""
