@@ -1,0 +1,6 @@
+/** The library: a line at the foot that opens. */
+
+export const library = {
+  open() {},
+  close() {},
+};
