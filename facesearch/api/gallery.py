@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Self, Unpack
 
 from facesearch.api.opening import Models, as_model
@@ -14,11 +16,14 @@ from facesearch.errors import GalleryError, Hint, InputError, UsageError
 from facesearch.events import SILENT, Observer
 from facesearch.filters import Filter
 from facesearch.query_options import QueryKeywords, QueryOptions
+from facesearch.settings import DEFAULT_MAX_PIXELS
 
 if TYPE_CHECKING:
+    from facesearch.api.gallery_photos import GalleryPhotos
     from facesearch.galleries.address import Address
     from facesearch.galleries.shared import Method, PushedIndex, Recall, SharedGallery
-    from facesearch.search.questions import AnyPhotos
+    from facesearch.search.probes import QueryPhoto
+    from facesearch.search.questions import AnyPhoto, AnyPhotos
     from facesearch.search.result import QueryResult
     from facesearch.types import ModelInfo
 
@@ -68,15 +73,33 @@ class Gallery:
     Every method may raise `GalleryError` if the server cannot be reached or refuses.
     """
 
-    def __init__(self, shared: SharedGallery, address: Address, models: Models, observer: Observer) -> None:
+    def __init__(
+        self,
+        shared: SharedGallery,
+        address: Address,
+        models: Models,
+        observer: Observer,
+        folders: Mapping[bytes, bytes],
+    ) -> None:
         self._shared = shared
         self._address = address
         self._models = models
         self._observer = observer
+        self._folders = folders
 
     @classmethod
-    def open(cls, gallery: str, *, device: str = "auto", threads: int = 0, observer: Observer = SILENT) -> Self:
+    def open(
+        cls,
+        gallery: str,
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        observer: Observer = SILENT,
+        folders: Mapping[str, str] | None = None,
+    ) -> Self:
         """Open a gallery by its address, such as `postgresql://host/database`, or by the name it was connected under.
+
+        `folders` maps folders of the machines that pushed to those under which this machine sees them; see `photos`.
 
         Raises `InputError` for an unknown name, `UsageError` for an invalid address, `GalleryError` if there is no
         gallery at the address.
@@ -84,7 +107,30 @@ class Gallery:
         from facesearch.galleries.known import address_of, open_gallery
 
         address = address_of(gallery)
-        return cls(open_gallery(address), address, Models(device, threads, observer), observer)
+        here = {_absolute(old): _absolute(new) for old, new in (folders or {}).items()}
+        return cls(open_gallery(address), address, Models(device, threads, observer), observer, here)
+
+    def another(self) -> Self:
+        """Return another connection to the same gallery, for another thread; both share the opened model."""
+        from facesearch.galleries.known import open_gallery
+
+        return type(self)(open_gallery(self._address), self._address, self._models, self._observer, self._folders)
+
+    def photos(self, pictures: Path) -> GalleryPhotos:
+        """Return the photos of the gallery, where their files can be reached; small pictures are kept in a folder."""
+        from facesearch.api.gallery_photos import GalleryPhotos
+        from facesearch.photos.previews import Previews
+
+        return GalleryPhotos(self._shared, self._folders, Previews(pictures))
+
+    def look_at(self, photo: AnyPhoto, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> QueryPhoto:
+        """Detect the faces in a photo once, for any number of queries; see `Index.look_at`."""
+        from facesearch.search.probes import QueryPhoto, probe_faces
+        from facesearch.search.questions import given_photos
+
+        model = self._models.open_like(self._shared.model, few=True, at_once=False)
+        (source,) = given_photos(photo)
+        return QueryPhoto(tuple(probe_faces(model, source, max_pixels=max_pixels)), model.info)
 
     @staticmethod
     def exists(gallery: str) -> bool:
@@ -278,6 +324,10 @@ def only_gallery(name: str | None) -> str:
     if len(names) > 1:
         raise UsageError(f"several galleries are connected ({', '.join(names)}); name one")
     return names[0]
+
+
+def _absolute(folder: str) -> bytes:
+    return os.fsencode(os.path.abspath(text_of_path("folder", folder)))
 
 
 def require_name(name: str) -> None:

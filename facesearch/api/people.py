@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from facesearch.people.tagging import TaggedFace
     from facesearch.types import FaceRecord
 
-__all__ = ["People"]
+__all__ = ["People", "current_user"]
 
 
 class People:
@@ -53,13 +53,6 @@ class People:
         self._stores = stores
         self._models = models
         self._observer = observer
-
-    @property
-    def author(self) -> str:
-        """The author of what is said: the name of the system's user, unless the index was given another."""
-        from facesearch.people.saying import current_user
-
-        return self._stores.author or current_user()
 
     # Reading
 
@@ -347,3 +340,10 @@ class People:
 
     def _person(self, catalog: Catalog, who: int | str) -> int:
         return people_acts.person_in(self._stores, catalog, who)
+
+
+def current_user() -> str:
+    """Return the name of the system's user, the author of what is said; empty if there is none."""
+    from facesearch.people.saying import current_user as user
+
+    return user()

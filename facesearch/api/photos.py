@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from facesearch.api.pictures import about_photo, picture_of_face, picture_of_photo
 from facesearch.arguments import AnyPath, require_whole_number, text_of_path
-from facesearch.errors import Hint, InputError, PhotoError, UsageError
-from facesearch.visible import shown_path
+from facesearch.errors import Hint, InputError
 
 if TYPE_CHECKING:
     from facesearch.api.opening import Stores
-    from facesearch.photos.previews import Previews
+    from facesearch.api.pictures import Picture
     from facesearch.types import DateSource, FaceRecord, KnownFile, Precision
 
-__all__ = ["FACE_SIDES", "PHOTO_SIDES", "IndexedPhoto", "Photos", "Picture"]
-
-PHOTO_SIDES = (320, 640, 1280, 2560)
-"""The longer side of a picture of a photo, in pixels. Few sizes, because each is kept on disk."""
-FACE_SIDES = (96, 192, 384)
-"""The side of a picture of a face, in pixels."""
+__all__ = ["IndexedPhoto", "Photos"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +38,6 @@ class IndexedPhoto:
     faces: tuple[FaceRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture as JPEG, without the metadata of its photo. Two pictures with the same `tag` are equal."""
-
-    data: bytes
-    tag: str
-
-
 class Photos:
     """The photos of an index by their ids. Methods raise what those of `Index` raise.
 
@@ -67,7 +53,7 @@ class Photos:
         from facesearch.filters import Filter
         from facesearch.galleries.local import LocalGallery
 
-        path, _, mtime_ns = self._known(photo)
+        file, mtime_ns = self._known(photo)
         store = self._stores.reading()
         facts = store.catalog.photos.facts_of(photo)
         faces = sorted(
@@ -76,7 +62,7 @@ class Photos:
         taken = facts.taken
         return IndexedPhoto(
             photo_id=photo,
-            path=path,
+            path=file.path,
             width=facts.width,
             height=facts.height,
             date=taken.moment if taken else datetime.fromtimestamp(mtime_ns // 10**9).isoformat(),
@@ -87,29 +73,28 @@ class Photos:
 
     def picture(self, photo: int, side: int = 640) -> Picture:
         """Return a whole photo, upright, its longer side at most `side` pixels: one of `PHOTO_SIDES`."""
-        _require_side(side, PHOTO_SIDES)
-        path, file, mtime_ns = self._known(photo)
-        make = partial(self._previews().photo, file, mtime_ns, side, partial(self._is_known, photo))
-        return _picture(path, file, f"{side}", make)
+        file, mtime_ns = self._known(photo)
+        return picture_of_photo(self._stores.previews(), file, mtime_ns, side, partial(self._is_known, photo))
 
     def face_picture(self, face: int, side: int = 192) -> Picture:
         """Return a square around a face, of `side` pixels: one of `FACE_SIDES`."""
-        _require_side(side, FACE_SIDES)
         require_whole_number("face", face, 1)
         record = self._stores.reading().catalog.faces.held([face]).get(face)
         if record is None:
             raise InputError(f"face {face}: not in {self._stores.path}", Hint.FACE_IDS)
-        path, file, mtime_ns = self._known(record.photo_id)
-        is_known = partial(self._is_known, record.photo_id, face)
-        make = partial(self._previews().face, file, mtime_ns, record.detection.box, side, is_known)
-        return _picture(path, file, f"{side}-{face}", make)
+        self._known(record.photo_id)  # a hidden photo is not shown
+        return picture_of_face(self._stores.previews(), record, side, partial(self._is_known, record.photo_id, face))
 
     def original(self, photo: int) -> bytes:
         """Return the content of a photo's file, with its metadata."""
         from facesearch.photos.known import read_known
 
-        path, file, _ = self._known(photo)
-        return _about(path, lambda: read_known(file))
+        file, _ = self._known(photo)
+        return about_photo(file, lambda: read_known(file))
+
+    def path(self, photo: int) -> bytes:
+        """Return the absolute path of a photo, in the system's bytes."""
+        return self._known(photo)[0].path
 
     def with_content(self, content: bytes) -> int | None:
         """Return a photo by the SHA-256 of its file, None if the index has none that is visible."""
@@ -122,12 +107,8 @@ class Photos:
         found = self._stores.reading().catalog.photos.ids_at(os.fsencode(os.path.abspath(text_of_path("path", path))))
         return found[0] if len(found) == 1 else None
 
-    def path(self, photo: int) -> bytes:
-        """Return the absolute path of a photo, in the system's bytes."""
-        return self._known(photo)[0]
-
-    def _known(self, photo: int) -> tuple[bytes, KnownFile, int]:
-        """Return the path of a photo, its file, and the time of that in nanoseconds."""
+    def _known(self, photo: int) -> tuple[KnownFile, int]:
+        """Return the file of a photo, and its time in nanoseconds."""
         from facesearch.types import KnownFile
 
         require_whole_number("photo", photo, 1)
@@ -136,28 +117,8 @@ class Photos:
         if found is None:
             raise InputError(f"photo {photo}: not in {self._stores.path}, or hidden")
         known, path = found
-        return path, KnownFile(path, known.file.size, photos.content_of(photo)), known.file.mtime_ns
+        return KnownFile(path, known.file.size, photos.content_of(photo)), known.file.mtime_ns
 
     def _is_known(self, photo: int, face: int | None = None) -> bool:
         catalog = self._stores.reading().catalog
         return catalog.photos.find(photo) is not None and (face is None or face in catalog.faces.held([face]))
-
-    def _previews(self) -> Previews:
-        return self._stores.previews()
-
-
-def _require_side(side: int, sides: tuple[int, ...]) -> None:
-    if side not in sides:
-        raise UsageError(f"side {side!s:.20}: choose one of {', '.join(map(str, sides))}", option="side")
-
-
-def _picture(path: bytes, file: KnownFile, kind: str, make: Callable[[], bytes]) -> Picture:
-    return Picture(_about(path, make), f"{(file.content or b'').hex()[:32]}-{kind}")
-
-
-def _about(path: bytes, read: Callable[[], bytes]) -> bytes:
-    """Return what is read. Raises `PhotoError` with the path."""
-    try:
-        return read()
-    except PhotoError as error:
-        raise error.about(shown_path(os.fsdecode(path))) from error

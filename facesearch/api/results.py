@@ -11,7 +11,8 @@ from facesearch.api.models import Added, Licence, Pulled, Removal
 from facesearch.api.people_news import News, SeenPerson
 from facesearch.api.people_parts import PersonPart
 from facesearch.api.people_records import PersonDetails, PersonSummary
-from facesearch.api.photos import IndexedPhoto, Picture
+from facesearch.api.photos import IndexedPhoto
+from facesearch.api.pictures import Picture
 from facesearch.api.scan import ScanResult
 from facesearch.api.status import IndexStatus, SwitchProgress
 from facesearch.care.check import Health

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facesearch.cli.options import Device, IndexPath, Threads, examples
+from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.api.gallery import Gallery
+    from facesearch.api.index import Index
 
 __all__ = ["register"]
 
@@ -39,6 +44,16 @@ _Names = Annotated[
 _RootPath = Annotated[
     str, typer.Option("--root-path", metavar="PATH", help="The path under which a reverse proxy shows the page.")
 ]
+_Gallery = Annotated[
+    str | None,
+    typer.Option("--gallery", metavar="NAME", help="Serve this shared gallery, by name or URL, instead of an index."),
+]
+_Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="OLD=NEW", help="Photos of a gallery that other machines have in OLD are in NEW on this one."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +63,8 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     index_path: IndexPath = None,
+    gallery: _Gallery = None,
+    folders: _Map = None,
     host: _Host = "127.0.0.1",
     port: _Port = 8710,
     open_browser: _Open = False,
@@ -63,7 +80,6 @@ def serve(
 
     Only this machine can connect unless --host says otherwise, and only with the address that is printed or a token.
     """
-    from facesearch.api.index import Index
     from facesearch.web.run import ServerOptions, require_extra, run
 
     require_extra()
@@ -71,5 +87,29 @@ def serve(
         host=host, port=port, rights=rights, token_file=token_file, uploads=uploads, names=tuple(allow_host or ()),
         root_path=root_path, open_browser=open_browser,
     )  # fmt: skip
-    with Index.open(index_path, device=device, threads=threads) as index:
-        run(index, options)
+    with _opened(index_path, gallery, folders or [], device, threads) as served:
+        run(served, options)
+
+
+def _opened(
+    index_path: Path | None, gallery: str | None, folders: list[str], device: str, threads: int
+) -> Index | Gallery:
+    """Open what is served."""
+    from facesearch.api.gallery import Gallery
+    from facesearch.api.index import Index
+
+    pairs = dict(_pair(text) for text in folders)
+    if gallery is None:
+        if pairs:
+            raise UsageError("--map is for a shared gallery; give --gallery too")
+        return Index.open(index_path, device=device, threads=threads)
+    if index_path is not None:
+        raise UsageError("--index and --gallery contradict each other; omit one of them")
+    return Gallery.open(gallery, device=device, threads=threads, folders=pairs)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise UsageError(f"--map {text}: write OLD=NEW, two folders")
+    return old, new

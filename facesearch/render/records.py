@@ -86,7 +86,9 @@ def _through(hit: Hit) -> dict[str, Any]:
     if hit.similarity_to_person is not None:
         record["similarity_to_person"] = round(hit.similarity_to_person, 6)
     if hit.via_face is not None:
-        record["via_face"] = {**path_keys("path", hit.via_face.path), "face_id": own_id(hit.via_face.face_id)[1]}
+        face = hit.via_face
+        ids = {"face_id": own_id(face.face_id)[1], "photo_id": own_id(face.photo_id)[1]}
+        record["via_face"] = {**path_keys("path", face.path), **ids}
     if hit.somebody_else:
         record["somebody_else"] = True
     if hit.before_birth:

@@ -18,8 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from facesearch.errors import FacesearchError
-from facesearch.web import door, library, openapi, people, photos, search
+from facesearch.web import door, gallery, library, openapi, people, photos, search
 from facesearch.web.asked import fault_of
+from facesearch.web.gallery import ServedGallery
 from facesearch.web.guard import COOKIE, Guard, Slowdown
 from facesearch.web.limits import Limits
 from facesearch.web.names import HostNames
@@ -54,14 +55,14 @@ class _Files(StaticFiles):
         return answer
 
 
-def make_app(serving: Serving, doors: Doors) -> ASGIApp:
-    """Return the application for one index."""
+def make_app(serving: Serving | ServedGallery, doors: Doors) -> ASGIApp:
+    """Return the application for one index or gallery."""
     app = FastAPI(title="facesearch", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.serving = serving
     app.state.slowdown = doors.slowdown
     app.state.cookie = f"{COOKIE}-{doors.port}"
     app.state.on_session = doors.on_session
-    for part in (door, search, people, photos, library):
+    for part in (door, gallery) if serving.kind == "gallery" else (door, search, people, photos, library):
         app.include_router(part.router)
     _add_pages(app)
     _add_handlers(app)

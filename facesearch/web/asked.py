@@ -60,10 +60,6 @@ class Where(Asked):
     min_quality: float = Field(default=0, ge=0, le=1, description="The least quality of a face.")
     faces: str | None = Field(default=None, max_length=20, description="The number of faces in a photo, as 2 or 1..3.")
 
-    def filter(self) -> Filter:
-        """Return the filter. Raises `UsageError`."""
-        return Filter(**self.model_dump())
-
 
 class PhotoData(Asked):
     """A photo in the body of a request."""
@@ -95,6 +91,11 @@ class Question(Asked):
     fold: bool = Field(default=False, description="Combine near-identical shots into one hit.")
     direct: bool = Field(default=False, description="Only photos similar to the query, no others of the same person.")
     where: Where = Field(default_factory=Where)
+    index: str | None = Field(default=None, max_length=100, description="Of a shared gallery: only this index.")
+
+    def filter(self) -> Filter:
+        """Return which faces are searched. Raises `UsageError`."""
+        return Filter(**self.where.model_dump(), index=self.index)
 
     def options(self, with_people: list[int], without_people: list[int], person: int | None) -> QueryOptions:
         """Return the options of the query, with people by their numbers. Raises `UsageError`.

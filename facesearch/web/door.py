@@ -36,9 +36,11 @@ class Invitation(Asked):
 
 @router.get("/api/v1/session", summary="Who is asking")
 async def session(request: Request) -> dict[str, str | None]:
-    """Return the name and the rights of the visitor, null without a session."""
+    """Return the visitor's name and rights, and what is served, an index or a gallery; null without a session."""
     visitor = visitor_of(request)
-    return {"name": None, "rights": None} if visitor is None else {"name": visitor.name, "rights": str(visitor.rights)}
+    if visitor is None:
+        return {"name": None, "rights": None, "serves": None}
+    return {"name": visitor.name, "rights": str(visitor.rights), "serves": serving_of(request).kind}
 
 
 @router.post("/api/v1/session", status_code=204, summary="Begin a session")

@@ -21,7 +21,7 @@ from facesearch.web.asked import Asked, Id
 from facesearch.web.rights import Rights, Visitor
 from facesearch.web.serving import needs, serving_of
 
-__all__ = ["router"]
+__all__ = ["as_file", "photo_record", "picture_response", "router"]
 
 router = APIRouter(prefix="/api/v1", tags=["photos"])
 
@@ -62,7 +62,7 @@ async def original(request: Request, photo: Id, _: Looks) -> Response:
         return index.photos.original(photo), index.photos.path(photo)
 
     data, path = await serving_of(request).draw(read)
-    return Response(data, media_type="application/octet-stream", headers=_as_file(os.path.basename(path)))
+    return Response(data, media_type="application/octet-stream", headers=as_file(os.path.basename(path)))
 
 
 class Chosen(Asked):
@@ -75,7 +75,7 @@ class Chosen(Asked):
 async def zipped(request: Request, chosen: Chosen, _: Looks) -> Response:
     """Return the files of photos, as they are, in a ZIP file."""
     stream = await serving_of(request).draw(lambda index: _zip(index, list(dict.fromkeys(chosen.photos))))
-    return StreamingResponse(_pieces(stream), media_type="application/zip", headers=_as_file(b"photos.zip"))
+    return StreamingResponse(_pieces(stream), media_type="application/zip", headers=as_file(b"photos.zip"))
 
 
 def photo_record(photo: IndexedPhoto) -> dict[str, Any]:
@@ -99,7 +99,11 @@ def _face_record(face: FaceRecord) -> dict[str, Any]:
 
 
 async def _picture(request: Request, make: Callable[[Index], Picture]) -> Response:
-    made = await serving_of(request).draw(make)
+    return picture_response(request, await serving_of(request).draw(make))
+
+
+def picture_response(request: Request, made: Picture) -> Response:
+    """Return a picture, or that the browser has it already."""
     headers = {"ETag": f'"{made.tag}"', "Cache-Control": _KEPT}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -128,6 +132,6 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
             yield piece
 
 
-def _as_file(name: bytes) -> dict[str, str]:
+def as_file(name: bytes) -> dict[str, str]:
     """Return the header that lets a browser save a file under a name of any bytes."""
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}

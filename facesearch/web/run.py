@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facesearch.api.gallery import Gallery
 from facesearch.api.index import Index
+from facesearch.api.people import current_user
 from facesearch.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -43,13 +45,14 @@ def require_extra() -> None:
         raise InputError(f"the server needs {', '.join(missing)}; install it with pip install 'facesearch[web]'")
 
 
-def run(index: Index, options: ServerOptions) -> None:
-    """Serve an index until a signal ends it.
+def run(served: Index | Gallery, options: ServerOptions) -> None:
+    """Serve an index or a gallery until a signal ends it.
 
     Raises `InputError` if the port is taken, the folder for uploads or the file of tokens cannot be used, or nobody
     could get in; `UsageError` for wrong options.
     """
     from facesearch.web.app import Doors, make_app
+    from facesearch.web.gallery import ServedGallery
     from facesearch.web.names import HostNames
     from facesearch.web.rights import Keyring, Rights, Tokens, Visitor
     from facesearch.web.server import listen, own_address, serve
@@ -60,17 +63,21 @@ def run(index: Index, options: ServerOptions) -> None:
     on_terminal = sys.stderr.isatty()
     if not on_terminal and options.token_file is None:
         raise UsageError("keys are printed on a terminal only, and this is none; give tokens in a file")
-    _check_uploads(index, options.uploads)
+    _check_uploads(served, options.uploads)
     root_path = _root_path(options.root_path)
-    index.status()  # what is wrong with it is said now
+    served.status()  # what is wrong with it is said now
     with listen(options.host, options.port) as taken:
         port = taken.getsockname()[1]
         keyring = Keyring(tokens)
         terminal = _Terminal(
-            keyring, Visitor(index.people.author, rights), _url(own_address(options.host), port),
+            keyring, Visitor(current_user(), rights), _url(own_address(options.host), port),
             shown=on_terminal, with_code=options.host not in _LOOPBACK,
         )  # fmt: skip
-        serving = Serving(index, keyring, uploads=options.uploads)
+        serving = (
+            ServedGallery(served, keyring)
+            if isinstance(served, Gallery)
+            else Serving(served, keyring, uploads=options.uploads)
+        )
         doors = Doors(
             names=HostNames((options.host, *options.names)), tokens=tokens, port=port, root_path=root_path,
             on_session=terminal.on_session,
@@ -145,10 +152,12 @@ def _root_path(text: str) -> str:
     return path
 
 
-def _check_uploads(index: Index, folder: Path | None) -> None:
+def _check_uploads(served: Index | Gallery, folder: Path | None) -> None:
     if folder is None:
         return
+    if isinstance(served, Gallery):
+        raise UsageError("a shared gallery takes no uploads; serve an index", option="uploads")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; make it first")
-    if folder.resolve().is_relative_to(index.path.resolve()):
+    if folder.resolve().is_relative_to(served.path.resolve()):
         raise InputError(f"{folder}: is in the index; choose a folder for photos")

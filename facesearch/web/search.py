@@ -70,7 +70,7 @@ def _found(index: Index, seen: SeenPhotos, photos: list[PhotoBytes], question: Q
     )
     result = index.query(
         _sources(index, seen, photos, question), question.options(together, without, person),
-        where=question.where.filter(), observer=observing(notes=remarks.append),
+        where=question.filter(), observer=observing(notes=remarks.append),
     )  # fmt: skip
     return answer_record(result, remarks)
 

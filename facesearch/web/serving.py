@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from starlette.requests import Request
 
+from facesearch.api.gallery import Gallery
 from facesearch.api.index import Index
 from facesearch.api.results import PhotoBytes, QueryPhoto
 from facesearch.errors import ModelSwitchedError
@@ -41,7 +42,7 @@ class SeenPhotos:
         self._seen: OrderedDict[bytes, QueryPhoto] = OrderedDict()
         self._lock = Lock()
 
-    def look_at(self, index: Index, photo: PhotoBytes) -> QueryPhoto:
+    def look_at(self, index: Index | Gallery, photo: PhotoBytes) -> QueryPhoto:
         """Return the faces of a photo. Raises what `Index.look_at` raises."""
         key = hashlib.sha256(photo.name.encode("utf-8", "surrogatepass") + b"\0" + photo.data).digest()
         with self._lock:
@@ -61,6 +62,8 @@ class Serving:
 
     A grid of pictures does not delay a question, and one writer makes statements in their order.
     """
+
+    kind: Literal["index", "gallery"] = "index"
 
     def __init__(self, index: Index, keyring: Keyring, *, uploads: Path | None = None) -> None:
         self.path = index.path

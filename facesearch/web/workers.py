@@ -20,11 +20,21 @@ Tool = TypeVar("Tool", bound=Any)
 class Workers(Generic[Tool]):
     """Threads with a tool each, such as an open index, which belongs to the thread that opened it.
 
-    At most `waiting` requests wait for a thread; further ones are refused with 429.
+    At most `waiting` requests wait for a thread; further ones are refused with 429. After an error of the class
+    `renew`, such as a lost connection, the thread makes its tool anew.
     """
 
-    def __init__(self, make: Callable[[], Tool], *, threads: int, waiting: int, name: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Tool],
+        *,
+        threads: int,
+        waiting: int,
+        name: str,
+        renew: type[Exception] | tuple[()] = (),
+    ) -> None:
         self._make = make
+        self._renew = renew
         self._most = threads + waiting
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._own = threading.local()
@@ -35,7 +45,7 @@ class Workers(Generic[Tool]):
         if self._busy >= self._most:
             raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too many requests at once; try again", retry_after=1)
         self._busy += 1
-        future = self._threads.submit(lambda: work(self._tool()))
+        future = self._threads.submit(self._done, work)
         future.add_done_callback(self._one_less(asyncio.get_running_loop()))
         return await asyncio.wrap_future(future)
 
@@ -52,6 +62,13 @@ class Workers(Generic[Tool]):
                 pass
 
         return done
+
+    def _done(self, work: Callable[[Tool], T]) -> T:
+        try:
+            return work(self._tool())
+        except self._renew:
+            self._own.__dict__.clear()
+            raise
 
     def _tool(self) -> Tool:
         if not hasattr(self._own, "tool"):

@@ -16,7 +16,7 @@ from PIL import Image
 from sample_library import shipped_photo
 
 from facesearch import Index, InputError, ModelSwitchedError, PhotoError, UsageError
-from facesearch.api.photos import FACE_SIDES, PHOTO_SIDES
+from facesearch.api.pictures import FACE_SIDES, PHOTO_SIDES
 from facesearch.api.results import PhotoBytes, QueryPhoto
 from facesearch.photos.previews import Previews
 from facesearch.types import KnownFile

@@ -1,11 +1,11 @@
 /** Answer: one sentence and a grid; numbers, filters and actions only where they are asked for. */
 
 import { h, fill, icon, baseName, counted, shownDate } from "./dom.js";
-import { download, facePicture, may, photoPicture, say } from "./api.js";
+import { download, facePicture, may, photoPicture, say, visitor } from "./api.js";
 import { complain, done, tell } from "./messages.js";
 import { filters } from "./filters.js";
 import { grid } from "./grid.js";
-import { called, isDoubtful, parts, reason, sentence } from "./hits.js";
+import { called, isDoubtful, parts, placeOf, reason, sentence } from "./hits.js";
 import { namer } from "./namer.js";
 import { ask, question } from "./question.js";
 import { list } from "./list.js";
@@ -14,6 +14,7 @@ export async function open(element, _rest, parameters) {
   document.title = "Answer - facesearch";
   const ending = new AbortController();
   const selected = new Map();
+  const whole = visitor.serves === "index";
   let answer = null;
   let details = false;
   let limit = null;
@@ -36,10 +37,11 @@ export async function open(element, _rest, parameters) {
       cells?.redraw();
     },
   }, icon("info"), "Details");
+  const naming = h("div");
   fill(element, h("div.answer", {}, h("header.head", {}, asked, h("div.told", {}, heading, remark)),
     tools, choice.panel, numbers, place, actions));
   fill(tools, h("a.button", { href: "#/find" }, question.photos.length && !parameters.size ? "Add or change photos" : "New search"),
-    choice.button, detailsButton);
+    choice.button, detailsButton, naming);
   if (!parameters.size && !question.photos.length) {
     location.replace("#/find");
     return null;
@@ -78,15 +80,36 @@ export async function open(element, _rest, parameters) {
     fill(remark, nothing ? "Try a photo with a larger, clearer face, several photos of the person, or fewer filters." : "");
     if (answer.path === null && answer.person && !asked.childElementCount) showCover();
     showNumbers(record);
-    list.set(shown.flatMap((part) => part.items).map((hit) => hit.photo_id), location.hash);
+    list.set(shown.flatMap((part) => part.items).map(placeOf), location.hash);
     if (cells) cells.update(shown);
     else cells = grid(place, { parts: shown, cell, below: 46, label: "Photos found" });
     showActions();
+    fill(naming, may("name") && answer.person && !answer.name
+      ? h("button", { type: "button", onclick: (event) => namePerson(event.target) }, "Name this person") : null);
+  }
+
+  function namePerson(button) {
+    const form = namer({
+      label: "Who is this?",
+      given: async ({ name, person }) => {
+        const number = answer.person;
+        try {
+          const action = await say(person ? { say: "merge", people: [person, number] } : { say: "name", person: number, name });
+          await load();
+          done(`Named ${name}.`, action, load);
+        } catch (error) {
+          complain(error);
+        }
+      },
+      onescape: () => fill(naming, button),
+    });
+    fill(naming, form.element);
+    form.focus();
   }
 
   function showCover() {
     const best = answer.hits.find((hit) => hit.via === "person");
-    if (best) fill(asked, h("img.round", { src: facePicture(best.face_id), alt: "" }));
+    if (best) fill(asked, h("img.round", { src: facePicture(best.face_id, 192, { photo: best.photo_id, index: best.index }), alt: "" }));
   }
 
   function cell(hit) {
@@ -100,12 +123,13 @@ export async function open(element, _rest, parameters) {
     });
     const why = reason(hit);
     return [
-      h("a.picture", { href: `#/photo/${hit.photo_id}?face=${hit.face_id}`, "aria-label": described(hit) },
-        h("img", { src: photoPicture(hit.photo_id, 320), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(h("span.lost", {}, "Not readable now")) })),
+      h("a.picture", { href: `#/photo/${placeOf(hit)}${hit.index ? "&" : "?"}face=${hit.face_id}`, "aria-label": described(hit) },
+        h("img", { src: photoPicture(hit.photo_id, 320, hit.index), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(h("span.lost", {}, "Not readable now")) })),
       h("label.select", {}, box),
       h("div.below", {},
-        isDoubtful(hit) && hit.via_face ? h("img.link", { src: facePicture(hit.via_face.face_id, 96), alt: "The photo that links it", width: "32", height: "32", loading: "lazy" }) : null,
+        isDoubtful(hit) && hit.via_face ? h("img.link", { src: facePicture(hit.via_face.face_id, 96, { photo: hit.via_face.photo_id, index: hit.index }), alt: "The photo that links it", width: "32", height: "32", loading: "lazy" }) : null,
         h("div.words", {},
+          hit.index ? h("small.of", {}, hit.index) : null,
           h("span.verdict", { "data-verdict": hit.verdict ?? "" }, hit.is_query ? "this photo" : hit.verdict ?? ""),
           h("small", {}, why || shownDate(hit.date, hit.date_precision)),
           details && hit.similarity !== null ? h("small.number", {}, hit.similarity.toFixed(3)) : null,
@@ -128,7 +152,7 @@ export async function open(element, _rest, parameters) {
         load();
       },
     });
-    const limited = !(parameters.has("person"));
+    const limited = !parameters.has("person");
     fill(numbers, h("dl", {},
       h("dt", {}, "Searched"), h("dd", {}, counted(answer.searched, "face")),
       h("dt", {}, "Model"), h("dd", {}, record.index.model),
@@ -155,9 +179,9 @@ export async function open(element, _rest, parameters) {
     const who = answer.person ? called(answer.person, answer.name) : null;
     fill(actions,
       h("strong", {}, `${counted(photos.length, "photo")} selected`),
-      h("button", { type: "button", onclick: () => download("photos/zip", { photos }, "photos.zip").catch(complain) }, icon("download"), "Download"),
+      whole ? h("button", { type: "button", onclick: () => download("photos/zip", { photos }, "photos.zip").catch(complain) }, icon("download"), "Download") : null,
       h("button", { type: "button", onclick: () => copy(hits.map((hit) => hit.path)) }, "Copy paths"),
-      h("a.button", { href: `#/answer?faces=${faces.slice(0, 20).join(",")}` }, icon("more"), "More like this"),
+      whole ? h("a.button", { href: `#/answer?faces=${faces.slice(0, 20).join(",")}` }, icon("more"), "More like this") : null,
       may("name") && who ? h("button", { type: "button", onclick: () => deny(faces, who) }, `Not ${who}`) : null,
       may("name") ? h("button", { type: "button", "aria-expanded": "false", onclick: (event) => nameThem(event.target, faces) }, "Name") : null,
       h("button", {

@@ -22,8 +22,18 @@ export function address(path) {
   return new URL(path, BASE).href;
 }
 
-export const facePicture = (face, side = 192) => address(`faces/${face}/picture?side=${side}`);
-export const photoPicture = (photo, side = 640) => address(`photos/${photo}/picture?side=${side}`);
+/** Return the address of a picture; in a shared gallery, ids are those of an index, and a face needs its photo. */
+export function photoPicture(photo, side = 640, index = null) {
+  return address(`photos/${photo}/picture?side=${side}${inIndex(index)}`);
+}
+
+export function facePicture(face, side = 192, { photo = null, index = null } = {}) {
+  return address(`faces/${face}/picture?side=${side}${index === null ? "" : `&photo=${photo}`}${inIndex(index)}`);
+}
+
+export function inIndex(index) {
+  return index ? `&index=${encodeURIComponent(index)}` : "";
+}
 
 async function request(path, options = {}) {
   let answer;
@@ -85,13 +95,14 @@ export async function say(statement) {
   return (await post("statements", statement)).action;
 }
 
-/** Who is using this page: `name` and `rights`, both null without a session. */
-export const visitor = { name: null, rights: null };
+/** Who is using this page, null without a session; and what is served, an `index` or a shared `gallery`. */
+export const visitor = { name: null, rights: null, serves: null };
 
 const ORDER = ["look", "name", "owner"];
 
-/** Whether the visitor has a right. */
+/** Whether the visitor has a right. Nothing is written to a shared gallery. */
 export function may(right) {
+  if (visitor.serves === "gallery" && right !== "look") return false;
   return ORDER.indexOf(visitor.rights) >= ORDER.indexOf(right);
 }
 

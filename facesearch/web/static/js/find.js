@@ -1,7 +1,7 @@
 /** Find: drop, paste, choose or take a photo, and tap the face that is meant. */
 
 import { h, fill, icon, counted } from "./dom.js";
-import { facePicture, get } from "./api.js";
+import { facePicture, get, visitor } from "./api.js";
 import { boxes } from "./boxes.js";
 import { complain, tell } from "./messages.js";
 import { question } from "./question.js";
@@ -27,7 +27,7 @@ export async function open(element) {
   const known = h("section.known");
   const page = h("div.find", {}, area, chosen, known);
   fill(element, page);
-  showKnown(known);
+  if (visitor.serves === "index") showKnown(known);
   if (question.photos.length) show();
 
   async function add(files) {

@@ -60,3 +60,8 @@ export function reason(hit) {
   if (hit.above_threshold === false) return "less similar";
   return "";
 }
+
+/** Return what stands for the photo of a hit in an address: its id, and in a shared gallery the name of its index. */
+export function placeOf(hit) {
+  return hit.index ? `${hit.photo_id}?index=${encodeURIComponent(hit.index)}` : String(hit.photo_id);
+}

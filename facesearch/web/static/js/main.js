@@ -79,9 +79,10 @@ function lock(message = "Open the address that facesearch serve printed, or ente
 
 function unlock() {
   clear();
-  screens.hidden = false;
+  const whole = visitor.serves === "index";
+  screens.hidden = !whole;
   for (const link of screens.querySelectorAll("[data-needs]")) link.hidden = !may(link.dataset.needs);
-  library.open();
+  if (whole) library.open();
   addEventListener("hashchange", route);
   route();
 }

@@ -1,7 +1,7 @@
 /** Photo: the whole picture with its faces. Tap one and type a name; draw one that was missed. */
 
 import { h, fill, icon, baseName, shownDate } from "./dom.js";
-import { address, get, may, photoPicture, post, say } from "./api.js";
+import { address, get, inIndex, may, photoPicture, post, say, visitor } from "./api.js";
 import { boxes, drawing } from "./boxes.js";
 import { list } from "./list.js";
 import { complain, done } from "./messages.js";
@@ -9,6 +9,8 @@ import { namer } from "./namer.js";
 
 export async function open(element, [id], parameters) {
   const number = Number(id);
+  const index = parameters.get("index");
+  const own = index ? `${number}?index=${encodeURIComponent(index)}` : String(number);
   const ending = new AbortController();
   let photo = null;
   let pen = null;
@@ -20,7 +22,7 @@ export async function open(element, [id], parameters) {
   await load();
 
   async function load() {
-    photo = await get(`photos/${number}`, { signal: ending.signal });
+    photo = await get(`photos/${number}?${inIndex(index)}`, { signal: ending.signal });
     document.title = `${baseName(photo.path)} - facesearch`;
     pen?.end();
     pen = null;
@@ -35,7 +37,7 @@ export async function open(element, [id], parameters) {
     }));
     const side = Math.max(innerWidth, innerHeight) * devicePixelRatio > 1400 ? 2560 : 1280;
     const holder = boxes({
-      url: photoPicture(number, side), alt: baseName(photo.path), faces, size: [photo.width, photo.height],
+      url: photoPicture(number, side, index), alt: baseName(photo.path), faces, size: photo.width ? [photo.width, photo.height] : null,
       choose: (face) => {
         chosen = face.face_id;
         showPicture();
@@ -47,7 +49,7 @@ export async function open(element, [id], parameters) {
   }
 
   function beside(step) {
-    const other = list.beside(number, step);
+    const other = list.beside(own, step);
     if (other === null) return null;
     const name = step < 0 ? "Previous photo" : "Next photo";
     return h(step < 0 ? "a.turn.left" : "a.turn.right", { href: `#/photo/${other}`, "aria-label": name }, icon(step < 0 ? "left" : "right"));
@@ -55,7 +57,7 @@ export async function open(element, [id], parameters) {
 
   function showSide(focus = false) {
     const face = photo.faces.find((one) => one.face_id === chosen);
-    const place = list.place(number);
+    const place = list.place(own);
     const folder = photo.path.slice(0, photo.path.lastIndexOf("/"));
     const panel = face ? aboutFace(face) : null;
     fill(side,
@@ -64,10 +66,10 @@ export async function open(element, [id], parameters) {
       h("p.folder", {}, folder),
       h("p", {}, shownDate(photo.date, photo.date_precision), photo.date_source === "file" ? " (date of the file)" : ""),
       panel?.element ?? null,
-      face ? null : h("p.hint", {}, photo.faces.length ? "Tap a face to say who it is." : "No face was found in this photo."),
+      face ? null : h("p.hint", {}, !photo.faces.length ? "No face was found in this photo." : may("name") ? "Tap a face to say who it is." : "Tap a face to see who it is."),
       h("div.buttons", {},
         may("name") ? h("button", { type: "button", onclick: draw }, icon("box"), "Tag a missed face") : null,
-        h("a.button", { href: address(`photos/${number}/original`), download: baseName(photo.path) }, icon("download"), "Original"),
+        h("a.button", { href: address(`photos/${number}/original?${inIndex(index)}`), download: baseName(photo.path) }, icon("download"), "Original"),
       ),
     );
     if (focus) panel?.focus();
@@ -76,7 +78,7 @@ export async function open(element, [id], parameters) {
   /** What can be done with a face: name it, find the person, or say that it is none. */
   function aboutFace(face) {
     const find = face.person ? `#/answer?person=${face.person}` : `#/answer?faces=${face.face_id}`;
-    const links = h("div.buttons", {},
+    const links = visitor.serves === "gallery" ? null : h("div.buttons", {},
       h("a.button", { href: find }, face.person ? "All photos of this person" : "Find this person"),
       face.person ? h("a.button", { href: `#/answer?faces=${face.face_id}` }, icon("more"), "More like this") : null,
     );
@@ -195,7 +197,7 @@ export async function open(element, [id], parameters) {
       if (event.key === "Escape" && pen) draw();
       return;
     }
-    const other = event.key === "ArrowLeft" ? list.beside(number, -1) : event.key === "ArrowRight" ? list.beside(number, 1) : null;
+    const other = event.key === "ArrowLeft" ? list.beside(own, -1) : event.key === "ArrowRight" ? list.beside(own, 1) : null;
     if (other !== null) location.hash = `#/photo/${other}`;
     else if (event.key === "Escape") location.hash = list.from;
   }, { signal: ending.signal });
