@@ -94,7 +94,7 @@ class Detection:
 
     `landmarks` is float32[5, 2]: eye, eye, nose, mouth corner, mouth corner as x, y in pixels of the upright photo. The
     eye and the mouth corner on the image's left (of an upright face) come first. `score` is in [0, 1]; it is 0 for a
-    face that no detector found and that the user gave by hand.
+    face that the detector missed and that is there because of what the user said: see `GivenFace`.
     """
 
     box: Box
@@ -103,7 +103,7 @@ class Detection:
 
     @property
     def is_given(self) -> bool:
-        """Whether the user gave this face by hand."""
+        """Whether the face is there because of what the user said: the detector missed it."""
         return self.score == 0
 
     def covered_by(self, boxes: Iterable[Box]) -> bool:
@@ -113,7 +113,11 @@ class Detection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GivenFace:
-    """A face that the user gave by hand: its box, and its landmarks, float32[5, 2], if an earlier model has them."""
+    """A face that is in a place because of what the user said, whether or not a detector finds it.
+
+    The user drew its box, or said whom it shows when it had been found. `landmarks` are float32[5, 2], from when the
+    photo was read last; None if it is new.
+    """
 
     box: Box
     landmarks: FloatArray | None = None
@@ -121,10 +125,20 @@ class GivenFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corrections:
-    """What the user said about the faces in one content: those that a detector misses, and places without a face."""
+    """What the user said about the faces in one content.
+
+    The user drew `given` faces, and said of `kept` ones whom they show, or do not show. Both stay if a detector misses
+    them. In the places `not_faces` there is no face.
+    """
 
     given: tuple[GivenFace, ...] = ()
     not_faces: tuple[Box, ...] = ()
+    kept: tuple[GivenFace, ...] = ()
+
+    @property
+    def faces(self) -> tuple[GivenFace, ...]:
+        """All faces that stay if a detector misses them."""
+        return self.given + self.kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)

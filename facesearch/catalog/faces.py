@@ -321,8 +321,11 @@ def _could_be_same(face: Face, box: Box, vector: FloatArray, by_place: bool) -> 
     """Whether a face found after a change may be an earlier one: in the same place, and not clearly another person.
 
     An edit leaves a face similar to itself; another photo under the same name may show another person in that place. A
-    face without a vector of this length comes from an earlier model and the same photo: its place decides.
+    face without a vector of this length comes from an earlier model and the same photo: its place decides. So does
+    that of a face that was missed and has been embedded where it was.
     """
+    if face.detection.is_given and face.detection.box == box:
+        return True
     overlap = face.detection.box.overlap(box)
     if by_place or vector.size != face.embedding.size:
         return overlap >= SAME_FACE

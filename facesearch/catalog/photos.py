@@ -46,6 +46,7 @@ RETURNING id
 """
 _FACTS = ("photos.width", "photos.height", *(f"photos.{name}" for name in _HEADER))
 _ALL_FACTS = Shape(*_FACTS)
+_FINGERPRINT = Shape("photos.fingerprint")
 _COPIED = Shape("photos.hash", "photos.fingerprint", "photos.status", *_FACTS)
 _FILE = ("photos.path", "photos.size", "photos.mtime_ns")
 _OLD_HEADER = Shape("photos.id", *_FILE, *_FACTS)
@@ -234,6 +235,11 @@ class Photos:
             " AND (status IN ('faces', 'no_face')"
             " OR (status = 'failed' AND EXISTS (SELECT 1 FROM faces WHERE photo = photos.id)))"
         )
+
+    def fingerprint_of(self, photo: int) -> int | None:
+        """Return the fingerprint of a photo; None if it was not measured."""
+        rows = self._database.typed(_FINGERPRINT, f"SELECT {_FINGERPRINT.sql} FROM photos WHERE id = ?", photo)
+        return rows[0][0] if rows else None
 
     # Copies, by content
 

@@ -58,6 +58,13 @@ class Staging:
             faces.append(decode_face(values, decode_vector(vector)))
         return faces, self._database.value("SELECT fingerprint FROM looks WHERE content = ?", content)
 
+    def drop_without(self, content: bytes, boxes: Sequence[Box]) -> None:
+        """Delete what is staged for a content if a face in one of these places is missing there."""
+        found = self._database.typed(_PLACE, f"SELECT {_PLACE.sql} FROM seen_faces WHERE content = ?", content)
+        staged = [Box(*place) for _, *place in found]
+        if any(all(box.overlap(other) < SAME_FACE for other in staged) for box in boxes):
+            self.drop([content])
+
     def pending(self) -> list[PendingPhoto]:
         """Return visible photos that the next model has not processed, by root and path; contents may repeat."""
         rows = self._database.typed(

@@ -1,8 +1,10 @@
-"""Faces that a detector missed and that the user gave by hand: look closer at the box, for landmarks to align it by.
+"""Faces that a detector missed and of which the user spoke: look closer at the box, for landmarks to align it by.
 
+The user drew such a face, or said whom it shows after another model, or the same one with other options, had found it.
 The box is shown to the detector on its own, at a size that suits it and at eight rotations: so faces are found that are
 too small, too large, tilted or hidden in the whole photo. If none is found there, the landmarks of an earlier model are
-used, or else the places where a frontal face that fills the box has them. Such a face has a quality of 0.
+used, or else the places where a frontal face that fills the box has them. Such a face has a quality of 0: no detector
+confirms it.
 """
 
 from __future__ import annotations
@@ -38,13 +40,13 @@ _USUAL = np.array([[0.27, 0.39], [0.72, 0.39], [0.50, 0.60], [0.30, 0.74], [0.69
 def corrected(
     model: FaceModel, photo: Photo, found: Sequence[Detection], corrections: Corrections
 ) -> tuple[list[Detection], list[Detection]]:
-    """Return the faces that a detector found without those that are none, and the given ones that it missed.
+    """Return the faces that a detector found without those that are none, and those that it missed and that stay.
 
-    The given ones have the boxes that were given, and the scores of a closer look; see `closer_look`.
+    The latter have the boxes that they had, and the scores of a closer look; see `closer_look`.
     """
     kept = [detection for detection in found if not detection.covered_by(corrections.not_faces)]
     boxes = [detection.box for detection in kept]
-    missed = [given for given in corrections.given if all(given.box.overlap(box) < SAME_FACE for box in boxes)]
+    missed = [given for given in corrections.faces if all(given.box.overlap(box) < SAME_FACE for box in boxes)]
     return kept, [closer_look(model, photo, given) for given in missed]
 
 

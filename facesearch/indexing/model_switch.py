@@ -212,6 +212,9 @@ def stage(store: Store, model: FaceModel, *, options: Options = DEFAULTS, observ
     Work is committed every few seconds. Raises what the store raises.
     """
     started = time.monotonic()
+    with store.transaction():  # what the user has said of faces since then
+        for content, said in options.corrections.items():
+            store.catalog.staging.drop_without(content, [face.box for face in said.kept])
     report = StagingReport(known=store.catalog.staging.count())
     _Staging(store, model, options, observer, report).carry_out()
     report.seconds = round(time.monotonic() - started, 3)

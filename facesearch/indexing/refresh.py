@@ -17,6 +17,7 @@ from facesearch.events import SILENT, Observer
 from facesearch.index.store import Store
 from facesearch.indexing.contents import Content, read
 from facesearch.indexing.diff import Plan, Task, forgotten_before, make_plan
+from facesearch.indexing.edited import with_kept_faces
 from facesearch.indexing.extraction import Outcome, extract
 from facesearch.indexing.headers import date_by_name, dated, read_old_headers
 from facesearch.indexing.leaving_out import leaves_out
@@ -158,7 +159,7 @@ class _Run:
         elif outcome.facts is not None and not self._moves.make_way(content):
             self._report.stopped = True
         elif outcome.facts is not None:
-            self._put(outcome)
+            self._put(with_kept_faces(self._store.catalog, self._model, outcome, self._options))
         for copy in self._copies.pop(content.hash or b"", []):
             if not outcome.lasting:  # the error was about this file or this moment
                 self._writer.add(partial(self._extract_now, copy.item))

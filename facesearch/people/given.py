@@ -1,15 +1,18 @@
-"""Faces that the user gave by hand, and places where the user said that there is none: what follows from statements.
+"""Faces that are there because the user said so, and places where there is none: what follows from statements.
 
 A statement is about a place in one content: all copies of the photo share it, and an edited photo has another content.
 The last statement about a place counts. Photos are read with `corrections`; what is in the catalog already follows a
 new statement at once, see `follow`. Only what has to be detected or embedded waits until the photo is read again.
+
+A face of which the user said whom it shows, or does not show, stays as well, if another model misses it. Once that was
+undone, it stays until the photo is read again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from facesearch.people.statements import Kind, undone_by
+from facesearch.people.statements import ABOUT_FACES, Kind, undone_by
 from facesearch.types import SAME_FACE, Box, Corrections, GivenFace
 
 if TYPE_CHECKING:
@@ -30,9 +33,9 @@ class Place(NamedTuple):
     is_face: bool
 
 
-def places(catalog: Catalog) -> dict[bytes, list[Place]]:
-    """Return what was said about the places in each content, and not undone."""
-    said = catalog.given.said(ABOUT_PLACES)
+def places(catalog: Catalog, content: bytes | None = None) -> dict[bytes, list[Place]]:
+    """Return what was said about the places in each content, or in one, and not undone."""
+    said = catalog.given.said(ABOUT_PLACES, content)
     undone = undone_by(catalog.statements.all()) if said else {}
     found: dict[bytes, list[Place]] = {}
     for told in said:
@@ -42,17 +45,25 @@ def places(catalog: Catalog) -> dict[bytes, list[Place]]:
     return found
 
 
-def corrections(catalog: Catalog) -> dict[bytes, Corrections]:
-    """Return what a run has to know of what was said, by content."""
-    known: dict[bytes, list[GivenFace]] = {}
-    for content, box, landmarks in catalog.given.landmarks():
-        known.setdefault(content, []).append(GivenFace(box, landmarks))
+def corrections(catalog: Catalog, content: bytes | None = None) -> dict[bytes, Corrections]:
+    """Return what a run has to know of what was said, by content: of all contents, or of one."""
+    spoken = catalog.given.spoken_of(ABOUT_FACES, content)
+    undone = undone_by(catalog.statements.all()) if spoken else {}
+    known: dict[bytes, dict[Box, GivenFace]] = {}
+    for face in spoken:
+        if face.statement not in undone:
+            known.setdefault(face.content, {})[face.box] = GivenFace(face.box, face.landmarks)
+    drawn: dict[bytes, dict[Box, GivenFace]] = {}
+    said = places(catalog, content)
+    for where, box, landmarks in catalog.given.landmarks() if said else ():
+        drawn.setdefault(where, {})[box] = GivenFace(box, landmarks)
     found = {}
-    for content, said in places(catalog).items():
-        earlier = {face.box: face for face in known.get(content, [])}
-        found[content] = Corrections(
-            given=tuple(earlier.get(place.box, GivenFace(place.box)) for place in said if place.is_face),
-            not_faces=tuple(place.box for place in said if not place.is_face),
+    for where in {**said, **known}:
+        earlier, boxes = drawn.get(where, {}), [place.box for place in said.get(where, [])]
+        found[where] = Corrections(
+            given=tuple(earlier.get(box, GivenFace(box)) for box, is_face in said.get(where, []) if is_face),
+            not_faces=tuple(box for box, is_face in said.get(where, []) if not is_face),
+            kept=tuple(face for box, face in known.get(where, {}).items() if not _covers(boxes, box)),
         )
     return found
 
@@ -60,7 +71,7 @@ def corrections(catalog: Catalog) -> dict[bytes, Corrections]:
 def follow(catalog: Catalog, before: dict[bytes, list[Place]]) -> None:
     """Change faces to what is said now, in the transaction in progress; `before` is what was said about places before.
 
-    Faces that are none are deleted, in all copies, and so are given ones that are no longer given. Photos of which a
+    Faces that are none are deleted, in all copies, and so are drawn ones that are taken back. Photos of which a
     face may come back are read again by the next run. The caller needs the lock of the writer.
     """
     after = places(catalog)
@@ -90,7 +101,8 @@ def _follow_in(catalog: Catalog, content: bytes, before: list[Place], after: lis
     given = [place.box for place in after if place.is_face]
     none = [place.box for place in after if not place.is_face]
     faces = catalog.given.faces_in(content)
-    gone = {one.face for one in faces if _covers(none, one.box) or (one.given and not _covers(given, one.box))}
+    taken_back = [place.box for place in before if place.is_face and not _covers(given, place.box)]
+    gone = {one.face for one in faces if _covers(none, one.box) or (one.given and _covers(taken_back, one.box))}
     catalog.given.remove(sorted(gone))
     catalog.staging.drop([content])
     left: dict[int, list[Box]] = {photo: [] for photo in catalog.given.photos_of(content)}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.statements import StatementRow
 
-__all__ = ["GROUPING", "Kind", "Said", "everything_said", "faces_of_names", "undone_by"]
+__all__ = ["ABOUT_FACES", "GROUPING", "Kind", "Said", "everything_said", "faces_of_names", "undone_by"]
 
 
 class Kind(StrEnum):
@@ -53,7 +53,8 @@ class Kind(StrEnum):
 GROUPING = (Kind.belongs, Kind.does_not, Kind.one, Kind.two, Kind.undo)
 """The kinds of statements after which faces are grouped again."""
 
-_ABOUT_FACES = (Kind.belongs, Kind.does_not, Kind.cover)
+ABOUT_FACES = (Kind.belongs, Kind.does_not, Kind.cover)
+"""The kinds of statements about who the very faces are that they name."""
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ def everything_said(catalog: Catalog) -> Said:
     undone = undone_by(statements)
     merged = dict(catalog.people.merged())
     faces: dict[int, list[int]] = {}
-    for told in catalog.statements.faces(_ABOUT_FACES):
+    for told in catalog.statements.faces(ABOUT_FACES):
         faces.setdefault(told.statement, []).append(told.face)
     said = Said()
     for statement in statements:

@@ -250,7 +250,7 @@ def test_a_given_face_is_there_at_once_and_stays() -> None:
         done = made.tag("grey", "Anna")
         assert (done.known, done.quality) == (False, 0.0), "nothing was found in the box"
         made.check()
-        made.draw(made.photo, shade=30)  # an edited photo has another content, of which nothing was said
+        made.draw(made.photo, shade=200)  # another picture, of which nothing was said
         made.run()
         assert {place for _, path, place, _ in made.faces() if path == "a.png"} == {"red", "green"}
         assert made.people() == {("copy.png", "grey"): 1}
