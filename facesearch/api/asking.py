@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from facesearch.index.store import Store
     from facesearch.query_options import QueryOptions
     from facesearch.search.naming import NamedFace
-    from facesearch.search.probes import Probe, QueryPhoto, QuerySource
+    from facesearch.search.probes import Probe, QueryPhoto, QuerySource, Said
     from facesearch.search.questions import AnyPhoto, AnyPhotos
     from facesearch.search.result import QueryResult
+    from facesearch.types import Corrections
 
 __all__ = ["indexed_face", "look_at", "query", "query_shared", "who"]
 
@@ -85,7 +86,7 @@ def _query_once(
     observer.lap("load the model")
     observer.detail(f"index {stores.path}, model {store.model.name}; {model.runtime}")
     gallery = LocalGallery(store, str(stores.path))
-    asked = ask(model, photos, options, observer, _named(store, gallery), gallery.own_calibration())
+    asked = ask(model, photos, options, observer, _named(store, gallery), gallery.own_calibration(), _said(store))
     len(store)
     observer.lap("open the vectors")
     return replace(answer(gallery, asked, options, where, observer), folders=tuple(gallery.folders()))
@@ -99,7 +100,9 @@ def who(
     from facesearch.search.naming import name_faces
 
     seen = look_at(stores, models, photo, observer, rotations=rotations, max_pixels=max_pixels)
-    return name_faces(LocalGallery(stores.reading(), str(stores.path)), seen.faces)
+    store = stores.reading()
+    known = store.catalog.faces.held([face.face for face in store.catalog.given.faces_in(seen.faces[0].content)])
+    return name_faces(LocalGallery(store, str(stores.path)), seen.faces, list(known.values()))
 
 
 def look_at(
@@ -110,9 +113,12 @@ def look_at(
     from facesearch.search.questions import given_photos
 
     require_whole_number("max_pixels", max_pixels, 1)
-    model = models.open_for(stores.reading(), few=True, at_once=False)
+    store = stores.reading()
+    model = models.open_for(store, few=True, at_once=False)
     (source,) = given_photos(photo)
-    faces = probe_faces(model, source, rotations=rotations, max_pixels=max_pixels, mark=observer.lap)
+    faces = probe_faces(
+        model, source, rotations=rotations, max_pixels=max_pixels, said=_said(store), mark=observer.lap
+    )
     return QueryPhoto(tuple(faces), model.info)
 
 
@@ -185,6 +191,17 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str | int], Probe | None
         return probe_of_person(gallery, person)
 
     return find
+
+
+def _said(store: Store) -> Said:
+    """Return what tells what was said about the faces in a content."""
+
+    def said(content: bytes) -> Corrections | None:
+        from facesearch.people.given import corrections
+
+        return corrections(store.catalog, content).get(content)
+
+    return said
 
 
 def _require_no_photos(photos: AnyPhotos) -> None:

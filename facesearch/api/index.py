@@ -193,8 +193,9 @@ class Index:
     ) -> list[NamedFace]:
         """Return the faces in any photo, the largest first, with the people of the index whom they show.
 
-        A face without a person is unknown, or it is not sure who that is. `rotations` and `max_pixels` are those of
-        `refresh`. Raises `PhotoError`, `NoFaceError`, `ModelError`, `DeviceError`.
+        A face without a person is unknown, or it is not sure who that is. For a photo of the index, or a copy, what the
+        user said of its faces counts: faces given by hand are among them, and what is no face is not. `rotations` and
+        `max_pixels` are those of `refresh`. Raises `PhotoError`, `NoFaceError`, `ModelError`, `DeviceError`.
         """
         from facesearch.api.asking import who
 

@@ -120,13 +120,16 @@ def extract_faces(
     *,
     rotations: bool = True,
     thorough: bool = False,
+    corrections: Corrections | None = None,
     mark: Callable[[str], None] = ignore_step,
 ) -> list[Face]:
-    """Detect, align and embed the faces of one photo; see `detect_faces` for the options.
+    """Detect, align and embed the faces of one photo; see `detect_and_align` for the options.
 
     `mark` is called with `decode`, `detect` and `embed` after these steps. Raises `PhotoError`.
     """
-    aligned = detect_and_align(model, [Moment(photo)], rotations=rotations, thorough=thorough, mark=mark)
+    aligned = detect_and_align(
+        model, [Moment(photo)], rotations=rotations, thorough=thorough, corrections=corrections, mark=mark
+    )
     (faces,) = embed_faces(model, [aligned])
     mark("embed")
     return faces

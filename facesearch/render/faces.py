@@ -66,7 +66,7 @@ def _record(face: Probe) -> dict[str, Any]:
         "box": [round(value, 1) for value in (box.left, box.top, box.width, box.height)],
         "face_px": round(box.shorter, 1),
         "quality": None if quality is None else round(quality, 3),
-        "det_score": round(detection.score, 4),
+        "det_score": None if detection.is_given else round(detection.score, 4),
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in detection.landmarks.tolist()],
     }
 
@@ -84,5 +84,5 @@ def _row(face: Probe) -> tuple[str, ...]:
         f"{box.left:.0f},{box.top:.0f} {box.width:.0f}x{box.height:.0f}",
         f"{box.shorter:.0f}",
         "" if quality is None else f"{quality:.2f}",
-        f"{face.face.detection.score:.2f}",
+        "" if face.face.detection.is_given else f"{face.face.detection.score:.2f}",
     )

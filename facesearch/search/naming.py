@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ import numpy as np
 from facesearch.calibration.storage import calibration_of
 from facesearch.galleries.protocol import Gallery
 from facesearch.search.probes import Probe
-from facesearch.search.through_people import NEAREST, Link, PeopleOf
-from facesearch.types import FaceRecord, Somebody, Verdict, own_id
+from facesearch.search.through_people import NEAREST, PeopleOf
+from facesearch.types import SAME_FACE, FaceRecord, Somebody, Verdict, own_id
 
 __all__ = ["NamedFace", "name_faces"]
 
@@ -23,7 +24,8 @@ class NamedFace:
     """A face of a photo, and the person whom it shows: None if it is unknown, or if that is not sure.
 
     `similarity` is that to the mean of the person's other faces; it and `verdict` are None without a person, or if
-    there is no other face. `face_id` is the id of the face, if the photo is in the gallery.
+    there is no other face. `face_id` is the id of the face, if the photo is in the gallery: then `verdict` is at least
+    *likely*, as for every photo of a person.
     """
 
     probe: Probe
@@ -33,27 +35,31 @@ class NamedFace:
     face_id: int | None = None
 
 
-def name_faces(gallery: Gallery, probes: Sequence[Probe]) -> list[NamedFace]:
+def name_faces(gallery: Gallery, probes: Sequence[Probe], known: Sequence[FaceRecord] = ()) -> list[NamedFace]:
     """Return the faces of a photo with the people whom they show.
 
-    For a photo of the gallery that is what grouping and the user say. Otherwise, of two faces that resemble one person,
-    only the more similar one is that person.
+    `known` are the faces of this very photo in the gallery, which decide whom the face in their place shows: that is
+    what grouping and the user say. Otherwise, of two faces that resemble one person, only the more similar one is that
+    person, and neither is if another face of the photo is known to be.
     """
-    if not probes or not gallery.size().people:
-        return [NamedFace(probe) for probe in probes]
+    if not probes:
+        return []
     calibration, (part, *_) = calibration_of(gallery.model, gallery.own_calibration()), gallery.parts()
     people = PeopleOf(gallery, part, calibration, gallery.count())
+    own = [_in_place(probe, known) for probe in probes]
     nearest = gallery.search(np.stack([probe.face.embedding for probe in probes]), NEAREST)
-    links = [people.link(probe, near) for probe, near in zip(probes, nearest, strict=True)]
-    known = [people.itself(probe, near) for probe, near in zip(probes, nearest, strict=True)]
-    best: dict[int, float] = {}
+    links = [
+        people.link(probe, near) if face is None and gallery.size().people else None
+        for probe, face, near in zip(probes, own, nearest, strict=True)
+    ]
+    best = {face.person: math.inf for face in own if face is not None and face.person is not None}
     for link in links:
         if link is not None:
             best[link.person.number] = max(link.similarity, best.get(link.person.number, -1.0))
     found = []
-    for probe, link, itself in zip(probes, links, known, strict=True):
-        if itself is not None:
-            found.append(_as_known(probe, itself, link))
+    for probe, face, link in zip(probes, own, links, strict=True):
+        if face is not None:
+            found.append(_as_known(people, probe, face))
         elif link is not None and link.verdict in _SURE and link.similarity == best[link.person.number]:
             found.append(NamedFace(probe, link.person.name, link.similarity, link.verdict))
         else:
@@ -61,11 +67,19 @@ def name_faces(gallery: Gallery, probes: Sequence[Probe]) -> list[NamedFace]:
     return found
 
 
-def _as_known(probe: Probe, itself: FaceRecord, link: Link | None) -> NamedFace:
+def _in_place(probe: Probe, known: Sequence[FaceRecord]) -> FaceRecord | None:
+    """Return the known face in the place of a probe; None if there is none."""
+    box = probe.face.detection.box
+    same = max(known, key=lambda face: box.overlap(face.detection.box), default=None)
+    return same if same is not None and box.overlap(same.detection.box) >= SAME_FACE else None
+
+
+def _as_known(people: PeopleOf, probe: Probe, face: FaceRecord) -> NamedFace:
     """Return a face of the gallery with the person that it belongs to there."""
-    if itself.person is None:
-        return NamedFace(probe, face_id=itself.face_id)
-    person = Somebody(own_id(itself.person)[1], itself.index, itself.name)
-    if link is None or link.person.number != itself.person:  # there is no other face of this person
-        return NamedFace(probe, person, face_id=itself.face_id)
-    return NamedFace(probe, person, link.similarity, link.verdict, itself.face_id)
+    if face.person is None:
+        return NamedFace(probe, face_id=face.face_id)
+    somebody = Somebody(own_id(face.person)[1], face.index, face.name)
+    link = people.membership(probe, face.person)
+    if link is None:  # there is no other face of this person
+        return NamedFace(probe, somebody, face_id=face.face_id)
+    return NamedFace(probe, somebody, link.similarity, link.verdict, face.face_id)

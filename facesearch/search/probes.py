@@ -13,9 +13,16 @@ from facesearch.faces.extract import extract_faces, ignore_step
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.picture import Photo
 from facesearch.settings import DEFAULT_MAX_PIXELS
-from facesearch.types import Face, ModelInfo, PhotoBytes
+from facesearch.types import Corrections, Face, ModelInfo, PhotoBytes
 
-__all__ = ["Probe", "QueryPhoto", "QuerySource", "probe_faces"]
+__all__ = ["Probe", "QueryPhoto", "QuerySource", "Said", "nothing_said", "probe_faces"]
+
+Said = Callable[[bytes], Corrections | None]
+"""Returns what the user said about the faces in a content, by SHA-256; None for nothing."""
+
+
+def nothing_said(_content: bytes) -> None:
+    """The default `Said`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +85,13 @@ def probe_faces(
     *,
     rotations: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    said: Said = nothing_said,
     mark: Callable[[str], None] = ignore_step,
 ) -> list[Probe]:
     """Return the faces in a query photo, the largest first; detect them unless they are known.
 
-    `mark` is called with the name of each finished step.
+    `said` is called with the SHA-256 of the photo, and returns what the user said about its faces. `mark` is called
+    with the name of each finished step.
 
     Raises `PhotoError` if the photo cannot be read, `NoFaceError`, which says what was tried, if it shows no face, and
     `ModelSwitchedError` if its faces are known from another model.
@@ -95,7 +104,8 @@ def probe_faces(
     try:
         data = _content(path) if isinstance(source, str) else source.data
         photo = Photo(data, max_pixels=max_pixels)
-        faces = extract_faces(model, photo, rotations=rotations, thorough=True, mark=mark)
+        content = hashlib.sha256(data).digest()
+        faces = extract_faces(model, photo, rotations=rotations, thorough=True, corrections=said(content), mark=mark)
     except OSError as error:
         raise PhotoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # a NUL in the name
@@ -110,7 +120,6 @@ def probe_faces(
             "choose a photo with a larger or clearer face"
         )
     faces.sort(key=lambda face: -face.detection.box.area)
-    content = hashlib.sha256(data).digest()
     return [Probe(path, number, len(faces), face, content=content) for number, face in enumerate(faces, start=1)]
 
 

@@ -16,7 +16,7 @@ from facesearch.galleries.protocol import ALL, Gallery
 from facesearch.models.protocol import FaceModel
 from facesearch.query_options import ByModel, QueryOptions
 from facesearch.search.engine import Want, find_all, find_person
-from facesearch.search.probes import Probe, QuerySource
+from facesearch.search.probes import Probe, QuerySource, Said, nothing_said
 from facesearch.search.questions import probe_each_person, question_probes, remark_on_calibration
 from facesearch.search.remarks import (
     AskedAgain,
@@ -71,8 +71,9 @@ def ask(
     observer: Observer = SILENT,
     named: Callable[[str | int], Probe | None] = lambda _name: None,
     own_calibration: str | None = None,
+    said: Said = nothing_said,
 ) -> Asked:
-    """Detect the faces in the query photos. `named` is that of `probe_each_person`.
+    """Detect the faces in the query photos. `named` is that of `probe_each_person`, `said` that of `probe_faces`.
 
     `own_calibration` is that of the gallery that is going to be searched.
 
@@ -81,7 +82,7 @@ def ask(
     calibration, name = calibration_of(model.info, own_calibration), model.info.name
     require_measured(options.fmr, calibration, name)
     remark_on_calibration(calibration, name, observer)
-    probes = question_probes(model, calibration, photos, options, observer)
+    probes = question_probes(model, calibration, photos, options, observer, said=said)
     companions, excluded = (
         probe_each_person(lambda: model, calibration, people, options, observer, named)
         for people in (options.companions, options.excluded)

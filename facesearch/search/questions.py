@@ -14,7 +14,7 @@ from facesearch.events import SILENT, Observer
 from facesearch.models.protocol import FaceModel
 from facesearch.photos.scan import photos_in
 from facesearch.query_options import AnyPerson, QueryOptions
-from facesearch.search.probes import Probe, QueryPhoto, QuerySource, probe_faces
+from facesearch.search.probes import Probe, QueryPhoto, QuerySource, Said, nothing_said, probe_faces
 from facesearch.search.remarks import (
     LeftOut,
     MaybeTwoPeople,
@@ -86,19 +86,20 @@ def question_probes(
     observer: Observer = SILENT,
     *,
     of_company: bool = False,
+    said: Said = nothing_said,
 ) -> list[Probe]:
     """Return the probes of a query: faces of one photo, one face per photo, or a template of all photos.
 
     If there are several photos, those that cannot be used, and those of another person than the rest, are reported and
     skipped. `of_company` says that they show somebody who must, or must not, be in a hit's photo too; remarks carry
-    that. Raises `InputError` if none is left, `UsageError` for a face number that a photo does not have, and what
-    `probe_faces` raises for a single photo.
+    that. `said` is that of `probe_faces`, for a single photo. Raises `InputError` if none is left, `UsageError` for a
+    face number that a photo does not have, and what `probe_faces` raises for a single photo.
     """
     if not photos:
         raise UsageError("no query photo; give a photo of the person to search for")
     if len(photos) == 1:
         faces = probe_faces(
-            model, photos[0], rotations=options.rotations, max_pixels=options.max_pixels, mark=observer.lap
+            model, photos[0], rotations=options.rotations, max_pixels=options.max_pixels, said=said, mark=observer.lap
         )
         return _chosen(faces, options, observer, of_company=of_company)
     if options.face is not None and not options.each:

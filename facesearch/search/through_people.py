@@ -123,6 +123,15 @@ class PeopleOf:
         excess, _, best = max(links, default=(0.0, 0, None), key=lambda found: found[:2])
         return None if best is None or excess <= 0 else self._linked(probe, best)
 
+    def membership(self, probe: Probe, number: int) -> Link | None:
+        """Return how well a face fits its person, known by number; None if the person has no other photo."""
+        person = self.person(number, frozenset(probe.contents))
+        if person is None:
+            return None
+        similarity = float(probe.face.embedding @ person.mean)
+        known = Link(person, 1.0, Verdict.strong)
+        return Link(person, similarity, self.verdict(known, similarity, probe.face.quality))
+
     def are_somebody_else(self, probe: Probe, faces: Sequence[FaceRecord], link: Link | None) -> list[bool]:
         """Return for faces similar to a question whether they show somebody else than its person."""
         contents = frozenset(probe.contents)

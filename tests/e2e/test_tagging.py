@@ -157,6 +157,66 @@ def test_what_is_no_face_goes_and_comes_back(facesearch: Run, photos: Path) -> N
         assert (index.status().faces, index.status().outdated) == (before + 2, 0)
 
 
+def shown(facesearch: Run, photo: str) -> dict[str, dict[str, Any]]:
+    """The faces that `who` lists in the party or a copy of it, by the invented name of each place."""
+    listed = json.loads(facesearch("who", photo, "--index", "ix", "-f", "json").stdout)["faces"]
+    places = {name: Box(*map(float, box)) for name, box in FACES.items()}
+    found = {}
+    for face in listed:
+        overlaps = {name: Box(*face["box"]).overlap(place) for name, place in places.items()}
+        found[max(overlaps, key=lambda name: overlaps[name])] = face
+    assert len(found) == len(listed)
+    return found
+
+
+def test_who_is_in_a_photo_is_what_the_user_said(facesearch: Run, photos: Path, tmp_path: Path) -> None:
+    facesearch("index", "photos", "--index", "ix", "-q")
+    shutil.copy(photos / "party.png", tmp_path / "elsewhere.png")
+    before = shown(facesearch, "photos/party.png")
+    assert sorted(before) == ["ada", "bea", "dan", "eli", "fay"], "the detector misses Cal"
+    ada, bea, dan = before["ada"], before["bea"], before["dan"]
+    assert None not in (ada["person"], bea["person"])
+    for name in ("party.png", "turned.jpg"):
+        box = ",".join(map(str, LOOSE))
+        facesearch("people", "tag", f"photos/{name}", "--box", box, "--name", "Cal", "--index", "ix")
+    facesearch("people", "not", f"#{ada['person']}", "--face", str(ada["face_id"]), "--index", "ix")
+    box = ",".join(str(round(side)) for side in bea["box"])
+    facesearch("people", "tag", "photos/party.png", "--box", box, "--name", "Zoe", "--index", "ix")
+    facesearch("people", "tag", "--not-a-face", str(dan["face_id"]), "--index", "ix")
+    for photo in ("photos/party.png", "photos/copy.png", "elsewhere.png"):
+        said = shown(facesearch, photo)
+        assert sorted(said) == ["ada", "bea", "cal", "eli", "fay"]
+        cal = said["cal"]
+        assert (cal["name"], cal["det_score"], cal["face_id"] is not None) == ("Cal", None, True)
+        assert cal["verdict"] in ("strong", "likely"), "as in the photos of Cal"
+        assert (said["ada"]["person"], said["ada"]["verdict"]) == (None, None)
+        assert (said["bea"]["name"], said["bea"]["similarity"]) == ("Zoe", None), "the only photo of Zoe, with its copy"
+        assert said["eli"]["person"] == before["eli"]["person"]
+    lines = facesearch("who", "photos/party.png", "--index", "ix").stdout.splitlines()
+    assert sum(" Cal " in line for line in lines) == 1
+    assert f" {cal['face']} " in next(line for line in lines if " Cal " in line)
+    asked = facesearch("query", "photos/party.png", "--face", str(cal["face"]), "--index", "ix", "-f", "paths").stdout
+    assert "turned.jpg" in asked, "`query --face` counts in the same way"
+
+
+def test_a_named_face_stays_when_a_run_misses_it(facesearch: Run, photos: Path) -> None:
+    for name in ("copy.png", "party.png", "cal.jpg", "turned.jpg", "coffee.png"):
+        (photos / name).unlink()
+    group().crop(around("bea", 2)).rotate(90).save(photos / "bea.png")
+    facesearch("index", "photos", "--index", "ix", "-q")
+    (face,) = json.loads(facesearch("who", "photos/bea.png", "--index", "ix", "-f", "json").stdout)["faces"]
+    box = ",".join(str(round(side)) for side in face["box"])
+    facesearch("people", "tag", "photos/bea.png", "--box", box, "--name", "Bea", "--index", "ix")
+    for _ in range(2):
+        facesearch("index", "--again", "--no-rotations", "--index", "ix", "-q")
+        (hit,) = found(facesearch, "Bea")
+        assert (hit["face_id"], hit["det_score"], hit["quality"] > 0.2) == (face["face_id"], None, True)
+    assert "no faults" in facesearch("check", "--index", "ix").stdout
+    facesearch("people", "undo", "--index", "ix")
+    facesearch("index", "--again", "--no-rotations", "--index", "ix", "-q", exit_code=(0, 1))
+    assert json.loads(facesearch("status", "--index", "ix", "-f", "json").stdout)["faces"] == 0, "the run misses it"
+
+
 def test_unclear_faces_are_grouped_with_nobody(photos: Path) -> None:
     with Index.open(photos.parent / "ix", create=True) as index:
         index.refresh([photos])
