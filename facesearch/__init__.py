@@ -11,10 +11,10 @@ they return and every error that they raise. Importing it is cheap: each name is
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers know it by its name; `typing` is not needed to start
 if TYPE_CHECKING:
+    from typing import Any
+
     from facesearch.api.compare import ComparedPhotos, compare
     from facesearch.api.detect import detect
     from facesearch.api.gallery import Gallery
@@ -141,6 +141,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     """Import a public name from the module that defines it."""
+    from importlib import import_module
+
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME.get(name, 'errors')}"), name)

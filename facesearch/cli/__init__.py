@@ -41,6 +41,7 @@ from facesearch.cli.options import examples
 from facesearch.cli.signals import StopSignal, stop_signals
 from facesearch.cli.stdout import ReaderGone, claim_stdout, write
 from facesearch.errors import FacesearchError, UsageError
+from facesearch.interrupts import end_at_once
 
 __all__ = ["app", "main"]
 
@@ -112,7 +113,11 @@ def main() -> None:
     `os._exit` skips the shutdown of the interpreter and its libraries, which takes 70 ms, a sixth of a query's time.
     All files are closed by then.
     """
-    code = _run()
+    try:
+        code = _run()
+    except KeyboardInterrupt:  # a second one, while the first was reported
+        code = _INTERRUPTED
+    end_at_once()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -127,8 +132,8 @@ def main() -> None:
 def _run() -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # libraries warn developers; users cannot act on it
-    _handle_signals()
     try:
+        _handle_signals()
         if "" in sys.argv[1:]:
             raise UsageError("an argument is empty; check for an unset variable in your script")
         code = app(standalone_mode=False, prog_name="facesearch", terminal_width=help_width())
@@ -159,9 +164,12 @@ def _run() -> int:
 
 
 def _handle_signals() -> None:
+    """Have signals end the command through an exception, unless they are ignored."""
     for number in stop_signals():
-        if number != signal.SIGINT:  # Python turns that into an exception
+        if number != signal.SIGINT:
             signal.signal(number, _terminated)
+        elif signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:

@@ -28,6 +28,7 @@ LEAVES = {
     "events",
     "files",
     "filters",
+    "interrupts",
     "isolation",
     "locations",
     "machine",
