@@ -53,7 +53,9 @@ class Database:
 
     @classmethod
     def create(cls, path: Path, fill: Callable[[Self], None]) -> None:
-        """Create a database that only its owner can read, and fill it with `fill`. Raises `StorageError`.
+        """Create a database that only its owner can read, and fill it with `fill`.
+
+        Raises `DiskFullError`, `StorageError`.
 
         It is created under a temporary name and renamed, so it exists in full or not at all.
         """
@@ -71,7 +73,10 @@ class Database:
                     )
                 database._begin()
                 fill(database)
+                database.checkpoint()  # on a full disk, closing it would leave a part in the log, without an error
             _take_place(beside, path)
+        except DiskFullError as error:
+            raise DiskFullError(f"{path}: the disk is full; free some space there, or choose another place") from error
         except OSError as error:
             raise StorageError(f"{path}: cannot be created ({error.strerror})", Hint.ANOTHER_PLACE) from error
         finally:

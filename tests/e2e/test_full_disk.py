@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +25,36 @@ pytestmark = pytest.mark.thorough
 Fill = Callable[[], None]
 
 
+@contextmanager
+def small_disk(beside: Path, size: str) -> Iterator[Path]:
+    folder = beside / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip(f"{NOT_PERMITTED}: mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2300k", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip(f"{NOT_PERMITTED}: mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path, "2300k") as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("size", [100, 300, 500])
+def test_a_new_index_that_has_no_room_says_so(facesearch: Run, photos: Path, tmp_path: Path, size: int) -> None:
+    with small_disk(tmp_path, f"{size}k") as disk:
+        full = facesearch("index", photos, "--index", disk / "ix", "-q", exit_code=3)
+        message = f"facesearch: {disk / 'ix/catalog.sqlite'}: the disk is full; free some space there"
+        assert full.stderr.startswith(message)
+        assert (len(full.stderr.splitlines()), full.stdout) == (1, "")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        facesearch("index", photos / "portraits", "--index", disk / "ix", "-q")
+        assert "has no faults" in facesearch("check", "--index", disk / "ix").stdout
 
 
 @pytest.fixture
