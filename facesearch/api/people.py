@@ -57,7 +57,7 @@ class People:
     # Reading
 
     def list(self, *, unnamed: bool = False, ignored: bool = False) -> list[PersonSummary]:
-        """Return all people who have a photo that can be found, those with the most photos first.
+        """Return all people who have a name, or a photo that can be found; those with the most photos first.
 
         `unnamed` returns only those without a name; `ignored` also returns strangers.
         """

@@ -20,7 +20,8 @@ _MOST_BESIDE = 5
 class PersonSummary:
     """A person of an index: its number, what the user said, its faces and photos, and their first and last day.
 
-    `name`, `external_id` and `born` are None if they were not given; `ignored` is set for a stranger.
+    `name`, `external_id` and `born` are None if they were not given; `ignored` is set for a stranger. Without a photo
+    that can be found the days are empty.
     """
 
     number: int
@@ -55,13 +56,19 @@ class PersonDetails:
 
 
 def summaries(catalog: Catalog) -> list[PersonSummary]:
-    """Return everybody who has a photo that can be found, also strangers; those with the most photos first."""
+    """Return everybody who has a photo that can be found, or a name; those with the most photos first.
+
+    Strangers are among them.
+    """
     from facesearch.catalog.people import Profile
 
     profiles = catalog.people.profiles()
+    found = catalog.people.summary()
+    seen = {row[0] for row in found}
+    rows = [*found, *((number, 0, 0, "", "") for number, said in profiles.items() if said.names and number not in seen)]
     return [
         _summary(number, profiles.get(number, Profile()), faces, photos, first, last)
-        for number, faces, photos, first, last in catalog.people.summary()
+        for number, faces, photos, first, last in rows
     ]
 
 

@@ -71,7 +71,7 @@ class KeptOut:
         ]
 
     def delete(self, template: int) -> bool:
-        """Delete one; return False if there is none of this id."""
+        """Delete the embedding with this id; return False if no embedding has it."""
         return bool(self._database.rows("DELETE FROM kept_out WHERE id = ? RETURNING 1", template))
 
     def delete_expired(self, now: int) -> int:

@@ -18,7 +18,7 @@ from facesearch.wording import counted
 
 if TYPE_CHECKING:
     from facesearch.api.index import Index
-    from facesearch.api.results import PersonPart
+    from facesearch.api.results import PersonPart, PersonSummary
 
 __all__ = ["COMMANDS"]
 
@@ -45,10 +45,13 @@ def split(
 ) -> None:
     """Make two people of one. The faces of a person are shown in parts; choose those that are somebody else."""
     from facesearch.api.index import Index
+    from facesearch.render.people import split_record
 
     with Index.open(index_path, observer=Console()) as index:
         if parts is not None or faces:
-            _split(index, who, _numbers(parts or ""), faces or ())
+            done = _split(index, who, _numbers(parts or ""), faces or ())
+            if layout == "json":
+                write_json(split_record(*done), ascii_only=True)
             return
         found = index.people.parts(who)
         _show(found, layout, sheet)
@@ -64,7 +67,10 @@ def split(
             say("--parts 2 makes another person of part 2")
 
 
-def _split(index: Index, who: str, parts: Sequence[int], faces: Sequence[int]) -> None:
+def _split(
+    index: Index, who: str, parts: Sequence[int], faces: Sequence[int]
+) -> tuple[int, PersonSummary, PersonSummary]:
+    """Return the number of the action, the person who stays, and the new one."""
     before = index.people.find(who)
     action = index.people.split(who, parts, faces=faces)
     (said,) = [one for one in index.people.history() if one.number == action]
@@ -74,6 +80,7 @@ def _split(index: Index, who: str, parts: Sequence[int], faces: Sequence[int]) -
         f"#{new.number} is a person now, with {counted(moved.photos, 'photo')}; {found.called} keeps "
         f"{counted(found.photos, 'photo')}; `facesearch people undo {action}` takes it back"
     )
+    return action, found, moved
 
 
 def _show(found: Sequence[PersonPart], layout: str, sheet: Path | None) -> None:

@@ -109,6 +109,6 @@ def _tell(done: str) -> None:
 
 
 COMMANDS: dict[str, tuple[str, Callable[..., None]]] = {
-    "tag": ("Add a face that was missed, or delete what is none.", tag),
+    "tag": ("Add a face that was missed, or delete what is not a face.", tag),
 }
 """The commands, by name: the short help and the function."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facesearch.cli.advice import option_name
 from facesearch.cli.completion import complete_people
 from facesearch.cli.console import Console
 from facesearch.cli.options import Device, IndexPath, Threads, Verbose, examples
@@ -50,7 +51,7 @@ _Gallery = Annotated[
 ]
 _Of = Annotated[str | None, typer.Option("--of", metavar="NAME", help="Only photos of this index of the gallery.")]
 _Person = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--person",
         metavar="WHO",
@@ -106,8 +107,22 @@ def _by_name(index: Index, photos: Sequence[Path], options: QueryOptions) -> tup
     if not given or options.person is not None or os.path.lexists(given):
         return photos, options
     if index.people.knows(given) or not (Path(given).suffix or os.sep in given):
-        return (), replace(options, person=given)
+        return (), _of_person(given, options)
     return photos, options
+
+
+def _of_person(given: str, asked: QueryOptions) -> QueryOptions:
+    """Return the options with a person. Raises `UsageError` if one of them needs a query photo."""
+    try:
+        return replace(asked, person=given)
+    except UsageError as error:
+        named = error.values.get("option")
+        if not isinstance(named, tuple):
+            raise
+        name = option_name(named[-1])
+        raise UsageError(
+            f"{given}: a person is searched for without a query photo, which {name} needs; omit {name}"
+        ) from error
 
 
 @contextmanager

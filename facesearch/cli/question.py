@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -128,6 +128,8 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in _ALL}
         also = {name: values[name] for name in _OWN if name in values}
+        if "person" in also:
+            also["person"] = _one_person(also["person"] or ())
         command(**values, question=_question(given, also))
 
     first = [parameter for parameter in own if parameter.default is inspect.Parameter.empty]
@@ -136,6 +138,15 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return run
+
+
+def _one_person(given: Sequence[str]) -> str | None:
+    """Return whom --person names. Raises `UsageError` if it was given several times."""
+    if len(given) > 1:
+        raise UsageError(
+            f"--person was given {len(given):,} times; give it once, and --with {given[-1]} for photos of both"
+        )
+    return given[0] if given else None
 
 
 def _question(given: dict[str, Any], also: dict[str, Any]) -> Question:

@@ -1,4 +1,4 @@
-"""Give a face by hand that the detector missed, or say that something is no face."""
+"""Give a face by hand that the detector missed, or say that what it found is not a face."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tag(
 
 
 def not_a_face(store: Store, face: int) -> int:
-    """Say that a face is none: it is deleted, in all copies of its photo, and not detected again.
+    """Say that this is not a face: it is deleted, in all copies of its photo, and not detected again.
 
     Returns the number of the action. Raises `InputError` if there is no such face, or if its photo is to be read again.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from facesearch.errors import StorageError
 from facesearch.files import output_file
 from facesearch.render.records import path_keys
-from facesearch.render.text import table
+from facesearch.render.text import moment, table
 from facesearch.visible import shown_path
 from facesearch.wording import counted
 
@@ -83,7 +83,10 @@ def save_receipt(receipt: Mapping[str, Any], path: Path) -> None:
 
 def left_out_records(templates: Sequence[Template]) -> list[dict[str, Any]]:
     """Return the people who are left out as plain values."""
-    return [{"number": one.id, "faces": one.faces, "since": one.made_at, "until": one.until} for one in templates]
+    return [
+        {"number": one.id, "faces": one.faces, "since": moment(one.made_at), "until": moment(one.until)}
+        for one in templates
+    ]
 
 
 def render_left_out(templates: Sequence[Template], show: Callable[[str], str] = str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "render_news",
     "render_parts",
     "render_people",
+    "split_record",
 ]
 
 _HEAD = ("person", "name", "photos", "faces", "first", "last", "")
@@ -102,6 +103,9 @@ def action_line(action: Action) -> str:
     first, *others = action.statements
     if first.kind == "import":
         return _told(first)
+    if first.kind == "name" and first.value is None:  # unnaming takes everything off, whether it was said or not
+        names = dict.fromkeys(told.value for told in others if told.kind == "no-alias" and told.value)
+        return f"{_number(first.person)} is no longer called {' or '.join(names)}" if names else _told(first)
     alike = [told for told in others if told.kind == first.kind and told.person == first.person]
     if len(alike) == len(others) and first.kind == "one":
         return f"{' and '.join(_number(told.other) for told in action.statements)} = {_who(first.person)}"
@@ -164,6 +168,11 @@ def part_records(parts: Sequence[PersonPart]) -> list[dict[str, Any]]:
         }
         for one in parts
     ]  # fmt: skip
+
+
+def split_record(action: int, kept: PersonSummary, new: PersonSummary) -> dict[str, Any]:
+    """Return the two parts of a divided person as plain values: who stays, then the new person."""
+    return {"action": action, "parts": people_records([kept, new])}
 
 
 def render_news(news: News, show: Callable[[str], str] = str) -> str:

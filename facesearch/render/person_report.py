@@ -8,7 +8,6 @@ import json
 import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from facesearch.photos.crop import face_picture, mark
 from facesearch.photos.known import read_known
 from facesearch.photos.picture import Photo
 from facesearch.render.pictures import MADE_BY
+from facesearch.render.text import moment
 from facesearch.settings import DEFAULT_MAX_PIXELS
 from facesearch.visible import shown_path
 from facesearch.wording import counted
@@ -42,7 +42,7 @@ def report_record(report: PersonReport) -> dict[str, Any]:
         "report": "person",
         "version": 1,
         "index": shown_path(report.index),
-        "made_at": _moment(report.made_at),
+        "made_at": moment(report.made_at),
         "model": report.model,
         "person": {
             "number": report.person, "numbers": list(report.numbers), "id": report.uid, "name": profile.name,
@@ -52,14 +52,14 @@ def report_record(report: PersonReport) -> dict[str, Any]:
         "faces": [_face_record(one) for one in report.faces],
         "statements": [
             {
-                "number": one.number, "said_at": _moment(one.said_at), "author": one.author, "origin": one.origin,
+                "number": one.number, "said_at": moment(one.said_at), "author": one.author, "origin": one.origin,
                 "kind": one.kind, "person": one.person, "other": one.other, "value": one.value,
                 "faces": list(one.faces), "of_faces": one.of_faces, "taken_back_by": one.undone_by,
             }
             for one in report.statements
         ],
         "left_out": [
-            {"number": one.id, "faces": one.faces, "since": _moment(one.made_at), "until": _moment(one.until)}
+            {"number": one.id, "faces": one.faces, "since": moment(one.made_at), "until": moment(one.until)}
             for one in report.templates
         ],
         "galleries": list(report.galleries),
@@ -158,10 +158,6 @@ def _face_record(one: HeldFace) -> dict[str, Any]:
         "beside": list(one.beside),
         "statement": one.statement,
     }
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _page(record: Mapping[str, Any]) -> str:

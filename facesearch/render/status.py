@@ -11,7 +11,7 @@ from typing import Any
 from facesearch.api.status import IndexStatus
 from facesearch.errors import Hint
 from facesearch.models.framing import LOOKS
-from facesearch.render.text import lines_of, search_line
+from facesearch.render.text import lines_of, moment, search_line
 from facesearch.visible import shown_path
 from facesearch.wording import counted
 
@@ -49,7 +49,7 @@ def status_record(status: IndexStatus) -> dict[str, Any]:
         "catalog_bytes": status.catalog_bytes,
         "vectors_bytes": status.vectors_bytes,
         "last_run": status.last_run,
-        "left_out": list(status.left_out),
+        "left_out": [moment(until) for until in status.left_out],
     }
 
 

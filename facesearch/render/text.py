@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from facesearch.visible import width
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "lines_of",
+    "moment",
     "render_plan",
     "render_report",
     "search_line",
@@ -105,6 +107,11 @@ def search_line(search: SearchFacts) -> str:
     if search.recall < LEAST_RECALL:
         found += ", and no more with all probes; facesearch reindex --index-type flat finds all"
     return f"{search.kind}, approximate, {why}: {found}"
+
+
+def moment(seconds: int) -> str:
+    """Return seconds since 1970 as a moment in UTC, as `YYYY-MM-DDTHH:MM:SS+00:00`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def lines_of(pairs: list[tuple[str, str]]) -> str:

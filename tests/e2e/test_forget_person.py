@@ -14,6 +14,7 @@ import sys
 import textwrap
 import zipfile
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,10 @@ def test_never_again_leaves_a_person_out(facesearch: Run, index: Path, library: 
     done = facesearch("forget", "--person", "1", "--index", index, "-y", "--never-again", "--for", "90d").stderr
     assert "one embedding is kept for that" in done
     (kept,) = json.loads(facesearch("people", "left-out", "--index", index, "-f", "json").stdout)
-    assert 89 <= (kept["until"] - kept["since"]) / 86400 <= 91
+    since, until = (datetime.fromisoformat(kept[name]) for name in ("since", "until"))
+    assert 89 <= (until - since).days <= 91
+    status = json.loads(facesearch("status", "--index", index, "-f", "json").stdout)
+    assert status["left_out"] == [kept["until"]]
     assert re.search(r"left out +1 person, until", facesearch("status", "--index", index).stdout)
     with Image.open(os.fsdecode(record.path)) as photo:
         (tmp_path / "photos" / "new").mkdir()

@@ -68,9 +68,24 @@ def test_a_name_is_given_and_asked_for(facesearch: Run, index: Path, number: dic
     assert ("also called  Countess" in shown, f"#{ada}" in shown) == (True, True)
     facesearch("people", "unname", "ada", "--index", "ix")
     facesearch("query", "Ada", "--index", "ix", exit_code=3)
-    facesearch("people", "undo", "--index", "ix")
+    said = f"#{ada} is no longer called Ada or Countess"
+    assert said in facesearch("people", "history", "--index", "ix").stdout
+    assert f"taken back: {said}; " in facesearch("people", "undo", "--index", "ix").stderr
     assert facesearch("query", "Ada", "--index", "ix", "-f", "jsonl").stdout == by_number
     assert bea in [one["number"] for one in people(facesearch, "--unnamed")]
+
+
+def test_a_name_without_photos_is_listed(facesearch: Run, index: Path, number: dict[str, int], tmp_path: Path) -> None:
+    facesearch("people", "name", str(number["ada"]), "Ada", "--index", "ix")
+    with Store.open(index, write=True) as store, store.transaction():
+        store.catalog.photos.hide([row[0] for row in store.catalog.database.rows("SELECT id FROM photos")], 1)
+    listed = people(facesearch)
+    assert [(one["number"], one["name"], one["photos"], one["first"]) for one in listed] == [
+        (number["ada"], "Ada", 0, "")
+    ]
+    assert people(facesearch, "--unnamed") == []
+    facesearch("people", "list", "--index", "ix", "--sheet", "people.png", "--html", "people.html")
+    assert "Ada" in (tmp_path / "people.html").read_text()
 
 
 def test_with_and_without_a_name_divide_what_is_found(facesearch: Run, index: Path, number: dict[str, int]) -> None:
@@ -294,9 +309,13 @@ def test_two_people_who_were_taken_for_one_are_split(
     assert sorted(len(part["faces"]) for part in parts) == sorted([before[ada], before[bea]])
     shown = facesearch("people", "split", str(ada), "--index", "ix")
     assert len(shown.stdout.splitlines()) == 1 + len(parts)
-    told = facesearch("people", "split", str(ada), "--parts", "2", "--index", "ix").stderr
+    done = facesearch("people", "split", str(ada), "--parts", "2", "--index", "ix", "-f", "json")
+    told = done.stderr
     new = int(told.split("#")[1].split(" ")[0])
     after = {one["number"]: one["faces"] for one in people(facesearch)}
+    assert {part["number"]: part["faces"] for part in json.loads(done.stdout)["parts"]} == {
+        ada: after[ada], new: after[new]
+    }  # fmt: skip
     assert (after[ada], after[new]) == (len(parts[0]["faces"]), len(parts[1]["faces"]))
     for again in ((), ("--again", "--yes")):
         facesearch("people", "group", *again, "--index", "ix")
