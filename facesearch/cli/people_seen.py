@@ -18,7 +18,9 @@ _Bookmark = Annotated[
 ]
 _Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="DATE", help="Photos taken on this date or later, instead of those not yet told."),
+    typer.Option(
+        "--since", metavar="DATE", help="Who is in photos taken on this date or later, whenever they were indexed."
+    ),
 ]
 _Peek = Annotated[bool, typer.Option("--peek", help="Leave the bookmark where it is.")]
 
@@ -31,7 +33,10 @@ def seen(
     layout: TableOrJson = "table",
     quiet: Quiet = False,
 ) -> None:
-    """Tell who is in photos that were indexed since the last call. Without news it writes nothing to stdout."""
+    """Tell who is in photos that were indexed since the last call. Without news it writes nothing to stdout.
+
+    --since goes by the date on which photos were taken instead, and neither reads nor moves a bookmark.
+    """
     from facesearch.api.index import Index
     from facesearch.render.people import news_record, render_news
 
