@@ -116,9 +116,7 @@ def look_at(
     store = stores.reading()
     model = models.open_for(store, few=True, at_once=False)
     (source,) = given_photos(photo)
-    faces = probe_faces(
-        model, source, rotations=rotations, max_pixels=max_pixels, said=_said(store), mark=observer.lap
-    )
+    faces = probe_faces(model, source, rotations=rotations, max_pixels=max_pixels, said=_said(store), mark=observer.lap)
     return QueryPhoto(tuple(faces), model.info)
 
 

@@ -44,7 +44,10 @@ class SeenPhotos:
 
     def look_at(self, index: Index | Gallery, photo: PhotoBytes) -> QueryPhoto:
         """Return the faces of a photo. Raises what `Index.look_at` raises."""
-        key = hashlib.sha256(photo.name.encode("utf-8", "surrogatepass") + b"\0" + photo.data).digest()
+        # What the user says about the faces of a photo changes what is seen in it.
+        version = index.version() if isinstance(index, Index) else ()
+        key = repr(version).encode() + photo.name.encode("utf-8", "surrogatepass") + b"\0" + photo.data
+        key = hashlib.sha256(key).digest()
         with self._lock:
             known = self._seen.get(key)
         if known is None or known.model.identity != index.model.identity:
