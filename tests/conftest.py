@@ -22,6 +22,7 @@ from milvus_server import MilvusServer, running_milvus
 from PIL import ImageEnhance, ImageOps
 from postgres_server import PostgresServer, running_server
 from sample_library import FACES_IN_T1, build, shipped_photo
+from served import Served, Visits, open_chromium, serving
 
 from facesearch.models import bundled
 from facesearch.models.protocol import FaceModel
@@ -31,6 +32,7 @@ from facesearch.types import Box, Detection, Face, KnownFile, ModelInfo
 
 if TYPE_CHECKING:
     from forks import Forks
+    from playwright.sync_api import Browser
 
 CHECKOUT = Path(__file__).parents[1]
 REAL_PHOTOS = Path(os.environ.get("FACESEARCH_TEST_PHOTOS", CHECKOUT.parent / "shared" / "data"))
@@ -237,6 +239,33 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
     command: list[str | Path] = [sys.executable, "-m", "facesearch", "index", library / "photos", "--index", path]
     subprocess.run([*command, "--model", "embedded", "--device", "cpu"], check=True, capture_output=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser without a window."""
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, indexed: Path) -> Iterator[Served]:
+    """The server of an index of the sample library, which tests may write to."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(indexed, folder / "index")
+    with serving(folder / "index", folder) as server:
+        yield server
+
+
+@pytest.fixture
+def visit(chromium: Browser, served: Served) -> Iterator[Visits]:
+    """Opens pages of the server; at the end all that was said is taken back, and nothing may have gone wrong."""
+    visits = Visits(chromium, served)
+    yield visits
+    try:
+        visits.end()
+    finally:
+        served.take_all_back()
 
 
 MODELS = ("embedded", "embedded on openvino", "pack", "pack on openvino", "own_pack", "own_pack on openvino")
