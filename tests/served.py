@@ -81,9 +81,11 @@ def serving(index: Path, folder: Path, *options: str) -> Iterator[Served]:
     tokens.write_text("".join(f"{rights} {rights} {token}\n" for rights, token in TOKENS.items()), encoding="utf-8")
     tokens.chmod(0o600)
     uploads.mkdir()
-    command: list[str | Path] = [sys.executable, "-m", "facesearch", "serve", "--index", index, "--port", "0", "--device", "cpu"]
+    command: list[str | Path] = [sys.executable, "-m", "facesearch", "serve", "--index", index, "--port", "0"]
     server = subprocess.Popen(
-        [*command, "--token-file", tokens, "--uploads", uploads, *options], stderr=subprocess.PIPE, text=True
+        [*command, "--device", "cpu", "--token-file", tokens, "--uploads", uploads, *options],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert server.stderr is not None
