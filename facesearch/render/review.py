@@ -139,6 +139,7 @@ def _somebody(who: Somebody) -> dict[str, Any]:
 def _face(face: FaceRecord) -> dict[str, Any]:
     box = face.detection.box
     return {
-        "face_id": face.face_id, "path": os.fsdecode(face.path), "person": face.person, "name": face.name,
+        "face_id": face.face_id, "photo_id": face.photo_id, "path": os.fsdecode(face.path),
+        "person": face.person, "name": face.name,
         "box": [round(side, 1) for side in (box.left, box.top, box.width, box.height)],
     }  # fmt: skip
