@@ -60,7 +60,7 @@ def import_people(
     """Say what a file or folders hold; see `People.import_from`."""
     _require_one(json=json, csv=csv, folders=folders)
     if json is not None:
-        return import_statements(stores, observer, as_path("json", json), keep_origin=False)
+        return import_statements(stores, observer, as_path("json", json))
     from facesearch.people.exchange.csv_file import read_table
     from facesearch.people.exchange.folders import read_folders
 
@@ -94,8 +94,11 @@ def _import_labels(
     return done
 
 
-def import_statements(stores: Stores, observer: Observer, path: Path, *, keep_origin: bool) -> Imported:
-    """Say what a file of statements holds. Raises `InputError` if it is another kind of file."""
+def import_statements(stores: Stores, observer: Observer, path: Path, *, restoring: bool = False) -> Imported:
+    """Say what a file of statements holds. Raises `InputError` if it is another kind of file.
+
+    `restoring` also brings back what was taken back in this index alone.
+    """
     from facesearch.people.exchange.document import read_document
     from facesearch.people.exchange.importing import say_document
 
@@ -109,7 +112,7 @@ def import_statements(stores: Stores, observer: Observer, path: Path, *, keep_or
                 f"{path}: made with the model {document.model}, this index has {model.name}: "
                 "faces are found by their place in the photo"
             )
-        done = say_document(catalog, document, name=path.name, keep_origin=keep_origin)
+        done = say_document(catalog, document, name=path.name, restoring=restoring)
     _group(stores, observer, wanted=True)
     return done
 

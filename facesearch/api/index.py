@@ -447,11 +447,11 @@ class Index:
     def restore_statements(self, file: AnyPath) -> Imported:
         """Say again what a file of statements holds, such as the one beside a lost catalog, with its origins.
 
-        Otherwise like `people.import_from(json=file)`.
+        What was taken back in this index alone counts again. Otherwise like `people.import_from(json=file)`.
         """
         from facesearch.api.exchange import import_statements
 
-        return import_statements(self._stores, self._observer, as_path("file", file), keep_origin=True)
+        return import_statements(self._stores, self._observer, as_path("file", file), restoring=True)
 
     # Helpers
 

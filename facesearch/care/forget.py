@@ -113,18 +113,18 @@ def forget(store: Store, forgetting: Forgetting) -> None:
     """
     catalog = store.catalog
     going = forgetting.photos if forgetting.root is None else tuple(catalog.photos.within(forgetting.root.id))
-    deletions: list[Callable[[], object]] = [partial(catalog.statements.forget_photo, photo.id) for photo in going]
-    deletions += [
-        partial(catalog.photos.keep_out, photo.id, forgetting.contents.get(photo.id))
-        if forgetting.never_again
-        else partial(catalog.photos.delete, photo.id)
-        for photo in forgetting.photos
-    ]
+    deletions: list[Callable[[], object]] = []
+    for photo in going:  # one after the other: the last copy of a photo takes what was said of it along
+        deletions.append(partial(catalog.statements.forget_photo, photo.id))
+        deletions.append(
+            partial(catalog.photos.keep_out, photo.id, forgetting.contents.get(photo.id))
+            if forgetting.never_again
+            else partial(catalog.photos.delete, photo.id)
+        )
     if forgetting.face is not None:
         deletions.append(partial(catalog.statements.forget_face, forgetting.face))
         deletions.append(partial(catalog.faces.delete, forgetting.face))
     if forgetting.root is not None:
-        deletions += [partial(catalog.photos.delete, photo.id) for photo in going]
         deletions.append(partial(catalog.roots.remove, forgetting.root.id))
     store.erase(deletions)
 

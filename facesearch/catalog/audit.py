@@ -24,7 +24,7 @@ __all__ = ["Audit", "audit", "recorded_model_name", "repair_faults"]
 
 _KEYS = {"looks": "content"}
 _OF_CONTENT = {"size", "mtime_ns", "hash", "status"}
-_COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements", "galleries", "changes")
+_COUNTED = ("roots", "photos", "faces", "vectors", "people", "statements", "galleries", "changes", "carried")
 _OF_PEOPLE = (
     "people", "assignments", "statements", "statement_faces", "overruled", "joined", "profiles", "identities",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from facesearch.catalog.carried import Carried
 from facesearch.catalog.changes import Changes
 from facesearch.catalog.database import Database
 from facesearch.catalog.exchange import Exchange
@@ -39,15 +40,16 @@ class Catalog:
         self.roots = Roots(database)
         self.staging = Staging(database)
         self.vectors = Vectors(database)
-        self.faces = Faces(database, self.roots, self.staging)
+        self.carried = Carried(database)
+        self.faces = Faces(database, self.roots, self.staging, self.carried)
         self.photos = Photos(database, self.roots, self.faces)
         self.given = GivenFaces(database)
         self.people = People(database)
-        self.statements = Statements(database)
+        self.statements = Statements(database, self.carried)
         self.review = Review(database)
         self.exchange = Exchange(database)
         self.changes = Changes(database)
-        self.forgetting = Forgetting(database)
+        self.forgetting = Forgetting(database, self.carried)
         self.kept_out = KeptOut(database)
 
     @classmethod

@@ -335,6 +335,16 @@ TABLES: Mapping[str, Mapping[str, Column]] = {
         "until": _integer(_moment_number),
     },
     "erasing": {"begun_at": _integer(_moment_number, repaired="0")},
+    "carried": {
+        "id": _integer(_id),
+        "after": _integer(_counted),
+        "until": _integer(_counted),
+        "content": Column(bytes),
+        **_BOX,
+        "to_content": Column(bytes),
+        **{f"to_{name}": column for name, column in _BOX.items()},
+    },
+    "earlier_contents": {"photo": _integer(_id), "content": Column(bytes)},
     "galleries": {
         "id": _integer(_id),
         "name": Column(str, valid=_no_nul),
@@ -424,6 +434,6 @@ def face_columns(table: str) -> tuple[str, ...]:
     return tuple(f"{table}.{name}" for name in FACE)
 
 
-def box_columns(table: str) -> tuple[str, ...]:
+def box_columns(table: str, prefix: str = "") -> tuple[str, ...]:
     """Return the columns of a `Box` in a table, in the order of its fields."""
-    return tuple(f"{table}.{name}" for name in _BOX)
+    return tuple(f"{table}.{prefix}{name}" for name in _BOX)

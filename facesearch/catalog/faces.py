@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from facesearch.catalog.batches import BATCH, batches, marks
+from facesearch.catalog.carried import Carried
 from facesearch.catalog.columns import FACE, MEASURES, Shape, box_columns, face_columns
 from facesearch.catalog.database import Database
 from facesearch.catalog.encoding import decode_detection, decode_face, decode_vector, encode_face, encode_vector
@@ -67,27 +68,29 @@ _UPDATE = f"UPDATE faces SET {', '.join(f'{name} = ?' for name in FACE)} WHERE i
 class Faces:
     """The tables `faces` and `forgotten_faces`, and the vectors of faces in `vectors`."""
 
-    def __init__(self, database: Database, roots: Roots, staging: Staging) -> None:
+    def __init__(self, database: Database, roots: Roots, staging: Staging, carried: Carried) -> None:
         self._database = database
         self._roots = roots
         self._staging = staging
+        self._carried = carried
 
     def replace(
         self, photo: int, faces: Sequence[Face], *, leave_out: Callable[[Face], bool] = lambda _face: False
     ) -> int:
         """Replace the faces of a photo. A face that overlaps an earlier one and resembles it keeps the id.
 
-        Faces that were forgotten in this exact content are omitted, and so are new ones that `leave_out` is true for.
-        Returns the number of the latter.
+        What was said of it stays true in another content. Faces that were forgotten in this exact content are omitted,
+        and so are new ones that `leave_out` is true for. Returns the number of the latter.
         """
         database, left_out = self._database, 0
         faces = self._not_forgotten(photo, faces)
         earlier = self._earlier(photo)
+        kept: dict[int, tuple[Box, Box]] = {}
         for face in faces:
             box = face.detection.box
             same = max(earlier, key=lambda row_id: box.overlap(earlier[row_id][0]), default=None)
             if same is not None and _could_be_same(face, *earlier[same]):
-                del earlier[same]
+                kept[same] = earlier.pop(same)[0], box
                 database.run(_UPDATE, *encode_face(face), same)
                 database.run("DELETE FROM vectors WHERE face = ?", same)
                 database.run("DELETE FROM given_faces WHERE face = ?", same)
@@ -97,6 +100,7 @@ class Faces:
             else:
                 self.add(photo, face)
         database.many("DELETE FROM faces WHERE id = ?", ((row_id,) for row_id in earlier))
+        self._carried.note(photo, kept)
         return left_out
 
     def add(self, photo: int, face: Face) -> int:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from facesearch.catalog.batches import batches, marks
+from facesearch.catalog.carried import Carried
 from facesearch.catalog.columns import Shape, box_columns
 from facesearch.catalog.database import Database
+from facesearch.catalog.exchange import PlacedFace
 from facesearch.types import SAME_FACE, Box
 
 __all__ = ["Forgetting", "Mark"]
@@ -31,8 +33,9 @@ class Mark(NamedTuple):
 class Forgetting:
     """Deletes what the catalog holds about people. Every method that deletes runs in the transaction in progress."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, carried: Carried) -> None:
         self._database = database
+        self._carried = carried
 
     # What there is
 
@@ -146,6 +149,7 @@ class Forgetting:
                 *part,
             ):
                 places[bytes(content)].append(Box(*place))
+            said |= self._carried.forget(PlacedFace(content, box) for content, boxes in places.items() for box in boxes)
             sql = "SELECT statement FROM statement_faces"
             said |= {row[0] for row in self._database.rows(f"{sql} WHERE face IN ({marks(part)})", *part)}
             self._database.run(f"DELETE FROM statement_faces WHERE face IN ({marks(part)})", *part)
@@ -229,7 +233,8 @@ class Forgetting:
     # What may be left in the files
 
     def begin_erasing(self) -> None:
-        """Record that something was deleted that may still be in the files of the index."""
+        """Record that something was deleted that may still be in the files of the index; that ends with it."""
+        self._carried.forget_unsaid()
         self._database.run("INSERT INTO erasing (begun_at) VALUES (?)", int(time.time()))
 
     def is_erasing(self) -> bool:

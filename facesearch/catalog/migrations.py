@@ -322,6 +322,39 @@ MIGRATIONS: tuple[str, ...] = (
         begun_at INTEGER NOT NULL
     );
     """,
+    # 11: where faces of which something was said are since their photos were edited: at `to_`, in another content. This
+    # counts for statements up to `until`; `after` was the last statement when it was noted. `earlier_contents` has the
+    # content that the faces of a photo were found in, until they are found again in the content that it has now.
+    """
+    CREATE TABLE carried (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        after INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        x REAL NOT NULL,
+        y REAL NOT NULL,
+        width REAL NOT NULL,
+        height REAL NOT NULL,
+        to_content BLOB NOT NULL,
+        to_x REAL NOT NULL,
+        to_y REAL NOT NULL,
+        to_width REAL NOT NULL,
+        to_height REAL NOT NULL
+    );
+    CREATE INDEX carried_by_content ON carried (content);
+    CREATE INDEX carried_by_later_content ON carried (to_content);
+    CREATE INDEX statement_faces_by_face ON statement_faces (face);
+    CREATE INDEX statement_faces_by_content ON statement_faces (content);
+    CREATE TABLE earlier_contents (
+        photo INTEGER PRIMARY KEY REFERENCES photos ON DELETE CASCADE,
+        content BLOB NOT NULL
+    );
+    CREATE TRIGGER note_earlier_content AFTER UPDATE OF hash ON photos
+    WHEN old.hash IS NOT NULL AND old.hash IS NOT new.hash AND EXISTS (SELECT 1 FROM faces WHERE photo = new.id)
+        AND NOT EXISTS (SELECT 1 FROM earlier_contents WHERE photo = new.id) BEGIN
+        INSERT INTO earlier_contents (photo, content) VALUES (new.id, old.hash);
+    END;
+    """,
 )
 
 

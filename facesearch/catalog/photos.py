@@ -349,6 +349,7 @@ class Photos:
     def keep_out(self, photo: int, content: bytes | None = None) -> None:
         """Delete a photo's faces and vectors, and mark its content as unwanted; `content` is used if none is known."""
         self._database.run("DELETE FROM faces WHERE photo = ?", photo)
+        self._database.run("DELETE FROM earlier_contents WHERE photo = ?", photo)
         self._database.run(
             "UPDATE photos SET status = 'unwanted', error = NULL, taken_at = NULL, date_source = NULL,"
             " date_precision = NULL, latitude = NULL, longitude = NULL, hash = coalesce(hash, ?) WHERE id = ?",

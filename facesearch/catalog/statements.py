@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from facesearch.catalog.batches import batches, marks
+from facesearch.catalog.carried import Carried
 from facesearch.catalog.columns import Shape, box_columns
 from facesearch.catalog.database import Database
+from facesearch.catalog.exchange import PlacedFace
 from facesearch.types import SAME_FACE, Box
 
 __all__ = ["FaceInPhoto", "SaidFace", "StatementRow", "Statements"]
@@ -65,9 +67,10 @@ class Statements:
     `author` is the author of what is said next; None for the system's user.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, carried: Carried) -> None:
         self._database = database
         self.author: str | None = None
+        self._carried = carried
 
     def add(self, statement: StatementRow, faces: Sequence[int] = ()) -> int:
         """Append a statement about faces, and return its id; the one in `statement` is ignored."""
@@ -80,20 +83,22 @@ class Statements:
             if person is not None:
                 self.identity(person)
         for part in batches(faces):
-            for face, content, *place in self._database.typed(
-                _WHERE,
-                f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE faces.id IN ({marks(part)})",
-                *part,
-            ):
+            for face, place in self._places(f"faces.id IN ({marks(part)})", *part):
                 self._database.run(
                     "INSERT INTO statement_faces (statement, face, content, x, y, width, height)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    row_id, face, content or None, *place,
+                    row_id, face, place.content, place.box.left, place.box.top, place.box.width, place.box.height,
                 )  # fmt: skip
         return row_id
 
     def forget_photo(self, photo: int) -> None:
         """Delete what statements hold about the faces of a photo, unless a copy of it stays."""
+        without_copy = (
+            "photo = ? AND NOT EXISTS"
+            " (SELECT 1 FROM photos AS copy WHERE copy.hash = photos.hash AND copy.id != photo"
+            " AND copy.status != 'unwanted')"
+        )
+        self._carried.forget(place for _, place in self._places(without_copy, photo))
         self._database.run(
             "DELETE FROM statement_faces WHERE (face IN (SELECT id FROM faces WHERE photo = ?1)"
             " OR content = (SELECT hash FROM photos WHERE id = ?1)) AND NOT EXISTS (SELECT 1 FROM photos AS copy"
@@ -103,13 +108,14 @@ class Statements:
 
     def forget_face(self, face: int) -> None:
         """Delete what statements hold about a face, in its photo and in all copies of it."""
-        for _, content, *place in self._database.typed(
-            _WHERE, f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE faces.id = ?", face
-        ):
+        for _, place in self._places("faces.id = ?", face):
+            self._carried.forget([place])
             for row, *said in self._database.typed(
-                _SAID_ROW, f"SELECT {_SAID_ROW.sql} FROM statement_faces WHERE face = ? OR content = ?", face, content
-            ):
-                if Box(*said).overlap(Box(*place)) >= SAME_FACE:
+                _SAID_ROW,
+                f"SELECT {_SAID_ROW.sql} FROM statement_faces WHERE face = ? OR content = ?",
+                face, place.content,
+            ):  # fmt: skip
+                if Box(*said).overlap(place.box) >= SAME_FACE:
                     self._database.run("DELETE FROM statement_faces WHERE rowid = ?", row)
         self._database.run("DELETE FROM statement_faces WHERE face = ?", face)
 
@@ -125,7 +131,8 @@ class Statements:
     def faces(self, kinds: Sequence[str]) -> list[SaidFace]:
         """Return the faces that statements of these kinds are about: the very face, and that face in copies.
 
-        A copy is a photo with the same content, in which the face is in the same place.
+        A copy is a photo with the same content, in which the face is in the same place. Of a photo that was edited
+        since it is the face that was carried over.
         """
         of_kinds = f"JOIN statements ON statements.id = statement AND statements.kind IN ({marks(kinds)})"
         found = {
@@ -144,6 +151,7 @@ class Statements:
         ):
             if Box(*places[:4]).overlap(Box(*places[4:])) >= SAME_FACE:
                 found.add(SaidFace(statement, face))
+        found.update(SaidFace(*pair) for pair in self._carried.said_faces(kinds))
         return sorted(found)
 
     def last_id(self, kinds: Sequence[str] = ()) -> int:
@@ -175,3 +183,9 @@ class Statements:
         """Return the people that have an id outside this catalog, by that id."""
         rows = self._database.typed(_IDENTITY, f"SELECT {_IDENTITY.sql} FROM identities")
         return {uid: person for person, uid in rows}
+
+    def _places(self, condition: str, *values: object) -> list[tuple[int, PlacedFace]]:
+        rows = self._database.typed(
+            _WHERE, f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE {condition}", *values
+        )
+        return [(face, PlacedFace(content or None, Box(*place))) for face, content, *place in rows]

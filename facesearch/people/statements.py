@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from facesearch.catalog.people import Profile
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.statements import StatementRow
 
-__all__ = ["ABOUT_FACES", "GROUPING", "Kind", "Said", "everything_said", "faces_of_names", "undone_by"]
+__all__ = [
+    "ABOUT_FACES", "GROUPING", "Kind", "Said", "Sayable", "everything_said", "faces_of_names", "undone_by",
+]  # fmt: skip
 
 
 class Kind(StrEnum):
@@ -140,7 +142,27 @@ def faces_of_names(catalog: Catalog, said: Said) -> dict[int, int]:
     }
 
 
-def undone_by(statements: Sequence[StatementRow]) -> dict[int, int]:
+class Sayable(Protocol):
+    """What `undone_by` needs of a statement, in a catalog or in a file."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def kind(self) -> str:
+        """Its `Kind`."""
+
+    @property
+    def batch(self) -> int | None:
+        """The first statement of its action, None for that itself."""
+
+    @property
+    def undoes(self) -> int | None:
+        """The statement that it undoes."""
+
+
+def undone_by(statements: Sequence[Sayable]) -> dict[int, int]:
     """Return the statements that do not count, each with the one that undoes it.
 
     A statement of a batch stands for the whole batch. An undone `undo` does not count either.

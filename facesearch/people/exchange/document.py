@@ -2,7 +2,8 @@
 
 The first line says what the file is. Then there is a line per statement, in the order in which they were made. People
 are given by their ids outside the catalog, faces by the SHA-256 of their photo and their box. A file for another
-machine also has a line per person, with the faces that grouping takes for this person; those are derived data.
+machine also has a line per person, with the faces that grouping takes for this person; those are derived data. A line
+between statements says where a face is since its photo was edited.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from facesearch.catalog.carried import Carry
 from facesearch.catalog.exchange import PlacedFace
 from facesearch.catalog.statements import StatementRow
 from facesearch.errors import Hint, InputError
@@ -21,7 +23,9 @@ from facesearch.people.statements import Kind
 from facesearch.types import Box, ModelInfo
 from facesearch.wording import counted
 
-__all__ = ["Document", "Spoken", "ToldRow", "header_line", "person_line", "read_document", "statement_line"]
+__all__ = [
+    "Document", "Spoken", "ToldRow", "carry_line", "header_line", "person_line", "read_document", "statement_line",
+]  # fmt: skip
 
 VERSION = 1
 _FORMAT = "statements"
@@ -55,12 +59,16 @@ class Spoken(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A file of statements. `source` is the id of its index, `cut` is set if its last line is not complete."""
+    """A file of statements. `source` is the id of its index, `cut` is set if its last line is not complete.
+
+    `carries` are the faces whose photos were edited: to which statements they apply is told by ids in the file.
+    """
 
     source: str
     model: str
     statements: list[ToldRow]
     people: list[Spoken]
+    carries: list[Carry]
     cut: bool = False
 
 
@@ -78,9 +86,12 @@ def person_line(spoken: Spoken) -> bytes:
 
 
 def statement_line(
-    row: StatementRow, uids: Mapping[int, str], faces: Sequence[PlacedFace], so_far: tuple[int, int]
+    row: StatementRow, uids: Mapping[int, str], faces: Sequence[PlacedFace], so_far: Sequence[int]
 ) -> bytes:
-    """Return the line of a statement. `so_far` is the number of statements and of their faces up to this one."""
+    """Return the line of a statement. `so_far` is the number of statements and of their faces up to this one.
+
+    After the first edit of a photo, that of edits follows.
+    """
     told: dict[str, Any] = {
         "id": row.id,
         "said_at": datetime.fromtimestamp(row.said_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -97,6 +108,12 @@ def statement_line(
     if faces:
         told["faces"] = [_face(place) for place in faces]
     return _line({**told, "so_far": list(so_far)})
+
+
+def carry_line(carry: Carry, so_far: Sequence[int]) -> bytes:
+    """Return the line that says where a face is since its photo was edited; for `so_far` see `statement_line`."""
+    places = {"from": _face(carry.old), "to": _face(carry.new)}
+    return _line({"edit": carry.id, "until": carry.until, **places, "so_far": list(so_far)})
 
 
 def _face(place: PlacedFace) -> list[Any]:
@@ -126,7 +143,7 @@ def read_document(path: Path) -> Document:
     head, *lines = data.split(b"\n")
     index, model, counts = _header(path, head)
     cut = bool(lines) and lines[-1] != b""
-    statements, people = [], []
+    statements, people, carries = [], [], []
     for number, line in enumerate(lines[:-1], start=2):
         try:
             values = json.loads(line)
@@ -134,6 +151,8 @@ def read_document(path: Path) -> Document:
                 raise _InvalidError("not an object")
             if "kind" in values:
                 statements.append(_statement(values))
+            elif "edit" in values:
+                carries.append(_carry(values))
             else:
                 people.append(_person(values))
         except (ValueError, RecursionError) as error:
@@ -145,7 +164,7 @@ def read_document(path: Path) -> Document:
             raise InputError(
                 f"{path}: cut short: it has {expected[what]:,} of {counted(count, 'line')} of {what}; export it again"
             )
-    return Document(index, model, statements, people, cut)
+    return Document(index, model, statements, people, carries, cut)
 
 
 class _InvalidError(ValueError):
@@ -205,6 +224,14 @@ def _checked(kind: str, value: object) -> str | None:
         return checked_born(text) if kind == Kind.born else text
     except UsageError as error:
         raise _InvalidError(error.problem) from error
+
+
+def _carry(values: Mapping[str, Any]) -> Carry:
+    old, new = _place(values.get("from")), _place(values.get("to"))
+    if old.content is None or new.content is None or old.content == new.content:
+        raise _InvalidError("an edit without a content before and after")
+    until = _number(values, "until") if values.get("until") != 0 else 0
+    return Carry(_number(values, "edit") or 0, 0, until or 0, old, new)
 
 
 def _person(values: Mapping[str, Any]) -> Spoken:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import StorageError
 from facesearch.files import output_file
-from facesearch.people.exchange.document import Spoken, header_line, person_line, statement_line
+from facesearch.people.exchange.document import Spoken, header_line, person_line
+from facesearch.people.exchange.log_lines import log_lines
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
@@ -50,11 +51,7 @@ def export_lines(catalog: Catalog, people: list[Spoken] | None = None) -> Iterat
     counts = {"people": len(people), "statements": len(statements)}
     yield header_line(catalog.meta.uuid, catalog.models.current(), counts)
     yield from map(person_line, people)
-    faces, said = catalog.exchange.said_faces(), 0
-    for number, row in enumerate(statements, start=1):
-        of_it = faces.get(row.id, [])
-        said += len(of_it)
-        yield statement_line(row, uids, of_it, (number, said))
+    yield from log_lines(catalog, uids)
 
 
 def _uids(catalog: Catalog) -> dict[int, str]:

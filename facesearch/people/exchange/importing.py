@@ -1,26 +1,28 @@
 """Say in this index what another index, or this one before, wrote to a file of statements.
 
 Everything that is new becomes one action, which is undone as a whole; nothing is said twice. Faces are found by the
-content of their photo and their box. A face that is not here yet is kept in the statement, so that it comes back with
-its photo. People keep their ids outside the catalog; groups of this index that are mostly one of them become that
-person, and keep their numbers.
+content of their photo and their box, or by those that the file says they have since an edit. A face that is not here
+yet is kept in the statement, so that it comes back with its photo. People keep their ids outside the catalog; groups of
+this index that are mostly one of them become that person, and keep their numbers.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facesearch.catalog.carried import Trail
 from facesearch.catalog.exchange import PlacedFace
 from facesearch.catalog.statements import StatementRow
 from facesearch.people.exchange.document import Document, Spoken, ToldRow
-from facesearch.people.exchange.same import digests_of
+from facesearch.people.exchange.same import Digest, digests_of
 from facesearch.people.names import people_called
 from facesearch.people.saying import current_user, deriving, place_faces
-from facesearch.people.statements import Kind, everything_said
+from facesearch.people.statements import Kind, everything_said, undone_by
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -53,17 +55,25 @@ class Imported:
     remarks: tuple[str, ...] = ()
 
 
-def say_document(catalog: Catalog, document: Document, *, name: str, keep_origin: bool = False) -> Imported:
+def say_document(catalog: Catalog, document: Document, *, name: str, restoring: bool = False) -> Imported:
     """Say everything in a document that is not known, in the transaction in progress; `name` is that of its file.
 
-    The origin of each statement is `json`, unless it is kept.
+    The origin of each statement is `json`. For a restore it is kept, and what was taken back in this index alone counts
+    again.
     """
     wanted = {place for told in document.statements for place in told.faces if place.content is not None}
     wanted |= {place for one in document.people for place in one.members}
-    here = catalog.exchange.find(wanted)
+    trail = Trail(document.carries)
+    later = {place: trail.after(place) for place in wanted}
+    found = catalog.exchange.find([*wanted, *(place for places in later.values() for place in places)])
+    here = {
+        place: sorted(faces)
+        for place in wanted
+        if (faces := {face for one in (place, *later[place]) for face in found.get(one, ())})
+    }
     people = _People(catalog, document, here)
     people.meet()
-    log = _Log(catalog, document, here, people.numbers, name=name, origin=None if keep_origin else "json")
+    log = _Log(catalog, document, found, people.numbers, name=name, restoring=restoring)
     with deriving(catalog):
         log.say(people.same)
     place_faces(catalog, everything_said(catalog), sorted(people.moved))
@@ -205,14 +215,14 @@ class _Log:
         numbers: Mapping[str, int],
         *,
         name: str,
-        origin: str | None,
+        restoring: bool,
     ) -> None:
         self._catalog = catalog
         self._document = document
         self._here = here
         self._numbers = numbers
         self._file = name
-        self._origin = origin
+        self._restoring = restoring
         self.action: int | None = None
         self.said: list[ToldRow] = []
         self.known = 0
@@ -222,6 +232,7 @@ class _Log:
         own = _own_log(self._catalog)
         mine, theirs = digests_of(own), digests_of(self._document.statements)
         ids = {digest.own: told.id for told in own for digest in mine[told.id]}
+        again = self._taken_back(own, mine, theirs, ids) if self._restoring else {}
         for told in self._document.statements:
             new = [one for one in theirs[told.id] if one.own not in ids and told.kind != Kind.imported]
             undoings: dict[int, int] = {}
@@ -232,17 +243,56 @@ class _Log:
                     target = ids[digest.undone]
                     undoings[target] = undoings.get(target) or self._add(told, undoes=target)
                     ids[digest.own] = undoings[target]
-            if any(digest.own in ids for digest in new):
+            if told.id in again or any(digest.own in ids for digest in new):
                 self.said.append(told)
             else:
                 self.known += told.kind != Kind.imported
+        for undoing in sorted(set(again.values())):
+            self._append("json", int(time.time()), current_user(), Kind.undo, None, None, undoes=undoing)
         for one, other in same:
             self._append("json", int(time.time()), current_user(), Kind.one, one, other)
+        self._carry(
+            {told.id: [ids[one.own] for one in theirs[told.id] if one.own in ids] for told in self._document.statements}
+        )
+
+    def _taken_back(
+        self,
+        own: Sequence[ToldRow],
+        mine: Mapping[int, Sequence[Digest]],
+        theirs: Mapping[int, Sequence[Digest]],
+        ids: Mapping[bytes, int],
+    ) -> dict[int, int]:
+        """Return the statements of the document that count there, but were taken back here; each with the undoing.
+
+        An undoing that the document has, too, is left to what the document says of it.
+        """
+        here, there = undone_by(own), undone_by(self._document.statements)
+        known = {digest.own for digests in theirs.values() for digest in digests}
+        found = {}
+        for told in self._document.statements:
+            if told.kind == Kind.undo or told.id in there:
+                continue
+            for one in (digest.own for digest in theirs[told.id]):
+                undoing = here.get(ids.get(one, 0))
+                if undoing is not None and not any(two.undone == one and two.own in known for two in mine[undoing]):
+                    found[told.id] = undoing
+        return found
+
+    def _carry(self, here: Mapping[int, Sequence[int]]) -> None:
+        """Note where faces are since their photos were edited; `here` are the ids of statements, by those there."""
+        last, until = 0, {}
+        for told, ids in sorted(here.items()):
+            last = until[told] = max([last, *ids])
+        known = sorted(until)
+        for carry in self._document.carries:
+            place = bisect_right(known, carry.until)
+            if place and until[known[place - 1]]:
+                self._catalog.carried.add(carry.old, carry.new, until[known[place - 1]])
 
     def _add(self, told: ToldRow, undoes: int | None = None) -> int:
         person, other = (None if uid is None else self._numbers[uid] for uid in (told.person, told.other))
         number = self._append(
-            told.origin if self._origin is None else self._origin, told.said_at, told.author, told.kind, person, other,
+            told.origin if self._restoring else "json", told.said_at, told.author, told.kind, person, other,
             told.value, undoes,
         )  # fmt: skip
         self._catalog.exchange.add_faces(

@@ -1,8 +1,9 @@
 """The statement file: all statements as JSON lines beside the catalog, so that names outlive a lost catalog.
 
 It is brought up to date after each statement and each run. A process that is killed in between leaves it behind; the
-next one appends what is missing. A file that does not fit the catalog is written anew. If it has statements that the
-catalog lacks, because that was lost or restored from a backup, it is set aside under another name first.
+next one appends what is missing. Where faces are whose photos were edited is kept in it, too. A file that does not fit
+the catalog is written anew. If it has statements that the catalog lacks, because that was lost or restored from a
+backup, it is set aside under another name first.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from facesearch.errors import Hint, InputError
 from facesearch.files import replacing, sync_folder
-from facesearch.people.exchange.document import header_line, read_document, statement_line
+from facesearch.people.exchange.document import header_line, read_document
+from facesearch.people.exchange.log_lines import END, START, Place, before, is_statement, last_place, log_lines
 from facesearch.wording import counted
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def bring_up_to_date(catalog: Catalog, folder: Path) -> str | None:
         return None
     with catalog.transaction():  # which nobody else is in: two processes never write the file at once
         last = _fitting_until(catalog, path)
-        _give_ids(catalog, after=last or 0)
+        _give_ids(catalog, after=last[0] if last else 0)
         if last is None:
             return _rewrite(catalog, path)
         lines = list(_lines(catalog, after=last))
@@ -71,16 +73,15 @@ def find_fault(catalog: Catalog, folder: Path) -> Fault | None:
     if not path.exists():
         later = "the next statement or run writes it again"
         return Fault(f"the file {STATEMENT_FILE} is missing; {later}", harmless=True) if last else None
-    number = 0
+    number, lines = 0, _everything(catalog)
     try:
         with path.open("rb") as stream:
-            for number, expected in enumerate(_everything(catalog), start=1):
+            for number, expected in enumerate(lines, start=1):
                 line = stream.readline()
                 if number > 1 and not line.endswith(b"\n") and expected.startswith(line):
-                    behind = catalog.exchange.counts_until(last)[0] - number + 2
+                    behind = counted(sum(map(is_statement, [expected, *lines])), "statement")
                     return Fault(
-                        f"{STATEMENT_FILE} lacks the last {counted(behind, 'statement')}; "
-                        "the next statement or run adds what is missing",
+                        f"{STATEMENT_FILE} lacks the last {behind}; the next statement or run adds what is missing",
                         harmless=True,
                     )
                 if line != expected:
@@ -102,14 +103,14 @@ def _give_ids(catalog: Catalog, *, after: int = 0) -> None:
 
 
 def _is_complete(catalog: Catalog, path: Path) -> bool:
-    last = catalog.statements.last_id()
+    last = last_place(catalog)
     if not path.exists():
-        return last == 0
+        return last == START
     return _fitting_until(catalog, path) == last
 
 
-def _fitting_until(catalog: Catalog, path: Path) -> int | None:
-    """Return the last statement in a file that fits the catalog; 0 before the first, None if the file does not fit."""
+def _fitting_until(catalog: Catalog, path: Path) -> Place | None:
+    """Return the place in the log of the last line of a file that fits the catalog; None if the file does not fit."""
     try:
         with path.open("rb") as stream:
             head = stream.readline()
@@ -119,11 +120,9 @@ def _fitting_until(catalog: Catalog, path: Path) -> int | None:
     except OSError:
         return None
     if line == head:
-        return 0
-    number = _id_in(line)
-    if number is None:
-        return None
-    return number if next(_lines(catalog, after=number - 1, until=number), b"") == line else None
+        return START
+    place = _place_in(catalog, line)
+    return place if place is not None and list(_lines(catalog, after=before(place), until=place)) == [line] else None
 
 
 def _last_line(descriptor: int) -> bytes:
@@ -137,19 +136,22 @@ def _last_line(descriptor: int) -> bytes:
     return data[data.rfind(b"\n", 0, len(data) - 1) + 1 :]
 
 
-def _id_in(line: bytes) -> int | None:
+def _place_in(catalog: Catalog, line: bytes) -> Place | None:
     import json
 
     try:
-        number = json.loads(line)["id"]
+        values = json.loads(line)
+        number = values["edit"] if "edit" in values else values["id"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return number if type(number) is int and 0 < number < 2**62 and line.endswith(b"\n") else None
+    if type(number) is not int or not 0 < number < 2**62 or not line.endswith(b"\n"):
+        return None
+    return catalog.carried.place_of(number) if "edit" in values else (number, 0)
 
 
 def _rewrite(catalog: Catalog, path: Path) -> str | None:
     told = _set_aside(catalog, path)
-    if catalog.statements.last_id():
+    if last_place(catalog) != START:
         _write(catalog, path)
     else:
         path.unlink(missing_ok=True)
@@ -196,14 +198,6 @@ def _everything(catalog: Catalog) -> Iterator[bytes]:
     yield from _lines(catalog)
 
 
-def _lines(catalog: Catalog, *, after: int = 0, until: int = 2**62) -> Iterator[bytes]:
-    """Yield the lines of statements with ids above `after`."""
+def _lines(catalog: Catalog, *, after: Place = START, until: Place = END) -> Iterator[bytes]:
     uids = {person: uid for uid, person in catalog.statements.identities().items()}
-    faces = catalog.exchange.said_faces(after, until)
-    statements, said = catalog.exchange.counts_until(after)
-    for row in catalog.statements.all(after=after):
-        if row.id > until:
-            return
-        of_it = faces.get(row.id, [])
-        statements, said = statements + 1, said + len(of_it)
-        yield statement_line(row, uids, of_it, (statements, said))
+    yield from log_lines(catalog, uids, after=after, until=until)
