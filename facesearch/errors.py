@@ -107,6 +107,7 @@ class Hint(StrEnum):
     MODEL_PATH = "install it, or give its folder as the model"
     MORE_PIXELS = "raise max_pixels"
     MORE_PIXELS_TO = "raise max_pixels to {megapixels} million"
+    ID_TAKEN = "give another id, or merge the two"
     NAME_TAKEN = "if_taken says whether they are one person or two"
     NAME_INDEX = "name the index in the filter"
     NAME_A_FOLDER = "name photos, or folders of photos"

@@ -173,12 +173,13 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str | int], Probe | None
     """
 
     def find(given: str | int) -> Probe | None:
-        from facesearch.people.names import people_called, person_of
+        from facesearch.people.names import described, people_called, person_of
         from facesearch.search.engine import probe_of_person
 
         if isinstance(given, int):
             return probe_of_person(gallery, person_of(store.catalog, given, gallery.name))
-        is_known = bool(people_called(store.catalog.people.profiles(), given))
+        profiles = store.catalog.people.profiles()
+        is_known = bool(people_called(profiles, given))
         if os.path.lexists(given) or (os.sep in given and not is_known):
             return None
         try:
@@ -186,7 +187,7 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str | int], Probe | None
         except InputError as error:
             why = error.problem.removeprefix(f"{given}: ")
             raise InputError(f"{given}: no such photo, and {why}", error.hint) from None
-        return probe_of_person(gallery, person)
+        return probe_of_person(gallery, person, described(profiles, person))
 
     return find
 
@@ -214,7 +215,7 @@ def _query_person(
 ) -> QueryResult:
     """Return the photos of a person by name or number."""
     from facesearch.galleries.local import LocalGallery
-    from facesearch.people.names import number_in, person_of
+    from facesearch.people.names import described, number_in, person_of
     from facesearch.search.query import answer_person, ask_company
 
     assert options.person is not None
@@ -224,5 +225,6 @@ def _query_person(
         options = replace(options, person=person_of(store.catalog, options.person, gallery.name))
     model = partial(models.open_for, store, few=True)
     asked = ask_company(model, store.model, options, observer, _named(store, gallery), gallery.own_calibration())
-    found = answer_person(gallery, asked, options, where, observer)
+    called = described(store.catalog.people.profiles(), options.person_number)
+    found = answer_person(gallery, asked, options, where, observer, called)
     return replace(found, folders=tuple(gallery.folders()))

@@ -49,6 +49,7 @@ _WORDS = {
     Hint.LEFT_OUT: "`facesearch people left-out` lists their numbers",
     Hint.LIST_MODELS: "run `facesearch models` for a list",
     Hint.HISTORY: "`facesearch people history` lists them",
+    Hint.ID_TAKEN: "give another id, or --same if that is one person",
     Hint.NAME_TAKEN: "--same if that is one person, --another if these are two",
     Hint.LIST_PEOPLE: "`facesearch people` lists their numbers",
     Hint.LOCAL_DISK: "choose a folder on a local disk with --index; the photos may stay where they are",

@@ -107,15 +107,16 @@ def merge(people: People, index_path: IndexPath = None) -> None:
 
 
 def is_not(who: Who, photos: _NotPhotos = None, faces: _Face = None, index_path: IndexPath = None) -> None:
-    """Say that the face of a person in a photo shows somebody else."""
+    """Say that the face of a person in a photo shows somebody else. A folder stands for all photos in it."""
     if bool(photos) == bool(faces):
         raise UsageError("give the photos in which it is somebody else, or --face ID")
     with _opened(index_path) as index:
         before = index.people.find(who)
         action = index.people.is_not(who, photos or (), faces=faces or ())
         found = index.people.find(before.number)
-    gone = before.faces - found.faces
-    _tell(f"{counted(gone, 'face')} taken from {found.called}{_photos(found)}", action)
+    gone = counted(before.faces - found.faces, "face")
+    where = counted(before.photos - found.photos, "photo")
+    _tell(f"{gone} in {where} taken from {found.called}, who has {counted(found.photos, 'photo')} left", action)
 
 
 def ignore(who: _Ignored = None, all_under: _AllUnder = None, index_path: IndexPath = None) -> None:

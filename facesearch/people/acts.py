@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from facesearch.errors import Hint, InputError, UsageError
-from facesearch.people.names import number_in, people_called, person_of
+from facesearch.people.names import described, number_in, people_called, person_of
 from facesearch.people.saying import Statement
 from facesearch.people.statements import Kind
 from facesearch.wording import counted
@@ -41,8 +41,8 @@ def naming(
 ) -> Iterator[Statement]:
     """Say names, a date of birth or an external id, which are checked already, of a person.
 
-    A name is said of the faces that the person has now. If somebody else bears it, `if_taken` says whether the two are
-    one person; None raises `UsageError`.
+    A name is said of the faces that the person has now. If somebody else bears the name or an alias, `if_taken` says
+    whether the two are one person; None raises `UsageError`. An external id stands for one person only.
     """
     profile = catalog.people.profiles().get(person)
     if profile is not None and profile.ignored:
@@ -51,17 +51,34 @@ def naming(
         faces = catalog.people.faces_of(person) if kind is Kind.name and values else ()
         for value in values:
             yield Statement(kind, faces, person, value=value)
-    names = [*given.get(Kind.name, ()), *given.get(Kind.external_id, ())]
-    profiles = catalog.people.profiles()
-    others = dict.fromkeys(other for name in names for other in people_called(profiles, name) if other != person)
-    for other in others:
-        if if_taken is None:
-            photos = next((row[2] for row in catalog.people.summary(other)), 0)
-            called = profiles[other].name or f"#{other}"
-            raise UsageError(
-                f"{called}: #{other} has this name already, with {counted(photos, 'photo')}", Hint.NAME_TAKEN
-            )
+    for other in _who_have_it(catalog, person, given, if_taken):
         yield Statement(Kind.one if if_taken == "merge" else Kind.two, person=other, other=person)
+
+
+def _who_have_it(
+    catalog: Catalog, person: int, given: Mapping[Kind, Sequence[str]], if_taken: Literal["merge", "keep"] | None
+) -> list[int]:
+    """Return the others who bear a name, an alias or an external id. Raises `UsageError` if that is not wanted.
+
+    An alias is looked up like a name, so whoever shares one has to say so. An external id never stands for two people.
+    """
+    profiles = catalog.people.profiles()
+    found: dict[int, None] = {}
+    for kind, what in ((Kind.name, ""), (Kind.alias, "alias "), (Kind.external_id, "external id ")):
+        for value in given.get(kind, ()):
+            for other in people_called(profiles, value):
+                if other == person:
+                    continue
+                is_id = kind is Kind.external_id and profiles[other].external_id == value
+                if if_taken is None or (is_id and if_taken == "keep"):
+                    photos = counted(next((row[2] for row in catalog.people.summary(other)), 0), "photo")
+                    raise UsageError(
+                        f"{what}{value}: {described(profiles, other)} has this {'id' if is_id else 'name'} already, "
+                        f"with {photos}",
+                        Hint.ID_TAKEN if is_id else Hint.NAME_TAKEN,
+                    )
+                found[other] = None
+    return list(found)
 
 
 def unnaming(catalog: Catalog, person: int) -> Iterator[Statement]:
@@ -150,7 +167,8 @@ def denying(
             raise InputError(f"{path}: no photo of the index; check the path")
         found = [face for photo in ids for face in catalog.people.faces_in(photo, person)]
         if not found:
-            raise InputError(f"{path}: no face in it belongs to #{person}", Hint.FACE_IDS)
+            whose = described(catalog.people.profiles(), person)
+            raise InputError(f"{path}: no face in it belongs to {whose}", Hint.FACE_IDS)
         chosen += found
     yield Statement(Kind.does_not, chosen, person)
 

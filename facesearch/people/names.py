@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
+from datetime import date
 from typing import TYPE_CHECKING
 
 from facesearch.errors import Hint, InputError, UsageError
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import Profile
 
-__all__ = ["checked_born", "checked_name", "number_in", "people_called", "person_of"]
+__all__ = ["checked_born", "checked_name", "described", "number_in", "people_called", "person_of"]
 
 _LONGEST = 200
 _ALIKE = 0.6
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that look like a space."""
 
 
 def checked_name(name: str, what: str = "name") -> str:
@@ -24,6 +28,8 @@ def checked_name(name: str, what: str = "name") -> str:
     text = unicodedata.normalize("NFC", str(name)).strip()
     if not text:
         raise UsageError(f"the {what} is empty")
+    if not any(_is_visible(letter) for letter in text):
+        raise UsageError(f"{what} {text!a:.60}: has no visible character; give a name that can be read")
     if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in text):
         raise UsageError(f"{what} {text!r:.60}: has control characters; leave them out")
     if len(text) > _LONGEST:
@@ -33,15 +39,21 @@ def checked_name(name: str, what: str = "name") -> str:
     return text
 
 
-def checked_born(date: str) -> str:
-    """Return a date of birth: a year, a month or a day. Raises `UsageError` for anything else."""
+def _is_visible(letter: str) -> bool:
+    return letter not in _BLANK and unicodedata.category(letter) not in _INVISIBLE
+
+
+def checked_born(born: str) -> str:
+    """Return a date of birth: a year, a month or a day, not in the future. Raises `UsageError` for anything else."""
     from facesearch.filters import first_and_last_second
 
-    text = str(date).strip()
+    text = str(born).strip()
     first, _ = first_and_last_second("born", text)
     parts = text.split("-")
     if len(parts) > 3 or "T" in text or " " in text:
         raise UsageError(f"born {text}: give a year, a month or a day, such as 2018, 2018-05 or 2018-05-31")
+    if first[:10] > date.today().isoformat():
+        raise UsageError(f"born {text}: is in the future; give the date of birth")
     return first[: {1: 4, 2: 7, 3: 10}[len(parts)]]
 
 
@@ -58,6 +70,12 @@ def people_called(profiles: dict[int, Profile], name: str) -> list[int]:
     wanted = _folded(name)
     exactly = [person for person, said in profiles.items() if said.external_id == name]
     return exactly or [person for person, said in profiles.items() if any(_folded(one) == wanted for one in said.names)]
+
+
+def described(profiles: dict[int, Profile], person: int) -> str:
+    """Return a person as "Anna (#12)", or as "#12" without a name."""
+    name = profiles[person].name if person in profiles else None
+    return f"#{person}" if name is None else f"{name} (#{person})"
 
 
 def person_of(catalog: Catalog, who: int | str, place: str) -> int:

@@ -101,12 +101,15 @@ def _calibration(gallery: Gallery) -> Calibration:
     return calibration_of(gallery.model, gallery.own_calibration())
 
 
-def probe_of_person(gallery: Gallery, number: int) -> Probe:
-    """Return a probe that stands for a person of a gallery. Raises `InputError` if no photo can be found."""
+def probe_of_person(gallery: Gallery, number: int, called: str) -> Probe:
+    """Return a probe that stands for a person of a gallery, who is `called` so in messages.
+
+    Raises `InputError` if no photo can be found.
+    """
     people = PeopleOf(gallery, gallery.parts()[0], _calibration(gallery), gallery.count())
     person = people.person(number) if gallery.count(Filter(person=number)) else None
     if person is None:
-        raise InputError(f"#{number}: no photo of this person can be found now", Hint.LIST_PEOPLE)
+        raise InputError(f"{called}: no photo of this person can be found now", Hint.LIST_PEOPLE)
     return people.cover(person)
 
 

@@ -134,9 +134,14 @@ def answer(
 
 
 def answer_person(
-    gallery: Gallery, asked: Asked, options: QueryOptions, where: Filter = ALL, observer: Observer = SILENT
+    gallery: Gallery,
+    asked: Asked,
+    options: QueryOptions,
+    where: Filter = ALL,
+    observer: Observer = SILENT,
+    called: str | None = None,
 ) -> QueryResult:
-    """Return the photos of the person that `options` asks for.
+    """Return the photos of the person that `options` asks for; `called` is that person in messages.
 
     Raises `InputError` if the gallery has no such person, and what `answer` raises.
     """
@@ -150,7 +155,7 @@ def answer_person(
         known, hint = counted(size.people, "person", "people"), Hint.LIST_PEOPLE if size.people else Hint.GROUP
         raise InputError(f"#{number}: no such person in {gallery.name}, which has {known}", hint)
     if not gallery.count(Filter(person=person)):
-        raise InputError(f"#{number}: no photo of this person can be found now", Hint.LIST_PEOPLE)
+        raise InputError(f"{called or f'#{number}'}: no photo of this person can be found now", Hint.LIST_PEOPLE)
     threshold = asked.calibration.threshold
     want = Want.of(
         options, threshold=None, filter=limited, together=asked.companions, without=asked.excluded,

@@ -107,7 +107,7 @@ def test_two_people_of_one_name(facesearch: Run, index: Path, number: dict[str, 
     ada, bea = number["ada"], number["bea"]
     facesearch("people", "name", str(ada), "John Smith", "--index", "ix")
     taken = facesearch("people", "name", str(bea), "john smith", "--index", "ix", exit_code=2).stderr
-    assert f"#{ada} has this name already" in taken
+    assert f"john smith: John Smith (#{ada}) has this name already" in taken
     assert "--same if that is one person, --another if these are two" in taken
     facesearch("people", "name", str(bea), "John Smith", "--another", "--index", "ix")
     both = facesearch("query", "John Smith", "--index", "ix", exit_code=2).stderr
@@ -365,3 +365,53 @@ def test_a_repair_brings_back_what_was_said(facesearch: Run, index: Path, number
     facesearch("check", "--repair", "--index", "ix")
     assert people(facesearch) == before
     assert facesearch("query", str(number["bea"]), "--index", "ix").stderr.startswith("facesearch: Ada: ")
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\ufeff\u00ad", "\u202e \u2069", "\u3164", "\u0301"])
+def test_a_name_must_be_visible(facesearch: Run, index: Path, number: dict[str, int], name: str) -> None:
+    for arguments in ([name], ["Ada", "--alias", name], ["Ada", "--id", name]):
+        told = facesearch("people", "name", str(number["ada"]), *arguments, "--index", "ix", exit_code=2).stderr
+        assert "has no visible character" in told
+        assert told.isascii()
+    seen = "Zoe\u0301 \N{FAMILY}\u200d\N{GIRL}"  # a joiner inside a name stays
+    facesearch("people", "name", str(number["ada"]), seen, "--index", "ix")
+    assert "Zo\u00e9 \N{FAMILY}\u200d\N{GIRL}" in [one["name"] for one in people(facesearch)]
+
+
+def test_nobody_is_born_in_the_future(facesearch: Run, index: Path, number: dict[str, int]) -> None:
+    for date in ("2999", "2999-01", "2999-01-01"):
+        told = facesearch("people", "name", str(number["ada"]), "--born", date, "--index", "ix", exit_code=2).stderr
+        assert f"born {date}: is in the future" in told
+    facesearch("people", "name", str(number["ada"]), "--born", "2020", "--index", "ix")
+
+
+def test_an_alias_or_id_of_somebody_else_is_told(facesearch: Run, index: Path, number: dict[str, int]) -> None:
+    ada, bea = number["ada"], str(number["bea"])
+    facesearch("people", "name", str(ada), "Ada", "--alias", "Countess", "--id", "p7", "--index", "ix")
+    for alias in ("ADA", "countess"):
+        told = facesearch("people", "name", bea, "Bea", "--alias", alias, "--index", "ix", exit_code=2).stderr
+        assert f"alias {alias}: Ada (#{ada}) has this name already, with " in told
+        assert len(told.splitlines()) == 1
+    told = facesearch("people", "name", bea, "--id", "p7", "--another", "--index", "ix", exit_code=2).stderr
+    assert f"external id p7: Ada (#{ada}) has this id already" in told
+    assert "Bea" not in [one["name"] for one in people(facesearch)], "nothing of it was said"
+    facesearch("people", "name", bea, "Bea", "--alias", "Countess", "--another", "--index", "ix")
+    assert "2 people have this name" in facesearch("query", "Countess", "--index", "ix", exit_code=2).stderr
+
+
+def test_not_somebody_in_a_folder_tells_how_many(
+    facesearch: Run, library: Path, index: Path, number: dict[str, int]
+) -> None:
+    facesearch("people", "name", str(number["ada"]), "Ada", "--index", "ix")
+    (before,) = [one for one in people(facesearch) if one["name"] == "Ada"]
+    told = facesearch("people", "not", "Ada", library / "photos", "--index", "ix").stderr
+    faces, photos = before["faces"], before["photos"]
+    assert f"{faces} faces in {photos} photos taken from Ada, who has 0 photos left; `facesearch people undo" in told
+    gone = facesearch("query", "Ada", "--index", "ix", exit_code=3).stderr
+    assert f"Ada (#{number['ada']}): no photo of this person can be found now" in gone
+    beside = facesearch("query", str(number["bea"]), "--with", "Ada", "--index", "ix", exit_code=3).stderr
+    assert f"Ada (#{number['ada']}): no photo of this person can be found now" in beside
+    none = facesearch("people", "not", "Ada", library / "photos", "--index", "ix", exit_code=3).stderr
+    assert f"no face in it belongs to Ada (#{number['ada']})" in none
+    facesearch("people", "undo", "--index", "ix")
+    assert before in people(facesearch)
