@@ -14,15 +14,19 @@ from facesearch.events import CancelledError, Observer
 from facesearch.locations import absolute, is_inside, resolved
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from facesearch.api.opening import Models, Stores
     from facesearch.care.person_folders import FolderExport
     from facesearch.catalog.catalog import Catalog
     from facesearch.people.exchange.exporting import Exported
     from facesearch.people.exchange.importing import Imported
-    from facesearch.people.exchange.labels import Label
+    from facesearch.people.exchange.labels import Labels
     from facesearch.people.exchange.photos import PhotoReader
 
 __all__ = ["export_people", "export_people_to_folders", "import_people", "import_statements"]
+
+_SHOWN = 5
 
 
 def export_people(stores: Stores, *, json: AnyPath | None, csv: AnyPath | None, overwrite: bool) -> Exported:
@@ -68,7 +72,7 @@ def import_people(
     if folders is not None and is_inside(os.path.realpath(os.fsencode(source)), _real(stores.path)):
         raise UsageError(f"{source}: part of the index itself; give a folder outside {stores.path}")
 
-    def read(reader: PhotoReader) -> list[Label]:
+    def read(reader: PhotoReader) -> Labels:
         return read_table(source, reader, observer) if folders is None else read_folders(source, reader, observer)
 
     return _import_labels(
@@ -77,7 +81,7 @@ def import_people(
 
 
 def _import_labels(
-    stores: Stores, models: Models, observer: Observer, read: Callable[[PhotoReader], list[Label]], source: Path,
+    stores: Stores, models: Models, observer: Observer, read: Callable[[PhotoReader], Labels], source: Path,
     origin: str, max_pixels: int,
 ) -> Imported:  # fmt: skip
     from facesearch.people.exchange.labels import choose, say_labels
@@ -86,7 +90,8 @@ def _import_labels(
     store = stores.reading()
     reader = PhotoReader(store, lambda: models.open_for(store, few=True), max_pixels)
     labels = read(reader)
-    for label in labels:
+    _tell_refused(observer, labels.refused)
+    for label in labels.labels:
         choose(label, reader.calibration)
     with stores.telling() as catalog:
         done = say_labels(catalog, labels, origin=origin, source=source.name or str(source))
@@ -105,6 +110,7 @@ def import_statements(stores: Stores, observer: Observer, path: Path, *, restori
     document = read_document(path)
     if document.cut:
         observer.warn(f"{path}: its last line is cut short and was left out")
+    _tell_refused(observer, document.refused)
     with stores.telling() as catalog:
         model = catalog.models.current()
         if document.model != model.name:
@@ -115,6 +121,14 @@ def import_statements(stores: Stores, observer: Observer, path: Path, *, restori
         done = say_document(catalog, document, name=path.name, restoring=restoring)
     _group(stores, observer, wanted=True)
     return done
+
+
+def _tell_refused(observer: Observer, refused: Sequence[str]) -> None:
+    """Say what was left out: a few lines, and how many more there are."""
+    for line in refused[:_SHOWN]:
+        observer.warn(f"{line}; left out")
+    if len(refused) > _SHOWN:
+        observer.warn(f"{len(refused) - _SHOWN:,} more were left out for such reasons")
 
 
 def _group(stores: Stores, observer: Observer, *, wanted: bool) -> None:

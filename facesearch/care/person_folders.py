@@ -2,7 +2,7 @@
 
 A file in the folder, the manifest, lists what facesearch put there, with size and time. Only files that are listed and
 unchanged are ever removed, and no file is ever overwritten. What is to be made is listed before it is made: a run that
-is killed leaves nothing that the next one does not know.
+is killed leaves nothing that the next one does not know. The manifest also has names that no folder can have.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from facesearch.care.copies import make_copy, make_hard_link, names_for
 from facesearch.errors import InputError, PhotoError, StorageError, UsageError
 from facesearch.files import replacing
 from facesearch.people.exchange.csv_file import named_faces
+from facesearch.people.exchange.folders import MANIFEST, true_names
 from facesearch.visible import visible
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MANIFEST", "FolderExport", "export_folders", "folder_names"]
 
-MANIFEST = ".facesearch-people.json"
 _FORMAT, _VERSION = "people in folders", 1
 _LONGEST = 100
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
@@ -56,6 +56,25 @@ class _Entry(NamedTuple):
     content: str
 
 
+class _Person(NamedTuple):
+    """A person with the name of the folder, and the faces whose photos belong there."""
+
+    number: int
+    name: str
+    folder: str
+    faces: list[FaceRecord]
+
+
+class _Wanted(NamedTuple):
+    """The photos of each person by the name of the folder: files by content, each content once.
+
+    `everything` are the contents of all photos of the person, also of hidden ones.
+    """
+
+    files: dict[str, dict[str, KnownFile]]
+    everything: dict[str, set[str]]
+
+
 def export_folders(catalog: Catalog, folder: Path, *, sync: bool = False, hard_links: bool = False) -> FolderExport:
     """Put the photos of everybody who has a name into a folder per person, as copies or as hard links.
 
@@ -68,10 +87,12 @@ def export_folders(catalog: Catalog, folder: Path, *, sync: bool = False, hard_l
     done = FolderExport()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        planned, gone = _plan(catalog, folder, entries, done)
+        people = _people(catalog)
+        planned, gone = _plan(_wanted(catalog, people), folder, entries, done)
+        names = {**true_names(folder), **{one.folder: one.name for one in people}}
         if not sync:
             gone = []
-        _write_manifest(folder, index, {**entries, **{path: entry for path, entry, _ in planned}})
+        _write_manifest(folder, index, names, {**entries, **{path: entry for path, entry, _ in planned}})
         for path, _, file in planned:
             made = _make(folder / path, file, done, hard=hard_links)
             if made is None:
@@ -80,7 +101,7 @@ def export_folders(catalog: Catalog, folder: Path, *, sync: bool = False, hard_l
                 entries[path] = made
         for path in gone:
             _remove(folder / path, entries.pop(path), done)
-        _write_manifest(folder, index, entries)
+        _write_manifest(folder, index, names, entries)
         _remove_empty({folder / os.path.dirname(path) for path in gone})
     except OSError as error:
         raise StorageError(
@@ -90,16 +111,15 @@ def export_folders(catalog: Catalog, folder: Path, *, sync: bool = False, hard_l
 
 
 def _plan(
-    catalog: Catalog, folder: Path, entries: dict[str, _Entry], done: FolderExport
+    wanted: _Wanted, folder: Path, entries: dict[str, _Entry], done: FolderExport
 ) -> tuple[list[tuple[str, _Entry, KnownFile]], list[str]]:
     """Return the files to make, and the listed ones that do not belong there."""
-    wanted, everything = _wanted(catalog)
-    done.people = len(wanted)
+    done.people = len(wanted.files)
     there = {(os.path.dirname(path), entry.content): path for path, entry in sorted(entries.items(), reverse=True)}
     planned: list[tuple[str, _Entry, KnownFile]] = []
     belongs: set[str] = set()
     taken = set(entries)
-    for name, files in wanted.items():
+    for name, files in wanted.files.items():
         for content, file in files.items():
             path = there.get((name, content))
             if path is not None and os.path.lexists(folder / path):
@@ -118,27 +138,30 @@ def _plan(
             belongs.add(path)
             planned.append((path, _Entry(found.st_size, found.st_mtime_ns, content), file))
     # A photo that is out of sight takes nothing away.
-    belongs |= {path for (name, content), path in there.items() if content in everything.get(name, ())}
+    belongs |= {path for (name, content), path in there.items() if content in wanted.everything.get(name, ())}
     return planned, sorted(set(entries) - belongs)
 
 
-def _wanted(catalog: Catalog) -> tuple[dict[str, dict[str, KnownFile]], dict[str, set[str]]]:
-    """Return the photos of each person by the name of the folder: files by content, each content once.
-
-    The second are the contents of all photos of the person, also of hidden ones.
-    """
+def _people(catalog: Catalog) -> list[_Person]:
+    """Return everybody who has a name, with the folder."""
     people: dict[int, list[FaceRecord]] = {}
     for record in named_faces(catalog):
         assert record.person is not None
         people.setdefault(record.person, []).append(record)
-    names = folder_names({person: faces[0].name or "" for person, faces in people.items()})
+    folders = folder_names({person: faces[0].name or "" for person, faces in people.items()})
+    return [_Person(person, faces[0].name or "", folders[person], faces) for person, faces in people.items()]
+
+
+def _wanted(catalog: Catalog, people: Iterable[_Person]) -> _Wanted:
     wanted, everything = {}, {}
-    for person, faces in people.items():
-        faces.sort(key=lambda face: face.path, reverse=True)  # so that the first path of a content counts
-        wanted[names[person]] = {face.content.hex(): face.file for face in faces if face.content is not None}
-        rows = catalog.people.face_rows_of(catalog.people.vectors_of([person]))
-        everything[names[person]] = {row.content.hex() for row in rows if row.content is not None}
-    return wanted, everything
+    for one in people:
+        faces = sorted(
+            one.faces, key=lambda face: face.path, reverse=True
+        )  # so that the first path of a content counts
+        wanted[one.folder] = {face.content.hex(): face.file for face in faces if face.content is not None}
+        rows = catalog.people.face_rows_of(catalog.people.vectors_of([one.number]))
+        everything[one.folder] = {row.content.hex() for row in rows if row.content is not None}
+    return _Wanted(wanted, everything)
 
 
 def folder_names(people: Mapping[int, str]) -> dict[int, str]:
@@ -239,8 +262,10 @@ def _entries(files: Mapping[str, tuple[int, int, str]]) -> Iterator[tuple[str, _
         yield path, _Entry(int(size), int(mtime_ns), str(content))
 
 
-def _write_manifest(folder: Path, index: str, entries: Mapping[str, _Entry]) -> None:
+def _write_manifest(folder: Path, index: str, names: Mapping[str, str], entries: Mapping[str, _Entry]) -> None:
     files = {path: list(entry) for path, entry in sorted(entries.items())}
-    values = {"facesearch": _FORMAT, "version": _VERSION, "index": index, "files": files}
+    there = {os.path.dirname(path) for path in files}
+    names = {inner: name for inner, name in sorted(names.items()) if inner in there and inner != name}
+    values = {"facesearch": _FORMAT, "version": _VERSION, "index": index, "names": names, "files": files}
     with replacing(folder / MANIFEST) as stream:
         stream.write(json.dumps(values, indent=0).encode() + b"\n")

@@ -84,6 +84,7 @@ def _restore_statements(file: Path, index_path: Path | None, wait: float) -> Non
     with Index.open(index_path, wait=wait, observer=console) as index:
         done = index.restore_statements(file)
     tell_import(done, console)
+    console.end(complete=not done.refused)
 
 
 def _what(backup: Backup) -> str:

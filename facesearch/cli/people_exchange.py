@@ -111,7 +111,7 @@ def import_people(
     if layout == "json":
         write_json(import_record(done), ascii_only=True)
     tell_import(done, console)
-    console.end(complete=not done.failed)
+    console.end(complete=not (done.failed or done.refused))
 
 
 def tell_import(done: Imported, console: Console) -> None:

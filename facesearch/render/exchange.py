@@ -41,6 +41,7 @@ def import_line(done: Imported) -> str:
     parts += [f"{counted(done.missing, 'face')} not in this index yet"] if done.missing else []
     parts += [f"{done.contradicted:,} left as you said before"] if done.contradicted else []
     parts += [f"{counted(done.doubtful, 'photo')} left out in doubt"] if done.doubtful else []
+    parts += [f"{done.refused:,} left out as not valid"] if done.refused else []
     return ", ".join(parts)
 
 

@@ -380,7 +380,6 @@ def test_wrong_files_say_what_is_wrong(named: Path, library: Path, tmp_path: Pat
     assert "line 9: kind 'nome' is not known; a newer facesearch made it" in said(
         json=spoilt('"kind":"name"', '"kind":"nome"')
     )
-    assert "line 9: name '12': would be taken for the number" in said(json=spoilt('"Anna"', '"12"'))
     assert "line 2: neither a statement nor a person" in said(json=spoilt('{"person"', '{"perso"'))
     assert "line 2: not JSON" in said(json=spoilt('{"person"', "{person"))
     assert "table.csv, line 2: a box has left, top, width and height" in said(csv=tmp_path / "table.csv")
@@ -393,3 +392,105 @@ def test_wrong_files_say_what_is_wrong(named: Path, library: Path, tmp_path: Pat
     assert "'2019': would be taken for the number of a person" in said(folders=tmp_path / "years")
     assert "part of the index itself; give a folder outside" in said(folders=named)
     assert (named / "statements.jsonl").read_bytes() == before
+
+
+# Two people of one name, and names that cannot be
+
+
+@pytest.fixture
+def twins(named: Path) -> Path:
+    """An index in which three people are called Anna, one of them AC/DC too."""
+    with Index.open(named) as index:
+        for name in ("Carla", "Eva"):
+            index.people.name(name, "Anna", if_taken="keep")
+        index.people.name("Finn", "AC/DC")
+    return named
+
+
+def table(facesearch: Run, index: Path, name: str) -> list[tuple[str, ...]]:
+    """The exported table, with people numbered in the order of their lines."""
+    facesearch("people", "export", "--csv", name, "--index", index)
+    numbers: dict[str, str] = {}
+    rows = list(csv.DictReader((index.parent / name).read_text(encoding="utf-8").splitlines()))
+    for row in sorted(rows, key=lambda row: (row["name"], row["path"], float(row["left"]))):
+        row["person"] = numbers.setdefault(row["person"], str(len(numbers)))
+    return sorted(tuple(row.values()) for row in rows)
+
+
+def sizes(index: Path) -> list[tuple[str | None, int]]:
+    with Index.open(index) as opened:
+        return sorted(((one.name, one.photos) for one in opened.people.list()), key=str)
+
+
+def test_a_table_keeps_people_of_one_name_apart(facesearch: Run, indexed: Path, twins: Path, tmp_path: Path) -> None:
+    first = table(facesearch, twins, "one.csv")
+    other = Path(shutil.copytree(indexed, tmp_path / "other"))
+    facesearch("people", "import", "--csv", "one.csv", "--index", other)
+    assert sizes(other) == sizes(twins)
+    assert [name for name, _ in sizes(other)].count("Anna") == 3
+    assert table(facesearch, other, "two.csv") == first
+    again = facesearch("people", "import", "--csv", "two.csv", "--index", other).stderr
+    assert again == "facesearch: nothing new, 31 known already\n"
+    facesearch("people", "import", "--csv", "two.csv", "--index", twins)
+    assert table(facesearch, twins, "three.csv") == first
+    lines = (tmp_path / "one.csv").read_text().splitlines()
+    place = lines[0].split(",").index("person")
+    without = [",".join(cell for at, cell in enumerate(line.split(",")) if at != place) for line in lines]
+    (tmp_path / "names.csv").write_text("\n".join(without))
+    third = Path(shutil.copytree(indexed, tmp_path / "third"))
+    facesearch("people", "import", "--csv", "names.csv", "--index", third)
+    assert [name for name, _ in sizes(third)].count("Anna") == 1, "without ids, one name is one person"
+
+
+def test_folders_keep_names_that_no_folder_can_have(
+    facesearch: Run, indexed: Path, twins: Path, tmp_path: Path
+) -> None:
+    facesearch("people", "export", "--folders", "out", "--sync", "--index", twins)
+    assert {"AC_DC", "Anna #1"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    other = Path(shutil.copytree(indexed, tmp_path / "other"))
+    facesearch("people", "import", "--folders", "out", "--index", other)
+    assert sorted(name or "" for name, _ in sizes(other)) == sorted(name or "" for name, _ in sizes(twins))
+    (tmp_path / "out/AC_DC").rename(tmp_path / "out/Finn")
+    renamed = Path(shutil.copytree(indexed, tmp_path / "renamed"))
+    facesearch("people", "import", "--folders", "out", "--index", renamed)
+    assert "Finn" in who(renamed), "the name that somebody gave the folder counts"
+
+
+def test_a_bad_name_stops_nothing_else(facesearch: Run, ix: Path, people: Path, tmp_path: Path) -> None:
+    for name in ("2019", "12", "\u200b", "#x", "b\x07d", "3", "4"):
+        shutil.copytree(people / "ada", people / name)
+    before = who(ix)
+    done = facesearch("people", "import", "--folders", "people", "--index", ix, "-f", "json", exit_code=5)
+    assert (json.loads(done.stdout)["refused"], json.loads(done.stdout)["people"]) == (7, 6)
+    told = done.stderr.splitlines()
+    assert sum("; left out" in line for line in told) == 5
+    assert "facesearch: 2 more were left out for such reasons" in told
+    assert any("people/12: name '12': would be taken for the number of a person; add a letter; left out" in line
+               for line in told)  # fmt: skip
+    assert {"ada", "bea"} <= set(who(ix))
+    facesearch("people", "undo", "--index", ix)
+    assert who(ix) == before
+
+
+def test_a_bad_line_stops_nothing_else(facesearch: Run, indexed: Path, named: Path, tmp_path: Path) -> None:
+    facesearch("people", "export", "--csv", "people.csv", "--json", "people.jsonl", "--index", named, exit_code=2)
+    facesearch("people", "export", "--csv", "people.csv", "--index", named)
+    facesearch("people", "export", "--json", "people.jsonl", "--index", named)
+    head, first, *rest = (tmp_path / "people.csv").read_text().splitlines()
+    assert first.startswith("Anna,")
+    bad = [first.replace("Anna", "12", 1), first.replace("Anna", "", 1), first.replace("Anna", "\u200b", 1)]
+    (tmp_path / "bad.csv").write_text("\n".join([head, *bad, first, *rest]))
+    other = Path(shutil.copytree(indexed, tmp_path / "other"))
+    told = facesearch("people", "import", "--csv", "bad.csv", "--index", other, exit_code=5).stderr
+    assert "bad.csv, line 2: name '12': would be taken for the number of a person; add a letter; left out" in told
+    assert "bad.csv, line 3: the name is empty; left out" in told
+    assert "3 left out as not valid" in told
+    assert who(other) == who(named)
+
+    lines = (tmp_path / "people.jsonl").read_text().replace('"Carla"', '"12"')
+    (tmp_path / "bad.jsonl").write_text(lines)
+    third = Path(shutil.copytree(indexed, tmp_path / "third"))
+    for command in (("people", "import", "--json"), ("restore",)):
+        told = facesearch(*command, "bad.jsonl", "--index", third, exit_code=5).stderr
+        assert "name '12': would be taken for the number of a person; add a letter; left out" in told
+        assert set(who(third)) == {*names(), None} - {"Carla"}

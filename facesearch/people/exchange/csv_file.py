@@ -13,7 +13,7 @@ from facesearch.errors import InputError, PhotoError, StorageError, UsageError
 from facesearch.events import Observer
 from facesearch.files import output_file
 from facesearch.people.exchange.exporting import Exported
-from facesearch.people.exchange.labels import Label, Shown
+from facesearch.people.exchange.labels import Label, Labels, Shown
 from facesearch.people.names import checked_born, checked_name
 from facesearch.types import Box
 
@@ -60,18 +60,29 @@ def save_table(catalog: Catalog, path: Path) -> Exported:
     return Exported(people=len({record.person for record in faces}), faces=len(faces))
 
 
-def read_table(path: Path, reader: PhotoReader, observer: Observer) -> list[Label]:
+def read_table(path: Path, reader: PhotoReader, observer: Observer) -> Labels:
     """Return who is in the photos of a table; a line without a box means the person, whichever face that is.
 
-    Raises `InputError` for a file that is no such table, with the line.
+    Lines with an invalid name or another invalid value are left out. Raises `InputError` for a file that is no such
+    table, or that has no valid line.
     """
-    labels: dict[str, Label] = {}
+    labels: dict[tuple[str, str | None, str | None], Label] = {}
+    refused: list[str] = []
     rows = list(_rows(path))
     faces = failed = 0
     for done, (number, row) in enumerate(rows, start=1):
-        label = _label(path, number, row, labels)
         try:
-            shown = _shown(path, number, row, reader)
+            label = _label(path, number, row)
+            box = _box(path, number, row)
+            content = _content(path, number, row)
+        except InputError as error:
+            refused.append(str(error))
+            continue
+        known = labels.setdefault((label.name, label.external_id, label.person), label)
+        known.born = known.born or label.born
+        label = known
+        try:
+            shown = _shown(row, content, box, reader)
             label.photos.append(shown)
             faces += len(shown.faces)
         except PhotoError as error:
@@ -79,7 +90,7 @@ def read_table(path: Path, reader: PhotoReader, observer: Observer) -> list[Labe
             label.failed += 1
             observer.warn(f"{path}, line {number}: {row.get('path') or row.get('content')}: {error}; skipped")
         observer.progress(done, len(rows), faces, failed)
-    return list(labels.values())
+    return Labels.of(list(labels.values()), refused)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -105,7 +116,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise InputError(f"{path}: not a table ({error}); export it as CSV again") from error
 
 
-def _label(path: Path, number: int, row: Mapping[str, str], labels: dict[str, Label]) -> Label:
+def _label(path: Path, number: int, row: Mapping[str, str]) -> Label:
     """Return the person of a line. Raises `InputError` for an invalid name or date of birth."""
     try:
         name = checked_name(row.get("name", ""))
@@ -113,18 +124,18 @@ def _label(path: Path, number: int, row: Mapping[str, str], labels: dict[str, La
         born = checked_born(row["born"]) if "born" in row else None
     except UsageError as error:
         raise InputError(f"{path}, line {number}: {error.problem}") from error
-    label = labels.setdefault(f"{name}\0{external or ''}", Label(name, external_id=external))
-    label.born = label.born or born
-    return label
+    return Label(name, row.get("person"), external_id=external, born=born)
 
 
-def _shown(path: Path, number: int, row: Mapping[str, str], reader: PhotoReader) -> Shown:
-    box = _box(path, number, row)
-    if "content" in row:
-        try:
-            content = bytes.fromhex(row["content"])
-        except ValueError:
-            raise InputError(f"{path}, line {number}: content {row['content']:.20}: give a SHA-256") from None
+def _content(path: Path, number: int, row: Mapping[str, str]) -> bytes | None:
+    try:
+        return bytes.fromhex(row["content"]) if "content" in row else None
+    except ValueError:
+        raise InputError(f"{path}, line {number}: content {row['content']:.20}: give a SHA-256") from None
+
+
+def _shown(row: Mapping[str, str], content: bytes | None, box: Box | None, reader: PhotoReader) -> Shown:
+    if content is not None:
         found = reader.of(content, row.get("path", row["content"]), box)
         if found is not None:
             return found

@@ -61,7 +61,8 @@ class Spoken(NamedTuple):
 class Document(NamedTuple):
     """A file of statements. `source` is the id of its index, `cut` is set if its last line is not complete.
 
-    `carries` are the faces whose photos were edited: to which statements they apply is told by ids in the file.
+    `refused` says why statements were left out, one line each. `carries` are the faces whose photos were edited: to
+    which statements they apply is told by ids in the file.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Document(NamedTuple):
     statements: list[ToldRow]
     people: list[Spoken]
     carries: list[Carry]
+    refused: list[str]
     cut: bool = False
 
 
@@ -131,8 +133,9 @@ def _line(values: Mapping[str, Any]) -> bytes:
 def read_document(path: Path) -> Document:
     """Read a file of statements.
 
-    Raises `InputError`, with the line, if it is no such file, of a newer version, or cut short. A file without counts,
-    as an index has one, may end within a line: that one is left out.
+    A statement with an invalid name or date is left out. Raises `InputError`, with the line, if it is no such file, of
+    a newer version, or cut short, or if no statement is valid. A file without counts, as an index has one, may end
+    within a line: that one is left out.
     """
     try:
         data = path.read_bytes()
@@ -143,7 +146,7 @@ def read_document(path: Path) -> Document:
     head, *lines = data.split(b"\n")
     index, model, counts = _header(path, head)
     cut = bool(lines) and lines[-1] != b""
-    statements, people, carries = [], [], []
+    statements, people, carries, refused = [], [], [], []
     for number, line in enumerate(lines[:-1], start=2):
         try:
             values = json.loads(line)
@@ -155,20 +158,28 @@ def read_document(path: Path) -> Document:
                 carries.append(_carry(values))
             else:
                 people.append(_person(values))
+        except _RefusedError as error:
+            refused.append(f"{path}, line {number}: {error}")
         except (ValueError, RecursionError) as error:
             why = str(error) if isinstance(error, _InvalidError) else "not JSON"
             raise InputError(f"{path}, line {number}: {why}; export it again") from error
-    expected = {"statements": len(statements), "people": len(people)}
+    expected = {"statements": len(statements) + len(refused), "people": len(people)}
     for what, count in counts.items():
         if expected[what] != count:
             raise InputError(
                 f"{path}: cut short: it has {expected[what]:,} of {counted(count, 'line')} of {what}; export it again"
             )
-    return Document(index, model, statements, people, carries, cut)
+    if refused and not statements:
+        raise InputError(refused[0])
+    return Document(index, model, statements, people, carries, refused, cut)
 
 
 class _InvalidError(ValueError):
     """A line has an invalid value."""
+
+
+class _RefusedError(_InvalidError):
+    """A statement cannot be made: its name or date is not valid."""
 
 
 def _header(path: Path, line: bytes) -> tuple[str, str, dict[str, int]]:
@@ -223,7 +234,7 @@ def _checked(kind: str, value: object) -> str | None:
             return checked_name(text, kind)
         return checked_born(text) if kind == Kind.born else text
     except UsageError as error:
-        raise _InvalidError(error.problem) from error
+        raise _RefusedError(error.problem) from error
 
 
 def _carry(values: Mapping[str, Any]) -> Carry:

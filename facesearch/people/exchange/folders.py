@@ -1,7 +1,11 @@
-"""Read people from folders: one folder per person, named after the person."""
+"""Read people from folders: one folder per person, named after the person.
+
+A name that no folder can have is in the manifest of an export, beside the folders.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.errors import InputError, PhotoError, UsageError
 from facesearch.events import Observer
-from facesearch.people.exchange.labels import Label
+from facesearch.people.exchange.labels import Label, Labels
 from facesearch.people.names import checked_name
 from facesearch.photos.scan import photos_in
 from facesearch.visible import visible
@@ -18,7 +22,10 @@ from facesearch.wording import counted
 if TYPE_CHECKING:
     from facesearch.people.exchange.photos import PhotoReader
 
-__all__ = ["people_in", "read_folders"]
+__all__ = ["MANIFEST", "people_in", "read_folders", "true_names"]
+
+MANIFEST = ".facesearch-people.json"
+"""The file in which an export to folders lists what it put there."""
 
 
 def people_in(folder: Path) -> list[Path]:
@@ -34,21 +41,37 @@ def people_in(folder: Path) -> list[Path]:
     return entries
 
 
-def read_folders(folder: Path, reader: PhotoReader, observer: Observer) -> list[Label]:
-    """Return who is in the photos of each folder. Raises `InputError` if there is no photo in any."""
+def true_names(folder: Path) -> dict[str, str]:
+    """Return the names of people whose folders are called differently, by folder; empty without a legible manifest."""
+    try:
+        names = json.loads((folder / MANIFEST).read_bytes())["names"]
+        return {str(inner): str(name) for inner, name in names.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def read_folders(folder: Path, reader: PhotoReader, observer: Observer) -> Labels:
+    """Return who is in the photos of each folder; those with an invalid name are left out.
+
+    Raises `InputError` if there is no photo in any, or if no name is valid.
+    """
     unreadable: Callable[[bytes, str], None] = lambda path, why: observer.warn(  # noqa: E731
         f"{os.fsdecode(path) or folder}: {why}; skipped"
     )
     files: list[tuple[Label, Path]] = []
-    labels = []
+    labels: list[Label] = []
+    refused: list[str] = []
+    names = true_names(folder)
     for person in people_in(folder):
         try:
-            label = Label(checked_name(person.name))
+            name = checked_name(names.get(person.name, person.name))
         except UsageError as error:
-            raise error.about(f"{folder / visible(person.name)}") from error
+            refused.append(str(error.about(f"{folder / visible(person.name)}")))
+            continue
+        label = Label(name, person.name if person.name in names else None)
         labels.append(label)
         files += [(label, path) for path in photos_in(person, unreadable=unreadable)]
-    if not files:
+    if not files and labels:
         raise InputError(f"{folder}: no photos in {counted(len(labels), 'folder')} of people; check the path")
     faces = failed = 0
     for number, (label, path) in enumerate(files, start=1):
@@ -61,4 +84,4 @@ def read_folders(folder: Path, reader: PhotoReader, observer: Observer) -> list[
             label.failed += 1
             observer.warn(f"{path}: {error}; skipped")
         observer.progress(number, len(files), faces, failed)
-    return labels
+    return Labels.of(labels, refused)

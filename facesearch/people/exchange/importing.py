@@ -40,7 +40,8 @@ class Imported:
 
     `statements` were said, and `known` had been before. They are about `people`, and about `faces` of this index;
     `missing` faces are not in it yet. `contradicted` faces or people are left as the user said, `doubtful` photos were
-    left out, `failed` ones could not be read, and `remarks` are lines about some of them.
+    left out, `failed` ones could not be read, and `remarks` are lines about some of them. `refused` lines, folders or
+    statements were left out, because something in them is not valid, such as a name.
     """
 
     action: int | None = None
@@ -52,6 +53,7 @@ class Imported:
     contradicted: int = 0
     doubtful: int = 0
     failed: int = 0
+    refused: int = 0
     remarks: tuple[str, ...] = ()
 
 
@@ -86,6 +88,7 @@ def say_document(catalog: Catalog, document: Document, *, name: str, restoring: 
         faces=len({face for place in of_statements for face in here.get(place, ())}),
         missing=sum(place not in here for place in of_statements),
         contradicted=len(people.remarks),
+        refused=len(document.refused),
         remarks=tuple(people.remarks),
     )
 

@@ -1,5 +1,7 @@
 """Photos with the name of a person: which face is meant, which person of the index that is, and what is said of it.
 
+Two people who bear one name are told apart by an id that the labels have, and are found in the index by their faces.
+
 The face in a photo with one face is meant. In a photo with several it is the one that most resembles those; where no
 photo has one face, the one that comes back in most photos. What stays in doubt is left out. So is what contradicts the
 user.
@@ -10,10 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from facesearch.errors import InputError
 from facesearch.people.exchange.importing import Imported
 from facesearch.people.names import people_called
 from facesearch.people.saying import Statement, say_all
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from facesearch.catalog.people import Profile
     from facesearch.types import FloatArray, IdArray
 
-__all__ = ["Label", "Shown", "ShownFace", "choose", "say_labels"]
+__all__ = ["Label", "Labels", "Shown", "ShownFace", "choose", "say_labels"]
 
 _SINGLE_FMR, _AMONG_FMR = 1e-2, 1e-3
 """The false-match rates from which on a face is meant: the only one of its photo, and one of several."""
@@ -61,16 +64,44 @@ class Shown:
 class Label:
     """What the user says about a person by naming photos; `chosen` are the faces, `doubtful` the photos left out.
 
-    `failed` photos could not be read.
+    Labels of one name are about different people if their `person` differs. `failed` photos could not be read.
     """
 
     name: str
+    person: str | None = None
     photos: list[Shown] = field(default_factory=list)
     external_id: str | None = None
     born: str | None = None
     chosen: list[ShownFace] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
     failed: int = 0
+
+
+class Labels(NamedTuple):
+    """What a table or folders say, and why some of it cannot be said: one line each."""
+
+    labels: list[Label]
+    refused: list[str]
+
+    @classmethod
+    def of(cls, labels: Sequence[Label], refused: Sequence[str]) -> Labels:
+        """Return labels; photos without a `person` belong to the only one of their name and external id.
+
+        Raises `InputError`, the first of the reasons, if nothing is left.
+        """
+        if refused and not labels:
+            raise InputError(refused[0])
+        told: list[Label] = []
+        for label in labels:
+            same = [one for one in labels if (one.name, one.external_id) == (label.name, label.external_id)]
+            others = [one for one in same if one.person is not None]
+            if label.person is None and len(others) == 1:
+                others[0].photos += label.photos
+                others[0].failed += label.failed
+                others[0].born = others[0].born or label.born
+            else:
+                told.append(label)
+        return cls(told, list(refused))
 
 
 def choose(label: Label, calibration: Calibration) -> None:
@@ -137,8 +168,9 @@ def _recurring(photos: Sequence[Shown], calibration: Calibration) -> list[tuple[
     return found if len(found) > max(1, len(photos) // 2) else []
 
 
-def say_labels(catalog: Catalog, labels: Sequence[Label], *, origin: str, source: str) -> Imported:
+def say_labels(catalog: Catalog, given: Labels, *, origin: str, source: str) -> Imported:
     """Say what follows from labels that were decided, in the transaction in progress, as one action."""
+    labels = given.labels
     told = _Telling(catalog, labels)
     statements = [one for label in labels for one in told.of(label)]
     action = None
@@ -156,6 +188,7 @@ def say_labels(catalog: Catalog, labels: Sequence[Label], *, origin: str, source
         contradicted=told.contradicted,
         doubtful=len(doubtful) + told.claimed_twice,
         failed=sum(label.failed for label in labels),
+        refused=len(given.refused),
         remarks=(*told.remarks, *(f"{path}: in doubt who is meant" for path in doubtful[:_SHOWN_REMARKS])),
     )
 
@@ -173,6 +206,10 @@ class _Telling:
         self._twice = {face for face, count in claims.items() if count > 1}
         self._group = catalog.people.grouped(sorted(claims))
         self._claims = Counter(self._person(face) for face in claims)
+        ids = {(label.name.casefold(), label.person) for label in labels if label.person is not None}
+        names = Counter(name for name, _ in ids)
+        self._shared = {name for name, count in names.items() if count > 1}
+        self._of_name: dict[str, list[int]] = {}
         self.people: set[int] = set()
         self.known = self.contradicted = self.claimed_twice = 0
         self.remarks: list[str] = []
@@ -184,6 +221,12 @@ class _Telling:
             return
         faces = self._faces(label, person)
         profile = self._profiles.get(person)
+        if self._is_shared(label):
+            others = self._of_name.setdefault(label.name.casefold(), [])
+            for other in others:
+                if not {(other, person), (person, other)} & self._said.apart:
+                    yield Statement(Kind.two, person=other, other=person)
+            others.append(person)
         if profile is None or label.name not in profile.names:
             kind = Kind.name if profile is None or profile.name is None else Kind.alias
             shown = self._catalog.people.faces_of(person) if kind is Kind.name else ()
@@ -209,7 +252,14 @@ class _Telling:
     def _who(self, label: Label) -> int | None:
         """Return the person of a label, a new one if there is none; None if the user has said something else."""
         named = people_called(self._profiles, label.external_id) if label.external_id else []
-        named = named or people_called(self._profiles, label.name)
+        votes = Counter(
+            self._person(face) for one in label.chosen if (face := one.face or one.near) is not None
+        )  # fmt: skip
+        if not named:
+            named = people_called(self._profiles, label.name)
+            if len(named) > 1 or self._is_shared(label):
+                by_face = [who for who in named if votes[who] > _MOST * votes.total() and who not in self.people]
+                named = by_face if by_face or self._is_shared(label) else named
         if len(named) > 1:
             listed = " and ".join(f"#{person}" for person in named)
             self._leave(label, f"{listed} have this name; give the external id of one")
@@ -217,14 +267,15 @@ class _Telling:
         if not label.chosen:
             self.remarks.append(f"{label.name}: no photo shows a face that is surely meant")
             return None
-        votes = Counter(
-            self._person(face) for one in label.chosen if (face := one.face or one.near) is not None
-        )  # fmt: skip
         person, count = max(
             ((who, votes[who]) for who in votes if who), key=lambda item: (item[1], -item[0]), default=(0, 0)
         )
-        if not named and count > _MOST * votes.total() and person not in self.people:
+        mostly = not named and count > _MOST * votes.total()
+        if mostly and (person not in self.people or (self._is_shared(label) and person in self._said.known)):
             profile = self._profiles.get(person)
+            if person in self.people:
+                self._leave(label, f"two people of this name, but these faces are one person here, #{person}")
+                return None
             if profile is not None and profile.name is not None:
                 self._leave(label, f"most of these faces are {profile.name} here, and stay that")
                 return None
@@ -236,6 +287,9 @@ class _Telling:
             named = [self._catalog.people.add()]
         self.people.add(named[0])
         return named[0]
+
+    def _is_shared(self, label: Label) -> bool:
+        return label.person is not None and label.name.casefold() in self._shared
 
     def _leave(self, label: Label, why: str) -> None:
         self.contradicted += len(label.chosen)
