@@ -154,7 +154,7 @@ def test_names_follow_edits(tmp_path_factory: pytest.TempPathFactory, history: l
 
 
 @pytest.mark.slow
-@settings(SETTINGS, max_examples=300)
+@settings(SETTINGS, max_examples=100)
 @given(history=HISTORY)
 def test_names_follow_any_edits(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, str, object]]
