@@ -67,6 +67,18 @@ class People:
             if (ignored or not one.ignored) and not (unnamed and one.name is not None)
         ]
 
+    def count(self, *, ignored: bool = False) -> int:
+        """Return how many people `list` returns."""
+        catalog = self._stores.reading().catalog
+        strangers = [] if ignored else [who for who, said in catalog.people.profiles().items() if said.ignored]
+        return catalog.people.count() - len(catalog.people.shown(strangers))
+
+    def names(self, beginning: str = "") -> Sequence[str]:
+        """Return the names and aliases that begin so, of people who have a photo that can be found; case is ignored."""
+        from facesearch.people.names import names_beginning
+
+        return names_beginning(self._stores.reading().catalog, beginning)
+
     def find(self, who: int | str) -> PersonSummary:
         """Return a person by number or name. Without a photo that can be found it has 0 photos, and no days."""
         catalog = self._stores.reading().catalog
@@ -108,7 +120,7 @@ class People:
         """
         from facesearch.api.people_news import news_of
 
-        return news_of(self._stores, self.list(ignored=True), bookmark, since, keep=keep)
+        return news_of(self._stores, bookmark, since, keep=keep)
 
     # Naming
 

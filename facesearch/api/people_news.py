@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from facesearch.api.people_records import PersonSummary, summaries
+
 if TYPE_CHECKING:
     from facesearch.api.opening import Stores
-    from facesearch.api.people_records import PersonSummary
     from facesearch.catalog.catalog import Catalog
 
 __all__ = ["News", "SeenPerson", "news_of"]
@@ -42,29 +42,27 @@ class News:
         return not self.people and not self.unknown_faces
 
 
-def news_of(stores: Stores, known: Sequence[PersonSummary], bookmark: str, since: str | None, *, keep: bool) -> News:
+def news_of(stores: Stores, bookmark: str, since: str | None, *, keep: bool) -> News:
     """Return the news for a bookmark, or since a date; see `People.seen`. Raises `UsageError` for an invalid one."""
     from facesearch.filters import first_and_last_second
     from facesearch.people.names import checked_name
 
     name = checked_name(bookmark, "bookmark")
-    people = {one.number: one for one in known}
     if since is not None:
         day = first_and_last_second("since", since)[0][:10]
-        return _news(stores.reading().catalog, people, None, 0, day)
+        return _news(stores.reading().catalog, None, 0, day)
     if not keep:
         catalog = stores.reading().catalog
-        return _news(catalog, people, name, catalog.people.bookmark(name), None)
+        return _news(catalog, name, catalog.people.bookmark(name), None)
     with stores.telling() as catalog:
-        found = _news(catalog, people, name, catalog.people.bookmark(name), None)
+        found = _news(catalog, name, catalog.people.bookmark(name), None)
         catalog.people.set_bookmark(name, catalog.faces.last_id(), int(time.time()))
     return found
 
 
-def _news(
-    catalog: Catalog, known: dict[int, PersonSummary], bookmark: str | None, after: int, since: str | None
-) -> News:
+def _news(catalog: Catalog, bookmark: str | None, after: int, since: str | None) -> News:
     rows = catalog.people.news(after, since)
+    known = {one.number: one for one in summaries(catalog, [who for who, *_ in rows if who])}
     seen = [
         SeenPerson(person=known[who], photos=photos, new=new and after > 0)
         for who, photos, _, new in rows

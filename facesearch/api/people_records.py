@@ -55,17 +55,17 @@ class PersonDetails:
     beside: list[tuple[PersonSummary, int]]
 
 
-def summaries(catalog: Catalog) -> list[PersonSummary]:
+def summaries(catalog: Catalog, people: Sequence[int] | None = None) -> list[PersonSummary]:
     """Return everybody who has a photo that can be found, or a name; those with the most photos first.
 
-    Strangers are among them.
+    Strangers are among them. With `people`, only these.
     """
     from facesearch.catalog.people import Profile
 
     profiles = catalog.people.profiles()
-    found = catalog.people.summary()
-    seen = {row[0] for row in found}
-    rows = [*found, *((number, 0, 0, "", "") for number, said in profiles.items() if said.names and number not in seen)]
+    found = catalog.people.summary(people)
+    without_photos = set(profiles if people is None else profiles.keys() & set(people)) - {row[0] for row in found}
+    rows = [*found, *((number, 0, 0, "", "") for number in sorted(without_photos) if profiles[number].names)]
     return [
         _summary(number, profiles.get(number, Profile()), faces, photos, first, last)
         for number, faces, photos, first, last in rows
@@ -76,18 +76,21 @@ def summary_of(catalog: Catalog, person: int) -> PersonSummary:
     """Return a person; without a photo that can be found it has 0 photos, and no days."""
     from facesearch.catalog.people import Profile
 
-    found = next((row for row in catalog.people.summary(person)), (person, 0, 0, "", ""))
+    found = next((row for row in catalog.people.summary([person])), (person, 0, 0, "", ""))
     return _summary(person, catalog.people.profiles().get(person, Profile()), *found[1:])
 
 
 def details_of(catalog: Catalog, person: int) -> PersonDetails:
     """Return more about a person."""
-    known = {one.number: one for one in summaries(catalog)}
-    others = [(known[number], photos) for number, photos in catalog.people.beside(person)]
-    beside: Sequence[tuple[PersonSummary, int]] = [(one, photos) for one, photos in others if not one.ignored]
+    profiles = catalog.people.profiles()
+    others = catalog.people.beside(person)
+    noticed = [(number, photos) for number, photos in others if number not in profiles or not profiles[number].ignored]
+    photos_beside = dict(noticed[:_MOST_BESIDE])
+    known = {one.number: one for one in summaries(catalog, list(photos_beside))}
     return PersonDetails(
-        summary=summary_of(catalog, person), years=catalog.people.years(person), beside=list(beside[:_MOST_BESIDE])
-    )
+        summary=summary_of(catalog, person), years=catalog.people.years(person),
+        beside=[(known[number], photos) for number, photos in photos_beside.items()],
+    )  # fmt: skip
 
 
 def covers_of(catalog: Catalog, people: Iterable[int]) -> dict[int, FaceRecord]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from facesearch.catalog.columns import Shape
 from facesearch.catalog.database import Database
@@ -10,6 +12,10 @@ from facesearch.catalog.database import Database
 __all__ = ["Review"]
 
 _SKIPPED = Shape("skipped.question", "skipped.skipped_at")
+_FACE = Shape(
+    "vectors.id", "vectors.face", "faces.photo", "photos.hash", "faces.quality",
+    "coalesce(assignments.person, 0)", "coalesce(assignments.statement, 0)", "missing_since IS NULL",
+)  # fmt: skip
 _TWICE = Shape("faces.photo", "assignments.person", "vectors.id")
 
 
@@ -19,9 +25,17 @@ class Review:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hidden_photos(self) -> set[int]:
-        """Return the ids of photos that cannot be found now."""
-        return {row[0] for row in self._database.rows("SELECT id FROM photos WHERE missing_since IS NOT NULL")}
+    def faces(self) -> Iterator[Sequence[Any]]:
+        """Yield all faces with vectors: the ids of vector, face and photo, the photo's content, and the quality;
+        the person and the statement that says so, 0 for none; and whether the photo is visible.
+        """
+        # In the order of faces no vector is read, and photos are in order, too.
+        return self._database.typed_each(
+            _FACE,
+            f"SELECT {_FACE.sql} FROM vectors CROSS JOIN faces ON faces.id = vectors.face"
+            " CROSS JOIN photos ON photos.id = faces.photo LEFT JOIN assignments ON assignments.face = faces.id"
+            " ORDER BY vectors.face",
+        )
 
     def skipped(self) -> dict[str, int]:
         """Return the questions that were skipped, each with the second since 1970 in which it was."""

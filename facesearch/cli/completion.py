@@ -17,9 +17,6 @@ def complete_people(context: typer.Context, incomplete: str) -> list[str]:
     path: Path | None = context.params.get("index_path")
     try:
         with Index.open(path) as index:
-            people = index.people.list(ignored=True)
+            return list(index.people.names(incomplete))
     except FacesearchError:
         return []
-    typed = incomplete.casefold()
-    names = [name for one in people for name in (one.name, *one.aliases) if name is not None]
-    return [name for name in names if name.casefold().startswith(typed)]

@@ -124,9 +124,9 @@ def ignore(who: _Ignored = None, all_under: _AllUnder = None, index_path: IndexP
     if bool(who) == (all_under is not None):
         raise UsageError("give the people to ignore, or --all-under N")
     with _opened(index_path) as index:
-        before = len(index.people.list())
+        before = index.people.count()
         action = index.people.ignore(who or (), all_under=all_under)
-        gone = before - len(index.people.list())
+        gone = before - index.people.count()
     _tell(f"{counted(gone, 'person', 'people')} ignored; `facesearch people list --all` lists them", action)
 
 

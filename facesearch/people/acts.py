@@ -71,7 +71,7 @@ def _who_have_it(
                     continue
                 is_id = kind is Kind.external_id and profiles[other].external_id == value
                 if if_taken is None or (is_id and if_taken == "keep"):
-                    photos = counted(next((row[2] for row in catalog.people.summary(other)), 0), "photo")
+                    photos = counted(next((row[2] for row in catalog.people.summary([other])), 0), "photo")
                     raise UsageError(
                         f"{what}{value}: {described(profiles, other)} has this {'id' if is_id else 'name'} already, "
                         f"with {photos}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Census", "Means"]
 
-_KEPT = 256 << 20
-"""The bytes of embeddings that are kept between passes."""
+_KEPT = 512 << 20
+"""The bytes of embeddings that are kept between passes: those of a million faces of the embedded model."""
+
+_AT_ONCE = 50_000
 
 _SAMPLE = 20_000
 _LEAST_LENGTH = 1e-6
@@ -57,23 +60,28 @@ class Census:
     @classmethod
     def of(cls, store: Store, check: Callable[[], object] = lambda: None) -> Census:
         """Read all faces of an index. `check` is called again and again and may raise an error."""
-        hidden = store.catalog.review.hidden_photos()
-        parts = []
-        for rows in store.catalog.people.face_rows():
+        parts = [(np.zeros((7, 0), dtype=np.int64), np.zeros(0, dtype=np.float32))]
+        rows = store.catalog.review.faces()
+        while block := list(islice(rows, _AT_ONCE)):
             check()
-            numbers = [
-                (
-                    row.vector, row.face, row.photo,
-                    -row.photo if row.content is None else int.from_bytes(row.content[:7], "big"),
-                    row.person, row.statement, row.photo not in hidden,
-                )
-                for row in rows
-            ]  # fmt: skip
-            measured = [1.0 if row.quality is None else row.quality for row in rows]
-            parts.append((np.array(numbers, dtype=np.int64), np.array(measured, dtype=np.float32)))
-        table = np.concatenate([np.zeros((0, 7), dtype=np.int64), *(numbers for numbers, _ in parts)])
-        quality = np.concatenate([np.zeros(0, dtype=np.float32), *(part for _, part in parts)])
-        vectors, faces, photos, contents, people, statements, visible = table.T.copy()
+            vectors, faces, photos, hashes, measured, people, statements, visible = zip(*block, strict=True)
+            contents = [
+                -photo if content is None else int.from_bytes(content[:7], "big")
+                for photo, content in zip(photos, hashes, strict=True)
+            ]
+            columns = vectors, faces, photos, contents, people, statements, visible
+            numbers = np.stack([np.array(column, dtype=np.int64) for column in columns])
+            clear = np.array([1.0 if one is None else one for one in measured], dtype=np.float32)
+            parts.append((numbers, clear))
+        table = np.concatenate([numbers for numbers, _ in parts], axis=1)
+        order = np.argsort(table[0], kind="stable")
+        quality = np.concatenate([part for _, part in parts])[order]
+        return cls._of(store, table[:, order], quality, check)
+
+    @classmethod
+    def _of(cls, store: Store, table: IdArray, quality: FloatArray, check: Callable[[], object]) -> Census:
+        """Return the faces of a table: int64[7, n], one row per field."""
+        vectors, faces, photos, contents, people, statements, visible = table
         solid = (quality >= POOR) & (people > 0)
         known = np.unique(people[solid])
         counted = solid | ((people > 0) & ~np.isin(people, known))
@@ -181,7 +189,10 @@ class Means:
 
     def excess_of_pairs(self, ones: IdArray, others: IdArray) -> NDArray[np.float32]:
         """Return by how much pairs of people exceed strangers."""
-        links = np.einsum("md,md->m", self.rests[ones], self.rests[others])
+        links = np.zeros(len(ones), dtype=np.float32)
+        for start in range(0, len(ones), _AT_ONCE):  # a million pairs of people have a gigabyte of means
+            part = slice(start, start + _AT_ONCE)
+            links[part] = np.einsum("md,md->m", self.rests[ones[part]], self.rests[others[part]])
         return self.strangers.excess(links, self.within[ones], self.within[others])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from facesearch.errors import UsageError
@@ -11,6 +11,7 @@ from facesearch.types import Somebody
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
+    from facesearch.catalog.statements import StatementRow
 
 __all__ = ["Action", "Told", "actions", "last_to_undo"]
 
@@ -47,28 +48,32 @@ def actions(catalog: Catalog) -> list[Action]:
     statements = catalog.statements.all()
     undone = undone_by(statements)
     profiles, counts = catalog.people.profiles(), catalog.statements.face_counts()
+    merged, joined = dict(catalog.people.merged()), catalog.people.joined()
 
     def somebody(number: int | None) -> Somebody | None:
         if number is None:
             return None
-        current = catalog.people.current(number) or number
+        current = merged.get(number, number)
+        current = joined.get(current, current)
         return Somebody(number, None, profiles[current].name if current in profiles else None)
 
-    found: dict[int, Action] = {}
+    rows: dict[int, list[StatementRow]] = {}
     for row in statements:
-        told = Told(
-            kind=row.kind, person=somebody(row.person), other=somebody(row.other), value=row.value,
-            faces=counts.get(row.id, 0),
-        )  # fmt: skip
-        first = row.batch or row.id
-        if first in found:
-            found[first] = replace(found[first], statements=(*found[first].statements, told))
-            continue
-        found[first] = Action(
-            number=first, said_at=row.said_at, author=row.author, origin=row.origin, statements=(told,),
-            undoes=row.undoes, undone_by=undone.get(row.id),
-        )  # fmt: skip
-    return sorted(found.values(), key=lambda action: -action.number)
+        rows.setdefault(row.batch or row.id, []).append(row)
+    return [
+        Action(
+            number=number, said_at=first.said_at, author=first.author, origin=first.origin,
+            statements=tuple(
+                Told(
+                    kind=row.kind, person=somebody(row.person), other=somebody(row.other), value=row.value,
+                    faces=counts.get(row.id, 0),
+                )
+                for row in (first, *others)
+            ),
+            undoes=first.undoes, undone_by=undone.get(first.id),
+        )
+        for number, (first, *others) in sorted(rows.items(), reverse=True)
+    ]  # fmt: skip
 
 
 def last_to_undo(catalog: Catalog) -> int:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
     from facesearch.catalog.people import Profile
 
-__all__ = ["checked_born", "checked_name", "described", "number_in", "people_called", "person_of"]
+__all__ = [
+    "checked_born",
+    "checked_name",
+    "described",
+    "names_beginning",
+    "number_in",
+    "people_called",
+    "person_of",
+]
 
 _LONGEST = 200
 _ALIKE = 0.6
@@ -78,6 +86,17 @@ def described(profiles: dict[int, Profile], person: int) -> str:
     return f"#{person}" if name is None else f"{name} (#{person})"
 
 
+def names_beginning(catalog: Catalog, beginning: str) -> list[str]:
+    """Return the names and aliases that begin so, of people who have a visible photo, sorted; case does not count."""
+    typed = beginning.casefold()
+    found = {
+        person: [name for name in said.names if name.casefold().startswith(typed)]
+        for person, said in catalog.people.profiles().items()
+    }
+    shown = catalog.people.shown([person for person, names in found.items() if names])
+    return sorted({name for person in shown for name in found[person]})
+
+
 def person_of(catalog: Catalog, who: int | str, place: str) -> int:
     """Return the person that a number, name, alias or external id stands for; `place` is the index, for messages.
 
@@ -102,7 +121,7 @@ def person_of(catalog: Catalog, who: int | str, place: str) -> int:
         near = difflib.get_close_matches(str(who), known_names, 1, _ALIKE)
         like = f" (there is {near[0]})" if near else ""
         raise InputError(f"{who!s:.60}: nobody in {place} has this name{like}", Hint.LIST_PEOPLE)
-    photos = {number: photos for number, _, photos, _, _ in catalog.people.summary()}
+    photos = {number: photos for number, _, photos, _, _ in catalog.people.summary(found)}
     listed = ", ".join(f"#{person} ({counted(photos.get(person, 0), 'photo')})" for person in found)
     raise UsageError(f"{who!s:.60}: {len(found)} people have this name: {listed}; give the number")
 
