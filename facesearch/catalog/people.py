@@ -267,7 +267,9 @@ class People:
     def profiles(self) -> dict[int, Profile]:
         """Return what was said about people, by number."""
         return {
-            person: Profile(name, tuple(json.loads(aliases)), external, born, bool(ignored), cover)
+            person: Profile(
+                name, () if aliases == "[]" else tuple(json.loads(aliases)), external, born, bool(ignored), cover
+            )
             for person, name, aliases, external, born, ignored, cover in self._database.typed(
                 _PROFILE, f"SELECT {_PROFILE.sql} FROM profiles ORDER BY person"
             )

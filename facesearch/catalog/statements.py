@@ -186,6 +186,16 @@ class Statements:
         rows = self._database.typed(_IDENTITY, f"SELECT {_IDENTITY.sql} FROM identities")
         return {uid: person for person, uid in rows}
 
+    def identities_of(self, people: Sequence[int]) -> dict[int, str]:
+        """Return the ids outside this catalog of those of some people who have one."""
+        return {
+            person: uid
+            for part in batches(people)
+            for person, uid in self._database.typed(
+                _IDENTITY, f"SELECT {_IDENTITY.sql} FROM identities WHERE person IN ({marks(part)})", *part
+            )
+        }
+
     def _places(self, condition: str, *values: object) -> list[tuple[int, PlacedFace]]:
         rows = self._database.typed(
             _WHERE, f"SELECT {_WHERE.sql} FROM faces JOIN photos ON photos.id = photo WHERE {condition}", *values

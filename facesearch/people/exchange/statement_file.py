@@ -9,7 +9,7 @@ backup, it is set aside under another name first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,10 +95,10 @@ def find_fault(catalog: Catalog, folder: Path) -> Fault | None:
 
 def _give_ids(catalog: Catalog, *, after: int = 0) -> None:
     """Give an id outside the catalog to everybody spoken of who has none: an earlier version made the statement."""
-    known = set(catalog.statements.identities().values())
-    for row in catalog.statements.all(after=after):
-        for person in {row.person, row.other} - known - {None}:
-            assert person is not None
+    spoken_of = _people_in(catalog.statements.all(after=after))
+    known = catalog.statements.identities_of(spoken_of)
+    for person in spoken_of:
+        if person not in known:
             catalog.statements.identity(person)
 
 
@@ -199,5 +199,10 @@ def _everything(catalog: Catalog) -> Iterator[bytes]:
 
 
 def _lines(catalog: Catalog, *, after: Place = START, until: Place = END) -> Iterator[bytes]:
-    uids = {person: uid for uid, person in catalog.statements.identities().items()}
-    yield from log_lines(catalog, uids, after=after, until=until)
+    rows = [row for row in catalog.statements.all(after=after[0]) if row.id <= until[0]]
+    yield from log_lines(catalog, catalog.statements.identities_of(_people_in(rows)), after=after, until=until)
+
+
+def _people_in(rows: Iterable[StatementRow]) -> list[int]:
+    """Return the people whom statements are about, in order."""
+    return sorted({person for row in rows for person in (row.person, row.other) if person is not None})
