@@ -20,7 +20,7 @@ from facesearch.models.resolve import open_model
 from facesearch.models.runtime import choose_runtime
 from facesearch.types import ModelInfo
 
-__all__ = ["Library", "Scores", "few", "five_each", "load", "many", "scores", "split"]
+__all__ = ["Library", "Scores", "few", "five_each", "load", "many", "of_size", "scores", "split"]
 
 TUNED_ON = (0, 3, 4, 6, 8, 9, 12, 14, 16)
 """The places of the people, in the order of their names, on which grouping was tuned; it is reported on the others."""
@@ -93,6 +93,20 @@ def many(library: Library, people: int, seed: int, most: int = 400) -> Library:
 def five_each(library: Library, people: int, seed: int) -> Library:
     """Return a library of many people with five photos each."""
     return _made(library, [5] * people, seed)
+
+
+def of_size(library: Library, faces: int, seed: int, most: int = 200) -> Library:
+    """Return a library of so many faces of many people, in random order."""
+    made = many(library, max(100, faces // 9), seed, most)
+    made = few(made, np.random.default_rng(3).permutation(len(made.vectors))[:faces])
+    while len(made.vectors) < faces:
+        extra = many(library, max(100, faces // 20), len(made.vectors), most)
+        made = Library(
+            np.concatenate([made.vectors, extra.vectors])[:faces],
+            np.concatenate([made.people, extra.people + made.people.max() + 1])[:faces],
+            made.mean,
+        )
+    return made
 
 
 def _made(library: Library, sizes: Sequence[int], seed: int) -> Library:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from libraries import Labels, Library, Scores, Vectors, few, five_each, load, many, scores, split
+from libraries import Labels, Library, Scores, Vectors, few, five_each, load, many, of_size, scores, split
 from numpy.typing import NDArray
 
 from facesearch.calibration.table import Calibration, read_calibration
@@ -329,16 +329,7 @@ def speed(real: Library, info: ModelInfo, sizes: Sequence[int]) -> None:
     print("| faces | people | from scratch | 1,000 new | 10 new | nothing new | recall of neighbours | peak memory |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for size in sizes:
-        library = many(reported, max(100, size // 9), SEEDS[0], most=200)
-        library = few(library, np.random.default_rng(3).permutation(len(library.vectors))[: size + 1010])
-        while len(library.vectors) < size + 1010:
-            extra = many(reported, max(100, size // 20), len(library.vectors), most=200)
-            people = extra.people + library.people.max() + 1
-            library = Library(
-                np.concatenate([library.vectors, extra.vectors])[: size + 1010],
-                np.concatenate([library.people, people])[: size + 1010],
-                library.mean,
-            )
+        library = of_size(reported, size + 1010, SEEDS[0])
         with store_of(library.vectors[:size], info) as store:
             times = [_timed(lambda: regroup(store))]
             for start, more in ((size, 1000), (size + 1000, 10)):

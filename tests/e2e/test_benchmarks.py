@@ -161,6 +161,12 @@ def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> 
     assert told in printed
 
 
+def test_people_at_scale(run_benchmark: Benchmark, crops: Path) -> None:
+    printed = run_benchmark("people_at_scale.py", crops, "--faces", "400", "--keep", "kept.npz")
+    for what in ("`people list`", "completion of a name", "`people review`: the next question after no"):
+        assert re.search(rf"\| 400 \| {re.escape(what)} \| \d+\.\d\d s \|", printed), printed
+
+
 def test_forgetting(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark("forgetting.py", crops, "--people", "40", "--keep", "kept.npz")
     assert "| few people, many photos | with the sweep | 0.00% | 100% | 0.0 | 0 | 0 |" in printed
