@@ -176,9 +176,10 @@ def _named(store: Store, gallery: Gallery) -> Callable[[str | int], Probe | None
         from facesearch.people.names import described, people_called, person_of
         from facesearch.search.engine import probe_of_person
 
-        if isinstance(given, int):
-            return probe_of_person(gallery, person_of(store.catalog, given, gallery.name))
         profiles = store.catalog.people.profiles()
+        if isinstance(given, int):
+            person = person_of(store.catalog, given, gallery.name)
+            return probe_of_person(gallery, person, described(profiles, person))
         is_known = bool(people_called(profiles, given))
         if os.path.lexists(given) or (os.sep in given and not is_known):
             return None

@@ -40,9 +40,7 @@ def test_axe_finds_nothing(visit: Visits, served: Served, axe: str, phone: bool,
         page.wait_for_load_state("networkidle")
         page.evaluate(axe)
         result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-        found[name] = [
-            (one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in result["violations"]
-        ]
+        found[name] = [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in result["violations"]]
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 

@@ -339,9 +339,7 @@ def test_next_and_previous_by_keys(visit: Visits, served: Served) -> None:
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
 def test_a_missed_face_is_drawn_and_named(visit: Visits, served: Served, by: str) -> None:
-    coffee = next(
-        photo for photo in range(1, 40) if served_path(served, photo).endswith("scans/coffee.png")
-    )
+    coffee = next(photo for photo in range(1, 40) if served_path(served, photo).endswith("scans/coffee.png"))
     page = visit(f"#/photo/{coffee}")
     page.click("text=Tag a missed face")
     if by == "mouse":
