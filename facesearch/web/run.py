@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import webbrowser
@@ -40,6 +41,7 @@ class ServerOptions:
 
 def require_extra() -> None:
     """Raise `InputError` unless what the server needs is installed."""
+    os.environ.setdefault("OTEL_SDK_DISABLED", "true")  # before fastapi is imported: nothing is sent anywhere
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(f"the server needs {', '.join(missing)}; install it with pip install 'facesearch[web]'")

@@ -7,6 +7,7 @@ import { filters } from "./filters.js";
 import { grid } from "./grid.js";
 import { called, isDoubtful, parts, placeOf, reason, sentence } from "./hits.js";
 import { namer } from "./namer.js";
+import { giveName, sameOrAnother } from "./naming.js";
 import { ask, question } from "./question.js";
 import { list } from "./list.js";
 
@@ -94,9 +95,12 @@ export async function open(element, _rest, parameters) {
       given: async ({ name, person }) => {
         const number = answer.person;
         try {
-          const action = await say(person ? { say: "merge", people: [person, number] } : { say: "name", person: number, name });
+          const asking = (namesake) => new Promise((answered) => {
+            fill(naming, sameOrAnother(name, namesake, answered)).querySelector("button").focus();
+          });
+          const given = person ? { action: await say({ say: "merge", people: [person, number] }) } : await giveName(number, name, asking);
           await load();
-          done(`Named ${name}.`, action, load);
+          if (given) done(`Named ${name}.`, given.action, load);
         } catch (error) {
           complain(error);
         }

@@ -11,8 +11,8 @@ const MOST = 20;
 export async function open(element) {
   document.title = "Find - facesearch";
   const ending = new AbortController();
-  const choose = h("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", id: "choose", tabindex: "-1" });
-  const take = h("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", tabindex: "-1", "aria-hidden": "true" });
+  const choose = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, id: "choose" });
+  const take = h("input", { type: "file", accept: "image/*", capture: "environment", hidden: true });
   const chosen = h("section.chosen", { "aria-live": "polite" });
   const area = h("section.drop", {},
     h("div.drop-icon", {}, icon("upload")),
@@ -126,7 +126,7 @@ export async function open(element) {
       onclick: () => {
         question.clear();
         show();
-        choose.focus();
+        area.querySelector("button").focus();
       },
     }, "Start over");
   }

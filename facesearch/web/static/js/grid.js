@@ -18,7 +18,7 @@ const SPARE = 600;
  * pixels, and `below` the height of what stands below its square. Returns `{update(parts), redraw(), end(), focus()}`.
  */
 export function grid(element, { parts, cell, least = 168, below = 44, label = "Photos" }) {
-  const space = h("div.grid", { role: "list", "aria-label": label });
+  const space = h("div.grid", { role: "group", "aria-label": label });
   element.append(space);
   let lines = [];
   let total = 0;
@@ -85,7 +85,7 @@ export function grid(element, { parts, cell, least = 168, below = 44, label = "P
 
   function place(number) {
     const line = lines[number];
-    const row = h("div.row", { role: "presentation", style: { transform: `translateY(${line.top}px)`, gap: `${GAP}px` } });
+    const row = h("div.row", { role: line.heading ? null : "list", style: { transform: `translateY(${line.top}px)`, gap: `${GAP}px` } });
     if (line.heading) row.append(h("h2", {}, line.heading));
     else {
       line.items.forEach((item, place) => {

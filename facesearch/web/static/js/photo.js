@@ -6,6 +6,7 @@ import { boxes, drawing } from "./boxes.js";
 import { list } from "./list.js";
 import { complain, done } from "./messages.js";
 import { namer } from "./namer.js";
+import { giveName, sameOrAnother } from "./naming.js";
 
 export async function open(element, [id], parameters) {
   const number = Number(id);
@@ -104,33 +105,29 @@ export async function open(element, [id], parameters) {
     try {
       // A face of somebody without a name gives the name to all photos of that person; any other only to this face.
       const whole = face.person && !face.name;
-      const action = whole
-        ? await say(person ? { say: "merge", people: [person, face.person] } : { say: "name", person: face.person, name: called })
-        : await say(person ? { say: "is", person, faces: [face.face_id] } : { say: "call", name: called, faces: [face.face_id] });
+      let action;
+      if (whole && !person) {
+        const given = await giveName(face.person, called, (namesake) => sameOne(called, namesake));
+        if (!given) {
+          showSide(true);
+          return;
+        }
+        action = given.action;
+      } else if (whole) action = await say({ say: "merge", people: [person, face.person] });
+      else action = await say(person ? { say: "is", person, faces: [face.face_id] } : { say: "call", name: called, faces: [face.face_id] });
       await load();
       done(whole ? `All photos of this person are named ${called}.` : `Named ${called}.`, action, load);
     } catch (error) {
-      if (face.person && !face.name && /has this name already/.test(error.message)) await same(face, called);
-      else complain(error);
+      complain(error);
     }
   }
 
   /** Ask whether somebody who has the name already is the same person. */
-  async function same(face, called) {
-    const tellWhich = async (if_taken) => {
-      try {
-        const action = await say({ say: "name", person: face.person, name: called, if_taken });
-        await load();
-        done(if_taken === "merge" ? `One person now: ${called}.` : `Another ${called}.`, action, load);
-      } catch (error) {
-        complain(error);
-      }
-    };
-    const panel = side.querySelector(".panel");
-    fill(panel, h("h2", { tabindex: "-1" }, `There is a ${called} already. The same person?`), h("div.buttons", {},
-      h("button.primary", { type: "button", onclick: () => tellWhich("merge") }, "The same"),
-      h("button", { type: "button", onclick: () => tellWhich("keep") }, `Another ${called}`)));
-    panel.querySelector("h2").focus();
+  function sameOne(called, namesake) {
+    return new Promise((answered) => {
+      const panel = fill(side.querySelector(".panel"), sameOrAnother(called, namesake, answered));
+      panel.querySelector("button").focus();
+    });
   }
 
   async function deny(face) {
