@@ -16,14 +16,15 @@ from facesearch.api.forgetting import ForgetKeywords
 from facesearch.api.index import Index
 from facesearch.render.forgetting import forgetting_record
 from facesearch.render.status import status_record
-from facesearch.visible import shown_path
+from facesearch.visible import shown_path, visible
 from facesearch.web.asked import Asked, Id, photos_and_question
 from facesearch.web.problems import ProblemError
+from facesearch.web.records import coarse
 from facesearch.web.rights import Rights, Visitor
 from facesearch.web.serving import Serving, needs, serving_of
 from facesearch.web.uploads import kept_uploads
 
-__all__ = ["router"]
+__all__ = ["Forget", "Refresh", "router"]
 
 router = APIRouter(prefix="/api/v1", tags=["library"])
 
@@ -48,7 +49,7 @@ async def failures(request: Request, _: Looks, limit: Annotated[int, Query(ge=1,
 
     def failed(index: Index) -> dict[str, Any]:
         found = index.failed_photos()
-        shown = [{"path": shown_path(str(path)), "reason": reason} for path, reason in found[:limit]]
+        shown = [{"path": shown_path(str(path)), "reason": visible(reason)} for path, reason in found[:limit]]
         return {"total": len(found), "failures": shown}
 
     return JSONResponse(await serving_of(request).ask(failed))
@@ -86,7 +87,7 @@ async def events(request: Request, _: Looks) -> StreamingResponse:
 
 
 async def _events(request: Request, serving: Serving) -> AsyncIterator[str]:
-    version, quiet = await serving.ask(Index.version), 0.0
+    version, quiet = serving.version(), 0.0
     with serving.refreshing.listening() as queue:
         while not await request.is_disconnected() and not serving.ending.is_set():
             try:
@@ -95,7 +96,7 @@ async def _events(request: Request, serving: Serving) -> AsyncIterator[str]:
                 quiet = 0.0
             except TimeoutError:
                 quiet += _LOOK_EVERY
-            seen = await serving.ask(Index.version)
+            seen = serving.version()
             if seen != version:
                 version, quiet = seen, 0.0
                 yield "event: changed\ndata: {}\n\n"
@@ -142,6 +143,7 @@ async def forget(
         if what.person is not None:
             about |= {"person": what.person, "spare": what.spare, "reach": what.reach}
         act = index.to_forget if dry_run else index.forget
-        return forgetting_record(act(path, **about))
+        record: dict[str, Any] = coarse(forgetting_record(act(path, **about)))
+        return record
 
     return JSONResponse(await serving_of(request).write(forgotten))

@@ -20,7 +20,10 @@ from facesearch.web.records import answer_record, coarse
 from facesearch.web.rights import Rights, Visitor
 from facesearch.web.serving import needs, serving_of
 
-__all__ = ["STATEMENT", "router"]
+__all__ = [
+    "STATEMENT", "Reply", "SayCall", "SayCover", "SayIgnore", "SayIs", "SayMerge", "SayName", "SayNot", "SayNotAFace",
+    "SayNotice", "SaySplit", "SayUndo", "SayUnname", "Tag", "router",
+]  # fmt: skip
 
 router = APIRouter(prefix="/api/v1", tags=["people"])
 
@@ -281,7 +284,8 @@ async def tag(request: Request, photo: Id, given: Tag, visitor: Names) -> JSONRe
         box = face.box
         return {
             "action": face.action, "face_id": face.face, "person": face.person, "known": face.known,
-            "box": [round(side, 1) for side in (box.left, box.top, box.width, box.height)], "quality": face.quality,
+            "box": [round(side, 1) for side in (box.left, box.top, box.width, box.height)],
+            "quality": None if face.quality is None else round(face.quality, 3),
         }  # fmt: skip
 
     return JSONResponse(await serving_of(request).write(tagged), 201)

@@ -6,6 +6,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Annotated, Any, BinaryIO, Literal
 from urllib.parse import quote
 
@@ -16,12 +17,15 @@ from pydantic import Field
 from facesearch.api.index import Index
 from facesearch.api.photos import IndexedPhoto
 from facesearch.api.results import FaceRecord, Picture
+from facesearch.errors import StorageError
 from facesearch.render.records import path_keys
+from facesearch.visible import visible
 from facesearch.web.asked import Asked, Id
+from facesearch.web.problems import ProblemError
 from facesearch.web.rights import Rights, Visitor
 from facesearch.web.serving import needs, serving_of
 
-__all__ = ["as_file", "photo_record", "picture_response", "router"]
+__all__ = ["Chosen", "as_file", "photo_record", "picture_response", "router"]
 
 router = APIRouter(prefix="/api/v1", tags=["photos"])
 
@@ -30,6 +34,7 @@ Looks = Annotated[Visitor, Depends(needs(Rights.LOOK))]
 _KEPT = "private, max-age=0, must-revalidate"
 """A browser keeps a picture, and asks each time whether it is still the one that may be shown."""
 _MOST_ZIPPED = 500
+_MOST_ZIP_BYTES = 2 * 2**30
 
 
 @router.get("/photos/{photo}", summary="Show a photo")
@@ -74,7 +79,7 @@ class Chosen(Asked):
 @router.post("/photos/zip", summary="Get the files of several photos", response_class=Response)
 async def zipped(request: Request, chosen: Chosen, _: Looks) -> Response:
     """Return the files of photos, as they are, in a ZIP file."""
-    stream = await serving_of(request).draw(lambda index: _zip(index, list(dict.fromkeys(chosen.photos))))
+    stream = await serving_of(request).pack(lambda index: _zip(index, list(dict.fromkeys(chosen.photos))))
     return StreamingResponse(_pieces(stream), media_type="application/zip", headers=as_file(b"photos.zip"))
 
 
@@ -111,19 +116,38 @@ def picture_response(request: Request, made: Picture) -> Response:
 
 
 def _zip(index: Index, photos: list[int]) -> BinaryIO:
-    """Return photos in a ZIP file, uncompressed, under names that differ; it is a temporary file without a name."""
+    """Return photos in a ZIP file, uncompressed; it is a temporary file without a name.
+
+    Raises `ProblemError` if they are too large together, `StorageError` if there is no room for them.
+    """
     stream: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (whoever sends it closes it)
+    try:
+        _write_zip(stream, index, photos)
+    except BaseException as error:
+        stream.close()
+        if isinstance(error, OSError):
+            raise StorageError(f"the ZIP file cannot be written ({error.strerror}); choose fewer photos") from error
+        raise
+    stream.seek(0)
+    return stream
+
+
+def _write_zip(stream: BinaryIO, index: Index, photos: list[int]) -> None:
+    """Write photos to a ZIP file, under names that differ."""
     names = set[str]()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for photo in photos:
-            name = os.path.basename(index.photos.path(photo)).decode(errors="replace")
+            name = visible(os.path.basename(index.photos.path(photo)).decode(errors="replace")).replace("\\", "_")
             if name in names:
                 stem, suffix = os.path.splitext(name)
                 name = f"{stem} ({photo}){suffix}"
             names.add(name)
             archive.writestr(name, index.photos.original(photo))
-    stream.seek(0)
-    return stream
+            if stream.tell() > _MOST_ZIP_BYTES:
+                size = f"{_MOST_ZIP_BYTES // 2**30} GB"
+                raise ProblemError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the photos are larger than {size} together; choose fewer"
+                )
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from facesearch.errors import FacesearchError
+from facesearch.visible import visible
 from facesearch.web.problems import ProblemError
 
 __all__ = ["Refreshing", "RunState"]
@@ -82,6 +83,7 @@ class Refreshing:
             self._process.join(_TO_STOP)
             if self._process.is_alive():
                 self._process.terminate()
+                self._process.join()
 
     @property
     def has_room(self) -> bool:
@@ -153,7 +155,7 @@ def _refresh(connection: Connection, path: str, again_failed: bool) -> None:
             {"state": "cancelled" if report.stopped else "done", "report": report_record(report, path)},
         )
     except FacesearchError as error:
-        _send(connection, {"state": "failed", "message": str(error)})
+        _send(connection, {"state": "failed", "message": visible(str(error))})
     except Exception as error:
         _send(connection, {"state": "failed", "message": f"unexpected error ({type(error).__name__}: {error})"})
         sys.exit(70)

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _THREADS, _WAITING = 2, 16
 _PICTURE_THREADS, _PICTURES_WAITING = 2, 256
+_FILES_WAITING = 4
 _MOST_SEEN = 64
 _WAIT_FOR_LOCK = 10.0
 
@@ -61,15 +62,17 @@ class SeenPhotos:
 
 
 class Serving:
-    """One index that is served. Questions, pictures and statements have workers of their own.
+    """One index that is served. Questions, pictures, files and statements have workers of their own.
 
-    A grid of pictures does not delay a question, and one writer makes statements in their order.
+    A grid of pictures or a large download does not delay a question, and one writer makes statements in their order.
+    `version` returns that of the index.
     """
 
     kind: Literal["index", "gallery"] = "index"
 
     def __init__(self, index: Index, keyring: Keyring, *, uploads: Path | None = None) -> None:
         self.path = index.path
+        self.version = index.version
         self.keyring = keyring
         self.uploads = uploads
         self.ending = asyncio.Event()
@@ -77,6 +80,7 @@ class Serving:
         self.refreshing = Refreshing(index.path)
         self._questions = Workers(index.another, threads=_THREADS, waiting=_WAITING, name="question")
         self._pictures = Workers(index.another, threads=_PICTURE_THREADS, waiting=_PICTURES_WAITING, name="picture")
+        self._files = Workers(index.another, threads=1, waiting=_FILES_WAITING, name="files")
         self._writer = Workers(lambda: index.another(wait=_WAIT_FOR_LOCK), threads=1, waiting=_WAITING, name="writer")
 
     async def ask(self, question: Callable[[Index], T]) -> T:
@@ -90,6 +94,10 @@ class Serving:
         """Make a picture."""
         return await self._pictures.run(picture)
 
+    async def pack(self, files: Callable[[Index], T]) -> T:
+        """Read many files, for one client after another."""
+        return await self._files.run(files)
+
     async def write(self, statement: Callable[[Index], T]) -> T:
         """Write something: statements, uploads, deletions, one after another."""
         return await self._writer.run(statement)
@@ -97,7 +105,7 @@ class Serving:
     def close(self) -> None:
         """End the threads and the run in progress."""
         self.refreshing.close()
-        for workers in (self._questions, self._pictures, self._writer):
+        for workers in (self._questions, self._pictures, self._files, self._writer):
             workers.close()
 
 
