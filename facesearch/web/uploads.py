@@ -24,11 +24,15 @@ def kept_uploads(index: Index, folder: Path, photos: list[PhotoBytes]) -> dict[s
     photos wait for the next run. Raises `StorageError` if the folder cannot be written to.
     """
     results: list[dict[str, Any]] = []
-    kept: list[Path] = []
+    kept: dict[bytes, Path] = {}
     for photo in photos:
-        known = index.photos.with_content(hashlib.sha256(photo.data).digest())
+        content = hashlib.sha256(photo.data).digest()
+        known = index.photos.with_content(content)
         if known is not None:
             results.append({"name": photo.name, "result": "known", "photo_id": known})
+            continue
+        if content in kept:
+            results.append({"name": photo.name, "result": "known", "file": kept[content].name})
             continue
         try:
             index.look_at(photo)
@@ -37,19 +41,24 @@ def kept_uploads(index: Index, folder: Path, photos: list[PhotoBytes]) -> dict[s
         except PhotoError as error:
             results.append({"name": photo.name, "result": "refused", "reason": str(error)})
             continue
-        kept.append(_keep(folder, photo))
-        results.append({"name": photo.name, "result": "kept", "file": kept[-1].name})
-    return {"photos": results, "indexed": _indexed(index, kept, results)}
+        kept[content] = _keep(folder, photo)
+        results.append({"name": photo.name, "result": "kept", "file": kept[content].name})
+    return {"photos": results, "indexed": _indexed(index, list(kept.values()), results)}
 
 
 def _keep(folder: Path, photo: PhotoBytes) -> Path:
-    """Write a photo under its own name, or with a number if there is another photo of that name."""
+    """Write a photo under its own name, or with a number if there is another photo of that name.
+
+    If it is there already, because it waits for the next run, it is not written again.
+    """
     stem, suffix = os.path.splitext(photo.name.lstrip(".").replace("/", "_").replace("\0", "_") or "photo")
     stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore") or "photo"
     suffix = suffix.encode()[:20].decode(errors="ignore")
     path = folder / f"{stem}{suffix}"
     number = 1
     while os.path.lexists(path):
+        if _holds(path, photo.data):
+            return path
         number += 1
         path = folder / f"{stem} ({number}){suffix}"
     try:
@@ -58,6 +67,14 @@ def _keep(folder: Path, photo: PhotoBytes) -> Path:
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
     return path
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file has this content."""
+    try:
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def _indexed(index: Index, kept: list[Path], results: list[dict[str, Any]]) -> bool:
@@ -69,7 +86,6 @@ def _indexed(index: Index, kept: list[Path], results: list[dict[str, Any]]) -> b
     except LockedError:
         return False
     for result in results:
-        if result["result"] == "kept":
-            data = next(path for path in kept if path.name == result["file"])
-            result["photo_id"] = index.photos.at(data)
+        if "file" in result:
+            result["photo_id"] = index.photos.at(next(path for path in kept if path.name == result["file"]))
     return True
