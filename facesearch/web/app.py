@@ -15,14 +15,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from facesearch.errors import FacesearchError
 from facesearch.web import door, gallery, library, openapi, people, photos, search
-from facesearch.web.asked import fault_of
+from facesearch.web.asked import PHOTO_PATHS, fault_of
+from facesearch.web.door import MOST_KEY_BYTES
 from facesearch.web.gallery import ServedGallery
-from facesearch.web.guard import COOKIE, Guard, Slowdown
-from facesearch.web.limits import Limits
+from facesearch.web.guard import COOKIE, Guard, Slowdown, is_open, path_of
+from facesearch.web.limits import MOST_BYTES, Limits
 from facesearch.web.names import HostNames
 from facesearch.web.problems import ProblemError, problem, problem_of
 from facesearch.web.rights import Tokens, Visitor
@@ -31,6 +32,8 @@ from facesearch.web.serving import Serving
 __all__ = ["Doors", "make_app"]
 
 _STATIC = Path(__file__).with_name("static")
+_MOST_JSON_BYTES = 4 * 2**20
+"""Enough for 100,000 ids of faces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class _Files(StaticFiles):
 
 def make_app(serving: Serving | ServedGallery, doors: Doors) -> ASGIApp:
     """Return the application for one index or gallery."""
-    app = FastAPI(title="facesearch", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="facesearch", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.serving = serving
     app.state.slowdown = doors.slowdown
     app.state.cookie = f"{COOKIE}-{doors.port}"
@@ -66,11 +69,16 @@ def make_app(serving: Serving | ServedGallery, doors: Doors) -> ASGIApp:
         app.include_router(part.router)
     _add_pages(app)
     _add_handlers(app)
-    guarded = Guard(
-        app, names=doors.names, tokens=doors.tokens, keyring=serving.keyring, slowdown=doors.slowdown,
-        cookie=app.state.cookie,
+    return Guard(
+        Limits(app, most_bytes=_most_bytes), names=doors.names, tokens=doors.tokens, keyring=serving.keyring,
+        slowdown=doors.slowdown, cookie=app.state.cookie,
     )  # fmt: skip
-    return Limits(guarded)
+
+
+def _most_bytes(scope: Scope) -> int:
+    """Return the largest size of a request's body: everything but photos is held in memory and read at once."""
+    path = path_of(scope)
+    return MOST_BYTES if path in PHOTO_PATHS else MOST_KEY_BYTES if is_open(path) else _MOST_JSON_BYTES
 
 
 def _add_pages(app: FastAPI) -> None:
@@ -86,7 +94,8 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/api/v1/openapi.json", include_in_schema=False)
     async def description() -> JSONResponse:
-        return JSONResponse(openapi.describe(app))
+        app.openapi_schema = app.openapi_schema or openapi.describe(app)
+        return JSONResponse(app.openapi_schema)
 
 
 def _add_handlers(app: FastAPI) -> None:
@@ -94,7 +103,7 @@ def _add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def refused(_request: Request, error: ProblemError) -> Response:
-        return problem(error.status, error.detail, retry_after=error.retry_after)
+        return problem(error.status, error.problem, retry_after=error.retry_after)
 
     @app.exception_handler(FacesearchError)
     async def failed(_request: Request, error: FacesearchError) -> Response:

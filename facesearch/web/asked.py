@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Mapping
@@ -20,8 +21,10 @@ from facesearch.web.problems import ProblemError
 
 __all__ = [
     "MOST_PHOTOS",
+    "PHOTO_PATHS",
     "Asked",
     "Id",
+    "PhotoData",
     "Question",
     "Where",
     "Whom",
@@ -33,6 +36,8 @@ __all__ = [
 
 MOST_PHOTOS = 20
 """Photos in one request."""
+PHOTO_PATHS = ("/api/v1/search", "/api/v1/compare", "/api/v1/faces", "/api/v1/uploads")
+"""Where requests have photos."""
 _MOST_PHOTO_BYTES = 100 * 2**20
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -46,7 +51,7 @@ Whom = Id | Annotated[str, Field(min_length=1, max_length=200)]
 class Asked(BaseModel):
     """What a request asks for; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Where(Asked):
@@ -117,8 +122,7 @@ async def photos_and_question(request: Request) -> tuple[list[PhotoBytes], Quest
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        question = validated(Question, await _json(request))
-        return [_decoded(photo) for photo in question.photos], question
+        return await asyncio.to_thread(_in_json, await _json(request))
     if kind == "multipart/form-data":
         photos, text = await _form(request)
         question = validated(Question, text)
@@ -128,6 +132,12 @@ async def photos_and_question(request: Request) -> tuple[list[PhotoBytes], Quest
     raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{kind[:60] or 'no type'}: send application/json or multipart/form-data"
     )
+
+
+def _in_json(text: bytes) -> tuple[list[PhotoBytes], Question]:
+    """Return the photos and the question in a body, which may be large: other requests go on meanwhile."""
+    question = validated(Question, text)
+    return [_decoded(photo) for photo in question.photos], question
 
 
 def validated(kind: type[Kind], text: bytes | str) -> Kind:

@@ -11,14 +11,15 @@ from pydantic import Field
 from facesearch.web.asked import Asked, validated
 from facesearch.web.guard import Slowdown
 from facesearch.web.problems import ProblemError
-from facesearch.web.rights import Rights, Visitor
+from facesearch.web.rights import Rights, Visitor, is_name
 from facesearch.web.serving import needs, serving_of, visitor_of
 
-__all__ = ["router"]
+__all__ = ["MOST_KEY_BYTES", "Invitation", "Key", "router"]
 
 router = APIRouter(tags=["session"])
 
-_LARGEST_KEY = 2000
+MOST_KEY_BYTES = 2000
+"""The largest body of a request without a token."""
 
 
 class Key(Asked):
@@ -46,15 +47,12 @@ async def session(request: Request) -> dict[str, str | None]:
 @router.post("/api/v1/session", status_code=204, summary="Begin a session")
 async def begin(request: Request) -> Response:
     """Begin a session with a one-time key. Its token is kept in a cookie that scripts cannot read."""
-    body = await request.body()
-    if len(body) > _LARGEST_KEY:
-        raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a key is much shorter")
     if request.headers.get("origin") is None:
         raise ProblemError(HTTPStatus.FORBIDDEN, "a session begins on a page of this server; services have tokens")
-    begun = serving_of(request).keyring.begin(validated(Key, body).key)
+    begun = serving_of(request).keyring.begin(validated(Key, await request.body()).key)
     if begun is None:
         slowdown: Slowdown = request.app.state.slowdown
-        await slowdown.wait(request.client.host if request.client else "")
+        await slowdown.wait()
         raise ProblemError(HTTPStatus.UNAUTHORIZED, "this key is wrong or was used; facesearch prints a new one")
     token, visitor = begun
     request.app.state.on_session(visitor)
@@ -82,7 +80,9 @@ async def invite(
     request: Request, invitation: Invitation, _: Annotated[Visitor, Depends(needs(Rights.OWNER))]
 ) -> dict[str, str]:
     """Make a one-time key, with which somebody else begins a session on a device of theirs."""
-    visitor = Visitor(invitation.name, Rights.called(invitation.rights))
+    if not is_name(invitation.name):
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "name: is empty or has invisible characters")
+    visitor = Visitor(invitation.name.strip(), Rights.called(invitation.rights))
     return {"key": serving_of(request).keyring.new_key(visitor)}
 
 

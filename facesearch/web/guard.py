@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesearch.web.names import HostNames, host_and_port
 from facesearch.web.problems import ProblemError, problem
 from facesearch.web.rights import Keyring, Tokens, Visitor
 
-__all__ = ["COOKIE", "Guard", "Slowdown", "is_open"]
+__all__ = ["COOKIE", "HEADERS", "Guard", "Slowdown", "is_open", "path_of"]
 
 COOKIE = "facesearch"
 """The start of the cookie's name. Cookies do not know ports, so the port follows."""
@@ -32,7 +31,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self';"
     " manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -42,6 +41,7 @@ _HEADERS = {
     "Permissions-Policy": "geolocation=(), microphone=(), payment=(), usb=()",
     "X-Robots-Tag": "noindex, nofollow",
 }
+"""The headers of every answer."""
 
 
 def is_open(path: str) -> bool:
@@ -52,23 +52,21 @@ def is_open(path: str) -> bool:
 class Slowdown:
     """Delays answers to wrong tokens: 0.1 s, then twice as long each time, at most 5 s. A right one is never delayed.
 
-    An address is forgiven after a minute. At most 32 answers wait at once; further ones are refused at once.
+    A minute without a wrong one is a new start. All addresses count as one: whoever guesses may have many, or claim
+    to. At most 32 answers wait at once; further ones are refused at once.
     """
 
     def __init__(self, *, first: float = 0.1, most: float = 5.0, forgiven: float = 60.0, waiting: int = 32) -> None:
         self._first, self._most, self._forgiven, self._places = first, most, forgiven, waiting
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._count, self._last = 0, 0.0
         self._waiting = 0
 
-    async def wait(self, address: str) -> None:
-        """Wait for as long as the next wrong token of an address costs. Raises `ProblemError` if too many wait."""
-        count, last = self._failures.pop(address, (0, 0.0))
+    async def wait(self) -> None:
+        """Wait for as long as the next wrong token costs. Raises `ProblemError` if too many wait."""
         now = time.monotonic()
-        count = 1 if now - last > self._forgiven else count + 1
-        self._failures[address] = count, now
-        while len(self._failures) > 1000:
-            self._failures.popitem(last=False)
-        delay = min(self._most, self._first * 2.0 ** min(count - 1, 20))
+        self._count = 1 if now - self._last > self._forgiven else self._count + 1
+        self._last = now
+        delay = min(self._most, self._first * 2.0 ** min(self._count - 1, 20))
         if self._waiting >= self._places:
             raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens; try again later", retry_after=5)
         self._waiting += 1
@@ -101,7 +99,7 @@ class Guard:
             self._require_meant_for_us(scope)
             scope.setdefault("state", {})["visitor"] = await self._visitor(scope)
         except ProblemError as refused:
-            await problem(refused.status, refused.detail, retry_after=refused.retry_after)(scope, receive, answer)
+            await problem(refused.status, refused.problem, retry_after=refused.retry_after)(scope, receive, answer)
             return
         await self._app(scope, receive, answer)
 
@@ -118,7 +116,7 @@ class Guard:
         if origin is not None and _authority(origin) != host_and_port(hosts[0]):
             raise ProblemError(HTTPStatus.FORBIDDEN, f"a page of {origin[:100]} may not use this server")
         is_look = scope["method"] in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
-        is_visit = is_look and _path(scope) == "/"
+        is_visit = is_look and path_of(scope) == "/"
         if site not in (None, "same-origin", "none") and not is_visit:
             raise ProblemError(HTTPStatus.FORBIDDEN, "a page of another site may not use this server")
 
@@ -130,9 +128,9 @@ class Guard:
             visitor = self._tokens.visitor_of(token.strip()) if kind.lower() == "bearer" else None
         else:
             visitor = self._of_session(headers, scope["method"])
-        if visitor is None and (kind or not is_open(_path(scope))):
+        if visitor is None and (kind or not is_open(path_of(scope))):
             if kind or self._session(headers) is not None:
-                await self._slowdown.wait((scope.get("client") or ("", 0))[0])
+                await self._slowdown.wait()
                 raise ProblemError(HTTPStatus.UNAUTHORIZED, "the token is wrong, or its session has ended")
             raise ProblemError(HTTPStatus.UNAUTHORIZED, "a token is needed: open the address that facesearch printed")
         return visitor
@@ -147,16 +145,10 @@ class Guard:
         return self._keyring.visitor_of(session)
 
     def _session(self, headers: Headers) -> str | None:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            return None
-        found = cookies.get(self._cookie)
-        return None if found is None else found.value
+        return cookie_parser(headers.get("cookie", "")).get(self._cookie)  # also beside cookies of other servers
 
 
-def _path(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """Return the path within the application; a server behind a proxy puts the proxy's path before it."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")) or "/"
@@ -175,7 +167,7 @@ def _with_headers(send: Send) -> Send:
     async def answer(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
+            for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
         await send(message)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from facesearch.web.asked import Question
+from facesearch.web.asked import PHOTO_PATHS, Question
 from facesearch.web.people import STATEMENT
 
 __all__ = ["describe"]
@@ -144,7 +144,6 @@ _ANSWERS = {
     ("/api/v1/review/{question}", "post"): "Action",
 }
 """The schema of an answer by path and method."""
-_PHOTO_BODIES = ("/api/v1/search", "/api/v1/compare", "/api/v1/faces", "/api/v1/uploads")
 _BINARY = {
     "/api/v1/photos/{photo}/picture": "image/jpeg",
     "/api/v1/faces/{face}/picture": "image/jpeg",
@@ -194,7 +193,9 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         responses[done]["content"] = {_JSON: {"schema": schema}}
     if done is not None and path in _BINARY:
         responses[done]["content"] = {_BINARY[path]: {"schema": {"type": "string", "format": "binary"}}}
-    if path in _PHOTO_BODIES and method == "post":
+        if path.endswith("/picture"):
+            responses["304"] = {"description": "The picture is the one that the request names in `If-None-Match`"}
+    if path in PHOTO_PATHS and method == "post":
         operation["requestBody"] = _photos_and_question()
     if path == "/api/v1/statements" and method == "post":
         operation["requestBody"] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.responses import JSONResponse
 
 from facesearch.errors import (
@@ -18,6 +19,7 @@ from facesearch.errors import (
     StoreError,
     UsageError,
 )
+from facesearch.visible import visible
 
 __all__ = ["ProblemError", "problem", "problem_of", "status_of"]
 
@@ -42,20 +44,24 @@ _TITLES = {
 _SHORT_WAIT = 2
 
 
-class ProblemError(Exception):
-    """An error of a request, with its status; `retry_after` is in seconds."""
+class ProblemError(HTTPException):
+    """An error of a request, with its status; `retry_after` is in seconds.
 
-    def __init__(self, status: HTTPStatus, detail: str, *, retry_after: int | None = None) -> None:
-        super().__init__(detail)
+    FastAPI passes on its own exceptions from the reading of a body, and turns all others into 400.
+    """
+
+    def __init__(self, status: HTTPStatus, problem: str, *, retry_after: int | None = None) -> None:
+        super().__init__(int(status), problem)
         self.status = status
-        self.detail = detail
+        self.problem = problem
         self.retry_after = retry_after
 
 
 def problem(status: HTTPStatus, detail: str, *, retry_after: int | None = None) -> JSONResponse:
-    """Return the answer for an error: its status, a title, and in `detail` what is wrong and what to do next."""
+    """Return the answer for an error: status, title, and in `detail` one line: what is wrong and what to do."""
     record: dict[str, Any] = {
-        "type": "about:blank", "title": _TITLES.get(status, status.phrase), "status": int(status), "detail": detail,
+        "type": "about:blank", "title": _TITLES.get(status, status.phrase), "status": int(status),
+        "detail": visible(detail),
     }  # fmt: skip
     headers = {"Cache-Control": "no-store"} | ({} if retry_after is None else {"Retry-After": str(retry_after)})
     return JSONResponse(record, int(status), headers, "application/problem+json")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from facesearch.render.answers import person_line
 from facesearch.render.records import result_record
+from facesearch.visible import visible
 
 if TYPE_CHECKING:
     from facesearch.api.results import QueryResult
@@ -24,7 +25,7 @@ _ONE_DIGIT = frozenset({"fmr", "expected_false_hits", "fmr_interval", "chance", 
 def answer_record(result: QueryResult, remarks: Sequence[str] = ()) -> dict[str, Any]:
     """Return the answer to a query as the command line does, with a summary of each and remarks in words."""
     record = result_record(result)
-    record["remarks"] = [*remarks, *map(str, result.remarks)]
+    record["remarks"] = [visible(str(remark)) for remark in (*remarks, *result.remarks)]
     for answer, found in zip(record["queries"], result.answers, strict=True):
         answer["summary"] = person_line(found, result.threshold) if found.people else ""
     answered: dict[str, Any] = coarse(record)

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from facesearch.errors import InputError, UsageError
 
-__all__ = ["Keyring", "Rights", "Tokens", "Visitor"]
+__all__ = ["Keyring", "Rights", "Tokens", "Visitor", "is_name"]
 
 _MOST_SESSIONS = 1000
 _MOST_KEYS = 100
 _LEAST_TOKEN = 16
+_LONGEST_NAME = 100
 
 
 class Rights(IntEnum):
@@ -48,6 +49,11 @@ class Visitor:
 
     name: str
     rights: Rights
+
+
+def is_name(text: str) -> bool:
+    """Whether a visitor may be called so: statements, which are shown on terminals, carry the name."""
+    return bool(text.strip()) and text.isprintable() and len(text) <= _LONGEST_NAME
 
 
 class Tokens:
@@ -113,6 +119,10 @@ class Keyring:
             return None
         return _added(self._sessions, visitor, _MOST_SESSIONS), visitor
 
+    def is_unused(self, key: str) -> bool:
+        """Whether a key still begins a session."""
+        return _digest(key) in self._keys
+
     def visitor_of(self, session: str) -> Visitor | None:
         """Return whose session this is."""
         return _found(list(self._sessions.items()), session)
@@ -132,8 +142,10 @@ def _visitor(place: str, parts: list[str]) -> tuple[str, Visitor]:
         raise InputError(f"{place}: {error.problem}") from error
     if len(token) < _LEAST_TOKEN:
         raise InputError(f"{place}: the token is shorter than {_LEAST_TOKEN} characters; choose a random one")
-    if not name.isprintable() or len(name) > 100:
-        raise InputError(f"{place}: the name has invisible characters, or more than 100")
+    if not token.isascii():
+        raise InputError(f"{place}: the token has characters that a header cannot carry; use ASCII")
+    if not is_name(name):
+        raise InputError(f"{place}: the name has invisible characters, or more than {_LONGEST_NAME}")
     return token, Visitor(name, allowed)
 
 

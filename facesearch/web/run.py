@@ -64,7 +64,7 @@ def run(served: Index | Gallery, options: ServerOptions) -> None:
     tokens = Tokens({}) if options.token_file is None else Tokens.read(options.token_file)
     on_terminal = sys.stderr.isatty()
     if not on_terminal and options.token_file is None:
-        raise UsageError("keys are printed on a terminal only, and this is none; give tokens in a file")
+        raise UsageError("keys are printed on a terminal only, and this is none; give --token-file FILE")
     _check_uploads(served, options.uploads)
     root_path = _root_path(options.root_path)
     served.status()  # what is wrong with it is said now
@@ -87,6 +87,7 @@ def run(served: Index | Gallery, options: ServerOptions) -> None:
         try:
             serve(
                 make_app(serving, doors), taken, serving.ending, root_path=root_path,
+                behind_proxy=bool(root_path or options.names),
                 ready=lambda: terminal.begin(open_browser=options.open_browser),
             )  # fmt: skip
         finally:
@@ -104,6 +105,7 @@ class _Terminal:
         self._shown = shown
         self._with_code = with_code
         self._hint: Path | None = None
+        self._key = ""
 
     def begin(self, *, open_browser: bool) -> None:
         """Print the address."""
@@ -115,8 +117,8 @@ class _Terminal:
             self._open()
 
     def on_session(self, _visitor: object) -> None:
-        """Print a new address, after the last one was used."""
-        if self._shown:
+        """Print a new address if the last one was used."""
+        if self._shown and not self._keyring.is_unused(self._key):
             self._print("a browser has opened it; for another one:", with_code=False)
 
     def end(self) -> None:
@@ -125,7 +127,8 @@ class _Terminal:
             self._hint.unlink(missing_ok=True)
 
     def _address(self) -> str:
-        return f"{self._url}#key={self._keyring.new_key(self._visitor)}"
+        self._key = self._keyring.new_key(self._visitor)
+        return f"{self._url}#key={self._key}"
 
     def _print(self, text: str, *, with_code: bool) -> None:
         address = self._address()
@@ -151,6 +154,8 @@ def _root_path(text: str) -> str:
     path = text.rstrip("/")
     if path and not path.startswith("/"):
         raise UsageError(f"root_path {text:.60}: begin it with /", option="root_path")
+    if not path.isascii():
+        raise UsageError(f"root_path {text:.60}: use ASCII characters", option="root_path")
     return path
 
 
