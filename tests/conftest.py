@@ -268,6 +268,14 @@ def visit(chromium: Browser, served: Served) -> Iterator[Visits]:
         served.take_all_back()
 
 
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """Photos with hostile names in `photos`, and their index in `index`; to be left as it was."""
+    from web_server import hostile_library
+
+    return hostile_library(tmp_path_factory.mktemp("hostile"), library)
+
+
 MODELS = ("embedded", "embedded on openvino", "pack", "pack on openvino", "own_pack", "own_pack on openvino")
 """What `any_model` takes: every kind of model on every runtime here."""
 
