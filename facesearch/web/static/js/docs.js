@@ -21,10 +21,10 @@ async function begin() {
 function draw(api) {
   const groups = grouped(api);
   const schemas = api.components?.schemas ?? {};
-  fill(main, h("div.docs", {},
+  fill(main, h("div.docs", {}, intro(api),
     h("nav.contents", { "aria-label": "Contents" }, [...groups].map(([tag, operations]) => h("section", {}, h("h2", {}, tag),
       h("ul", {}, operations.map((one) => h("li", {}, h("a", { href: `#${one.id}` }, one.summary ?? one.path))))))),
-    h("div", {}, intro(api), [...groups].map(([tag, operations]) => h("section", { "aria-label": tag }, h("h2.tag-title", {}, tag), operations.map((one) => operation(one, schemas)))))));
+    h("div", {}, [...groups].map(([tag, operations]) => h("section", { "aria-label": tag }, h("h2.tag-title", {}, tag), operations.map((one) => operation(one, schemas)))))));
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 

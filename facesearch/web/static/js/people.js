@@ -9,6 +9,7 @@ import { complain, done, tell } from "./messages.js";
 import { namer } from "./namer.js";
 import { giveName, sameOrAnother } from "./naming.js";
 import { portrait } from "./portrait.js";
+import { reusing } from "./reusing.js";
 import { selecting, selection } from "./selection.js";
 
 const SHOWN = [["all", "All"], ["named", "Named"], ["unnamed", "Without a name"]];
@@ -21,10 +22,11 @@ export async function open(element, _rest, parameters) {
     search: parameters.get("search") ?? "", ignored: parameters.get("ignored") === "1",
     which: SHOWN.some(([which]) => which === parameters.get("show")) ? parameters.get("show") : "all",
   };
-  const known = kept.complete && kept.ignored === view.ignored;
+  const known = kept.people.length > 0 && kept.ignored === view.ignored;
   const resume = known ? { scroll: kept.scroll, focus: kept.focus } : null;
   if (!known) Object.assign(kept, { people: [], total: 0, complete: false, ignored: view.ignored });
   kept.named.clear();
+  const drawn = reusing(draw, (person) => person.number);
   let shown = [];
   let editing = null;
   let stale = false;
@@ -87,6 +89,7 @@ export async function open(element, _rest, parameters) {
   whenNew(() => fill(news, h("button", { type: "button", onclick: () => { fill(news); load(); } }, "New photos: show them")), signal);
   if (resume) {
     scrollTo(0, resume.scroll);
+    cells.redraw(); // what is in sight there
     focusOn(resume.focus, ".picture", false);
     load();
   } else await load();
@@ -107,13 +110,12 @@ export async function open(element, _rest, parameters) {
   async function load() {
     const wanted = view.ignored;
     try {
-      const first = !kept.people.length;
       const people = await everybody(wanted, signal, (some, total) => {
-        if (first || some.length === total) take(some, total);
+        if (wanted === view.ignored && !kept.complete && some.length > kept.people.length) take(some, total);
       });
       if (wanted !== view.ignored) return;
-      take(people, people.length);
       Object.assign(kept, { complete: true, ignored: wanted });
+      take(people, people.length);
     } catch (error) {
       complain(error);
     }
@@ -146,10 +148,17 @@ export async function open(element, _rest, parameters) {
     const unnamed = kept.people.filter((person) => person.name === null && !person.ignored).length;
     const some = shown.length === kept.people.length ? counted(kept.total, "person", "people") : `${shown.length.toLocaleString("en")} of ${counted(kept.total, "person", "people")}`;
     if (!kept.people.length) fill(count, kept.complete ? "Nobody yet. Photos with faces are grouped when they are indexed." : "");
-    else fill(count, unnamed && !view.search ? `${some}, ${unnamed.toLocaleString("en")} without a name` : some);
+    else fill(count, unnamed && kept.complete && !view.search ? `${some}, ${unnamed.toLocaleString("en")} without a name` : some);
   }
 
   function cell(person) {
+    const element = drawn(person);
+    const box = element.querySelector(".select input");
+    if (box) box.checked = chosen.has(person.number);
+    return element;
+  }
+
+  function draw(person) {
     return h("div.someone", { "data-person": person.number, class: person.ignored ? "ignored" : "" }, content(person));
   }
 

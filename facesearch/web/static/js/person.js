@@ -10,6 +10,7 @@ import { namer } from "./namer.js";
 import { facts } from "./person_facts.js";
 import { divider } from "./person_parts.js";
 import { portrait } from "./portrait.js";
+import { reusing } from "./reusing.js";
 import { selecting, selection } from "./selection.js";
 
 /** What was shown last, and where; it is there at once when one comes back from a photo. */
@@ -23,6 +24,7 @@ export async function open(element, [id]) {
   const { signal } = ending;
   const back = kept.number === number && kept.record ? { scroll: kept.scroll, focus: kept.focus } : null;
   if (!back) Object.assign(kept, { number, record: null, hits: [], scroll: 0, focus: null });
+  const drawn = reusing(draw, (hit) => hit.face_id);
   let cells = null;
   let shown = [];
 
@@ -49,6 +51,7 @@ export async function open(element, [id]) {
   if (back) {
     show();
     scrollTo(0, back.scroll);
+    cells.redraw(); // what is in sight there
     place.querySelector(`[data-face="${back.focus}"] .picture`)?.focus({ preventScroll: true });
     load();
   } else await load();
@@ -143,6 +146,12 @@ export async function open(element, [id]) {
   }
 
   function cell(hit) {
+    const element = drawn(hit);
+    element.querySelector(".select input").checked = chosen.has(hit.face_id);
+    return element;
+  }
+
+  function draw(hit) {
     const doubt = hit.before_birth ? "before the birth" : hit.verdict === "possible" || hit.verdict === "unlikely" ? hit.verdict : "";
     const label = [baseName(hit.path), shownDate(hit.date, hit.date_precision), doubt && `${doubt}: look whether this is right`].filter(Boolean).join(", ");
     return h("div", { "data-face": hit.face_id },
