@@ -167,6 +167,13 @@ def test_people_at_scale(run_benchmark: Benchmark, crops: Path) -> None:
         assert re.search(rf"\| 400 \| {re.escape(what)} \| \d+\.\d\d s \|", printed), printed
 
 
+def test_serving(run_benchmark: Benchmark, crops: Path) -> None:
+    sizes = ("--faces", "400", "--photos", "20", "--clients", "2", "--seconds", "4")
+    printed = run_benchmark("serving.py", crops, *sizes, "--keep", "kept.npz")
+    assert re.search(r"\| a face of the index \| 200 \| \d+ \| \d+ \| \d+ \|", printed), printed
+    assert printed.count("errors 0") == 2, printed
+
+
 def test_forgetting(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark("forgetting.py", crops, "--people", "40", "--keep", "kept.npz")
     assert "| few people, many photos | with the sweep | 0.00% | 100% | 0.0 | 0 | 0 |" in printed

@@ -16,10 +16,20 @@ export function filters(changed) {
       if (!panel.hidden) draw();
     },
   });
+  const none = h("button", {
+    type: "button",
+    onclick: () => {
+      question.limits = {};
+      change({});
+      draw();
+      button.focus();
+    },
+  }, "Remove all filters");
   label();
 
   function label() {
     const number = used().length;
+    none.hidden = !number;
     fill(button, icon("filter"), number ? `Filters (${number})` : "Filters");
   }
 
@@ -60,14 +70,7 @@ export function filters(changed) {
       ),
       who("with", "Also shows"), who("without", "Does not show"),
       h("div.check", {}, alone, h("label", { for: "alone" }, "Nobody else in the photo")),
-      used().length ? h("button", {
-        type: "button",
-        onclick: () => {
-          question.limits = {};
-          change({});
-          draw();
-        },
-      }, "Remove all filters") : null,
+      none,
     );
     const { roots } = await get("status").catch(() => ({ roots: [] }));
     fill(folders, roots.map((root) => h("option", { value: root })));
