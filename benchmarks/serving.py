@@ -66,7 +66,7 @@ def server(index: Path, folder: Path) -> Iterator[int]:
     tokens = folder / "tokens"
     tokens.write_text(f"benchmark owner {TOKEN}\n")
     tokens.chmod(0o600)
-    command = [*COMMAND, "serve", "--index", index, "--token-file", tokens, "--port", "0"]
+    command: list[str | Path] = [*COMMAND, "serve", "--index", index, "--token-file", tokens, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         told = running.stderr.readline()
