@@ -134,6 +134,12 @@ class Visits:
         page.wait_for_selector("#screens:not([hidden])" if screens else "main .drop")
         return page
 
+    def expect(self, text: str) -> None:
+        """Forget what the browser itself writes to the console when an answer is an error; it must be there."""
+        found = [trouble for trouble in self.troubles if text in trouble]
+        assert found, f"nothing was said of {text}"
+        self.troubles = [trouble for trouble in self.troubles if text not in trouble]
+
     def end(self) -> None:
         """Close the pages; fail if a page wrote an error to the console, or asked another server for anything."""
         for context in self._contexts:

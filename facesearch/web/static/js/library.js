@@ -51,7 +51,6 @@ export const library = {
 function toggle() {
   panel.hidden = !panel.hidden;
   line.setAttribute("aria-expanded", String(!panel.hidden));
-  document.body.classList.toggle("library-open", !panel.hidden);
   if (!panel.hidden) showMore();
 }
 
@@ -191,7 +190,7 @@ function showAdding() {
     if (!busy) fill(adding);
     return;
   }
-  const field = h("input", { type: "file", multiple: true, accept: "image/*", id: "library-add", class: "unseen", tabindex: "-1", onchange: () => add([...field.files]) });
+  const field = h("input", { type: "file", multiple: true, accept: "image/*", id: "library-add", hidden: true, "aria-label": "Photos to add", onchange: () => add([...field.files]) });
   fill(adding, h("h2", {}, "Add photos"), h("div.buttons", {}, h("button", { type: "button", onclick: () => field.click() }, "Choose photos"), field),
     h("div.added", { "aria-live": "polite" }));
 }

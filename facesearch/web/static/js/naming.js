@@ -12,17 +12,11 @@ import { portrait } from "./portrait.js";
  * chose neither.
  */
 export async function giveName(person, name, ask, more = {}) {
-  const statement = { say: "name", person, ...more, ...(name ? { name } : {}) };
-  try {
-    return { action: await say(statement), into: null };
-  } catch (error) {
-    const namesake = error.status === 422 ? await taken(person, [name, more.external_id]) : null;
-    if (!namesake) throw error;
-    const answer = await ask(namesake);
-    if (!answer) return null;
-    const action = await say({ ...statement, if_taken: answer });
-    return { action, into: answer === "merge" ? namesake.number : null };
-  }
+  const namesake = await taken(person, [name, more.external_id]);
+  const answer = namesake ? await ask(namesake) : undefined;
+  if (answer === null) return null;
+  const action = await say({ say: "name", person, ...more, ...(name ? { name } : {}), ...(answer ? { if_taken: answer } : {}) });
+  return { action, into: answer === "merge" ? namesake.number : null };
 }
 
 /** Return the first person who bears one of these names, null if nobody else does. */

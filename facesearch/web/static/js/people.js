@@ -29,6 +29,7 @@ export async function open(element, _rest, parameters) {
   const drawn = reusing(draw, (person) => person.number);
   let shown = [];
   let editing = null;
+  let saving = false;
   let stale = false;
 
   const count = h("p.count", { role: "status" });
@@ -91,8 +92,8 @@ export async function open(element, _rest, parameters) {
     scrollTo(0, resume.scroll);
     cells.redraw(); // what is in sight there
     focusOn(resume.focus, ".picture", false);
-    load();
-  } else await load();
+  }
+  load(); // the screen is there at once, and can be left before it is complete
 
   /** Show what the fields say, and keep it in the address. */
   function look() {
@@ -162,10 +163,10 @@ export async function open(element, _rest, parameters) {
     return h("div.someone", { "data-person": person.number, class: person.ignored ? "ignored" : "" }, content(person));
   }
 
-  function content(person) {
+  function content(person, picture = portrait(person.cover)) {
     const called = person.name ?? `Person ${person.number}, without a name`;
     return [
-      h("a.picture", { href: `#/person/${person.number}`, "aria-label": `${called}, ${counted(person.photos, "photo")}${person.ignored ? ", ignored" : ""}` }, portrait(person.cover)),
+      h("a.picture", { href: `#/person/${person.number}`, "aria-label": `${called}, ${counted(person.photos, "photo")}${person.ignored ? ", ignored" : ""}` }, picture),
       may("name") ? h("label.select", {}, h("input", { type: "checkbox", checked: chosen.has(person.number), "aria-label": `Select ${called}` })) : null,
       h("div.below", {},
         may("name")
@@ -184,7 +185,9 @@ export async function open(element, _rest, parameters) {
     const person = shown.find((one) => one.number === number);
     if (!box || !person) return;
     box.classList.remove("naming");
-    fill(box, content(person));
+    box.classList.toggle("ignored", person.ignored);
+    fill(box, content(person, box.querySelector(".picture").firstChild));
+    drawn.renewed(person, box);
   }
 
   /** Put the focus on a part of a person's cell; with `scroll` false only if it is in sight. */
@@ -212,7 +215,7 @@ export async function open(element, _rest, parameters) {
     fill(box.querySelector(".below"), form.element);
     form.element.addEventListener("focusout", (event) => {
       const text = form.element.querySelector("input").value.trim();
-      if (!form.element.contains(event.relatedTarget) && text === (person.name ?? "") && !form.element.ariaBusy) stop();
+      if (!form.element.contains(event.relatedTarget) && text === (person.name ?? "") && !saving) stop();
     });
     form.focus();
     form.element.querySelector("input").select();
@@ -240,12 +243,13 @@ export async function open(element, _rest, parameters) {
 
   async function save(person, { name, person: other }, form) {
     const where = shown.indexOf(person);
+    if (saving) return;
     if (other === person.number || (!other && name === person.name)) {
       stop();
       goOn(where + 1);
       return;
     }
-    form.element.ariaBusy = "true";
+    saving = true;
     try {
       const given = other
         ? { action: await say({ say: "merge", people: [other, person.number] }), into: other }
@@ -262,7 +266,7 @@ export async function open(element, _rest, parameters) {
       complain(error);
       form.focus();
     } finally {
-      form.element.ariaBusy = null;
+      saving = false;
     }
   }
 

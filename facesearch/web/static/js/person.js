@@ -5,7 +5,7 @@ import { download, get, may, photoPicture, say } from "./api.js";
 import { grid } from "./grid.js";
 import { whenNew } from "./library.js";
 import { list } from "./list.js";
-import { complain, done } from "./messages.js";
+import { complain, done, tell as announce } from "./messages.js";
 import { namer } from "./namer.js";
 import { facts } from "./person_facts.js";
 import { divider } from "./person_parts.js";
@@ -53,12 +53,15 @@ export async function open(element, [id]) {
     scrollTo(0, back.scroll);
     cells.redraw(); // what is in sight there
     place.querySelector(`[data-face="${back.focus}"] .picture`)?.focus({ preventScroll: true });
-    load();
-  } else await load();
-  if (onArrival) {
+  }
+  load().then(arrive); // the screen can be left before that
+
+  function arrive() {
+    if (!onArrival || signal.aborted) return;
     const { text, action, undone } = onArrival;
     onArrival = null;
-    done(text, action, undone);
+    if (action === null) announce(text);
+    else done(text, action, undone);
   }
 
   async function load() {
@@ -78,10 +81,16 @@ export async function open(element, [id]) {
     }
   }
 
-  /** Show another person, and say there what was done. */
-  function moveTo(other, text, action, undone) {
+  /** Show another person, and say there what was done. Whoever takes it back there comes here again. */
+  function moveTo(other, text, action) {
+    const there = `#/person/${other}`;
+    const undone = () => {
+      if (location.hash !== there) return;
+      onArrival = { text: "Taken back.", action: null };
+      location.hash = `#/person/${number}`;
+    };
     onArrival = { text, action, undone };
-    location.hash = `#/person/${other}`;
+    location.hash = there;
   }
 
   function show() {

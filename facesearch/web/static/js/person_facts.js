@@ -8,8 +8,8 @@ import { giveName, sameOrAnother } from "./naming.js";
 const SHOWN = 10;
 
 /**
- * Return what opens and closes the form in `drawer`. `changed()` gets the person again; `gone(number, text, action,
- * undone)` is called when the person is part of another now.
+ * Return what opens and closes the form in `drawer`. `changed()` gets the person again; `gone(number, text, action)`
+ * is called when the person is part of another now.
  */
 export function facts({ drawer, changed, gone }) {
   let button = null;

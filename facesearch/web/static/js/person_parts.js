@@ -67,9 +67,7 @@ export function divider({ drawer, gone }) {
       const { actions } = await get("statements?limit=20");
       const told = actions.find((one) => one.number === action)?.statements ?? [];
       const other = told.find((one) => one.person && one.person.number !== record.number)?.person.number;
-      gone(other ?? record.number, `Split off from ${record.name ?? `person ${record.number}`}.`, action, () => {
-        location.hash = `#/person/${record.number}`;
-      });
+      gone(other ?? record.number, `Split off from ${record.name ?? `person ${record.number}`}.`, action);
     } catch (error) {
       complain(error);
     }

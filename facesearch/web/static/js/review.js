@@ -25,7 +25,7 @@ export async function open(element) {
   let whole = false;
   let work = Promise.resolve();
 
-  const told = h("p.count", { role: "status" });
+  const told = h("p.count");
   const stage = h("section.review-stage", { "aria-label": "Question" });
   const said = h("p.unseen", { role: "status" });
   const undo = h("button", { type: "button", disabled: true, onclick: back }, "Undo", h("kbd", {}, "U"));
@@ -33,14 +33,7 @@ export async function open(element) {
   fill(element, h("div.review", {}, h("header.review-head", {}, h("h1", { tabindex: "-1" }, "Review"), told, undo), said, stage, below));
   fill(stage, h("p.notice", {}, "Looking for questions ..."));
   addEventListener("keydown", keys, { signal });
-  try {
-    await waiting.renew();
-  } catch (error) {
-    fill(stage);
-    complain(error);
-  }
-  next();
-  problems(below, signal);
+  waiting.renew().then(next, failed).then(() => signal.aborted || problems(below, signal));
 
   function next() {
     now = waiting.next();
@@ -58,12 +51,16 @@ export async function open(element) {
       await waiting.renew();
       if (!signal.aborted && !now) next();
     } catch (error) {
-      if (signal.aborted) return;
-      complain(error);
-      fill(stage, h("p.notice", {}, h("button", { type: "button", onclick: wait }, "Try again")));
+      failed(error);
     } finally {
       stage.removeAttribute("aria-busy");
     }
+  }
+
+  function failed(error) {
+    if (signal.aborted) return;
+    complain(error);
+    fill(stage, h("p.notice", {}, h("button", { type: "button", onclick: wait }, "Try again")));
   }
 
   /** Ask for the questions in the background, once the answers are there. */
@@ -92,7 +89,7 @@ export async function open(element) {
       h("p.review-more", {}, h("button", { type: "button", "aria-pressed": String(whole), "aria-keyshortcuts": "W", onclick: turn }, whole ? "Faces" : "Whole photos", h("kbd", {}, "W")),
         now.photos > 1 ? h("span.remark", {}, `The answer settles ${counted(now.photos, "photo")}.`) : null));
     if (had) stage.querySelector(`[data-answer="${had}"]`).focus();
-    fill(said, asked(now));
+    fill(said, `${asked(now)} ${whose(now, 0).text}; ${whose(now, 1).text}.`);
     for (const one of waiting.ahead(20)) for (const face of one.faces) preload(face.face_id);
   }
 
@@ -167,8 +164,9 @@ export async function open(element) {
 
   function end() {
     const skipped = waiting.skipped;
+    const answers = past.filter((entry) => entry.answer !== "skip").length;
     fill(stage, h("div.done", {}, h("h2", { tabindex: "-1" }, skipped ? "That is all, besides what you skipped" : "All questions are answered"),
-      h("p.remark", {}, past.length ? `${counted(past.length, "answer")} this time. Thank you.` : "New questions come with new photos."),
+      h("p.remark", {}, answers ? `${counted(answers, "answer")} this time. Thank you.` : skipped ? "They come last, today and another day." : "New questions come with new photos."),
       h("div.buttons", {}, skipped ? h("button", { type: "button", onclick: () => { waiting.again(); next(); } }, `Ask again what was skipped (${skipped})`) : null, h("a.button", { href: "#/people" }, "People"))));
     stage.querySelector("h2").focus();
     fill(said, stage.querySelector("h2").textContent);
