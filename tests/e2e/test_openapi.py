@@ -16,7 +16,7 @@ from facesearch.web.names import HostNames
 from facesearch.web.rights import Keyring, Tokens
 from facesearch.web.serving import Serving
 
-EXAMPLES = 12
+EXAMPLES = 6
 """Requests to each operation."""
 
 
