@@ -47,6 +47,10 @@ class Client:
     def __post_init__(self) -> None:
         self._connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
     def ask(self, kind: str, method: str, path: str, body: bytes | None = None, form: str = "application/json") -> Any:
         """Ask once; return the JSON of a successful answer, None for a picture and for a busy server."""
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": form}
@@ -95,6 +99,7 @@ def latency(crops: Path, faces: int, kept: Path | None) -> None:
                 client.ask("warm" if number < WARM else "a face of the index", "POST", "search", face)
                 body, form = form_of(rng.choice(photos))
                 client.ask("warm" if number < WARM else "a photo", "POST", "search", body, form)
+            client.close()
             del client.milliseconds["warm"]
     report(f"one client, {faces:,} faces", [client])
 
@@ -121,6 +126,8 @@ def under_load(crops: Path, photos: int, clients: int, seconds: float, pack: Pat
                 run("reindex", "--model", pack, "--index", index)
             for thread in threads:
                 thread.join()
+            for one in asking:
+                one.close()
     report(f"{clients} clients for {seconds:g} s, {len(chosen):,} photos, half of them added meanwhile", asking)
 
 
