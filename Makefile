@@ -6,7 +6,7 @@
 #   make slow      the proofs that take many minutes
 #
 # With CI set, as .ci/run has it, `make test` and `make check` run the thorough tests too, a test that skips fails, and in
-# every fourth test each command starts a Python of its own.
+# every sixteenth test each command starts a Python of its own.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -145,12 +145,12 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 def facesearch(request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path) -> Run:
     """The real command, in a process of its own, in an empty folder; `exit_code` is what it may end with.
 
-    In tests marked `fresh_python`, in every fourth test in CI, and with options besides `env`, the process is a new
+    In tests marked `fresh_python`, in every sixteenth test in CI, and with options besides `env`, the process is a new
     Python. Otherwise it is a fork of one that has loaded the libraries.
     """
-    one_in_four = zlib.crc32(request.node.nodeid.encode()) % 4 == 0
+    one_in_sixteen = zlib.crc32(request.node.nodeid.encode()) % 16 == 0
     marked = request.node.get_closest_marker("fresh_python") is not None
-    fresh = marked or (bool(os.environ.get("CI")) and one_in_four)
+    fresh = marked or (bool(os.environ.get("CI")) and one_in_sixteen)
 
     def start(arguments: Sequence[str | Path | bytes], options: dict[str, Any]) -> subprocess.CompletedProcess[str]:
         extra: Mapping[str, str] = options.pop("env", {})

@@ -75,7 +75,6 @@ def _query_once(
     keep: bool,
 ) -> QueryResult:
     """Query an index. Raises `ModelSwitchedError` if the model is switched between opening catalog and vectors."""
-    from facesearch.galleries.local import LocalGallery
     from facesearch.search.query import answer, ask
     from facesearch.vectors.faiss_tools import preload
 
@@ -85,7 +84,7 @@ def _query_once(
     Thread(target=preload).start()
     observer.lap("load the model")
     observer.detail(f"index {stores.path}, model {store.model.name}; {model.runtime}")
-    gallery = LocalGallery(store, str(stores.path))
+    gallery = stores.gallery(keep=keep)
     asked = ask(model, photos, options, observer, _named(store, gallery), gallery.own_calibration(), _said(store))
     len(store)
     observer.lap("open the vectors")
@@ -96,13 +95,12 @@ def who(
     stores: Stores, models: Models, photo: AnyPhoto, observer: Observer, *, rotations: bool, max_pixels: int
 ) -> list[NamedFace]:
     """Return the faces of a photo with the people whom they show; see `Index.who`."""
-    from facesearch.galleries.local import LocalGallery
     from facesearch.search.naming import name_faces
 
     seen = look_at(stores, models, photo, observer, rotations=rotations, max_pixels=max_pixels)
     store = stores.reading()
     known = store.catalog.faces.held([face.face for face in store.catalog.given.faces_in(seen.faces[0].content)])
-    return name_faces(LocalGallery(store, str(stores.path)), seen.faces, list(known.values()))
+    return name_faces(stores.gallery(), seen.faces, list(known.values()))
 
 
 def look_at(
@@ -215,13 +213,12 @@ def _query_person(
     stores: Stores, models: Models, options: QueryOptions, where: Filter, observer: Observer, *, keep: bool
 ) -> QueryResult:
     """Return the photos of a person by name or number."""
-    from facesearch.galleries.local import LocalGallery
     from facesearch.people.names import described, number_in, person_of
     from facesearch.search.query import answer_person, ask_company
 
     assert options.person is not None
     store = stores.reading(keep=keep)
-    gallery = LocalGallery(store, str(stores.path))
+    gallery = stores.gallery(keep=keep)
     if number_in(options.person) is None:
         options = replace(options, person=person_of(store.catalog, options.person, gallery.name))
     model = partial(models.open_for, store, few=True)

@@ -22,6 +22,7 @@ from facesearch.events import Observer
 
 if TYPE_CHECKING:
     from facesearch.catalog.catalog import Catalog
+    from facesearch.galleries.local import LocalGallery
     from facesearch.index.store import Store
     from facesearch.models.protocol import FaceModel
     from facesearch.models.runtime import Runtime
@@ -66,6 +67,7 @@ class Stores:
         self._reader_of: tuple[int, int] | None = None
         self._thread = 0
         self._previews: Previews | None = None
+        self._gallery: tuple[Store, LocalGallery] | None = None
 
     def exist(self) -> bool:
         """Return True if the index exists. Raises `StorageError` if the folder cannot be accessed."""
@@ -120,6 +122,15 @@ class Stores:
                     self.close()
                     raise
         return self._reader
+
+    def gallery(self, *, keep: bool = True) -> LocalGallery:
+        """Return the store for reading as a gallery. What it has looked up is kept while nothing is committed."""
+        from facesearch.galleries.local import LocalGallery
+
+        store = self.reading(keep=keep)
+        if self._gallery is None or self._gallery[0] is not store:
+            self._gallery = store, LocalGallery(store, str(self.path))
+        return self._gallery[1]
 
     @contextmanager
     def writing(self) -> Iterator[Store]:
@@ -223,7 +234,7 @@ class Stores:
         if self._reader is not None:
             self._require_thread()
             self._reader.close()
-            self._reader = None
+            self._reader = self._gallery = None
 
     def _require_thread(self) -> None:
         if self._thread != get_ident():

@@ -51,13 +51,12 @@ class Photos:
     def show(self, photo: int) -> IndexedPhoto:
         """Return a photo with its faces."""
         from facesearch.filters import Filter
-        from facesearch.galleries.local import LocalGallery
 
         file, mtime_ns = self._known(photo)
         store = self._stores.reading()
         facts = store.catalog.photos.facts_of(photo)
         faces = sorted(
-            LocalGallery(store).records(Filter(photos=frozenset({photo}))), key=lambda face: -face.detection.box.area
+            self._stores.gallery().records(Filter(photos=frozenset({photo}))), key=lambda face: -face.detection.box.area
         )
         taken = facts.taken
         return IndexedPhoto(

@@ -20,6 +20,7 @@ _WIDER = 4
 _SPARE = 16
 _RECORDS_KEPT = 20_000
 _RECORDS_AT_ONCE = 500
+_SAMPLES_KEPT = 500
 
 
 class LocalGallery:
@@ -32,6 +33,7 @@ class LocalGallery:
         self._size: GallerySize | None = None
         self._allowed: dict[Filter, IdArray] = {}
         self._records: dict[int, FaceRecord] = {}
+        self._samples: dict[tuple[Filter, int], list[FaceRecord]] = {}
 
     @property
     def name(self) -> str:
@@ -107,10 +109,15 @@ class LocalGallery:
 
     def sample(self, where: Filter, most: int) -> list[FaceRecord]:
         """See `Gallery.sample`."""
-        ids = self._ids(where)
-        chosen = ids[:: max(1, -(-len(ids) // most))].tolist()
-        records = self._store.catalog.faces.records(chosen)
-        return [records[key] for key in chosen if key in records]
+        self._keep_up()
+        if (where, most) not in self._samples:
+            ids = self._ids(where)
+            chosen = ids[:: max(1, -(-len(ids) // most))].tolist()
+            records = self._store.catalog.faces.records(chosen)
+            if len(self._samples) >= _SAMPLES_KEPT:
+                self._samples = {}
+            self._samples[where, most] = [records[key] for key in chosen if key in records]
+        return self._samples[where, most]
 
     def current_person(self, number: int, index: str | None = None) -> int | None:
         """See `Gallery.current_person`."""
@@ -150,4 +157,5 @@ class LocalGallery:
     def _keep_up(self) -> None:
         version = self._store.catalog.database.version
         if version != self._seen:
-            self._seen, self._size, self._allowed, self._records = version, None, {}, {}
+            self._seen, self._size = version, None
+            self._allowed, self._records, self._samples = {}, {}, {}

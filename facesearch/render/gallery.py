@@ -45,12 +45,15 @@ if TYPE_CHECKING:
 
     from facesearch.types import Box
 
-__all__ = ["MAX_HITS", "check_gallery_name", "save_gallery"]
+__all__ = ["MAX_HITS", "VIEWER_STYLE", "check_gallery_name", "save_gallery"]
 
 MAX_HITS = 2000
 """The maximum number of hits per page; browsers open larger files slowly."""
 
 _SUFFIXES = (".html", ".htm")
+VIEWER_STYLE = Path(__file__).with_name("viewer.css")
+"""The style that galleries share with the pages of the server."""
+
 _TEMPLATE = Path(__file__).with_name("gallery.html")
 _JPEG_QUALITY = 80
 _QUERY_FACES_SHOWN = 12
@@ -109,6 +112,7 @@ def _page(
     one = len(answers) == 1
     values: dict[str, Iterable[str]] = {
         "title": [_title(answers[0].probe) if one else f"{len(answers):,} queries"],
+        "viewer": [VIEWER_STYLE.read_text(encoding="utf-8")],
         "script_hash": [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()],
         "heading": ["Photos of this person" if one else f"Results of {len(answers):,} queries"],
         "summary": [_summary(threshold, index, seconds)],

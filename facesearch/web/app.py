@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Scope
 
 from facesearch.errors import FacesearchError
+from facesearch.render.gallery import VIEWER_STYLE
 from facesearch.web import door, gallery, library, openapi, people, photos, search
 from facesearch.web.asked import PHOTO_PATHS, fault_of
 from facesearch.web.door import MOST_KEY_BYTES
@@ -82,6 +83,10 @@ def _most_bytes(scope: Scope) -> int:
 
 
 def _add_pages(app: FastAPI) -> None:
+    @app.get("/static/viewer.css", include_in_schema=False)
+    async def viewer() -> Response:
+        return FileResponse(VIEWER_STYLE, headers={"Cache-Control": "no-cache"})
+
     app.mount("/static", _Files(directory=_STATIC), name="static")
 
     @app.get("/", include_in_schema=False)

@@ -91,6 +91,7 @@ def run_benchmark(environment: dict[str, str], tmp_path: Path) -> Benchmark:
     return run
 
 
+@pytest.mark.slow
 def test_index_speed(run_benchmark: Benchmark, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     sizes = ("--megapixels", "0.3", "0.2", "--runs", "1", "--copies", "1")
@@ -151,9 +152,9 @@ def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("groups", "| few people, many photos | 1.0000 | 1.0000 | 1.0000 |"),
+        pytest.param("groups", "| few people, many photos | 1.0000 | 1.0000 | 1.0000 |", marks=pytest.mark.slow),
         ("answers", "| few people, many photos | 1 | through people | 100.0% | 100.0% | 0.000 |"),
-        ("nights", "| 40 people, five photos each | 20 |"),
+        pytest.param("nights", "| 40 people, five photos each | 20 |", marks=pytest.mark.slow),
     ],
 )
 def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> None:
@@ -174,12 +175,14 @@ def test_serving(run_benchmark: Benchmark, crops: Path) -> None:
     assert printed.count("errors 0") == 2, printed
 
 
+@pytest.mark.slow
 def test_forgetting(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark("forgetting.py", crops, "--people", "40", "--keep", "kept.npz")
     assert "| few people, many photos | with the sweep | 0.00% | 100% | 0.0 | 0 | 0 |" in printed
     assert printed.count("| 1e-06 |") == 9
 
 
+@pytest.mark.slow
 def test_galleries(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark(
         "galleries.py", crops, "--keep", "kept.npz", "--faces", "500", "--engines", "postgres", "--methods", "exact"
@@ -201,6 +204,7 @@ def test_cold_query(run_benchmark: Benchmark, people: Path, tmp_path: Path) -> N
     assert told["whole process"] > told["embed"] > 0
 
 
+@pytest.mark.slow
 def test_search_scale(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     script = ["search_scale.py", crops, "--faces", "900", "3000", "--kept-out", "20", "--json", out]
@@ -236,12 +240,14 @@ def test_faces_found(run_benchmark: Benchmark, photos: Path) -> None:
     assert "| mosaics | 1 |" in printed
 
 
+@pytest.mark.slow
 def test_copies(run_benchmark: Benchmark) -> None:
     printed = run_benchmark("copies.py", "20")
     assert "longest time between commits" in printed
     assert "all renamed: a copy costs " in printed
 
 
+@pytest.mark.slow
 def test_refresh(run_benchmark: Benchmark) -> None:
     printed = run_benchmark("refresh.py", "20", "40")
     assert "20 files, nothing changed: " in printed
@@ -288,6 +294,7 @@ def test_quality(run_benchmark: Benchmark, crops: Path) -> None:
     assert "| the better " in printed
 
 
+@pytest.mark.slow
 def test_recognisers_by_runtime_and_batch(tmp_path: Path) -> None:
     command = [sys.executable, str(CHECKOUT / "benchmarks/recognisers.py"), "1", "--layers", "1", "1", "1", "1"]
     done = subprocess.run([*command, "--json", str(tmp_path / "out.json")], capture_output=True, text=True, check=True)

@@ -57,7 +57,7 @@ def fuzzed(count: int, seed: int, environment: dict[str, str], folder: Path) -> 
     ("count", "seed"),
     [
         (24, SEED + 2),
-        pytest.param(60, SEED, marks=pytest.mark.thorough),
+        pytest.param(60, SEED, marks=pytest.mark.slow),
         pytest.param(200, SEED, marks=pytest.mark.slow),
         pytest.param(2000, SEED + 1, marks=pytest.mark.slow),
     ],

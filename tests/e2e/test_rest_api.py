@@ -26,7 +26,7 @@ from filelock import FileLock
 from jsonschema import Draft202012Validator
 from PIL import Image
 from sample_library import shipped_photo
-from web_server import TOKENS, Events, Server, form, largest_faces, serving
+from web_server import TOKENS, Answer, Events, Server, form, largest_faces, serving
 
 from facesearch import Index
 from facesearch.index.store import Store
@@ -575,6 +575,41 @@ def test_commits_of_other_processes_are_seen(changing: Server, facesearch: Run, 
     facesearch("index", "--index", changing.folder / "index", "--device", "cpu", exit_code={0, 5})
     found = {os.path.basename(hit["path"]) for hit in changing.search(query)["queries"][0]["hits"]}
     assert "found later.jpg" in found
+
+
+@pytest.mark.thorough
+def test_a_switch_of_model_is_taken_up_by_the_running_server(
+    own: Server, facesearch: Run, query: Path, own_pack: Path
+) -> None:
+    before = own.search(query)
+    with asking(own, query) as answers:
+        facesearch("reindex", "--model", own_pack, "--index", own.folder / "index", "--device", "cpu")
+    assert {answer.status for answer in answers} == {200}, [
+        answer.body[:200] for answer in answers if answer.status != 200
+    ]
+    after = own.search(query)
+    assert before["index"]["model"] == "embedded" != after["index"]["model"]
+    assert after["queries"][0]["hits"]
+
+
+@contextmanager
+def asking(server: Server, photo: Path) -> Iterator[list[Answer]]:
+    """Ask again and again while the block runs; yield the list that gets the answers."""
+    answers: list[Answer] = []
+    ended = threading.Event()
+    body = {"photos": [{"name": "me", "data": base64.b64encode(photo.read_bytes()).decode()}]}
+
+    def ask() -> None:
+        while not ended.is_set():
+            answers.append(server.ask("POST", "/api/v1/search", json=body))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_killed_server_loses_no_acknowledged_statement(tmp_path: Path, hostile: Path) -> None:

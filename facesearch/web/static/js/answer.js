@@ -131,7 +131,7 @@ export async function open(element, _rest, parameters) {
         h("img", { src: photoPicture(hit.photo_id, 320, hit.index), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(h("span.lost", {}, "Not readable now")) })),
       h("label.select", {}, box),
       h("div.below", {},
-        isDoubtful(hit) && hit.via_face ? h("img.link", { src: facePicture(hit.via_face.face_id, 96, { photo: hit.via_face.photo_id, index: hit.index }), alt: "The photo that links it", width: "32", height: "32", loading: "lazy" }) : null,
+        isDoubtful(hit) && hit.via_face ? h("img.linking", { src: facePicture(hit.via_face.face_id, 96, { photo: hit.via_face.photo_id, index: hit.index }), alt: "The photo that links it", width: "32", height: "32", loading: "lazy" }) : null,
         h("div.words", {},
           hit.index ? h("small.of", {}, hit.index) : null,
           h("span.verdict", { "data-verdict": hit.verdict ?? "" }, hit.is_query ? "this photo" : hit.verdict ?? ""),
