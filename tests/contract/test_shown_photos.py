@@ -124,7 +124,7 @@ def test_a_link_to_the_same_photo_is_shown(own_index: Index, tmp_path: Path) -> 
 
 
 def test_hidden_and_unknown_photos_are_not_shown(own_index: Index, tmp_path: Path) -> None:
-    photo, face = ids(own_index)["portrait.png"]
+    (photo, face), (other, other_face) = (ids(own_index)[name] for name in ("portrait.png", "group.jpg"))
     (tmp_path / "photos/portrait.png").unlink()
     own_index.refresh()
     for read in (own_index.photos.show, own_index.photos.picture, own_index.photos.original, own_index.photos.path):
@@ -134,9 +134,9 @@ def test_hidden_and_unknown_photos_are_not_shown(own_index: Index, tmp_path: Pat
     with pytest.raises(InputError, match=f"photo {photo}: not in"):
         own_index.photos.face_picture(face)
     with pytest.raises(UsageError, match="side 321: choose one of 320"):
-        own_index.photos.picture(photo, 321)
+        own_index.photos.picture(other, 321)
     with pytest.raises(UsageError, match="side 1: choose one of 96"):
-        own_index.photos.face_picture(face, 1)
+        own_index.photos.face_picture(other_face, 1)
 
 
 def test_forgetting_deletes_the_pictures(own_index: Index, tmp_path: Path) -> None:
