@@ -96,7 +96,7 @@ def five_each(library: Library, people: int, seed: int) -> Library:
 
 
 def of_size(library: Library, faces: int, seed: int, most: int = 200) -> Library:
-    """Return a library of so many faces of many people, in random order."""
+    """Return a library with this number of faces, of many people, in random order."""
     made = many(library, max(100, faces // 9), seed, most)
     made = few(made, np.random.default_rng(3).permutation(len(made.vectors))[:faces])
     while len(made.vectors) < faces:

@@ -56,7 +56,7 @@ class Used(NamedTuple):
 
 
 def made(real: Library, faces: int) -> Library:
-    """Return a library of so many faces. A large one is a smaller one several times, turned as a whole each time."""
+    """Return a library with this number of faces. A large one repeats a smaller one, turned as a whole each time."""
     whole = of_size(real, min(faces, MADE), SEED)
     mean, rng = whole.mean, np.random.default_rng(SEED)
     along = (whole.vectors @ mean)[:, None] * mean

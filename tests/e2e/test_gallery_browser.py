@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import known_file, toy_face
 from sample_library import FACES_IN_T1, shipped_photo
+from served import open_chromium
 
 from facesearch.render.gallery import save_gallery
 from facesearch.search.probes import Probe
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.thorough
 
 INDEX = {"path": "/index", "model": "embedded", "faces": 1234, "photos": 560}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 EVIL = b"<img src=x onerror=alert(1)> 'n' \"m\" & 50% #1?\n\xff.jpg"
 NAMES = (b"bea.jpg", b"ada 2.jpg", b"ada 10.jpg", EVIL, b"gone.jpg", b"eli.jpg")
 SIMILARITIES = (0.9, 0.7, 0.6, 0.5, 0.4, 0.2)
@@ -34,15 +34,8 @@ QUALITIES = (0.5, 0.9, None, 0.7, 0.8, 0.1)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser found; tried {', '.join(BROWSERS)}")
-    with api.sync_playwright() as playwright:
-        # The sandbox refuses to run as root, but tests in containers run as root.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
