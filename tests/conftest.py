@@ -198,10 +198,13 @@ def start_process(command: Sequence[str | Path], **options: Any) -> subprocess.P
 
 
 def one_in(step: int, cases: Sequence[Any]) -> list[Any]:
-    """Cases for `parametrize`: the first and every `step`-th after it by default, all of them in thorough runs."""
-    marks = pytest.mark.thorough
+    """Cases for `parametrize`: the first and every `step`-th after it by default, as many more in CI, the rest slow."""
+
+    def marks(number: int) -> Any:
+        return (() if number % step == 0 else pytest.mark.thorough) if number % step < 2 else pytest.mark.slow
+
     values = [case if isinstance(case, tuple) else (case,) for case in cases]
-    return [pytest.param(*value, marks=() if not number % step else marks) for number, value in enumerate(values)]
+    return [pytest.param(*value, marks=marks(number)) for number, value in enumerate(values)]
 
 
 def toy_model_info(name: str = "toy", dim: int = 8, **changes: Any) -> ModelInfo:

@@ -153,7 +153,11 @@ def test_people_in_groups(run_benchmark: Benchmark, people: Path) -> None:
     ("what", "told"),
     [
         pytest.param("groups", "| few people, many photos | 1.0000 | 1.0000 | 1.0000 |", marks=pytest.mark.slow),
-        ("answers", "| few people, many photos | 1 | through people | 100.0% | 100.0% | 0.000 |"),
+        pytest.param(
+            "answers",
+            "| few people, many photos | 1 | through people | 100.0% | 100.0% | 0.000 |",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("nights", "| 40 people, five photos each | 20 |", marks=pytest.mark.slow),
     ],
 )
@@ -162,12 +166,14 @@ def test_people(run_benchmark: Benchmark, crops: Path, what: str, told: str) -> 
     assert told in printed
 
 
+@pytest.mark.slow
 def test_people_at_scale(run_benchmark: Benchmark, crops: Path) -> None:
     printed = run_benchmark("people_at_scale.py", crops, "--faces", "400", "--keep", "kept.npz")
     for what in ("`people list`", "completion of a name", "`people review`: the next question after no"):
         assert re.search(rf"\| 400 \| {re.escape(what)} \| \d+\.\d\d s \|", printed), printed
 
 
+@pytest.mark.slow
 def test_serving(run_benchmark: Benchmark, crops: Path) -> None:
     sizes = ("--faces", "400", "--photos", "20", "--clients", "2", "--seconds", "4")
     printed = run_benchmark("serving.py", crops, *sizes, "--keep", "kept.npz")
@@ -219,6 +225,7 @@ def test_search_scale(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> 
     assert "| 3,000 | ivf |" in printed
 
 
+@pytest.mark.slow
 def test_calibrate(run_benchmark: Benchmark, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     printed = run_benchmark("calibrate.py", crops, "--revision", "2", "3", "--output", out)
@@ -266,6 +273,7 @@ def test_answers_about_photos(run_benchmark: Benchmark, people: Path) -> None:
     assert re.search(r"\| bea \| 3 \| left\.png \(0\.\d\d, \w+\)", found)
 
 
+@pytest.mark.slow
 def test_answers_about_people(run_benchmark: Benchmark, crops: Path) -> None:
     fourth = shutil.copytree(crops / "dan", crops / "ada")
     for path in fourth.iterdir():

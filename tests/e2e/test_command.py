@@ -350,7 +350,7 @@ def test_a_full_disk_is_a_one_line_error_and_nothing_is_lost(facesearch: Run, tm
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=560k", "tmpfs", str(disk)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=640k", "tmpfs", str(disk)], check=False, capture_output=True
     )
     if mounted.returncode:
         pytest.skip(f"{NOT_PERMITTED}: mount a small disk")
