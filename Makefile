@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 QUERY ?=
 
-.PHONY: demo test test-all check lint types slow wheel wheelhouse clean
+.PHONY: demo dev test test-all check lint types slow wheel wheelhouse clean
 
 demo: $(VENV)/installed
 ifeq ($(strip $(PHOTOS)),)
@@ -46,6 +46,8 @@ test-all: $(VENV)/installed-dev
 
 check: lint types test
 
+dev: $(VENV)/installed-dev
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,9 +76,11 @@ $(VENV)/installed: pyproject.toml packaging/clean_graphs.py packaging/hatch_buil
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+# It includes what `installed` has, so that this is not installed twice.
+$(VENV)/installed-dev: pyproject.toml packaging/clean_graphs.py packaging/hatch_build.py
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	@touch $@
+	@touch $(VENV)/installed $@
 
 clean:
 	rm -rf $(VENV) build dist demo indexes/demo

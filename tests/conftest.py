@@ -283,6 +283,13 @@ MODELS = ("embedded", "embedded on openvino", "pack", "pack on openvino", "own_p
 """What `any_model` takes: every kind of model on every runtime here."""
 
 
+def _marks_of(name: str) -> Any:
+    """In CI the embedded model stands for OpenVINO; the packs on it are slow."""
+    if " on " not in name:
+        return ()
+    return pytest.mark.thorough if name.startswith("embedded") else pytest.mark.slow
+
+
 def openvino_runtime() -> Runtime:
     """OpenVINO, or a skipped test where it is not installed."""
     if find_spec("openvino") is None:
@@ -309,7 +316,7 @@ def own_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.thorough if " on " in name else ()) for name in MODELS],
+    params=[pytest.param(name, marks=_marks_of(name)) for name in MODELS],
     scope="session",
 )
 def any_model(request: pytest.FixtureRequest) -> FaceModel:
