@@ -85,12 +85,11 @@ class GalleryPhotos:
         return face
 
     def _size(self, face: FaceRecord) -> tuple[int, int]:
-        from facesearch.photos.known import open_known
+        from facesearch.photos.known import read_known
         from facesearch.photos.picture import Photo
 
         try:
-            with open_known(self._here(face).file) as stream:
-                return Photo(stream).size
+            return Photo(read_known(self._here(face).file)).size
         except PhotoError:
             return 0, 0
 
